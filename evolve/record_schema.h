@@ -1,0 +1,48 @@
+#pragma once
+
+// One version of a record type: the record struct and every type that it uses, detached from generated code and from the
+// file that it came from. Immutable and cheap to copy; any thread.
+
+#include <capnp/schema.h>
+#include <capnp/schema.capnp.h>
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+
+#include "instar/format/key.h"
+
+namespace instar {
+
+class RecordSchema {
+ public:
+  // From a struct of generated code, of a SchemaParser or of a SchemaLoader; copies what it needs.
+  // Throws Error(fixSchema) naming type and field: $version(0), $key on what cannot be a key, gaps or doubles in the
+  // order of $key, a generic record struct, an interface anywhere in the record.
+  static RecordSchema fromStruct(capnp::StructSchema root);
+
+  // From nodes as the catalog keeps them. Throws Error(restoreFromBackup) where they do not form a schema.
+  static RecordSchema fromNodes(capnp::List<capnp::schema::Node>::Reader nodes, std::uint64_t rootId);
+
+  std::uint16_t version() const noexcept;      // from $version, 1 without it
+  std::uint64_t fingerprint() const noexcept;  // equal for equal meaning, whatever the files were called
+  std::string_view typeName() const noexcept;  // "Contact"
+  std::uint64_t rootId() const noexcept;
+  const KeySpec& key() const noexcept;         // empty: byte-string keys
+  bool hasSensitiveFields() const noexcept;
+  bool isRecursive() const noexcept;           // rows can nest without limit
+  capnp::StructSchema root() const;            // valid as long as any copy of this RecordSchema
+
+  // Every node, the record struct first; borrowed from this object.
+  capnp::List<capnp::schema::Node>::Reader nodes() const;
+
+ private:
+  struct State;
+  explicit RecordSchema(std::shared_ptr<const State> state);
+  std::shared_ptr<const State> state_;
+};
+
+// Whether $Instar.sensitive stands on the field (or, for a group, on the group's field).
+bool isSensitive(capnp::StructSchema::Field field);
+
+}  // namespace instar

@@ -1,0 +1,15 @@
+#include "instar/format/checksum.h"
+
+#define XXH_INLINE_ALL  // one call on the read path, inlined for short inputs
+#include <xxhash.h>
+
+namespace instar {
+
+std::uint32_t rowChecksum(Bytes key, std::uint32_t headerStart, Bytes payload) noexcept {
+  const XXH64_hash_t seed = XXH3_64bits_withSeed(key.data(), key.size(), headerStart);
+  return static_cast<std::uint32_t>(XXH3_64bits_withSeed(payload.data(), payload.size(), seed));
+}
+
+std::uint64_t hash64(Bytes bytes) noexcept { return XXH3_64bits(bytes.data(), bytes.size()); }
+
+}  // namespace instar

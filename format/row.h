@@ -1,0 +1,66 @@
+#pragma once
+
+// The bytes of a row: the value that LMDB holds under a key.
+//
+//     0  u8   row format (low four bits, now 1) and flags (high four bits, none defined yet); 0 is never
+//     valid 1  u8   length h of this header, 8..15 2  u16  schema version that the row was written with,
+//     never 0 4  u32  checksum over key, header and payload (checksum.h) 8  0    padding up to h h payload:
+//     one Cap'n Proto segment without a segment table, a positive multiple of 8 bytes
+//
+// Numbers are little-endian. h makes (key length + h) a multiple of 8, which makes every LMDB node of a tree
+// a multiple of 8 bytes long and every payload 8-byte aligned; a row that LMDB puts on pages of its own has h
+// = 8, because there the value starts at page + 16. Alignment is a matter of speed: readers accept any h.
+//
+// Pure functions over memory; any thread.
+
+#include <cstdint>
+#include <string_view>
+
+#include "instar/format/bytes.h"
+
+namespace instar {
+
+inline constexpr std::uint8_t kRowFormat = 1;
+inline constexpr std::size_t kMinRowHeaderLength = 8;
+inline constexpr std::size_t kMaxRowHeaderLength = 15;
+inline constexpr std::size_t kMaxPayloadLength = std::size_t{1}
+                                                 << 30;  // LMDB's own limit is 4 GiB; 1 GiB leaves room
+
+// Where LMDB will put the value: inside a leaf page, or on overflow pages of its own.
+enum class RowPlacement : std::uint8_t { leaf, overflow };
+
+constexpr std::size_t rowHeaderLength(std::size_t keyLength, RowPlacement placement) noexcept {
+  return placement == RowPlacement::overflow ? kMinRowHeaderLength : kMinRowHeaderLength + (-keyLength & 7U);
+}
+
+// Writes header and payload into `out`, whose length is rowHeaderLength(…) + payload.size().
+// `version` is 1..65535; the payload's length is a positive multiple of 8, at most kMaxPayloadLength.
+void encodeRow(std::span<std::byte> out, Bytes key, std::uint16_t version, Bytes payload,
+               RowPlacement placement) noexcept;
+
+enum class RowDamage : std::uint8_t {
+  none = 0,
+  truncated,      // shorter than any row
+  unknownFormat,  // the format or a flag is not one of ours
+  headerLength,   // outside 8..15
+  version,        // schema version 0
+  padding,        // not zero
+  payloadLength,  // not a positive multiple of 8
+  checksum,       // does not match
+};
+
+// What is wrong, for messages: "the checksum does not match".
+const char* describe(RowDamage damage) noexcept;
+
+enum class Verify : bool { no, yes };
+
+struct RowView {
+  std::uint16_t version = 0;
+  Bytes payload;  // borrowed from the value that was decoded
+};
+
+// Fills `row` and returns RowDamage::none, or says what is wrong and leaves `row` alone. Verify::no skips the
+// checksum only.
+RowDamage decodeRow(Bytes key, Bytes value, Verify verify, RowView& row) noexcept;
+
+}  // namespace instar
