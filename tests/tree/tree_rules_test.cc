@@ -1,0 +1,134 @@
+// Each rule of the tree finds what it forbids, and only that, in a small tree made for the purpose.
+
+#include "instar/tests/tree/tree_rules.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <fstream>
+
+namespace instar::tree {
+namespace {
+
+namespace fs = std::filesystem;
+
+class TreeRules : public testing::Test {
+ protected:
+  TreeRules() {
+    std::string pattern = (fs::temp_directory_path() / "instar-tree-XXXXXX").string();
+    root_ = ::mkdtemp(pattern.data());
+  }
+  ~TreeRules() override { fs::remove_all(root_); }
+
+  void write(const fs::path& path, std::string_view text) {
+    fs::create_directories((root_ / path).parent_path());
+    std::ofstream(root_ / path) << text;
+  }
+
+  void writeLines(const fs::path& path, std::size_t count) {
+    std::string text;
+    for (std::size_t line = 0; line < count; ++line) text += "//\n";
+    write(path, text);
+  }
+
+  std::vector<SourceFile> files() const { return readTree(root_); }
+
+  fs::path root_;
+};
+
+// The files that break a rule, with lines: "engine/store.cc:1 ".
+std::string places(const std::vector<Violation>& violations) {
+  std::string text;
+  for (const Violation& violation : violations) {
+    text += violation.file.string() + ':' + std::to_string(violation.line) + ' ';
+  }
+  return text;
+}
+
+TEST_F(TreeRules, LayersMayUseThoseBelow) {
+  write("format/row.h", "#include <span>\n");
+  write("evolve/plan.h", "#include \"instar/format/row.h\"\n");
+  write("engine/store.h", "#include \"instar/evolve/plan.h\"\n#include \"instar/schema.capnp.h\"\n");
+  write("tools/dump.cc", "#include \"instar/instar.h\"\n");
+  write("bench/get.cc", "#include \"instar/tools/dump.h\"\n#include \"instar/bench/data.h\"\n");
+  write("tests/engine/store_test.cc",
+        "#include <instar/instar.h>\n#include \"instar/tests/support/file.h\"\n");
+  EXPECT_EQ(describe(wrongDirections(files())), "");
+}
+
+TEST_F(TreeRules, UpwardIncludesAreFound) {
+  write("format/row.h", "// Rows.\n#include \"instar/evolve/plan.h\"\n");
+  write("evolve/plan.h", "#  include <instar/engine/store.h>\n");
+  write("evolve/verdict.h", "#include \"instar/instar.h\"\n");
+  write("engine/store.h", "\t#include \"instar/tools/dump.h\"\n");
+  EXPECT_EQ(places(wrongDirections(files())),
+            "engine/store.h:1 evolve/plan.h:1 evolve/verdict.h:1 format/row.h:2 ");
+}
+
+TEST_F(TreeRules, NothingUsesTestsOrBenchmarks) {
+  write("tools/dump.cc", "#include \"instar/tests/support/file.h\"\n");
+  write("bench/get.cc", "#include \"instar/tests/support/file.h\"\n");
+  write("tests/engine/store_test.cc", "#include \"instar/bench/data.h\"\n");
+  EXPECT_EQ(places(wrongDirections(files())), "bench/get.cc:1 tests/engine/store_test.cc:1 tools/dump.cc:1 ");
+}
+
+TEST_F(TreeRules, InternalsOfAnotherLayerAreFound) {
+  write("engine/store.cc",
+        "#include \"instar/engine/internal/pool.h\"\n#include \"instar/evolve/internal/walk.h\"\n");
+  write("bench/get.cc", "#include \"instar/engine/internal/pool.h\"\n");
+  write("tests/engine/pool_test.cc", "#include \"instar/engine/internal/pool.h\"\n");
+  EXPECT_EQ(places(foreignInternals(files())), "bench/get.cc:1 engine/store.cc:2 ");
+}
+
+TEST_F(TreeRules, OurHeadersAreSpelledAsWhenInstalled) {
+  write("engine/store.cc",
+        "#include \"instar/engine/store.h\"\n"
+        "#include \"store.h\"\n"
+        "#include \"engine/store.h\"\n"
+        "#include \"demo/package.capnp.h\"\n"
+        "#include <lmdb.h>\n");
+  EXPECT_EQ(places(wrongSpellings(files())), "engine/store.cc:2 engine/store.cc:3 ");
+}
+
+TEST_F(TreeRules, ThirdPartyInTwoFilesIsFound) {
+  write("engine/internal/lmdb_storage.cc", "#include <lmdb.h>\n");
+  write("engine/store.cc", "#include \"lmdb.h\"\n");
+  write("format/cold_block.cc", "#include <zstd.h>\n#include <zdict.h>\n");
+  write("bench/get.cc", "#include <lmdb.h>\n");
+  EXPECT_EQ(places(scatteredThirdParties(files())), "engine/store.cc:1 ");
+
+  write("tools/train.cc", "#include <zdict.h>\n");
+  EXPECT_EQ(places(scatteredThirdParties(files())), "engine/store.cc:1 tools/train.cc:1 ");
+}
+
+TEST_F(TreeRules, LongFilesAreFound) {
+  writeLines("engine/store.cc", 500);
+  writeLines("engine/scan.cc", 501);
+  writeLines("tests/engine/store_test.cc", 900);
+  writeLines("bench/get.cc", 901);
+  EXPECT_EQ(places(longFiles(files())), "bench/get.cc:0 engine/scan.cc:0 ");
+}
+
+TEST_F(TreeRules, StrangersAtTheTopAreFound) {
+  for (const char* folder :
+       {"format", "evolve", "engine", "tools", "bench", "tests", "docs", "build", ".git"}) {
+    fs::create_directory(root_ / folder);
+  }
+  for (const char* file : {"CMakeLists.txt", "CMakePresets.json", "README.md", "dev", ".gitignore"})
+    write(file, "");
+  EXPECT_EQ(describe(strangersAtTheTop(root_)), "");
+
+  fs::create_directory(root_ / "scripts");
+  write("notes.txt", "");
+  EXPECT_EQ(places(strangersAtTheTop(root_)), "notes.txt:0 scripts:0 ");
+}
+
+TEST_F(TreeRules, OnlyDirectivesCountAsIncludes) {
+  write("format/row.h",
+        "// #include \"instar/tools/dump.h\"\nconst char* text = \"#include <lmdb.h>\";\n#pragma once\n");
+  EXPECT_EQ(files().at(0).includes.size(), 0U);
+  EXPECT_EQ(files().at(0).lines, 3U);
+}
+
+}  // namespace
+}  // namespace instar::tree
