@@ -1,0 +1,135 @@
+#include "instar/evolve/record_schema.h"
+
+#include <capnp/message.h>
+#include <capnp/schema-loader.h>
+#include <kj/exception.h>
+
+#include <string>
+#include <utility>
+
+#include "instar/evolve/internal/annotations.h"
+#include "instar/evolve/internal/canonical.h"
+#include "instar/evolve/internal/closure.h"
+#include "instar/evolve/internal/key_spec.h"
+#include "instar/evolve/internal/node_index.h"
+#include "instar/format/checksum.h"
+#include "instar/format/error.h"
+
+namespace instar {
+namespace {
+
+using capnp::schema::Node;
+using NodeBuilders = capnp::List<Node>::Builder;
+
+std::uint16_t versionOf(Node::Reader root, std::string_view typeName) {
+  auto annotation = internal::findAnnotation(root.getAnnotations(), internal::kVersionAnnotation);
+  if (!annotation) return 1;
+  if (annotation->getUint16() == 0) {
+    throw Error(ErrorCode::fixSchema, "versions are numbered from 1; raise the number in $Instar.version",
+                {{"type", std::string(typeName)}});
+  }
+  return annotation->getUint16();
+}
+
+void refuseGeneric(const internal::NodeIndex& index, std::uint64_t rootId) {
+  if (!index.get(rootId).getIsGeneric()) return;
+  throw Error(ErrorCode::fixSchema, "a generic struct cannot be a record; declare a struct that has it as a field",
+              {{"type", std::string(index.shortName(rootId))}});
+}
+
+bool hasSensitive(const internal::NodeIndex& index) {
+  for (const auto& [id, node] : index.nodes()) {
+    if (!node.isStruct()) continue;
+    for (auto field : node.getStruct().getFields()) {
+      if (internal::findAnnotation(field.getAnnotations(), internal::kSensitiveAnnotation)) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
+struct RecordSchema::State {
+  // Own copies of the nodes; what follows borrows from them.
+  capnp::MallocMessageBuilder message;
+  capnp::SchemaLoader loader;
+  capnp::List<Node>::Reader nodes;
+  std::uint64_t rootId = 0;
+  std::string_view typeName;
+  std::uint16_t version = 0;
+  std::uint64_t fingerprint = 0;
+  KeySpec key;
+  bool sensitive = false;
+  bool recursive = false;
+
+  NodeBuilders initNodes(std::size_t count) {
+    return message.getRoot<capnp::AnyPointer>().initAs<capnp::List<Node>>(static_cast<unsigned>(count));
+  }
+
+  void describe(NodeBuilders builders, std::uint64_t root) {
+    nodes = builders.asReader();
+    rootId = root;
+    internal::NodeIndex index(nodes);
+    internal::checkReferences(index, root);
+    refuseGeneric(index, root);
+    recursive = internal::nestsWithoutLimit(index, root);
+    typeName = index.shortName(root);
+    version = versionOf(index.get(root), typeName);
+    key = internal::keyOf(index, root);
+    sensitive = hasSensitive(index);
+    auto meaning = internal::canonicalText(index, root) + "version " + std::to_string(version);
+    fingerprint = hash64(asBytes(meaning));
+    for (auto node : nodes) loader.load(node);
+  }
+};
+
+RecordSchema::RecordSchema(std::shared_ptr<const State> state) : state_(std::move(state)) {}
+
+RecordSchema RecordSchema::fromStruct(capnp::StructSchema root) {
+  auto rootId = root.getProto().getId();
+  auto types = internal::collectTypes(root);
+  auto state = std::make_shared<State>();
+  auto nodes = state->initNodes(types.size());
+  nodes.setWithCaveats(0, types.at(rootId).getProto());
+  unsigned position = 1;
+  for (const auto& [id, type] : types) {
+    if (id != rootId) nodes.setWithCaveats(position++, type.getProto());
+  }
+  state->describe(nodes, rootId);
+  return RecordSchema(std::move(state));
+}
+
+RecordSchema RecordSchema::fromNodes(capnp::List<Node>::Reader stored, std::uint64_t rootId) {
+  try {
+    auto state = std::make_shared<State>();
+    auto nodes = state->initNodes(stored.size());
+    for (unsigned position = 0; position < stored.size(); ++position) {
+      nodes.setWithCaveats(position, stored[position]);
+    }
+    state->describe(nodes, rootId);
+    return RecordSchema(std::move(state));
+  } catch (const kj::Exception& exception) {
+    throw Error(ErrorCode::restoreFromBackup, "a stored schema cannot be read; restore the file from a backup",
+                {{"reason", exception.getDescription().cStr()}});
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::restoreFromBackup) throw;
+    throw Error(ErrorCode::restoreFromBackup, "a stored schema is not one of a record; restore the file from a backup",
+                {{"reason", error.what()}});
+  }
+}
+
+std::uint16_t RecordSchema::version() const noexcept { return state_->version; }
+std::uint64_t RecordSchema::fingerprint() const noexcept { return state_->fingerprint; }
+std::string_view RecordSchema::typeName() const noexcept { return state_->typeName; }
+std::uint64_t RecordSchema::rootId() const noexcept { return state_->rootId; }
+const KeySpec& RecordSchema::key() const noexcept { return state_->key; }
+bool RecordSchema::hasSensitiveFields() const noexcept { return state_->sensitive; }
+bool RecordSchema::isRecursive() const noexcept { return state_->recursive; }
+capnp::StructSchema RecordSchema::root() const { return state_->loader.get(state_->rootId).asStruct(); }
+capnp::List<Node>::Reader RecordSchema::nodes() const { return state_->nodes; }
+
+bool isSensitive(capnp::StructSchema::Field field) {
+  return internal::findAnnotation(field.getProto().getAnnotations(), internal::kSensitiveAnnotation).has_value();
+}
+
+}  // namespace instar
