@@ -1,0 +1,56 @@
+#include "instar/evolve/internal/literal.h"
+
+#include <kj/encoding.h>
+
+#include <charconv>
+#include <cmath>
+
+namespace instar::internal {
+namespace {
+
+constexpr std::string_view kHexDigits = "0123456789abcdef";
+
+template <typename Number>
+std::string shortestText(Number value) {
+  if (std::isnan(value)) return "nan";
+  if (std::isinf(value)) return value < 0 ? "-inf" : "inf";
+  char digits[32];
+  auto end = std::to_chars(digits, digits + sizeof(digits), value).ptr;
+  std::string text(digits, end);
+  return text == "-0" ? "-0.0" : text;
+}
+
+std::string hexPair(unsigned char byte) { return {kHexDigits[byte >> 4], kHexDigits[byte & 15]}; }
+
+std::string escaped(char character, bool isUtf8) {
+  auto byte = static_cast<unsigned char>(character);
+  if (character == '"' || character == '\\') return std::string("\\") + character;
+  if (character == '\n') return "\\n";
+  if (character == '\t') return "\\t";
+  constexpr unsigned char kDelete = 0x7f;
+  if (byte < ' ' || byte == kDelete || (byte > kDelete && !isUtf8)) return "\\x" + hexPair(byte);
+  return {character};
+}
+
+}  // namespace
+
+std::string floatLiteral(float value) { return shortestText(value); }
+std::string floatLiteral(double value) { return shortestText(value); }
+
+std::string textLiteral(std::string_view text) {
+  bool isUtf8 = !kj::encodeUtf16(kj::arrayPtr(text.data(), text.size())).hadErrors;
+  std::string literal = "\"";
+  for (char character : text) literal += escaped(character, isUtf8);
+  return literal + "\"";
+}
+
+std::string dataLiteral(capnp::Data::Reader data) {
+  std::string literal = "0x\"";
+  for (auto byte : data) {
+    if (literal.size() > 3) literal += ' ';
+    literal += hexPair(byte);
+  }
+  return literal + "\"";
+}
+
+}  // namespace instar::internal
