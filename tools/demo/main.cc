@@ -1,0 +1,279 @@
+// A small application that keeps a catalogue of packages, in three releases: the same source with
+// DEMO_RELEASE 1, 2 and 3, each with its own schema. Rows are named on standard input, a line each: name,
+// version, architecture and, for fill, the details of catalogue.awk, separated by tabs.
+//
+//     package_v3 open FILE                   opens the catalogue; prints how long that took
+//     package_v3 fill FILE                   sets the fields that came with this release or the one before (2
+//     and 3) package_v3 prioritise FILE PRIORITY    sets a field that every release has package_v3 show FILE
+//     prints rows side by side package_v3 survey FILE PRIORITY        counts rows, and takes a fingerprint of
+//     all fields newer than release 1 (3)
+
+#include <instar/instar.h>
+
+#include <chrono>
+#include <iomanip>
+#include <iostream>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "demo/package.capnp.h"
+
+namespace {
+
+using demo::Package;
+using Packages = instar::Collection<Package>;
+using Fields = std::vector<std::string>;
+
+constexpr int kDone = 0;
+constexpr int kFailed = 1;
+constexpr int kUsage = 2;
+
+// Columns of the details.
+enum Column : std::size_t {
+  kName,
+  kVersion,
+  kArchitecture,
+  kSource,
+  kHomepage,
+  kDepends,
+  kMultiArch,
+  kSha256,
+  kTags
+};
+
+struct Catalogue {
+  explicit Catalogue(const std::string& path)
+      : store(instar::Store::open(path)), packages(store.collection<Package>("packages")) {}
+  instar::Store store;
+  Packages packages;
+};
+
+std::string_view view(capnp::Text::Reader text) { return {text.begin(), text.size()}; }
+
+Fields split(const std::string& line, std::string_view separator) {
+  Fields parts;
+  for (std::size_t start = 0;;) {
+    const std::size_t end = line.find(separator, start);
+    parts.push_back(line.substr(start, end - start));
+    if (end == std::string::npos) return parts;
+    start = end + separator.size();
+  }
+}
+
+std::vector<Fields> readLines() {
+  std::vector<Fields> lines;
+  for (std::string line; std::getline(std::cin, line);) {
+    lines.push_back(split(line, "\t"));
+    lines.back().resize(kTags + 1);
+  }
+  return lines;
+}
+
+int open(const std::string& path) {
+  const auto start = std::chrono::steady_clock::now();
+  const Catalogue catalogue(path);
+  const auto taken = std::chrono::steady_clock::now() - start;
+  std::cout << std::chrono::duration_cast<std::chrono::microseconds>(taken).count() << '\n';
+  return kDone;
+}
+
+// Changes every row that standard input names, in one transaction. Prints how many there were.
+template <class Change>
+int edit(const std::string& path, Change change) {
+  const Catalogue catalogue(path);
+  const std::vector<Fields> lines = readLines();
+  auto transaction = catalogue.store.write();
+  for (const Fields& line : lines) {
+    auto package = catalogue.packages.edit(transaction, line[kName], line[kVersion], line[kArchitecture]);
+    if (!package) {
+      std::cerr << "there is no package " << line[kName] << ' ' << line[kVersion] << '\n';
+      return kFailed;
+    }
+    change(*package, line);
+    catalogue.packages.put(transaction, package);
+  }
+  transaction.commit();
+  std::cout << lines.size() << '\n';
+  return kDone;
+}
+
+int prioritise(const std::string& path, const std::string& priority) {
+  return edit(
+      path, [&priority](Package::Builder& package, const Fields&) { package.setPriority(priority.c_str()); });
+}
+
+#if DEMO_RELEASE >= 2
+
+void setTexts(capnp::List<capnp::Text>::Builder list, const Fields& texts) {
+  for (unsigned index = 0; index < list.size(); ++index) list.set(index, texts[index].c_str());
+}
+
+Fields splitList(const std::string& text) { return text.empty() ? Fields{} : split(text, ", "); }
+
+#if DEMO_RELEASE >= 3
+
+demo::MultiArch parseMultiArch(const std::string& text) {
+  if (text == "same") return demo::MultiArch::SAME;
+  if (text == "foreign") return demo::MultiArch::FOREIGN;
+  if (text == "allowed") return demo::MultiArch::ALLOWED;
+  return demo::MultiArch::NO;
+}
+
+void setThirdReleaseFields(Package::Builder& package, const Fields& line) {
+  constexpr std::int64_t kVerifiedAt = 1'700'000'000;
+  const Fields tags = splitList(line[kTags]);
+  setTexts(package.initTags(static_cast<unsigned>(tags.size())), tags);
+  package.getChecksum().setSha256(line[kSha256].c_str());
+  package.getChecksum().setVerifiedAt(kVerifiedAt);
+  package.setMultiArch(parseMultiArch(line[kMultiArch]));
+  package.setPopularity(static_cast<double>(tags.size()) / 2);
+}
+
+#endif
+
+int fill(const std::string& path) {
+  return edit(path, [](Package::Builder& package, const Fields& line) {
+    const Fields depends = splitList(line[kDepends]);
+    package.setSource(line[kSource].empty() ? line[kName].c_str() : line[kSource].c_str());
+    package.setHomepage(line[kHomepage].c_str());
+    setTexts(package.initDepends(static_cast<unsigned>(depends.size())), depends);
+#if DEMO_RELEASE >= 3
+    setThirdReleaseFields(package, line);
+#endif
+  });
+}
+
+#endif
+
+#if DEMO_RELEASE >= 3
+
+std::string newerFields(Package::Reader package) {
+  std::ostringstream text;
+  text << view(package.getSource()) << '|' << view(package.getHomepage()) << '|';
+  for (const auto name : package.getDepends()) text << view(name) << ',';
+  text << '|';
+  for (const auto tag : package.getTags()) text << view(tag) << ',';
+  text << '|' << view(package.getChecksum().getSha256()) << '|' << package.getChecksum().getVerifiedAt()
+       << '|' << static_cast<unsigned>(package.getMultiArch()) << '|' << package.getPopularity();
+  return std::move(text).str();
+}
+
+// FNV-1a, 64 bits.
+void addTo(std::uint64_t& fingerprint, std::string_view text) {
+  for (const char c : text) fingerprint = (fingerprint ^ static_cast<unsigned char>(c)) * 0x100'0000'01b3;
+}
+
+int survey(const std::string& path, const std::string& priority) {
+  const Catalogue catalogue(path);
+  const std::string untouched = newerFields({});
+  std::uint64_t rows = 0;
+  std::uint64_t extended = 0;
+  std::uint64_t prioritised = 0;
+  std::uint64_t fingerprint = 0xcbf2'9ce4'8422'2325;
+  const auto snapshot = catalogue.store.read();
+  for (const auto& package : catalogue.packages.scan(snapshot)) {
+    const std::string newer = newerFields(*package);
+    addTo(fingerprint, view(package->getName()));
+    addTo(fingerprint, newer);
+    ++rows;
+    extended += newer != untouched;
+    prioritised += view(package->getPriority()) == priority;
+  }
+  std::cout << rows << ' ' << extended << ' ' << prioritised << ' ' << std::hex << fingerprint << '\n';
+  return kDone;
+}
+
+#endif
+
+// At most `width` characters, filled up with blanks.
+std::string fit(std::string_view text, std::size_t width) {
+  std::string fitted;
+  std::size_t characters = 0;
+  for (const char c : text) {
+    const bool begins = (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+    if (begins && characters + 1 == width) {
+      fitted += "…";
+      return fitted;
+    }
+    characters += begins;
+    fitted += c == '\n' ? ' ' : c;
+  }
+  return fitted + std::string(width - characters, ' ');
+}
+
+using NamedValues = std::vector<std::pair<std::string, std::string>>;
+
+#if DEMO_RELEASE >= 2
+template <class List>
+std::string countOf(List list, const char* what) {
+  return list.size() == 0 ? "" : std::to_string(list.size()) + ' ' + what;
+}
+#endif
+
+NamedValues namedValues(const instar::Row<Package>& package) {
+  NamedValues values = {{"package", std::string(view(package->getName()))},
+                        {"stored as version", std::to_string(package.version())},
+                        {"priority", std::string(view(package->getPriority()))},
+                        {"description", std::string(view(package->getDescription()))}};
+#if DEMO_RELEASE >= 2
+  values.emplace_back("homepage (2)", view(package->getHomepage()));
+  values.emplace_back("depends (2)", countOf(package->getDepends(), "packages"));
+#endif
+#if DEMO_RELEASE >= 3
+  values.emplace_back("tags (3)", countOf(package->getTags(), "tags"));
+  values.emplace_back("sha256 (3)", view(package->getChecksum().getSha256()));
+  std::ostringstream popularity;
+  popularity << package->getPopularity();
+  values.emplace_back("popularity (3)", std::move(popularity).str());
+#endif
+  return values;
+}
+
+int show(const std::string& path) {
+  constexpr std::size_t kLabelWidth = 18;
+  constexpr std::size_t kValueWidth = 25;
+  const Catalogue catalogue(path);
+  const auto snapshot = catalogue.store.read();
+  std::vector<NamedValues> columns;
+  for (const Fields& line : readLines()) {
+    const auto package = catalogue.packages.get(snapshot, line[kName], line[kVersion], line[kArchitecture]);
+    if (!package) return kFailed;
+    columns.push_back(namedValues(package));
+  }
+  if (columns.empty()) return kFailed;
+  for (std::size_t row = 0; row < columns[0].size(); ++row) {
+    std::cout << fit(columns[0][row].first, kLabelWidth);
+    for (const NamedValues& column : columns) std::cout << ' ' << fit(column[row].second, kValueWidth);
+    std::cout << '\n';
+  }
+  return kDone;
+}
+
+int run(const std::vector<std::string>& arguments) {
+  const std::string command = arguments.size() < 2 ? "" : arguments[0];
+  const std::string path = arguments.size() < 2 ? "" : arguments[1];
+  if (command == "open" && arguments.size() == 2) return open(path);
+  if (command == "show" && arguments.size() == 2) return show(path);
+  if (command == "prioritise" && arguments.size() == 3) return prioritise(path, arguments[2]);
+#if DEMO_RELEASE >= 2
+  if (command == "fill" && arguments.size() == 2) return fill(path);
+#endif
+#if DEMO_RELEASE >= 3
+  if (command == "survey" && arguments.size() == 3) return survey(path, arguments[2]);
+#endif
+  std::cerr << "usage: open|fill|prioritise|show|survey FILE [PRIORITY]\n";
+  return kUsage;
+}
+
+}  // namespace
+
+int main(int count, char** arguments) {
+  try {
+    return run({arguments + 1, arguments + count});
+  } catch (const instar::Error& error) {
+    std::cerr << error.what() << '\n';
+    return kFailed;
+  }
+}

@@ -1,0 +1,37 @@
+@0xc4e6f8a1b3d59270;
+# The third release: tags, a checksum, an enum, and a default that is not zero.
+
+using Cxx = import "/capnp/c++.capnp";
+using Instar = import "/instar/schema.capnp";
+$Cxx.namespace("demo");
+
+enum MultiArch {
+  no @0;
+  same @1;
+  foreign @2;
+  allowed @3;
+}
+
+struct Package @0xe1a7c3d50b92f684 $Instar.version(3) {
+  name @0 :Text $Instar.key(0);
+  version @1 :Text $Instar.key(1);
+  architecture @2 :Text $Instar.key(2);
+  section @3 :Text;
+  priority @4 :Text;
+  maintainer @5 :Text $Instar.sensitive;
+  installedSize @6 :UInt64;  # KiB
+  size @7 :UInt64;           # bytes of the archive
+  description @8 :Text;
+
+  source @9 :Text;
+  homepage @10 :Text;
+  depends @11 :List(Text);
+
+  tags @12 :List(Text);
+  checksum :group {
+    sha256 @13 :Text;
+    verifiedAt @14 :Int64;  # seconds since 1970; 0: never
+  }
+  multiArch @15 :MultiArch;
+  popularity @16 :Float64 = -1;  # -1: not asked yet
+}
