@@ -16,12 +16,12 @@
 namespace instar {
 namespace {
 
+using capnp::schema::Type;
 using internal::Brand;
 using internal::FlatField;
 using internal::NodeIndex;
 using internal::TypeRef;
 using internal::UnionMember;
-using capnp::schema::Type;
 
 // Fields by ordinal.
 using FieldMap = std::map<std::uint16_t, FlatField>;
@@ -45,7 +45,8 @@ struct StructPair {
 bool hasUnionAt(const FieldMap& fields, const std::vector<UnionMember>& chain, std::size_t position) {
   return std::any_of(fields.begin(), fields.end(), [&](const auto& entry) {
     const auto& unions = entry.second.unions;
-    return unions.size() > position && std::equal(chain.begin(), chain.begin() + static_cast<std::ptrdiff_t>(position), unions.begin()) &&
+    return unions.size() > position &&
+           std::equal(chain.begin(), chain.begin() + static_cast<std::ptrdiff_t>(position), unions.begin()) &&
            unions[position].discriminantOffset == chain[position].discriminantOffset;
   });
 }
@@ -59,8 +60,10 @@ UnionPlace placeOfAdded(const FlatField& field, const FieldMap& older) {
   return UnionPlace::existing;
 }
 
-// Position of the one membership that `longer` has and `shorter` has not; nothing where they differ in more than that.
-std::optional<std::size_t> insertedAt(const std::vector<UnionMember>& shorter, const std::vector<UnionMember>& longer) {
+// Position of the one membership that `longer` has and `shorter` has not; nothing where they differ in more
+// than that.
+std::optional<std::size_t> insertedAt(const std::vector<UnionMember>& shorter,
+                                      const std::vector<UnionMember>& longer) {
   if (longer.size() != shorter.size() + 1) return std::nullopt;
   for (std::size_t position = 0; position < longer.size(); ++position) {
     auto without = longer;
@@ -70,7 +73,8 @@ std::optional<std::size_t> insertedAt(const std::vector<UnionMember>& shorter, c
   return std::nullopt;
 }
 
-// Whether the field is the only one of the older fields in the outermost group that it has not been in before.
+// Whether the field is the only one of the older fields in the outermost group that it has not been in
+// before.
 bool movedIntoNewGroup(const FlatField& before, const FlatField& after, const StructPair& pair) {
   auto depth = before.groupIds.size();
   if (after.groupIds.size() <= depth) return false;
@@ -88,7 +92,8 @@ class Comparison {
   Comparison(const RecordSchema& older, const RecordSchema& newer)
       : older_(older.nodes()), newer_(newer.nodes()), rootId_(newer.rootId()) {
     if (older.rootId() != newer.rootId()) {
-      add(RecordReplaced{std::string(older.typeName()), std::string(newer.typeName()), older.rootId(), newer.rootId()});
+      add(RecordReplaced{std::string(older.typeName()), std::string(newer.typeName()), older.rootId(),
+                         newer.rootId()});
       return;
     }
     enqueue(rootId_, {}, {});
@@ -109,13 +114,15 @@ class Comparison {
 
   // A generic type is met once for each of its bindings, and says the same each time.
   void add(Change change) {
-    if (std::find(changes_.begin(), changes_.end(), change) == changes_.end()) changes_.push_back(std::move(change));
+    if (std::find(changes_.begin(), changes_.end(), change) == changes_.end())
+      changes_.push_back(std::move(change));
   }
 
   void enqueue(std::uint64_t id, Brand olderBrand, Brand newerBrand) {
     auto signature = std::to_string(id) + brandSignature(olderBrand) + "|" + brandSignature(newerBrand);
     reached_.insert(id);
-    if (seen_.insert(signature).second) pending_.push_back({id, std::move(olderBrand), std::move(newerBrand)});
+    if (seen_.insert(signature).second)
+      pending_.push_back({id, std::move(olderBrand), std::move(newerBrand)});
   }
 
   void drain() {
@@ -216,10 +223,12 @@ class Comparison {
     auto to = resolveType(newerSlot.getType(), newer_, &pair.newerBrand);
     enqueueInner(from, to);
     auto step = from == to ? TypeStep::sameBytes : internal::typeStep(from, to, newer_);
-    if (from != to) add(FieldTypeChanged{pair.type, after.path(), typeText(from, older_), typeText(to, newer_), step});
+    if (from != to)
+      add(FieldTypeChanged{pair.type, after.path(), typeText(from, older_), typeText(to, newer_), step});
     if (step == TypeStep::other) return;
     if (moved) add(PlaceChanged{pair.type, after.path()});
-    if (internal::canonicalDefault(olderSlot.getDefaultValue()) != internal::canonicalDefault(newerSlot.getDefaultValue())) {
+    if (internal::canonicalDefault(olderSlot.getDefaultValue()) !=
+        internal::canonicalDefault(newerSlot.getDefaultValue())) {
       add(DefaultChanged{pair.type, after.path(), internal::defaultText(olderSlot.getDefaultValue()),
                          internal::defaultText(newerSlot.getDefaultValue())});
     }
@@ -228,7 +237,8 @@ class Comparison {
   void enqueueInner(const TypeRef& from, const TypeRef& to) {
     if (from.kind != to.kind) return;
     if (from.kind == Type::LIST) return enqueueInner(from.element.front(), to.element.front());
-    if ((from.kind == Type::STRUCT || from.kind == Type::ENUM) && from.id == to.id) enqueue(from.id, from.brand, to.brand);
+    if ((from.kind == Type::STRUCT || from.kind == Type::ENUM) && from.id == to.id)
+      enqueue(from.id, from.brand, to.brand);
   }
 
   void compareEnums(const std::string& type, capnp::schema::Node::Enum::Reader before,
@@ -253,7 +263,8 @@ class Comparison {
     auto owner = std::find(olderNames.begin(), olderNames.end(), newerNames[number]);
     auto other = static_cast<std::size_t>(owner - olderNames.begin());
     if (other < std::min(olderNames.size(), newerNames.size())) {
-      add(NameTaken{type, newerNames[number], static_cast<std::uint16_t>(other), static_cast<std::uint16_t>(number)});
+      add(NameTaken{type, newerNames[number], static_cast<std::uint16_t>(other),
+                    static_cast<std::uint16_t>(number)});
     }
   }
 

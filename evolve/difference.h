@@ -1,12 +1,14 @@
 #pragma once
 
-// What differs between two versions of a record type, as data. Judging it is another matter (verdict.h), and so is printing.
+// What differs between two versions of a record type, as data. Judging it is another matter (verdict.h), and
+// so is printing.
 //
 //  1. Pair the record structs, then the structs and enums that paired fields lead to, each pair once.
 //  2. In a pair of structs dissolve groups and unions; fields of the same ordinal are the same field.
 //  3. Compare each pair of fields with the parameters of generic types replaced by what they are bound to.
 //
-// Invariant: the result is empty exactly where both schemas mean the same, the number of the version aside. Pure; any thread.
+// Invariant: the result is empty exactly where both schemas mean the same, the number of the version aside.
+// Pure; any thread.
 
 #include <cstdint>
 #include <string>
@@ -39,7 +41,8 @@ struct KindChanged {
   friend bool operator==(const KindChanged&, const KindChanged&) = default;
 };
 
-// The parameters of a generic type, or how types use them. What the fields come out as is compared on its own.
+// The parameters of a generic type, or how types use them. What the fields come out as is compared on its
+// own.
 struct GenericsChanged {
   std::string type;
   std::uint16_t olderCount = 0;
@@ -123,12 +126,11 @@ struct PlaceChanged {
 
 enum class TypeStep : std::uint8_t {
   other,
-  sameBytes,                    // the types differ in arguments that no field uses
+  sameBytes,  // the types differ in arguments that no field uses
   textToData,
-  byteListToData,               // List(UInt8) or List(Int8) to Data
-  pointerToAny,                 // to AnyPointer, or to the fitting one of AnyStruct and AnyList
-  listElementToStruct,          // List(T) to List(S), where S is a struct whose field @0 is a T
-  listElementToUnfitStruct,     // the same, where field @0 of S does not stand in for a T
+  widened,                   // a list of bytes to Data, or a pointer to AnyPointer, AnyStruct, AnyList
+  listElementToStruct,       // List(T) to List(S), where S is a struct whose field @0 is a T
+  listElementToUnfitStruct,  // the same, where field @0 of S does not stand in for a T
 };
 
 struct FieldTypeChanged {
@@ -186,13 +188,13 @@ struct SensitiveRemoved {
   friend bool operator==(const SensitiveRemoved&, const SensitiveRemoved&) = default;
 };
 
-using Change =
-    std::variant<RecordReplaced, TypeRenamed, KindChanged, GenericsChanged, FieldAdded, FieldRemoved, FieldRenamed,
-                 NameTaken, FieldMoved, GroupRenamed, JoinedUnion, LeftUnion, PlaceChanged, FieldTypeChanged,
-                 DefaultChanged, EnumerantAdded, EnumerantRemoved, EnumerantRenamed, KeyChanged, SensitiveAdded,
-                 SensitiveRemoved>;
+using Change = std::variant<RecordReplaced, TypeRenamed, KindChanged, GenericsChanged, FieldAdded,
+                            FieldRemoved, FieldRenamed, NameTaken, FieldMoved, GroupRenamed, JoinedUnion,
+                            LeftUnion, PlaceChanged, FieldTypeChanged, DefaultChanged, EnumerantAdded,
+                            EnumerantRemoved, EnumerantRenamed, KeyChanged, SensitiveAdded, SensitiveRemoved>;
 
-// In the order of types as the record leads to them, then of fields. Where the record struct is replaced, that is all.
+// In the order of types as the record leads to them, then of fields. Where the record struct is replaced,
+// that is all.
 std::vector<Change> difference(const RecordSchema& older, const RecordSchema& newer);
 
 }  // namespace instar

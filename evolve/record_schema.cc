@@ -33,7 +33,8 @@ std::uint16_t versionOf(Node::Reader root, std::string_view typeName) {
 
 void refuseGeneric(const internal::NodeIndex& index, std::uint64_t rootId) {
   if (!index.get(rootId).getIsGeneric()) return;
-  throw Error(ErrorCode::fixSchema, "a generic struct cannot be a record; declare a struct that has it as a field",
+  throw Error(ErrorCode::fixSchema,
+              "a generic struct cannot be a record; declare a struct that has it as a field",
               {{"type", std::string(index.shortName(rootId))}});
 }
 
@@ -109,11 +110,13 @@ RecordSchema RecordSchema::fromNodes(capnp::List<Node>::Reader stored, std::uint
     state->describe(nodes, rootId);
     return RecordSchema(std::move(state));
   } catch (const kj::Exception& exception) {
-    throw Error(ErrorCode::restoreFromBackup, "a stored schema cannot be read; restore the file from a backup",
+    throw Error(ErrorCode::restoreFromBackup,
+                "a stored schema cannot be read; restore the file from a backup",
                 {{"reason", exception.getDescription().cStr()}});
   } catch (const Error& error) {
     if (error.code() == ErrorCode::restoreFromBackup) throw;
-    throw Error(ErrorCode::restoreFromBackup, "a stored schema is not one of a record; restore the file from a backup",
+    throw Error(ErrorCode::restoreFromBackup,
+                "a stored schema is not one of a record; restore the file from a backup",
                 {{"reason", error.what()}});
   }
 }
@@ -129,7 +132,8 @@ capnp::StructSchema RecordSchema::root() const { return state_->loader.get(state
 capnp::List<Node>::Reader RecordSchema::nodes() const { return state_->nodes; }
 
 bool isSensitive(capnp::StructSchema::Field field) {
-  return internal::findAnnotation(field.getProto().getAnnotations(), internal::kSensitiveAnnotation).has_value();
+  return internal::findAnnotation(field.getProto().getAnnotations(), internal::kSensitiveAnnotation)
+      .has_value();
 }
 
 }  // namespace instar

@@ -1,10 +1,10 @@
 #pragma once
 
-// One version of a record type: the record struct and every type that it uses, detached from generated code and from the
-// file that it came from. Immutable and cheap to copy; any thread.
+// One version of a record type: the record struct and every type that it uses, detached from generated code
+// and from the file that it came from. Immutable and cheap to copy; any thread.
 
-#include <capnp/schema.h>
 #include <capnp/schema.capnp.h>
+#include <capnp/schema.h>
 
 #include <cstdint>
 #include <memory>
@@ -17,8 +17,8 @@ namespace instar {
 class RecordSchema {
  public:
   // From a struct of generated code, of a SchemaParser or of a SchemaLoader; copies what it needs.
-  // Throws Error(fixSchema) naming type and field: $version(0), $key on what cannot be a key, gaps or doubles in the
-  // order of $key, a generic record struct, an interface anywhere in the record.
+  // Throws Error(fixSchema) naming type and field: $version(0), $key on what cannot be a key, gaps or doubles
+  // in the order of $key, a generic record struct, an interface anywhere in the record.
   static RecordSchema fromStruct(capnp::StructSchema root);
 
   // From nodes as the catalog keeps them. Throws Error(restoreFromBackup) where they do not form a schema.
@@ -28,10 +28,10 @@ class RecordSchema {
   std::uint64_t fingerprint() const noexcept;  // equal for equal meaning, whatever the files were called
   std::string_view typeName() const noexcept;  // "Contact"
   std::uint64_t rootId() const noexcept;
-  const KeySpec& key() const noexcept;         // empty: byte-string keys
+  const KeySpec& key() const noexcept;  // empty: byte-string keys
   bool hasSensitiveFields() const noexcept;
-  bool isRecursive() const noexcept;           // rows can nest without limit
-  capnp::StructSchema root() const;            // valid as long as any copy of this RecordSchema
+  bool isRecursive() const noexcept;  // rows can nest without limit
+  capnp::StructSchema root() const;   // valid as long as any copy of this RecordSchema
 
   // Every node, the record struct first; borrowed from this object.
   capnp::List<capnp::schema::Node>::Reader nodes() const;

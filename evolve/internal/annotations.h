@@ -1,7 +1,7 @@
 #pragma once
 
-// The ids of the annotations in instar/schema.capnp. Cap'n Proto generates no constants for them; a test compares these
-// with the file. Pure; any thread.
+// The ids of the annotations in instar/schema.capnp. Cap'n Proto generates no constants for them; a test
+// compares these with the file. Pure; any thread.
 
 #include <capnp/schema.capnp.h>
 

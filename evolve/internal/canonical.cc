@@ -22,7 +22,9 @@ std::string numberBytes(Number value) {
 }
 
 // Every NaN is the same: text has only one.
-std::string floatBytes(float value) { return std::isnan(value) ? "nan" : numberBytes(std::bit_cast<std::uint32_t>(value)); }
+std::string floatBytes(float value) {
+  return std::isnan(value) ? "nan" : numberBytes(std::bit_cast<std::uint32_t>(value));
+}
 std::string floatBytes(double value) {
   return std::isnan(value) ? "nan" : numberBytes(std::bit_cast<std::uint64_t>(value));
 }
@@ -45,7 +47,8 @@ std::string quoted(std::string_view text) { return std::to_string(text.size()) +
 std::string unionsText(const FlatField& field) {
   std::string text;
   for (const auto& member : field.unions) {
-    text += " union " + std::to_string(member.discriminantOffset) + "=" + std::to_string(member.discriminantValue);
+    text += " union " + std::to_string(member.discriminantOffset) + "=" +
+            std::to_string(member.discriminantValue);
   }
   return text;
 }
@@ -84,25 +87,44 @@ std::string enumText(Node::Reader node) {
 
 std::string canonicalDefault(Value::Reader value) {
   switch (value.which()) {
-    case Value::BOOL: return value.getBool() ? "1" : "";
-    case Value::INT8: return numberBytes(value.getInt8());
-    case Value::INT16: return numberBytes(value.getInt16());
-    case Value::INT32: return numberBytes(value.getInt32());
-    case Value::INT64: return numberBytes(value.getInt64());
-    case Value::UINT8: return numberBytes(value.getUint8());
-    case Value::UINT16: return numberBytes(value.getUint16());
-    case Value::UINT32: return numberBytes(value.getUint32());
-    case Value::UINT64: return numberBytes(value.getUint64());
-    case Value::FLOAT32: return floatBytes(value.getFloat32());
-    case Value::FLOAT64: return floatBytes(value.getFloat64());
-    case Value::ENUM: return numberBytes(value.getEnum());
-    case Value::TEXT: return value.getText().cStr() == nullptr ? "" : std::string(value.getText().begin(), value.getText().end());
-    case Value::DATA: return {reinterpret_cast<const char*>(value.getData().begin()), value.getData().size()};
-    case Value::LIST: return pointerBytes(value.getList());
-    case Value::STRUCT: return pointerBytes(value.getStruct());
-    case Value::ANY_POINTER: return pointerBytes(value.getAnyPointer());
+    case Value::BOOL:
+      return value.getBool() ? "1" : "";
+    case Value::INT8:
+      return numberBytes(value.getInt8());
+    case Value::INT16:
+      return numberBytes(value.getInt16());
+    case Value::INT32:
+      return numberBytes(value.getInt32());
+    case Value::INT64:
+      return numberBytes(value.getInt64());
+    case Value::UINT8:
+      return numberBytes(value.getUint8());
+    case Value::UINT16:
+      return numberBytes(value.getUint16());
+    case Value::UINT32:
+      return numberBytes(value.getUint32());
+    case Value::UINT64:
+      return numberBytes(value.getUint64());
+    case Value::FLOAT32:
+      return floatBytes(value.getFloat32());
+    case Value::FLOAT64:
+      return floatBytes(value.getFloat64());
+    case Value::ENUM:
+      return numberBytes(value.getEnum());
+    case Value::TEXT:
+      return value.getText().cStr() == nullptr ? ""
+                                               : std::string(value.getText().begin(), value.getText().end());
+    case Value::DATA:
+      return {reinterpret_cast<const char*>(value.getData().begin()), value.getData().size()};
+    case Value::LIST:
+      return pointerBytes(value.getList());
+    case Value::STRUCT:
+      return pointerBytes(value.getStruct());
+    case Value::ANY_POINTER:
+      return pointerBytes(value.getAnyPointer());
     case Value::VOID:
-    case Value::INTERFACE: return {};
+    case Value::INTERFACE:
+      return {};
   }
   return {};
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-// What a schema means, as text in one fixed form: equal exactly where two schemas mean the same, whatever their files were
-// called and in whichever order they were written. Pure; any thread.
+// What a schema means, as text in one fixed form: equal exactly where two schemas mean the same, whatever
+// their files were called and in whichever order they were written. Pure; any thread.
 
 #include <capnp/schema.capnp.h>
 

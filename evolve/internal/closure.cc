@@ -92,7 +92,8 @@ void checkReference(const NodeIndex& index, const TypeRef& type) {
               : type.kind == capnp::schema::Type::ENUM ? index.get(type.id).isEnum()
                                                        : type.kind != capnp::schema::Type::INTERFACE;
   if (!fits) {
-    throw Error(ErrorCode::restoreFromBackup, "a stored schema is inconsistent; restore the file from a backup",
+    throw Error(ErrorCode::restoreFromBackup,
+                "a stored schema is inconsistent; restore the file from a backup",
                 {{"type", std::string(index.shortName(type.id))}});
   }
 }
@@ -118,7 +119,8 @@ class NestingWalk {
  private:
   bool visit(const TypeRef& type, std::uint64_t structId, const FlatField& field) {
     if (nestingDepth(type) > kMaxTypeNesting) {
-      throw Error(ErrorCode::fixSchema, "a generic type contains itself with ever larger arguments; give it fixed ones",
+      throw Error(ErrorCode::fixSchema,
+                  "a generic type contains itself with ever larger arguments; give it fixed ones",
                   {{"type", std::string(index_.shortName(structId))}, {"field", field.path()}});
     }
     if (type.kind == capnp::schema::Type::LIST) return visit(type.element.front(), structId, field);
@@ -133,7 +135,9 @@ class NestingWalk {
 
 }  // namespace
 
-std::map<std::uint64_t, capnp::Schema> collectTypes(capnp::StructSchema root) { return TypeCollector(root).take(); }
+std::map<std::uint64_t, capnp::Schema> collectTypes(capnp::StructSchema root) {
+  return TypeCollector(root).take();
+}
 
 void checkReferences(const NodeIndex& index, std::uint64_t rootId) {
   TypeRef root;

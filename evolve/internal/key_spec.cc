@@ -15,40 +15,68 @@ using capnp::schema::Value;
 
 std::optional<KeyType> keyType(Type::Which type) {
   switch (type) {
-    case Type::BOOL: return KeyType::boolean;
-    case Type::INT8: return KeyType::int8;
-    case Type::INT16: return KeyType::int16;
-    case Type::INT32: return KeyType::int32;
-    case Type::INT64: return KeyType::int64;
-    case Type::UINT8: return KeyType::uint8;
-    case Type::UINT16: return KeyType::uint16;
-    case Type::UINT32: return KeyType::uint32;
-    case Type::UINT64: return KeyType::uint64;
-    case Type::FLOAT32: return KeyType::float32;
-    case Type::FLOAT64: return KeyType::float64;
-    case Type::ENUM: return KeyType::enumeration;
-    case Type::TEXT: return KeyType::text;
-    case Type::DATA: return KeyType::data;
-    default: return std::nullopt;
+    case Type::BOOL:
+      return KeyType::boolean;
+    case Type::INT8:
+      return KeyType::int8;
+    case Type::INT16:
+      return KeyType::int16;
+    case Type::INT32:
+      return KeyType::int32;
+    case Type::INT64:
+      return KeyType::int64;
+    case Type::UINT8:
+      return KeyType::uint8;
+    case Type::UINT16:
+      return KeyType::uint16;
+    case Type::UINT32:
+      return KeyType::uint32;
+    case Type::UINT64:
+      return KeyType::uint64;
+    case Type::FLOAT32:
+      return KeyType::float32;
+    case Type::FLOAT64:
+      return KeyType::float64;
+    case Type::ENUM:
+      return KeyType::enumeration;
+    case Type::TEXT:
+      return KeyType::text;
+    case Type::DATA:
+      return KeyType::data;
+    default:
+      return std::nullopt;
   }
 }
 
 // As the bits lie in the field, widened with zeros.
 std::uint64_t defaultBits(Value::Reader value) {
   switch (value.which()) {
-    case Value::BOOL: return value.getBool() ? 1 : 0;
-    case Value::INT8: return static_cast<std::uint8_t>(value.getInt8());
-    case Value::INT16: return static_cast<std::uint16_t>(value.getInt16());
-    case Value::INT32: return static_cast<std::uint32_t>(value.getInt32());
-    case Value::INT64: return static_cast<std::uint64_t>(value.getInt64());
-    case Value::UINT8: return value.getUint8();
-    case Value::UINT16: return value.getUint16();
-    case Value::UINT32: return value.getUint32();
-    case Value::UINT64: return value.getUint64();
-    case Value::FLOAT32: return std::bit_cast<std::uint32_t>(value.getFloat32());
-    case Value::FLOAT64: return std::bit_cast<std::uint64_t>(value.getFloat64());
-    case Value::ENUM: return value.getEnum();
-    default: return 0;
+    case Value::BOOL:
+      return value.getBool() ? 1 : 0;
+    case Value::INT8:
+      return static_cast<std::uint8_t>(value.getInt8());
+    case Value::INT16:
+      return static_cast<std::uint16_t>(value.getInt16());
+    case Value::INT32:
+      return static_cast<std::uint32_t>(value.getInt32());
+    case Value::INT64:
+      return static_cast<std::uint64_t>(value.getInt64());
+    case Value::UINT8:
+      return value.getUint8();
+    case Value::UINT16:
+      return value.getUint16();
+    case Value::UINT32:
+      return value.getUint32();
+    case Value::UINT64:
+      return value.getUint64();
+    case Value::FLOAT32:
+      return std::bit_cast<std::uint32_t>(value.getFloat32());
+    case Value::FLOAT64:
+      return std::bit_cast<std::uint64_t>(value.getFloat64());
+    case Value::ENUM:
+      return value.getEnum();
+    default:
+      return 0;
   }
 }
 
@@ -67,7 +95,8 @@ std::vector<std::string> enumerantsOf(const NodeIndex& index, Type::Reader type)
   return names;
 }
 
-[[noreturn]] void refuse(const char* message, const NodeIndex& index, std::uint64_t rootId, const FlatField& field) {
+[[noreturn]] void refuse(const char* message, const NodeIndex& index, std::uint64_t rootId,
+                         const FlatField& field) {
   throw Error(ErrorCode::fixSchema, message,
               {{"type", std::string(index.shortName(rootId))},
                {"field", field.path()},
@@ -102,7 +131,8 @@ KeySpec keyOf(const NodeIndex& index, std::uint64_t rootId) {
   KeySpec spec;
   for (const auto& field : fields) {
     if (*field.keyPosition < spec.size()) {
-      refuse("two fields have the same place in the key; number them 0, 1, 2 and so on", index, rootId, field);
+      refuse("two fields have the same place in the key; number them 0, 1, 2 and so on", index, rootId,
+             field);
     }
     if (*field.keyPosition > spec.size()) {
       refuse("the places in the key have a gap; number them 0, 1, 2 and so on", index, rootId, field);

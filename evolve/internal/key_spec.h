@@ -9,9 +9,9 @@
 
 namespace instar::internal {
 
-// In the order of $key; empty where no field has it. Only the record struct and its groups count: a struct that is used as
-// a field may be a record elsewhere, with a key of its own.
-// Throws Error(fixSchema) naming type and field: a type that cannot be a key, a member of a union, gaps and doubles.
+// In the order of $key; empty where no field has it. Only the record struct and its groups count: a struct
+// that is used as a field may be a record elsewhere, with a key of its own. Throws Error(fixSchema) naming
+// type and field: a type that cannot be a key, a member of a union, gaps and doubles.
 KeySpec keyOf(const NodeIndex& index, std::uint64_t rootId);
 
 }  // namespace instar::internal

@@ -24,7 +24,8 @@ FlatField flattenSlot(Field::Reader proto, const FlatField& scope, std::string_v
   auto field = scope;
   field.name = textOf(proto.getName());
   if (!proto.getOrdinal().isExplicit()) {
-    throw Error(ErrorCode::fixSchema, "a field has no number; declare the record as a struct in a .capnp file",
+    throw Error(ErrorCode::fixSchema,
+                "a field has no number; declare the record as a struct in a .capnp file",
                 {{"type", std::string(type)}, {"field", field.path()}});
   }
   field.ordinal = proto.getOrdinal().getExplicit();
@@ -39,8 +40,9 @@ class Flattener {
   explicit Flattener(const NodeIndex& index, std::uint64_t structId) : index_(index) {
     type_ = index.shortName(structId);
     addMembers(index.get(structId), FlatField{});
-    std::stable_sort(fields_.begin(), fields_.end(),
-                     [](const FlatField& left, const FlatField& right) { return left.ordinal < right.ordinal; });
+    std::stable_sort(fields_.begin(), fields_.end(), [](const FlatField& left, const FlatField& right) {
+      return left.ordinal < right.ordinal;
+    });
   }
 
   std::vector<FlatField> take() { return std::move(fields_); }
@@ -85,14 +87,16 @@ NodeIndex::NodeIndex(NodeList nodes) {
     }
   }
   for (const auto& [id, node] : nodes_) {
-    if (node.getParameters().size() > 0) parameterCounts_[id] = static_cast<std::uint16_t>(node.getParameters().size());
+    if (node.getParameters().size() > 0)
+      parameterCounts_[id] = static_cast<std::uint16_t>(node.getParameters().size());
   }
 }
 
 Node::Reader NodeIndex::get(std::uint64_t id) const {
   auto found = nodes_.find(id);
   if (found == nodes_.end()) {
-    throw Error(ErrorCode::restoreFromBackup, "a stored schema lacks one of its types; restore the file from a backup",
+    throw Error(ErrorCode::restoreFromBackup,
+                "a stored schema lacks one of its types; restore the file from a backup",
                 {{"type", "0x" + hexadecimal(id)}});
   }
   return found->second;

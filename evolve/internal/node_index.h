@@ -1,7 +1,7 @@
 #pragma once
 
-// The nodes of a schema by id, and the fields of a struct with its groups and unions dissolved. Borrows the nodes. Immutable;
-// any thread.
+// The nodes of a schema by id, and the fields of a struct with its groups and unions dissolved. Borrows the
+// nodes. Immutable; any thread.
 
 #include <capnp/schema.capnp.h>
 

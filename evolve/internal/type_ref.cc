@@ -47,7 +47,8 @@ TypeRef lookUpParameter(std::uint64_t scopeId, std::uint16_t position, const Bra
 }
 
 // What a scope hands on that is named without arguments from within itself.
-std::vector<TypeRef> inheritedArguments(std::uint64_t scopeId, const NodeIndex& index, const Brand* environment) {
+std::vector<TypeRef> inheritedArguments(std::uint64_t scopeId, const NodeIndex& index,
+                                        const Brand* environment) {
   std::vector<TypeRef> arguments;
   for (std::uint16_t position = 0; position < index.parameterCount(scopeId); ++position) {
     arguments.push_back(lookUpParameter(scopeId, position, environment));
@@ -64,7 +65,8 @@ Brand resolveBrand(capnp::schema::Brand::Reader proto, const NodeIndex& index, c
       resolved.arguments = inheritedArguments(resolved.scopeId, index, environment);
     } else {
       for (auto binding : scope.getBind()) {
-        resolved.arguments.push_back(binding.isType() ? resolveType(binding.getType(), index, environment) : TypeRef{});
+        resolved.arguments.push_back(binding.isType() ? resolveType(binding.getType(), index, environment)
+                                                      : TypeRef{});
       }
     }
   }
@@ -86,16 +88,21 @@ TypeRef resolveAnyPointer(Type::AnyPointer::Reader proto, const Brand* environme
   return type;
 }
 
-constexpr std::array kBuiltInNames = {"Void",   "Bool",   "Int8",    "Int16",   "Int32", "Int64", "UInt8",
-                                      "UInt16", "UInt32", "UInt64",  "Float32", "Float64", "Text", "Data"};
+constexpr std::array kBuiltInNames = {"Void",   "Bool",   "Int8",   "Int16",   "Int32",   "Int64", "UInt8",
+                                      "UInt16", "UInt32", "UInt64", "Float32", "Float64", "Text",  "Data"};
 
 std::string anyPointerText(const TypeRef& type, const NodeIndex& index) {
   switch (type.any) {
-    case AnyKind::pointer: return "AnyPointer";
-    case AnyKind::structure: return "AnyStruct";
-    case AnyKind::list: return "AnyList";
-    case AnyKind::capability: return "Capability";
-    case AnyKind::parameter: return index.parameterName(type.id, type.parameter);
+    case AnyKind::pointer:
+      return "AnyPointer";
+    case AnyKind::structure:
+      return "AnyStruct";
+    case AnyKind::list:
+      return "AnyList";
+    case AnyKind::capability:
+      return "Capability";
+    case AnyKind::parameter:
+      return index.parameterName(type.id, type.parameter);
   }
   return {};
 }
@@ -103,7 +110,8 @@ std::string anyPointerText(const TypeRef& type, const NodeIndex& index) {
 std::string argumentsText(const Brand& brand, const NodeIndex& index) {
   std::string text;
   for (const auto& scope : brand) {
-    for (const auto& argument : scope.arguments) text += (text.empty() ? "" : ", ") + typeText(argument, index);
+    for (const auto& argument : scope.arguments)
+      text += (text.empty() ? "" : ", ") + typeText(argument, index);
   }
   return text.empty() ? text : "(" + text + ")";
 }
@@ -138,12 +146,16 @@ TypeRef resolveType(Type::Reader proto, const NodeIndex& index, const Brand* env
 
 std::string typeText(const TypeRef& type, const NodeIndex& index) {
   switch (type.kind) {
-    case Type::LIST: return "List(" + typeText(type.element.front(), index) + ")";
+    case Type::LIST:
+      return "List(" + typeText(type.element.front(), index) + ")";
     case Type::ENUM:
     case Type::STRUCT:
-    case Type::INTERFACE: return std::string(index.shortName(type.id)) + argumentsText(type.brand, index);
-    case Type::ANY_POINTER: return anyPointerText(type, index);
-    default: return kBuiltInNames.at(type.kind);
+    case Type::INTERFACE:
+      return std::string(index.shortName(type.id)) + argumentsText(type.brand, index);
+    case Type::ANY_POINTER:
+      return anyPointerText(type, index);
+    default:
+      return kBuiltInNames.at(type.kind);
   }
 }
 

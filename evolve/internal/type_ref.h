@@ -1,10 +1,11 @@
 #pragma once
 
-// A field's type as a value that can be compared: Cap'n Proto's schema::Type with the parameters of generic types replaced
-// by what they are bound to.
+// A field's type as a value that can be compared: Cap'n Proto's schema::Type with the parameters of generic
+// types replaced by what they are bound to.
 //
-// Invariants: a brand lists its scopes by ascending id and leaves out what is AnyPointer anyway (scopes without bindings,
-// trailing arguments), so that equal types compare equal however they were spelled. Plain values; any thread.
+// Invariants: a brand lists its scopes by ascending id and leaves out what is AnyPointer anyway (scopes
+// without bindings, trailing arguments), so that equal types compare equal however they were spelled. Plain
+// values; any thread.
 
 #include <capnp/schema.capnp.h>
 
@@ -26,10 +27,10 @@ enum class AnyKind : std::uint8_t { pointer, structure, list, capability, parame
 struct TypeRef {
   capnp::schema::Type::Which kind = capnp::schema::Type::ANY_POINTER;
   AnyKind any = AnyKind::pointer;  // of an AnyPointer
-  std::uint64_t id = 0;            // of an enum, struct or interface; for a parameter of the type that declares it
-  std::uint16_t parameter = 0;     // position of a parameter
-  std::vector<TypeRef> element;    // of a list: exactly one
-  Brand brand;                     // of an enum or a struct
+  std::uint64_t id = 0;  // of an enum, struct or interface; for a parameter of the type that declares it
+  std::uint16_t parameter = 0;   // position of a parameter
+  std::vector<TypeRef> element;  // of a list: exactly one
+  Brand brand;                   // of an enum or a struct
 
   friend bool operator==(const TypeRef& left, const TypeRef& right);
 };

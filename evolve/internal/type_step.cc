@@ -13,15 +13,16 @@ bool isByteList(const TypeRef& type) {
 }
 
 bool widens(const TypeRef& older, const TypeRef& newer) {
+  if (isByteList(older) && newer.kind == Type::DATA) return true;
   if (newer.kind != Type::ANY_POINTER || !isPointerType(older)) return false;
   if (newer.any == AnyKind::pointer) return true;
   if (newer.any == AnyKind::structure) return older.kind == Type::STRUCT;
   return newer.any == AnyKind::list && older.kind == Type::LIST;
 }
 
-// Whether field @0 of the struct reads an element of a list of `element` as it was: the same type, first in its section,
-// without a default (which would be mixed into the value) and outside of unions and groups. Lists of Bool are packed in
-// bits, which no struct is.
+// Whether field @0 of the struct reads an element of a list of `element` as it was: the same type, first in
+// its section, without a default (which would be mixed into the value) and outside of unions and groups.
+// Lists of Bool are packed in bits, which no struct is.
 bool standsInFor(const TypeRef& structure, const TypeRef& element, const NodeIndex& index) {
   if (element.kind == Type::BOOL) return false;
   auto fields = flattenFields(index, structure.id);
@@ -39,17 +40,14 @@ TypeStep listStep(const TypeRef& older, const TypeRef& newer, const NodeIndex& i
   if (to.kind == Type::STRUCT && from.kind != Type::STRUCT) {
     return standsInFor(to, from, index) ? TypeStep::listElementToStruct : TypeStep::listElementToUnfitStruct;
   }
-  // A list of pointers and a list of structs are laid out in different ways.
-  auto step = typeStep(from, to, index);
-  return step == TypeStep::pointerToAny && from.kind == Type::STRUCT ? TypeStep::other : step;
+  return typeStep(from, to, index);
 }
 
 }  // namespace
 
 TypeStep typeStep(const TypeRef& older, const TypeRef& newer, const NodeIndex& index) {
   if (older.kind == Type::TEXT && newer.kind == Type::DATA) return TypeStep::textToData;
-  if (isByteList(older) && newer.kind == Type::DATA) return TypeStep::byteListToData;
-  if (widens(older, newer)) return TypeStep::pointerToAny;
+  if (widens(older, newer)) return TypeStep::widened;
   if (older.kind != newer.kind) return TypeStep::other;
   if (older.kind == Type::LIST) return listStep(older, newer, index);
   return older.kind == Type::STRUCT && older.id == newer.id ? TypeStep::sameBytes : TypeStep::other;

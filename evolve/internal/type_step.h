@@ -8,7 +8,8 @@
 
 namespace instar::internal {
 
-// For two types that are not equal. Types of the same id count as the same here: their insides are compared elsewhere.
+// For two types that are not equal. Types of the same id count as the same here: their insides are compared
+// elsewhere.
 TypeStep typeStep(const TypeRef& older, const TypeRef& newer, const NodeIndex& newerIndex);
 
 }  // namespace instar::internal

@@ -1,7 +1,8 @@
 #pragma once
 
-// Schemas from .capnp text at run time, as a test writes them. `import "/instar/schema.capnp"` resolves to the one in the
-// tree: the including target defines INSTAR_INCLUDE_ROOT as the folder that holds it. One thread.
+// Schemas from .capnp text at run time, as a test writes them. `import "/instar/schema.capnp"` resolves to
+// the one in the tree: the including target defines INSTAR_INCLUDE_ROOT as the folder that holds it. One
+// thread.
 
 #include <capnp/schema-parser.h>
 #include <kj/filesystem.h>
@@ -57,7 +58,8 @@ inline RecordSchema parseRecord(std::string_view text, std::string_view name) {
 
 // The same with a file id and `using Instar` in front, for texts that consist of declarations only.
 inline RecordSchema parseDeclarations(std::string_view declarations, std::string_view name) {
-  constexpr std::string_view kStart = "@0xc0ffee5eedf00d01;\nusing Instar = import \"/instar/schema.capnp\";\n";
+  constexpr std::string_view kStart =
+      "@0xc0ffee5eedf00d01;\nusing Instar = import \"/instar/schema.capnp\";\n";
   return parseRecord(std::string(kStart) + std::string(declarations), name);
 }
 

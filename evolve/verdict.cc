@@ -1,0 +1,224 @@
+#include "instar/evolve/verdict.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace instar {
+namespace {
+
+Judgement additive(std::string what) {
+  return {Verdict::additive, FloorEffect::none, std::move(what), {}, {}};
+}
+
+Judgement refused(std::string what, std::string why, std::string instead) {
+  return {Verdict::refused, FloorEffect::none, std::move(what), std::move(why), std::move(instead)};
+}
+
+std::string idText(std::uint64_t id) {
+  char digits[16];
+  auto end = std::to_chars(digits, digits + sizeof(digits), id, 16).ptr;
+  return "@0x" + std::string(digits, end);
+}
+
+std::string obsoleteName(const std::string& path) {
+  auto name = path.substr(path.rfind('.') + 1);  // the whole path where it has no dot
+  if (!name.empty() && name.front() >= 'a' && name.front() <= 'z')
+    name.front() = static_cast<char>(name.front() - 'a' + 'A');
+  return "obsolete" + name;
+}
+
+std::string at(std::uint16_t ordinal) { return "@" + std::to_string(ordinal); }
+
+Judgement rule(const RecordReplaced& change) {
+  return refused(
+      change.newer + ": a replaced type, " + idText(change.olderId) + " became " + idText(change.newerId),
+      "a record is recognised by its id, and nothing says how to turn the old type into the new one",
+      "keep the old id: write " + idText(change.olderId) + " after the name, as in `struct " + change.newer +
+          " " + idText(change.olderId) + "`");
+}
+
+Judgement rule(const TypeRenamed& change) {
+  return additive(change.newer + ": the type was called " + change.older);
+}
+
+Judgement rule(const KindChanged& change) {
+  return refused(change.type + ": a struct became an enum, or an enum a struct",
+                 "the bytes of one mean nothing to the other",
+                 "give the new type a name and an id of its own");
+}
+
+Judgement rule(const GenericsChanged& change) {
+  if (change.olderCount == change.newerCount)
+    return additive(change.type + ": type parameters are used differently");
+  return additive(change.type + ": type parameters, " + std::to_string(change.olderCount) + " became " +
+                  std::to_string(change.newerCount));
+}
+
+Judgement rule(const FieldAdded& change) {
+  auto what = change.type + "." + change.field + ": a new field " + at(change.ordinal);
+  if (change.place == UnionPlace::existing) what += ", a new member of a union";
+  if (change.place == UnionPlace::added) what += " in a new union";
+  return additive(std::move(what));
+}
+
+Judgement rule(const FieldRemoved& change) {
+  return refused(change.type + "." + change.field + ": field " + at(change.ordinal) + " was removed",
+                 "stored rows hold it, and a later field would take its place in the bytes",
+                 "keep it; rename it, e.g. " + obsoleteName(change.field));
+}
+
+Judgement rule(const FieldRenamed& change) {
+  return additive(change.type + "." + change.newer + ": the field was called " + change.older);
+}
+
+Judgement rule(const NameTaken& change) {
+  return refused(change.type + "." + change.name + ": the name of " + at(change.olderOrdinal) +
+                     " now stands at " + at(change.newerOrdinal),
+                 "rows know the number only, so each of the two would show what the other has stored",
+                 "put the numbers back; to rename both, use names that neither has had");
+}
+
+Judgement rule(const FieldMoved& change) {
+  auto what = change.type + "." + change.newer + ": the field moved, it was " + change.older;
+  if (change.intoNewGroup) return additive(std::move(what));
+  return refused(std::move(what),
+                 "Cap'n Proto lets one existing field move into a new group, and nothing else",
+                 "leave it where it was");
+}
+
+Judgement rule(const GroupRenamed& change) {
+  return additive(change.type + "." + change.newer + ": the group was called " + change.older);
+}
+
+Judgement rule(const JoinedUnion& change) {
+  auto what = change.type + "." + change.field + ": the field moved into a union";
+  if (change.place == UnionPlace::existing) {
+    return refused(std::move(what),
+                   "in old rows another member of that union can be set, and the field as well",
+                   "leave it outside, and add a new member");
+  }
+  if (change.discriminant != 0) {
+    return refused(std::move(what),
+                   "old rows read as member 0 of a new union, and this field is member " +
+                       std::to_string(change.discriminant) + ", so their values would be lost",
+                   "move one existing field at the most, the one with the lowest number");
+  }
+  auto judgement = additive(std::move(what));
+  judgement.floor = FloorEffect::readerAndWriter;
+  judgement.why = "an older program would take another member's bytes for the field's";
+  return judgement;
+}
+
+Judgement rule(const LeftUnion& change) {
+  return refused(change.type + "." + change.field + ": the field moved out of a union",
+                 "in rows where another member is set, its bytes would show as the field's",
+                 "leave it in the union, and add a new field outside");
+}
+
+Judgement rule(const PlaceChanged& change) {
+  return refused(change.type + "." + change.field + ": it lies elsewhere in the bytes",
+                 "stored rows have it in the old place",
+                 "put fields, groups and unions back as they were, and give new fields the next numbers");
+}
+
+std::string reason(TypeStep step) {
+  switch (step) {
+    case TypeStep::textToData:
+      return "a stored Text would read as Data with a NUL at its end";
+    case TypeStep::widened:
+      return "Cap'n Proto refuses it for a field that can have a default, and an older program would meet "
+             "values that it cannot read";
+    case TypeStep::listElementToUnfitStruct:
+      return "stored elements read as field @0 of the struct, which must be of the old type, outside of "
+             "groups and unions, "
+             "without a default, and not Bool";
+    default:
+      return "stored rows have the old type in that place";
+  }
+}
+
+Judgement rule(const FieldTypeChanged& change) {
+  auto what =
+      change.type + "." + change.field + ": the type changed from " + change.older + " to " + change.newer;
+  if (change.step == TypeStep::sameBytes || change.step == TypeStep::listElementToStruct)
+    return additive(std::move(what));
+  return refused(
+      std::move(what), reason(change.step),
+      "keep it; rename it, e.g. " + obsoleteName(change.field) + ", and add a new field with the new type");
+}
+
+Judgement rule(const DefaultChanged& change) {
+  return refused(
+      change.type + "." + change.field + ": the default changed from " + change.older + " to " + change.newer,
+      "rows store the difference to the default, so every stored value would change",
+      "keep it, and add a new field with the new default");
+}
+
+Judgement rule(const EnumerantAdded& change) {
+  return additive(change.type + "." + change.name + ": a new enumerant");
+}
+
+Judgement rule(const EnumerantRemoved& change) {
+  return refused(change.type + "." + change.name + ": the enumerant was removed",
+                 "stored rows have its number, and a later enumerant would take it",
+                 "keep it; rename it, e.g. " + obsoleteName(change.name));
+}
+
+Judgement rule(const EnumerantRenamed& change) {
+  return additive(change.type + "." + change.newer + ": the enumerant was called " + change.older);
+}
+
+Judgement rule(const KeyChanged& change) {
+  return refused(change.type + ": the key changed from " + change.older + " to " + change.newer,
+                 "stored rows lie under the old key",
+                 "keep the key; copy the rows into a new collection for a new one");
+}
+
+Judgement rule(const SensitiveAdded& change) {
+  return additive(change.type + "." + change.field + ": now sensitive");
+}
+
+Judgement rule(const SensitiveRemoved& change) {
+  return additive(change.type + "." + change.field + ": no longer sensitive, it is shown in every output");
+}
+
+}  // namespace
+
+std::string_view verdictName(Verdict verdict) noexcept {
+  return verdict == Verdict::additive ? "additive" : "refused";
+}
+
+Judgement judge(const Change& change) {
+  return std::visit([](const auto& one) { return rule(one); }, change);
+}
+
+std::vector<Judgement> judge(const std::vector<Change>& changes) {
+  std::vector<Judgement> judgements;
+  judgements.reserve(changes.size());
+  for (const auto& change : changes) judgements.push_back(judge(change));
+  return judgements;
+}
+
+bool isRefused(const std::vector<Judgement>& judgements) noexcept {
+  return std::any_of(judgements.begin(), judgements.end(),
+                     [](const Judgement& judgement) { return judgement.verdict == Verdict::refused; });
+}
+
+bool raisesFloors(const std::vector<Judgement>& judgements) noexcept {
+  return std::any_of(judgements.begin(), judgements.end(),
+                     [](const Judgement& judgement) { return judgement.floor != FloorEffect::none; });
+}
+
+std::string describe(const std::vector<Judgement>& judgements) {
+  std::string text;
+  for (const auto& judgement : judgements) {
+    if (!text.empty()) text += '\n';
+    text += judgement.what;
+    if (!judgement.why.empty()) text += "; " + judgement.why;
+    if (!judgement.instead.empty()) text += "; instead: " + judgement.instead;
+  }
+  return text;
+}
+
+}  // namespace instar

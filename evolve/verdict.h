@@ -1,0 +1,66 @@
+#pragma once
+
+// Whether a change is allowed, rule by rule: strict, and each refusal with its reason and the safe way.
+//
+// Additive means that old bytes are valid new bytes which read the same, and that an older program does right
+// by newer rows, unless the floors say that it must not touch them. The rules:
+//
+//     field added                        additive; old rows read its default. Older programs keep what they
+//     do not know. member added to a union            additive; an older program meets a number in which()
+//     that it does not know. enumerant added                    additive; likewise. field, group, type,
+//     enumerant      additive; bytes do not carry names. Not to a name that another field has had: that
+//       renamed                          is what swapped ordinals look like.
+//     one field moved into a new group   additive; the bytes are the same. With a second field moved along,
+//     Cap'n Proto's
+//                                        own check of compatibility no longer follows: refused.
+//     one field moved into a new union   additive where it is the union's number 0, because old rows have 0
+//     there. An older
+//                                        program would take the bytes of another member for its own: both
+//                                        floors rise.
+//     List(T) to List(S)                 additive where field @0 of the struct S is a T without a default;
+//     Cap'n Proto reads
+//                                        either list as the other. Not for Bool, whose lists are packed in
+//                                        bits.
+//     parameters of a generic type       additive; fields are compared with the parameters replaced.
+//     $sensitive added or removed        additive; it is about output.
+//     all else                           refused
+//
+// Pure; any thread.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "instar/evolve/difference.h"
+
+namespace instar {
+
+enum class Verdict : std::uint8_t { additive, refused };
+
+// Which programs of older versions are shut out of the collection by a change.
+enum class FloorEffect : std::uint8_t { none, readerAndWriter };
+
+struct Judgement {
+  Verdict verdict = Verdict::refused;
+  FloorEffect floor = FloorEffect::none;
+  std::string what;     // one line: "Contact.tier: the default changed from 1 to 2"
+  std::string why;      // the reason of a refusal or of a risen floor; empty otherwise
+  std::string instead;  // the safe way; empty where nothing is refused
+};
+
+std::string_view verdictName(Verdict verdict) noexcept;  // "additive", "refused"
+
+Judgement judge(const Change& change);
+
+// One for each change, in their order.
+std::vector<Judgement> judge(const std::vector<Change>& changes);
+
+bool isRefused(const std::vector<Judgement>& judgements) noexcept;
+bool raisesFloors(const std::vector<Judgement>& judgements) noexcept;
+
+// What was changed, why it is refused, what to do instead: one judgement a line, refusals with all three
+// parts.
+std::string describe(const std::vector<Judgement>& judgements);
+
+}  // namespace instar
