@@ -15,8 +15,8 @@ namespace instar {
 enum class OpenMode : std::uint8_t {
   createOrOpen,  // creates the file where there is none
   openExisting,  // Error(fixEnvironment) where there is none
-  // Never creates or changes a file. Where no other program has the store open, not even a lock file is made; a
-  // program that opens it meanwhile ends the reading with Error(retry).
+  // Never creates or changes a file. Where no other program has the store open, not even a lock file is made;
+  // a program that opens it meanwhile ends the reading with Error(retry).
   readOnly,
 };
 
@@ -41,16 +41,16 @@ struct StoreOptions {
 };
 
 struct EnvironmentInfo {
-  std::uint32_t pageSize = 0;          // bytes
-  std::uint64_t fileSize = 0;          // bytes
-  std::uint64_t mapSize = 0;           // bytes
-  std::uint64_t usedPages = 0;         // pages that hold data
-  std::uint64_t freePages = 0;         // pages inside the file that the next commits will use
-  std::uint64_t lastTransaction = 0;   // number of the newest commit
-  std::uint32_t readers = 0;           // reader slots in use
+  std::uint32_t pageSize = 0;         // bytes
+  std::uint64_t fileSize = 0;         // bytes
+  std::uint64_t mapSize = 0;          // bytes
+  std::uint64_t usedPages = 0;        // pages that hold data
+  std::uint64_t freePages = 0;        // pages inside the file that the next commits will use
+  std::uint64_t lastTransaction = 0;  // number of the newest commit
+  std::uint32_t readers = 0;          // reader slots in use
   std::uint32_t maxReaders = 0;
-  std::string storageVersion;          // "LMDB 0.9.24"
-  std::vector<std::string> warnings;   // what should be changed about the surroundings
+  std::string storageVersion;         // "LMDB 0.9.24"
+  std::vector<std::string> warnings;  // what should be changed about the surroundings
 };
 
 struct ReaderInfo {
@@ -67,8 +67,8 @@ struct Progress {
 using ProgressCallback = std::function<void(const Progress&)>;
 
 struct CopyOptions {
-  bool compact = false;    // leaves out free pages, and puts the rest in order
-  bool replace = false;    // replaces a file that exists; otherwise that is Error(fixEnvironment)
+  bool compact = false;            // leaves out free pages, and puts the rest in order
+  bool replace = false;            // replaces a file that exists; otherwise that is Error(fixEnvironment)
   ProgressCallback progress = {};  // bytes
 };
 

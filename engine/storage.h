@@ -1,12 +1,13 @@
 #pragma once
 
-// The seam below the engine: an ordered key-value contract that LMDB fulfils (internal/lmdb_storage.h) and that an
-// in-memory model fulfils too (internal/memory_storage.h), as an oracle and for injected faults.
+// The seam below the engine: an ordered key-value contract that LMDB fulfils (internal/lmdb_storage.h) and
+// that an in-memory model fulfils too (internal/memory_storage.h), as an oracle and for injected faults.
 //
-// Invariants: one writer at a time; a transaction sees the state at its begin and, if it writes, its own changes; commit is
-// atomic. Threads: an Environment may be used by all; a Transaction and its cursors by one thread at a time, a write
-// transaction only by the thread that began it. Bytes that are handed out are borrowed until the next change through the
-// same transaction, or until its end. Failures are thrown as instar::Error with the failing call's name.
+// Invariants: one writer at a time; a transaction sees the state at its begin and, if it writes, its own
+// changes; commit is atomic. Threads: an Environment may be used by all; a Transaction and its cursors by one
+// thread at a time, a write transaction only by the thread that began it. Bytes that are handed out are
+// borrowed until the next change through the same transaction, or until its end. Failures are thrown as
+// instar::Error with the failing call's name.
 
 #include <chrono>
 #include <cstdint>
@@ -62,7 +63,8 @@ class Transaction {
   virtual bool erase(TreeId tree, Bytes key) = 0;  // whether there was such an entry
   virtual std::unique_ptr<Cursor> cursor(TreeId tree) = 0;
   virtual TreeStatistics statistics(TreeId tree) = 0;
-  // Ends the transaction. Error(readBack): whether the commit is stored is unknown. Every other error: it is not.
+  // Ends the transaction. Error(readBack): whether the commit is stored is unknown. Every other error: it is
+  // not.
   virtual void commit() = 0;
 };
 
@@ -72,8 +74,8 @@ class Environment {
   virtual bool readOnly() const = 0;
   // `wait` bounds the wait for the write lock: Error(retry) when it is over. Ignored for Access::read.
   virtual std::unique_ptr<Transaction> begin(Access access, std::chrono::milliseconds wait) = 0;
-  // Nothing where the tree does not exist and `create` is false. Creating commits a small transaction of its own.
-  // Not while the calling thread has a write transaction open: Error(fixCall).
+  // Nothing where the tree does not exist and `create` is false. Creating commits a small transaction of its
+  // own. Not while the calling thread has a write transaction open: Error(fixCall).
   virtual std::optional<TreeId> openTree(std::string_view name, bool create) = 0;
   virtual RowPlacement placement(std::size_t keyLength, std::size_t valueLength) const noexcept = 0;
   virtual void sync() = 0;  // makes every commit so far durable, at every durability level

@@ -1,0 +1,255 @@
+#include "instar/engine/check.h"
+
+#include <capnp/dynamic.h>
+
+#include <map>
+
+#include "instar/engine/internal/catalog.h"
+#include "instar/engine/internal/store_state.h"
+#include "instar/format/file_format.h"
+#include "instar/format/key_text.h"
+
+namespace instar {
+namespace {
+
+constexpr std::uint64_t kRowsPerReport = 16384;
+
+Key rowTreeName(std::string_view collection) {
+  Key name(kRowTreePrefix);
+  name.append(asBytes(collection));
+  return name;
+}
+
+bool isAligned(Bytes payload) noexcept { return reinterpret_cast<std::uintptr_t>(payload.data()) % 8 == 0; }
+
+// Reads all of a record, so that every pointer in it is followed, and finds Text that is not UTF-8.
+class RecordWalk {
+ public:
+  // The path of the first such field, or empty. Throws kj::Exception where the record cannot be decoded.
+  static std::string findInvalidText(capnp::DynamicStruct::Reader record) {
+    RecordWalk walk;
+    walk.visit(record);
+    return walk.invalid_;
+  }
+
+ private:
+  void visit(capnp::DynamicStruct::Reader record) {
+    for (const auto field : record.getSchema().getNonUnionFields()) visitField(record, field);
+    KJ_IF_MAYBE (active, record.which()) {
+      visitField(record, *active);
+    }
+  }
+
+  void visitField(capnp::DynamicStruct::Reader record, capnp::StructSchema::Field field) {
+    const std::size_t length = path_.size();
+    if (length != 0) path_ += '.';
+    path_ += field.getProto().getName().cStr();
+    visit(record.get(field));
+    path_.resize(length);
+  }
+
+  void visit(const capnp::DynamicValue::Reader& value) {
+    switch (value.getType()) {
+      case capnp::DynamicValue::TEXT: {
+        const auto text = value.as<capnp::Text>();
+        if (invalid_.empty() && !isValidUtf8({text.begin(), text.size()})) invalid_ = path_;
+        break;
+      }
+      case capnp::DynamicValue::LIST:
+        for (const auto element : value.as<capnp::DynamicList>()) visit(element);
+        break;
+      case capnp::DynamicValue::STRUCT:
+        visit(value.as<capnp::DynamicStruct>());
+        break;
+      case capnp::DynamicValue::ANY_POINTER:
+        value.as<capnp::AnyPointer>().targetSize();
+        break;
+      default:
+        break;
+    }
+  }
+
+  std::string path_;
+  std::string invalid_;
+};
+
+class Checker {
+ public:
+  Checker(const Store& store, const CheckOptions& options)
+      : options_(options), transaction_(store.read()), state_(transaction_.state()), catalog_(state_) {}
+
+  CheckReport run() {
+    std::vector<Catalog::CollectionRecord> collections;
+    checkCatalog();
+    try {
+      collections = catalog_.collections();
+    } catch (const Error&) {
+      return report_;  // the damaged record is reported already
+    }
+    for (const auto& collection : collections) total_ += entries(collection.name);
+    for (const auto& collection : collections) checkCollection(collection);
+    progress();
+    return report_;
+  }
+
+ private:
+  using Schemas = std::map<std::uint16_t, std::optional<RecordSchema>>;
+
+  void add(Finding finding, std::string collection, std::string key, std::string message) {
+    ++report_.problemCount;
+    if (finding != Finding::invalidText) ++report_.damagedCount;
+    if (report_.problems.size() >= options_.maxProblems) return;
+    report_.problems.push_back({finding, std::move(collection), std::move(key), std::move(message)});
+  }
+
+  void progress() const {
+    if (options_.progress) options_.progress({report_.rows, total_});
+  }
+
+  void checkCatalog() {
+    catalog_.verifyAll([&](Bytes key, const char* problem) {
+      if (problem != nullptr) add(Finding::damagedCatalog, "", printKey({}, key), problem);
+    });
+  }
+
+  std::optional<storage::TreeId> tree(const std::string& collection) const {
+    return state_.store().environment().openTree(asText(rowTreeName(collection).bytes()), false);
+  }
+
+  std::uint64_t entries(const std::string& collection) const {
+    const auto id = tree(collection);
+    return id ? state_.storage().statistics(*id).entries : 0;
+  }
+
+  const std::optional<RecordSchema>& schemaOf(Schemas& schemas, const std::string& collection,
+                                              std::uint16_t version) {
+    const auto [entry, isNew] = schemas.try_emplace(version);
+    if (!isNew) return entry->second;
+    try {
+      const auto found = catalog_.version(collection, version);
+      if (found) entry->second = found->schema;
+    } catch (const Error& error) {
+      add(Finding::damagedCatalog, collection, printKey({}, versionKey(collection, version).bytes()),
+          error.what());
+    }
+    return entry->second;
+  }
+
+  void checkCollection(const Catalog::CollectionRecord& collection) {
+    const auto id = tree(collection.name);
+    if (!id) {
+      add(Finding::damagedCatalog, collection.name, "", "the tree of rows is missing");
+      return;
+    }
+    Schemas schemas;
+    const auto& current = schemaOf(schemas, collection.name, collection.currentVersion);
+    const KeySpec keySpec = current ? current->key() : KeySpec{};
+    const auto cursor = state_.storage().cursor(*id);
+    for (bool more = cursor->first(); more; more = cursor->next()) {
+      checkRow(schemas, collection.name, keySpec, cursor->key(), cursor->value());
+      if (report_.rows % kRowsPerReport == 0) progress();
+    }
+  }
+
+  void checkRow(Schemas& schemas, const std::string& collection, const KeySpec& keySpec, Bytes key,
+                Bytes value) {
+    ++report_.rows;
+    report_.bytes += value.size();
+    RowView row;
+    const RowDamage damage = decodeRow(key, value, Verify::yes, row);
+    if (damage != RowDamage::none) {
+      return add(Finding::damagedRow, collection, printKey(keySpec, key), describe(damage));
+    }
+    const auto& schema = schemaOf(schemas, collection, row.version);
+    if (!schema) {
+      return add(Finding::unknownVersion, collection, printKey(keySpec, key),
+                 "the catalog has no schema version " + std::to_string(row.version));
+    }
+    if (!isAligned(row.payload)) ++report_.misalignedRows;
+    if (options_.quick) return;
+    try {
+      checkRecord(collection, *schema, key, row.payload);
+    } catch (const kj::Exception& exception) {
+      add(Finding::undecodableRow, collection, printKey(keySpec, key), exception.getDescription().cStr());
+    }
+  }
+
+  void checkRecord(const std::string& collection, const RecordSchema& schema, Bytes key, Bytes payload) {
+    std::unique_ptr<std::byte[]> copy;
+    if (!isAligned(payload)) {
+      copy = std::make_unique_for_overwrite<std::byte[]>(payload.size());
+      std::memcpy(copy.get(), payload.data(), payload.size());
+      payload = {copy.get(), payload.size()};
+    }
+    internal::PayloadMessage message(payload);
+    const std::string invalid =
+        RecordWalk::findInvalidText(message.reader().getRoot<capnp::DynamicStruct>(schema.root()));
+    if (!invalid.empty()) {
+      add(Finding::invalidText, collection, printKey(schema.key(), key),
+          "the Text field " + invalid + " is not UTF-8");
+    }
+    if (schema.key().empty()) return;
+    Key expected;
+    try {
+      encodeKey(schema.key(), message.reader().getRoot<capnp::AnyStruct>(), expected);
+    } catch (const Error& error) {
+      return add(Finding::misplacedRow, collection, printKey(schema.key(), key), error.what());
+    }
+    if (compareBytes(expected.bytes(), key) != 0) {
+      add(Finding::misplacedRow, collection, printKey(schema.key(), key),
+          "its $key fields say " + printKey(schema.key(), expected.bytes()));
+    }
+  }
+
+  const CheckOptions& options_;
+  ReadTransaction transaction_;
+  TransactionState& state_;
+  Catalog catalog_;
+  CheckReport report_;
+  std::uint64_t total_ = 0;
+};
+
+}  // namespace
+
+std::string_view findingName(Finding finding) noexcept {
+  switch (finding) {
+    case Finding::damagedRow:
+      return "damagedRow";
+    case Finding::undecodableRow:
+      return "undecodableRow";
+    case Finding::unknownVersion:
+      return "unknownVersion";
+    case Finding::misplacedRow:
+      return "misplacedRow";
+    case Finding::invalidText:
+      return "invalidText";
+    case Finding::damagedCatalog:
+      return "damagedCatalog";
+  }
+  return "unknown";
+}
+
+CheckReport check(const Store& store, const CheckOptions& options) { return Checker(store, options).run(); }
+
+std::vector<VersionCount> countVersions(const Store& store, const Transaction& transaction,
+                                        std::string_view collection, const ProgressCallback& progress) {
+  std::map<std::uint16_t, VersionCount> counts;
+  const auto rows = store.collection(collection);
+  const std::uint64_t total = rows.count(transaction);
+  auto scan = rows.scan(transaction);
+  for (std::uint64_t done = 1; scan.next(); ++done) {
+    RowView row;
+    decodeRow(scan.key(), scan.value(), Verify::no, row);
+    VersionCount& count = counts[row.version];
+    count.version = row.version;
+    ++count.rows;
+    count.bytes += scan.value().size();
+    if (progress && done % kRowsPerReport == 0) progress({done, total});
+  }
+  if (progress) progress({total, total});
+  std::vector<VersionCount> result;
+  for (const auto& [version, count] : counts) result.push_back(count);
+  return result;
+}
+
+}  // namespace instar

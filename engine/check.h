@@ -1,0 +1,63 @@
+#pragma once
+
+// Looking at every row: is each one sound, and which versions are there? Both read in one snapshot and change
+// nothing.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "instar/engine/options.h"
+#include "instar/engine/store.h"
+
+namespace instar {
+
+enum class Finding : std::uint8_t {
+  damagedRow = 1,  // header, checksum or key do not hold together
+  undecodableRow,  // the checksum holds, but the payload is not a record of its version
+  unknownVersion,  // stamped with a version that the catalog does not have
+  misplacedRow,    // stored under a key that its $key fields do not give
+  invalidText,     // a Text field that is not UTF-8
+  damagedCatalog,  // a record of the catalog
+};
+std::string_view findingName(Finding finding) noexcept;
+
+struct Problem {
+  Finding finding;
+  std::string collection;
+  std::string key;      // printed
+  std::string message;  // what is wrong, and with which field
+};
+
+struct CheckOptions {
+  bool quick = false;               // headers, checksums and the catalog only; payloads are not decoded
+  std::uint64_t maxProblems = 100;  // more are counted, not listed
+  ProgressCallback progress = {};   // rows
+};
+
+struct CheckReport {
+  std::uint64_t rows = 0;
+  std::uint64_t bytes = 0;           // of stored values
+  std::uint64_t misalignedRows = 0;  // sound, but read through a copy
+  std::uint64_t problemCount = 0;
+  std::vector<Problem> problems;
+
+  bool sound() const noexcept { return problemCount == 0; }
+  // Whether data was lost, and not merely something is odd (invalidText).
+  bool damaged() const noexcept { return damagedCount != 0; }
+  std::uint64_t damagedCount = 0;
+};
+
+CheckReport check(const Store& store, const CheckOptions& options = {});
+
+struct VersionCount {
+  std::uint16_t version = 0;  // 0: rows whose header is damaged
+  std::uint64_t rows = 0;
+  std::uint64_t bytes = 0;  // of stored values
+};
+
+// Rows and bytes of each version in a collection, by version. O(rows); reads headers only.
+std::vector<VersionCount> countVersions(const Store& store, const Transaction& transaction,
+                                        std::string_view collection, const ProgressCallback& progress = {});
+
+}  // namespace instar

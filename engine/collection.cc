@@ -1,0 +1,93 @@
+#include "instar/engine/collection.h"
+
+#include "instar/engine/internal/collection_state.h"
+#include "instar/engine/internal/row_writer.h"
+
+namespace instar {
+
+capnp::StructSchema internal::rootSchema(const CollectionState& collection) noexcept {
+  return collection.root();
+}
+
+const std::string& CollectionBase::name() const noexcept { return state_->name(); }
+const RecordSchema& CollectionBase::schema() const noexcept { return state_->schema(); }
+const KeySpec& CollectionBase::keySpec() const noexcept { return state_->schema().key(); }
+
+std::uint64_t CollectionBase::count(const Transaction& transaction) const {
+  TransactionState& state = transaction.state();
+  state_->admitReading(state);
+  return state.storage().statistics(state_->tree()).entries;
+}
+
+std::uint64_t CollectionBase::count(const Transaction& transaction, const ScanOptions& options) const {
+  ScanBase scan(state_, transaction, options);
+  std::uint64_t rows = 0;
+  while (rows < options.limit && scan.next()) ++rows;
+  return rows;
+}
+
+bool CollectionBase::contains(const Transaction& transaction, const Key& key) const {
+  TransactionState& state = transaction.state();
+  state_->admitReading(state);
+  return state.storage().get(state_->tree(), key.bytes()).has_value();
+}
+
+bool CollectionBase::erase(WriteTransaction& transaction, const Key& key) const {
+  TransactionState& state = transaction.state();
+  state_->admitWriting(state);
+  state.changed();
+  return state.storage().erase(state_->tree(), key.bytes());
+}
+
+void CollectionBase::find(const Transaction& transaction, const Key& key, internal::RowBytes& row) const {
+  TransactionState& state = transaction.state();
+  state_->admitReading(state);
+  const auto value = state.storage().get(state_->tree(), key.bytes());
+  if (value) state_->load(state, key.bytes(), *value, row);
+}
+
+Key CollectionBase::encode(std::span<const KeyValue> values, KeyForm form) const {
+  Key key;
+  encodeKey(keySpec(), values, form, key);
+  return key;
+}
+
+void CollectionBase::store(WriteTransaction& transaction, const Key* explicitKey,
+                           capnp::MessageBuilder& message, bool edited) const {
+  TransactionState& state = transaction.state();
+  state_->admitWriting(state);
+  Key key;
+  if (!keySpec().empty()) {
+    if (explicitKey != nullptr) {
+      throw Error(ErrorCode::fixCall,
+                  "the key of this collection is in the record's $key fields: put without a key",
+                  {{"collection", name()}});
+    }
+    encodeKey(keySpec(), message.getRoot<capnp::AnyStruct>().asReader(), key);
+  } else if (explicitKey == nullptr || explicitKey->empty()) {
+    throw Error(ErrorCode::fixCall, "the record has no $key fields: put it under a key of at least one byte",
+                {{"collection", name()}});
+  } else {
+    key = *explicitKey;
+  }
+
+  std::optional<capnp::MallocMessageBuilder> merged;
+  capnp::MessageBuilder* source = &message;
+  if (state_->isOlderProgram() && !edited) {
+    const auto stored = state.storage().get(state_->tree(), key.bytes());
+    if (stored) {
+      internal::RowBytes row;
+      state_->load(state, key.bytes(), *stored, row);
+      internal::PayloadMessage newer(row.payload());
+      keepUnknownFields(newer.reader().getRoot<capnp::AnyPointer>(),
+                        message.getRoot<capnp::DynamicStruct>(state_->root()).asReader(), state_->root(),
+                        merged.emplace());
+      source = &*merged;
+    }
+  }
+  const FlatRecord flat(*source, edited || merged ? FlatRecord::Waste::removed : FlatRecord::Waste::allowed);
+  if (state_->nestsWithoutLimit()) flat.refuseDeepNesting();
+  writeRow(state, state_->tree(), key, schema().version(), flat.payload());
+}
+
+}  // namespace instar

@@ -1,0 +1,231 @@
+#pragma once
+
+// Rows of one record type under ordered keys. T is a struct of generated code, or capnp::DynamicStruct for
+// schemas that are only known at run time.
+//
+// A Collection is a handle: cheap to copy, usable by all threads, valid as long as any Store, transaction or
+// handle of its file. Reading throws Error(restoreFromBackup) for a damaged row, naming collection, key and
+// damage, and never returns it; Error(upgradeProgram) where the collection's reader floor has risen above
+// this program. Writing throws Error(fixCall) for what cannot be stored, Error(upgradeProgram) below the
+// writer floor, Error(freeSpace).
+
+#include <concepts>
+#include <string_view>
+#include <type_traits>
+
+#include "instar/engine/row.h"
+#include "instar/engine/transaction.h"
+#include "instar/evolve/record_schema.h"
+
+namespace instar {
+
+class CollectionState;
+class ScanCursor;
+
+// Which rows, and in which order. Everything that is set must hold.
+struct ScanOptions {
+  std::optional<Key> from{};    // the first key that belongs to it
+  std::optional<Key> to{};      // the first key that no longer belongs to it
+  std::optional<Key> prefix{};  // keys that begin with these bytes
+  bool reverse = false;
+  std::uint64_t limit = UINT64_MAX;  // rows
+};
+
+// The part of a collection that does not depend on the record type.
+class CollectionBase {
+ public:
+  explicit CollectionBase(std::shared_ptr<CollectionState> state) : state_(std::move(state)) {}
+
+  const std::string& name() const noexcept;
+  const RecordSchema& schema() const noexcept;  // this program's
+  const KeySpec& keySpec() const noexcept;      // empty: byte-string keys
+
+  // Rows in all, O(1); or those that a scan would visit, counted one by one.
+  std::uint64_t count(const Transaction& transaction) const;
+  std::uint64_t count(const Transaction& transaction, const ScanOptions& options) const;
+
+  bool contains(const Transaction& transaction, const Key& key) const;  // without looking at the row's bytes
+  bool erase(WriteTransaction& transaction, const Key& key) const;      // whether there was such a row
+
+ protected:
+  void find(const Transaction& transaction, const Key& key, internal::RowBytes& row) const;
+  void store(WriteTransaction& transaction, const Key* key, capnp::MessageBuilder& message,
+             bool edited) const;
+  Key encode(std::span<const KeyValue> values, KeyForm form) const;
+
+  std::shared_ptr<CollectionState> state_;
+};
+
+// A walk over rows in key order. Sees its transaction's own changes. Not to be used by two threads at a time.
+class ScanBase {
+ public:
+  ScanBase(std::shared_ptr<CollectionState> collection, const Transaction& transaction, ScanOptions options);
+  ScanBase(ScanBase&&) noexcept;
+  ~ScanBase();
+
+  // Goes to the next row; false at the end. After an error about a row, next() goes on behind it.
+  bool next();
+  Bytes key() const;    // of the row that next() went to
+  Bytes value() const;  // the whole stored value, header included, unverified: for tools
+
+ protected:
+  void load(internal::RowBytes& row) const;
+
+  std::shared_ptr<CollectionState> collection_;
+
+ private:
+  bool start();
+  bool step();
+  bool inRange() const;
+
+  std::unique_ptr<ScanCursor> cursor_;
+  ScanOptions options_;            // prefix is folded into from and to
+  std::uint64_t seenChanges_ = 0;  // when the cursor was positioned
+  bool started_ = false;
+  Key current_;  // kept in write transactions, to find the way back after a change
+};
+
+template <class T>
+class Scan : public ScanBase {
+ public:
+  using ScanBase::ScanBase;
+
+  // Throws for a damaged row; next() then goes on.
+  Row<T> row() const;
+
+  class Iterator {
+   public:
+    explicit Iterator(Scan* scan) : scan_(scan) { ++*this; }
+    Row<T> operator*() const { return scan_->row(); }
+    Iterator& operator++() {
+      if (!scan_->next()) scan_ = nullptr;
+      return *this;
+    }
+    bool operator==(std::default_sentinel_t) const noexcept { return scan_ == nullptr; }
+
+   private:
+    Scan* scan_;
+  };
+  Iterator begin() { return Iterator(this); }
+  std::default_sentinel_t end() const noexcept { return {}; }
+};
+
+// Anything that can be part of a key: integers, bool, floating point, text, Bytes, generated enums.
+template <class Value>
+KeyValue toKeyValue(const Value& value) {
+  if constexpr (std::is_enum_v<Value>)
+    return static_cast<std::uint64_t>(value);
+  else if constexpr (std::same_as<Value, bool>)
+    return value;
+  else if constexpr (std::signed_integral<Value>)
+    return static_cast<std::int64_t>(value);
+  else if constexpr (std::unsigned_integral<Value>)
+    return static_cast<std::uint64_t>(value);
+  else if constexpr (std::floating_point<Value>)
+    return static_cast<double>(value);
+  else if constexpr (std::convertible_to<Value, std::string_view>)
+    return std::string_view(value);
+  else
+    return Bytes(value);
+}
+
+template <class Value>
+concept KeyPartValue = !std::same_as<std::remove_cvref_t<Value>, Key> && requires(const Value& value) {
+  toKeyValue(value);
+};
+
+template <class T>
+class Collection : public CollectionBase {
+ public:
+  using CollectionBase::CollectionBase;
+  using CollectionBase::contains;
+  using CollectionBase::erase;
+  using Reader = typename T::Reader;
+
+  // A key from the values of the $key fields in order (or one byte string), and the prefix of all keys that
+  // begin with the given values. Throws Error(fixCall): wrong type, out of range, too many, too few, too
+  // long.
+  template <KeyPartValue... Values>
+  Key key(const Values&... values) const {
+    const KeyValue parts[] = {toKeyValue(values)...};
+    return encode(parts, KeyForm::whole);
+  }
+  template <KeyPartValue... Values>
+  Key prefix(const Values&... values) const {
+    const KeyValue parts[] = {toKeyValue(values)...};
+    return encode(parts, KeyForm::prefix);
+  }
+
+  Row<T> get(const Transaction& transaction, const Key& key) const {
+    return Row<T>(root(), [&](internal::RowBytes& row) { find(transaction, key, row); });
+  }
+  template <KeyPartValue... Values>
+  Row<T> get(const Transaction& transaction, const Values&... values) const {
+    return get(transaction, key(values...));
+  }
+  template <KeyPartValue... Values>
+  bool contains(const Transaction& transaction, const Values&... values) const {
+    return contains(transaction, key(values...));
+  }
+
+  Scan<T> scan(const Transaction& transaction, ScanOptions options = {}) const {
+    return Scan<T>(state_, transaction, std::move(options));
+  }
+
+  // An empty record.
+  Draft<T> create() const { return Draft<T>(root()); }
+
+  // The stored row, to be changed and put again; an empty Draft (false) where there is none.
+  Draft<T> edit(const Transaction& transaction, const Key& key) const {
+    return Draft<T>(root(), get(transaction, key));
+  }
+  template <KeyPartValue... Values>
+  Draft<T> edit(const Transaction& transaction, const Values&... values) const {
+    return edit(transaction, key(values...));
+  }
+
+  // Inserts or replaces the row under the key in its $key fields. A program older than the collection that
+  // replaces a newer row keeps that row's fields that it does not know.
+  void put(WriteTransaction& transaction, Draft<T>& draft) const {
+    store(transaction, nullptr, draft.message(), draft.edited());
+  }
+  void put(WriteTransaction& transaction, Reader record) const {
+    capnp::MallocMessageBuilder message;
+    message.setRoot(record);
+    store(transaction, nullptr, message, false);
+  }
+
+  // The same under an explicit key: only for collections with byte-string keys, else Error(fixCall).
+  void put(WriteTransaction& transaction, const Key& key, Draft<T>& draft) const {
+    store(transaction, &key, draft.message(), draft.edited());
+  }
+
+  template <KeyPartValue... Values>
+  bool erase(WriteTransaction& transaction, const Values&... values) const {
+    return erase(transaction, key(values...));
+  }
+
+ private:
+  capnp::StructSchema root() const;
+};
+
+namespace internal {
+capnp::StructSchema rootSchema(const CollectionState& collection) noexcept;
+}
+
+template <class T>
+capnp::StructSchema Collection<T>::root() const {
+  if constexpr (std::same_as<T, capnp::DynamicStruct>)
+    return internal::rootSchema(*state_);
+  else
+    return {};
+}
+
+template <class T>
+Row<T> Scan<T>::row() const {
+  capnp::StructSchema schema;
+  if constexpr (std::same_as<T, capnp::DynamicStruct>) schema = internal::rootSchema(*collection_);
+  return Row<T>(schema, [this](internal::RowBytes& bytes) { load(bytes); });
+}
+
+}  // namespace instar

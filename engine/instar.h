@@ -1,0 +1,9 @@
+#pragma once
+
+// Instar, an embedded storage engine with online schema evolution: everything that an application needs.
+
+#include "instar/engine/check.h"
+#include "instar/engine/collection.h"
+#include "instar/engine/store.h"
+#include "instar/engine/transaction.h"
+#include "instar/format/error.h"

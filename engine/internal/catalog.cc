@@ -1,0 +1,226 @@
+#include "instar/engine/internal/catalog.h"
+
+#include <unistd.h>
+
+#include <chrono>
+
+#include "instar/engine/internal/row_writer.h"
+#include "instar/engine/internal/store_state.h"
+#include "instar/format/file_format.h"
+#include "instar/format/key_text.h"
+
+namespace instar {
+namespace {
+
+std::string text(capnp::Text::Reader reader) { return {reader.begin(), reader.size()}; }
+
+kj::StringPtr stringPtr(const std::string& text) { return {text.c_str(), text.size()}; }
+
+Key collectionKey(std::string_view name) {
+  Key key(kCollectionKeyPrefix);
+  key.append(asBytes(name));
+  return key;
+}
+
+Key versionPrefix(std::string_view collection) {
+  Key key(kVersionKeyPrefix);
+  key.append(asBytes(collection));
+  key.append(asBytes("/"));
+  return key;
+}
+
+// The number at the end of a version's key, or nothing where the key belongs to something else.
+std::optional<std::uint16_t> versionNumber(Bytes key, const Key& prefix) {
+  if (!startsWith(key, prefix.bytes()) || key.size() != prefix.bytes().size() + 2) return std::nullopt;
+  const Bytes number = key.last(2);
+  return static_cast<std::uint16_t>(static_cast<unsigned>(number[0]) << 8 | static_cast<unsigned>(number[1]));
+}
+
+Catalog::CollectionRecord toCollection(catalog::Collection::Reader record) {
+  return {text(record.getName()), record.getCreatedAt(), record.getCurrentVersion(), record.getReaderFloor(),
+          record.getWriterFloor()};
+}
+
+VersionInfo toVersion(catalog::Version::Reader record) {
+  std::vector<std::string> changes;
+  for (const auto change : record.getChanges()) changes.push_back(text(change));
+  return {record.getNumber(), RecordSchema::fromNodes(record.getNodes(), record.getRootId()),
+          record.getAddedAt(), text(record.getAddedBy()), std::move(changes)};
+}
+
+// The program that is running, for the record of who added a version.
+std::string programName() {
+  char path[4096];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof(path));
+  if (length <= 0) return "unknown";
+  const std::string_view whole(path, static_cast<std::size_t>(length));
+  return std::string(whole.substr(whole.rfind('/') + 1));
+}
+
+}  // namespace
+
+Key versionKey(std::string_view collection, std::uint16_t number) {
+  Key key = versionPrefix(collection);
+  const std::byte bytes[] = {static_cast<std::byte>(number >> 8), static_cast<std::byte>(number & 0xff)};
+  key.append(bytes);
+  return key;
+}
+
+std::int64_t now() noexcept {
+  return std::chrono::duration_cast<std::chrono::nanoseconds>(
+             std::chrono::system_clock::now().time_since_epoch())
+      .count();
+}
+
+template <class Record>
+Row<Record> Catalog::decode(Bytes key, Bytes value) const {
+  return Row<Record>({}, [&](internal::RowBytes& row) {
+    RowView view;
+    const RowDamage damage = decodeRow(key, value, Verify::yes, view);
+    if (damage != RowDamage::none) {
+      throw Error(ErrorCode::restoreFromBackup, "the catalog is damaged: restore the file from a backup",
+                  {{"record", printKey({}, key)}, {"damage", describe(damage)}});
+    }
+    row.set(transaction_, key, view.version, view.payload, true);
+  });
+}
+
+template <class Record>
+Row<Record> Catalog::read(const Key& key) const {
+  const auto value = transaction_.storage().get(transaction_.store().catalog(), key.bytes());
+  if (!value) return Row<Record>({}, [](internal::RowBytes&) {});
+  return decode<Record>(key.bytes(), *value);
+}
+
+template <class Record>
+void Catalog::write(const Key& key, Draft<Record>& record) {
+  const FlatRecord flat(record.message(), FlatRecord::Waste::allowed);
+  writeRow(transaction_, transaction_.store().catalog(), key, kFileFormat, flat.payload());
+}
+
+std::optional<FileInfo> Catalog::file() const {
+  const auto record = read<catalog::Format>(Key(kFormatKey));
+  if (!record) return std::nullopt;
+  if (record->getMagic() != kMagic) {
+    throw Error(ErrorCode::fixEnvironment, "this is not an Instar file: name another file");
+  }
+  if (record->getVersion() > kFileFormat) {
+    throw Error(
+        ErrorCode::upgradeProgram, "the file has a newer format than this program knows: use a newer release",
+        {{"file format", std::to_string(record->getVersion())}, {"known", std::to_string(kFileFormat)}});
+  }
+  return FileInfo{record->getVersion(), record->getCreatedAt(), text(record->getCreatedBy())};
+}
+
+void Catalog::createFile() {
+  Draft<catalog::Format> record{{}};
+  record->setMagic(kMagic);
+  record->setVersion(kFileFormat);
+  record->setCreatedAt(now());
+  record->setCreatedBy("instar " INSTAR_VERSION);
+  write(Key(kFormatKey), record);
+}
+
+std::uint64_t Catalog::generation() const {
+  const auto record = read<catalog::Generation>(Key(kGenerationKey));
+  return record ? record->getNumber() : 0;
+}
+
+void Catalog::touch() {
+  Draft<catalog::Generation> record{{}};
+  record->setNumber(transaction_.id());
+  write(Key(kGenerationKey), record);
+}
+
+std::optional<Catalog::CollectionRecord> Catalog::collection(std::string_view name) const {
+  const auto record = read<catalog::Collection>(collectionKey(name));
+  if (!record) return std::nullopt;
+  return toCollection(*record);
+}
+
+std::vector<Catalog::CollectionRecord> Catalog::collections() const {
+  std::vector<CollectionRecord> found;
+  const auto cursor = transaction_.storage().cursor(transaction_.store().catalog());
+  const Bytes prefix = asBytes(kCollectionKeyPrefix);
+  for (bool more = cursor->seek(prefix); more && startsWith(cursor->key(), prefix); more = cursor->next()) {
+    found.push_back(toCollection(*decode<catalog::Collection>(cursor->key(), cursor->value())));
+  }
+  return found;
+}
+
+void Catalog::putCollection(const CollectionRecord& collection) {
+  Draft<catalog::Collection> record{{}};
+  record->setName(stringPtr(collection.name));
+  record->setCreatedAt(collection.createdAt);
+  record->setCurrentVersion(collection.currentVersion);
+  record->setReaderFloor(collection.readerFloor);
+  record->setWriterFloor(collection.writerFloor);
+  write(collectionKey(collection.name), record);
+  touch();
+}
+
+bool Catalog::hasVersion(std::string_view collection, std::uint16_t number) const {
+  const Key key = versionKey(collection, number);
+  return transaction_.storage().get(transaction_.store().catalog(), key.bytes()).has_value();
+}
+
+std::optional<VersionInfo> Catalog::version(std::string_view collection, std::uint16_t number) const {
+  const auto record = read<catalog::Version>(versionKey(collection, number));
+  if (!record) return std::nullopt;
+  return toVersion(*record);
+}
+
+std::vector<VersionInfo> Catalog::versions(std::string_view collection) const {
+  std::vector<VersionInfo> found;
+  const auto cursor = transaction_.storage().cursor(transaction_.store().catalog());
+  const Key prefix = versionPrefix(collection);
+  for (bool more = cursor->seek(prefix.bytes()); more && versionNumber(cursor->key(), prefix);
+       more = cursor->next()) {
+    found.push_back(toVersion(*decode<catalog::Version>(cursor->key(), cursor->value())));
+  }
+  return found;
+}
+
+std::optional<std::uint16_t> Catalog::versionBelow(std::string_view collection, std::uint16_t number) const {
+  const auto cursor = transaction_.storage().cursor(transaction_.store().catalog());
+  const Key key = versionKey(collection, number);
+  const bool found = cursor->seek(key.bytes()) ? cursor->previous() : cursor->last();
+  if (!found) return std::nullopt;
+  return versionNumber(cursor->key(), versionPrefix(collection));
+}
+
+std::optional<std::uint16_t> Catalog::versionAbove(std::string_view collection, std::uint16_t number) const {
+  if (number == UINT16_MAX) return std::nullopt;
+  const auto cursor = transaction_.storage().cursor(transaction_.store().catalog());
+  const Key key = versionKey(collection, static_cast<std::uint16_t>(number + 1));
+  if (!cursor->seek(key.bytes())) return std::nullopt;
+  return versionNumber(cursor->key(), versionPrefix(collection));
+}
+
+void Catalog::putVersion(std::string_view collection, const RecordSchema& schema,
+                         const std::vector<std::string>& changes) {
+  Draft<catalog::Version> record{{}};
+  record->setNumber(schema.version());
+  record->setState(catalog::VersionState::ACTIVE);
+  record->setFingerprint(schema.fingerprint());
+  record->setTypeName(stringPtr(std::string(schema.typeName())));
+  record->setRootId(schema.rootId());
+  record->setNodes(schema.nodes());
+  record->setAddedAt(now());
+  record->setAddedBy(stringPtr(programName()));
+  auto lines = record->initChanges(static_cast<unsigned>(changes.size()));
+  for (unsigned i = 0; i < lines.size(); ++i) lines.set(i, stringPtr(changes[i]));
+  write(versionKey(collection, schema.version()), record);
+  touch();
+}
+
+void Catalog::verifyAll(const std::function<void(Bytes key, const char* problem)>& visit) const {
+  const auto cursor = transaction_.storage().cursor(transaction_.store().catalog());
+  for (bool more = cursor->first(); more; more = cursor->next()) {
+    RowView view;
+    const RowDamage damage = decodeRow(cursor->key(), cursor->value(), Verify::yes, view);
+    visit(cursor->key(), damage == RowDamage::none ? nullptr : describe(damage));
+  }
+}
+
+}  // namespace instar

@@ -1,0 +1,70 @@
+#pragma once
+
+// The catalog: what Instar stores about the file, its collections and their versions (format/catalog.capnp).
+// Records are read and written through a transaction like rows, and verified always. Used by one thread at a
+// time, as the transaction.
+
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "instar/engine/internal/transaction_state.h"
+#include "instar/engine/store.h"
+#include "instar/format/catalog.capnp.h"
+
+namespace instar {
+
+class Catalog {
+ public:
+  explicit Catalog(TransactionState& transaction) : transaction_(transaction) {}
+
+  // Nothing in a file that has just been created. Throws Error(fixEnvironment) where the file is not
+  // Instar's, Error(upgradeProgram) where its format is newer than this code.
+  std::optional<FileInfo> file() const;
+  void createFile();
+
+  // Number of the last commit that changed a collection or a version; 0 where none did.
+  std::uint64_t generation() const;
+
+  struct CollectionRecord {
+    std::string name;
+    std::int64_t createdAt = 0;
+    std::uint16_t currentVersion = 0;
+    std::uint16_t readerFloor = 0;
+    std::uint16_t writerFloor = 0;
+  };
+  std::optional<CollectionRecord> collection(std::string_view name) const;
+  std::vector<CollectionRecord> collections() const;
+  void putCollection(const CollectionRecord& collection);
+
+  bool hasVersion(std::string_view collection, std::uint16_t number) const;
+  std::optional<VersionInfo> version(std::string_view collection, std::uint16_t number) const;
+  std::vector<VersionInfo> versions(std::string_view collection) const;
+  // The nearest number below or above that is known.
+  std::optional<std::uint16_t> versionBelow(std::string_view collection, std::uint16_t number) const;
+  std::optional<std::uint16_t> versionAbove(std::string_view collection, std::uint16_t number) const;
+  void putVersion(std::string_view collection, const RecordSchema& schema,
+                  const std::vector<std::string>& changes);
+
+  // Every record of the catalog in turn, for check: its key, and what is wrong with it or nothing.
+  void verifyAll(const std::function<void(Bytes key, const char* problem)>& visit) const;
+
+ private:
+  template <class Record>
+  Row<Record> read(const Key& key) const;
+  template <class Record>
+  Row<Record> decode(Bytes key, Bytes value) const;
+  template <class Record>
+  void write(const Key& key, Draft<Record>& record);
+  void touch();
+
+  TransactionState& transaction_;
+};
+
+// Key of a version's record.
+Key versionKey(std::string_view collection, std::uint16_t number);
+
+// Nanoseconds since 1970, UTC.
+std::int64_t now() noexcept;
+
+}  // namespace instar

@@ -1,0 +1,100 @@
+#include "instar/engine/internal/collection_state.h"
+
+#include "instar/format/key_text.h"
+
+namespace instar {
+namespace {
+
+template <class Number>
+void raise(std::atomic<Number>& value, Number to) noexcept {
+  Number seen = value.load(std::memory_order_relaxed);
+  while (seen < to && !value.compare_exchange_weak(seen, to, std::memory_order_release)) {
+  }
+}
+
+}  // namespace
+
+CollectionState::CollectionState(std::shared_ptr<StoreState> store, RecordSchema schema, storage::TreeId tree,
+                                 const Catalog::CollectionRecord& record, std::uint64_t snapshot)
+    : store_(std::move(store)),
+      name_(record.name),
+      schema_(std::move(schema)),
+      root_(schema_.root()),
+      tree_(tree),
+      nestsWithoutLimit_(schema_.isRecursive()),
+      checkedSnapshot_(snapshot),
+      currentVersion_(record.currentVersion),
+      readerFloor_(record.readerFloor),
+      writerFloor_(record.writerFloor) {}
+
+void CollectionState::refuseProgram(const char* message, std::uint16_t floor) const {
+  throw Error(ErrorCode::upgradeProgram, message,
+              {{"collection", name_},
+               {"version of this program", std::to_string(schema_.version())},
+               {"lowest version allowed", std::to_string(floor)}});
+}
+
+void CollectionState::admitReading(TransactionState& transaction) {
+  if (&transaction.store().environment() != &store_->environment()) {
+    throw Error(ErrorCode::fixCall, "the transaction belongs to another store than the collection",
+                {{"collection", name_}});
+  }
+  if (transaction.snapshot() > checkedSnapshot_.load(std::memory_order_acquire)) refresh(transaction);
+  const std::uint16_t floor = readerFloor_.load(std::memory_order_relaxed);
+  if (schema_.version() < floor) {
+    refuseProgram("this program is too old to read the collection: use a newer release", floor);
+  }
+}
+
+void CollectionState::admitWriting(TransactionState& transaction) {
+  admitReading(transaction);
+  const std::uint16_t floor = writerFloor_.load(std::memory_order_relaxed);
+  if (schema_.version() < floor) {
+    refuseProgram("this program is too old to write the collection: use a newer release", floor);
+  }
+}
+
+void CollectionState::refresh(TransactionState& transaction) {
+  const Catalog catalog(transaction);
+  if (catalog.generation() > checkedSnapshot_.load(std::memory_order_acquire)) {
+    const auto record = catalog.collection(name_);
+    if (!record) {
+      throw Error(ErrorCode::restoreFromBackup,
+                  "the collection is no longer in the catalog: restore the file", {{"collection", name_}});
+    }
+    raise(currentVersion_, record->currentVersion);
+    raise(readerFloor_, record->readerFloor);
+    raise(writerFloor_, record->writerFloor);
+  }
+  raise(checkedSnapshot_, transaction.snapshot());
+}
+
+bool CollectionState::isKnown(TransactionState& transaction, std::uint16_t version) {
+  if (version == schema_.version()) return true;
+  std::atomic<std::uint64_t>& word = knownVersions_[version / 64];
+  const std::uint64_t bit = std::uint64_t{1} << (version % 64);
+  if ((word.load(std::memory_order_relaxed) & bit) != 0) return true;
+  if (!Catalog(transaction).hasVersion(name_, version)) return false;
+  word.fetch_or(bit, std::memory_order_relaxed);
+  return true;
+}
+
+void CollectionState::refuseRow(Bytes key, const char* damage) const {
+  throw Error(ErrorCode::restoreFromBackup, "a row is damaged: restore it from a backup",
+              {{"collection", name_}, {"key", printKey(schema_.key(), key)}, {"damage", damage}});
+}
+
+RowView CollectionState::decode(TransactionState& transaction, Bytes key, Bytes value) {
+  RowView row;
+  const RowDamage damage = decodeRow(key, value, store_->verify(), row);
+  if (damage != RowDamage::none) refuseRow(key, describe(damage));
+  if (!isKnown(transaction, row.version)) refuseRow(key, "the catalog has no such schema version");
+  return row;
+}
+
+void CollectionState::load(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row) {
+  const RowView view = decode(transaction, key, value);
+  row.set(transaction, key, view.version, view.payload, transaction.writable());
+}
+
+}  // namespace instar

@@ -1,0 +1,67 @@
+#pragma once
+
+// What is behind the handles of a collection: this program's view of it. Any thread.
+//
+// What the catalog says can change under a program: another process adds a version, a floor rises. So each
+// use compares the snapshot's number with the newest one that was checked, and looks at the catalog again
+// only when it is newer.
+
+#include <array>
+#include <atomic>
+#include <string>
+
+#include "instar/engine/internal/catalog.h"
+#include "instar/engine/internal/store_state.h"
+#include "instar/engine/row.h"
+
+namespace instar {
+
+class CollectionState {
+ public:
+  CollectionState(std::shared_ptr<StoreState> store, RecordSchema schema, storage::TreeId tree,
+                  const Catalog::CollectionRecord& record, std::uint64_t snapshot);
+
+  StoreState& store() const noexcept { return *store_; }
+  const std::string& name() const noexcept { return name_; }
+  const RecordSchema& schema() const noexcept { return schema_; }
+  capnp::StructSchema root() const noexcept { return root_; }
+  storage::TreeId tree() const noexcept { return tree_; }
+
+  // Whether rows can be nested deeper than they may.
+  bool nestsWithoutLimit() const noexcept { return nestsWithoutLimit_; }
+
+  // Throw Error(upgradeProgram) below the floor, Error(fixCall) where the transaction is of another store.
+  void admitReading(TransactionState& transaction);
+  void admitWriting(TransactionState& transaction);
+
+  // Whether rows may be there that a newer program has written.
+  bool isOlderProgram() const noexcept {
+    return currentVersion_.load(std::memory_order_relaxed) > schema_.version();
+  }
+
+  // Decodes and verifies a stored row. Throws Error(restoreFromBackup).
+  RowView decode(TransactionState& transaction, Bytes key, Bytes value);
+  void load(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row);
+
+ private:
+  void refresh(TransactionState& transaction);
+  bool isKnown(TransactionState& transaction, std::uint16_t version);
+  [[noreturn]] void refuseRow(Bytes key, const char* damage) const;
+  [[noreturn]] void refuseProgram(const char* message, std::uint16_t floor) const;
+
+  const std::shared_ptr<StoreState> store_;
+  const std::string name_;
+  const RecordSchema schema_;
+  const capnp::StructSchema root_;
+  const storage::TreeId tree_;
+  const bool nestsWithoutLimit_;
+
+  // Each only goes up, so the newest snapshot that any thread has seen serves all.
+  std::atomic<std::uint64_t> checkedSnapshot_;
+  std::atomic<std::uint16_t> currentVersion_;
+  std::atomic<std::uint16_t> readerFloor_;
+  std::atomic<std::uint16_t> writerFloor_;
+  std::array<std::atomic<std::uint64_t>, 1024> knownVersions_{};  // a bit each
+};
+
+}  // namespace instar

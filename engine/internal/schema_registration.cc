@@ -1,0 +1,83 @@
+#include "instar/engine/internal/schema_registration.h"
+
+#include "instar/evolve/admission.h"
+#include "instar/format/file_format.h"
+
+namespace instar {
+namespace {
+
+StoredVersions storedVersions(const Catalog& catalog, std::string_view collection) {
+  return {
+      .load = [&catalog, collection](std::uint16_t number) -> std::optional<RecordSchema> {
+        const auto found = catalog.version(collection, number);
+        if (!found) return std::nullopt;
+        return found->schema;
+      },
+      .below = [&catalog,
+                collection](std::uint16_t number) { return catalog.versionBelow(collection, number); },
+      .above = [&catalog,
+                collection](std::uint16_t number) { return catalog.versionAbove(collection, number); },
+  };
+}
+
+SchemaChange::Outcome outcomeOf(AdmissionKind kind) noexcept {
+  switch (kind) {
+    case AdmissionKind::same:
+      return SchemaChange::Outcome::unchanged;
+    case AdmissionKind::olderProgram:
+      return SchemaChange::Outcome::older;
+    case AdmissionKind::addVersion:
+      return SchemaChange::Outcome::added;
+    case AdmissionKind::insertVersion:
+      return SchemaChange::Outcome::inserted;
+  }
+  return SchemaChange::Outcome::unchanged;
+}
+
+}  // namespace
+
+SchemaChange examineSchema(TransactionState& transaction, std::string_view collection,
+                           const RecordSchema& schema) {
+  const Catalog catalog(transaction);
+  const auto record = catalog.collection(collection);
+  const CollectionVersions versions =
+      record ? CollectionVersions{record->currentVersion, record->readerFloor, record->writerFloor}
+             : CollectionVersions{};
+  // Whoever may not write may still read: puts are refused one by one.
+  Admission admission = admit(versions, storedVersions(catalog, collection), schema, Purpose::read);
+  return {.outcome = record ? outcomeOf(admission.kind) : SchemaChange::Outcome::created,
+          .from = versions.current,
+          .to = schema.version(),
+          .readerFloor = admission.versions.readerFloor,
+          .writerFloor = admission.versions.writerFloor,
+          .judgements = std::move(admission.judgements)};
+}
+
+bool isRecorded(const SchemaChange& change) noexcept {
+  return change.outcome != SchemaChange::Outcome::unchanged && change.outcome != SchemaChange::Outcome::older;
+}
+
+void recordSchema(TransactionState& transaction, std::string_view collection, const RecordSchema& schema,
+                  const SchemaChange& change) {
+  Catalog catalog(transaction);
+  Catalog::CollectionRecord record;
+  if (change.outcome == SchemaChange::Outcome::created) {
+    if (catalog.collections().size() >= kMaxCollections) {
+      throw Error(ErrorCode::fixCall, "a file holds at most 1,000 collections: use another file",
+                  {{"collection", std::string(collection)}});
+    }
+    record.name = collection;
+    record.createdAt = now();
+  } else {
+    record = *catalog.collection(collection);
+  }
+  record.currentVersion = std::max(record.currentVersion, schema.version());
+  record.readerFloor = change.readerFloor;
+  record.writerFloor = change.writerFloor;
+  std::vector<std::string> changes;
+  for (const Judgement& judgement : change.judgements) changes.push_back(judgement.what);
+  catalog.putVersion(collection, schema, changes);
+  catalog.putCollection(record);
+}
+
+}  // namespace instar

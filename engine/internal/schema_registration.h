@@ -1,0 +1,24 @@
+#pragma once
+
+// Opening a collection with a schema: what that would change in the catalog, and changing it. One thread at a time, as the
+// transaction.
+
+#include <string_view>
+
+#include "instar/engine/internal/catalog.h"
+
+namespace instar {
+
+// What opening the collection with this schema does, as the transaction sees the catalog. Changes nothing.
+// Throws as Store::collection does.
+SchemaChange examineSchema(TransactionState& transaction, std::string_view collection,
+                           const RecordSchema& schema);
+
+// Stores in the catalog what examineSchema found in the same transaction.
+void recordSchema(TransactionState& transaction, std::string_view collection, const RecordSchema& schema,
+                  const SchemaChange& change);
+
+// Whether there is something to store.
+bool isRecorded(const SchemaChange& change) noexcept;
+
+}  // namespace instar

@@ -1,0 +1,71 @@
+#pragma once
+
+// What is behind a Transaction: the storage transaction, and what borrows from it. One thread at a time.
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "instar/engine/storage.h"
+
+namespace instar {
+
+class StoreState;
+class TransactionState;
+
+// The cursor of a scan. Closed when its transaction ends, whichever of the two goes first.
+class ScanCursor {
+ public:
+  ScanCursor(TransactionState& transaction, storage::TreeId tree);
+  ScanCursor(const ScanCursor&) = delete;
+  ScanCursor& operator=(const ScanCursor&) = delete;
+  ~ScanCursor();
+
+  // Throws Error(fixCall) where the transaction has ended.
+  storage::Cursor& get() const;
+  TransactionState& transaction() const;
+
+ private:
+  friend class TransactionState;
+  TransactionState* transaction_;
+  std::unique_ptr<storage::Cursor> cursor_;
+};
+
+class TransactionState {
+ public:
+  TransactionState(std::shared_ptr<StoreState> store, storage::Access access);
+  TransactionState(const TransactionState&) = delete;
+  TransactionState& operator=(const TransactionState&) = delete;
+  ~TransactionState();
+
+  StoreState& store() const noexcept { return *store_; }
+  storage::Transaction& storage() const noexcept { return *storage_; }
+  bool writable() const noexcept { return writable_; }
+  std::uint64_t id() const { return storage_->id(); }
+
+  // Number of the last commit that is seen, the own changes left aside.
+  std::uint64_t snapshot() const noexcept { return snapshot_; }
+
+  // Goes up with every change, so that scans know when to position themselves again.
+  std::uint64_t changes() const noexcept { return changes_; }
+  void changed() noexcept { ++changes_; }
+
+  void rowBorn() noexcept { ++livingRows_; }
+  void rowGone() noexcept { --livingRows_; }
+
+  void commit();
+
+ private:
+  friend class ScanCursor;
+  void closeScans() noexcept;
+
+  std::shared_ptr<StoreState> store_;
+  std::unique_ptr<storage::Transaction> storage_;
+  bool writable_;
+  std::uint64_t snapshot_;
+  std::uint64_t changes_ = 0;
+  std::uint64_t livingRows_ = 0;
+  std::vector<ScanCursor*> scans_;
+};
+
+}  // namespace instar

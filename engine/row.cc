@@ -1,0 +1,43 @@
+#include "instar/engine/row.h"
+
+#include "instar/engine/internal/transaction_state.h"
+
+namespace instar::internal {
+namespace {
+
+bool isAligned(Bytes payload) noexcept {
+  return reinterpret_cast<std::uintptr_t>(payload.data()) % alignof(capnp::word) == 0;
+}
+
+// No limit of traversal: it protects from messages that make little data look like much, but it counts every
+// visit, also repeated ones to a row that is kept for long, and a row whose checksum holds is not such a
+// message.
+constexpr capnp::ReaderOptions kReaderOptions{.traversalLimitInWords = UINT64_MAX,
+                                              .nestingLimit = kMaxRowNesting};
+
+}  // namespace
+
+RowBytes::~RowBytes() {
+  if (snapshot_ != nullptr) snapshot_->rowGone();
+}
+
+void RowBytes::set(TransactionState& transaction, Bytes key, std::uint16_t version, Bytes payload,
+                   bool copy) {
+  key_ = Key(key);
+  version_ = version;
+  if (copy || !isAligned(payload)) {
+    copy_ = std::make_unique_for_overwrite<std::byte[]>(payload.size());  // new aligns to 16
+    std::memcpy(copy_.get(), payload.data(), payload.size());
+    payload_ = {copy_.get(), payload.size()};
+  } else {
+    payload_ = payload;
+    snapshot_ = &transaction;
+    transaction.rowBorn();
+  }
+}
+
+PayloadMessage::PayloadMessage(Bytes payload)
+    : segment_(reinterpret_cast<const capnp::word*>(payload.data()), payload.size() / sizeof(capnp::word)),
+      reader_(kj::arrayPtr(&segment_, 1), kReaderOptions) {}
+
+}  // namespace instar::internal

@@ -1,0 +1,173 @@
+#pragma once
+
+// Rows as they are handed out (Row) and as they are made (Draft). Both stay where they are created: they are
+// returned without a copy and cannot be moved. One thread at a time.
+
+#include <capnp/any.h>
+#include <capnp/dynamic.h>
+#include <capnp/message.h>
+
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <optional>
+
+#include "instar/format/key.h"
+
+namespace instar {
+
+class TransactionState;
+
+// How deep structs and lists may be nested in a row; deeper rows are refused when they are put.
+inline constexpr int kMaxRowNesting = 256;
+
+namespace internal {
+
+// The bytes of a row that was found and verified, 8-byte aligned: in the map where they lie right, otherwise
+// a copy.
+class RowBytes {
+ public:
+  RowBytes() = default;
+  RowBytes(const RowBytes&) = delete;
+  RowBytes& operator=(const RowBytes&) = delete;
+  ~RowBytes();
+
+  bool found() const noexcept { return !payload_.empty(); }
+
+  // Takes what was decoded. `copy` where the bytes do not stay as they are as long as `transaction`.
+  void set(TransactionState& transaction, Bytes key, std::uint16_t version, Bytes payload, bool copy);
+
+  Bytes key() const noexcept { return key_.bytes(); }
+  std::uint16_t version() const noexcept { return version_; }
+  Bytes payload() const noexcept { return payload_; }
+
+ private:
+  Key key_;
+  std::uint16_t version_ = 0;
+  Bytes payload_;
+  std::unique_ptr<std::byte[]> copy_;
+  TransactionState* snapshot_ = nullptr;  // whose count of living rows includes this one
+};
+
+// A Cap'n Proto message over a payload that lies 8-byte aligned; borrows it.
+class PayloadMessage {
+ public:
+  explicit PayloadMessage(Bytes payload);
+  PayloadMessage(const PayloadMessage&) = delete;
+  PayloadMessage& operator=(const PayloadMessage&) = delete;
+
+  capnp::MessageReader& reader() noexcept { return reader_; }
+
+ private:
+  kj::ArrayPtr<const capnp::word> segment_;
+  capnp::SegmentArrayMessageReader reader_;
+};
+
+template <class T>
+struct RecordTraits {
+  static typename T::Reader reader(capnp::MessageReader& message, capnp::StructSchema) {
+    return message.getRoot<T>();
+  }
+  static typename T::Builder builder(capnp::MessageBuilder& message, capnp::StructSchema) {
+    return message.initRoot<T>();
+  }
+  static typename T::Builder existing(capnp::MessageBuilder& message, capnp::StructSchema) {
+    return message.getRoot<T>();
+  }
+};
+
+template <>
+struct RecordTraits<capnp::DynamicStruct> {
+  static capnp::DynamicStruct::Reader reader(capnp::MessageReader& message, capnp::StructSchema schema) {
+    return message.getRoot<capnp::DynamicStruct>(schema);
+  }
+  static capnp::DynamicStruct::Builder builder(capnp::MessageBuilder& message, capnp::StructSchema schema) {
+    return message.initRoot<capnp::DynamicStruct>(schema);
+  }
+  static capnp::DynamicStruct::Builder existing(capnp::MessageBuilder& message, capnp::StructSchema schema) {
+    return message.getRoot<capnp::DynamicStruct>(schema);
+  }
+};
+
+}  // namespace internal
+
+// A row, or the absence of one. Borrows from its transaction. T is a generated struct or
+// capnp::DynamicStruct.
+template <class T>
+class Row {
+ public:
+  using Reader = typename T::Reader;
+
+  // `fill(RowBytes&)` looks the row up; the engine's own way of making rows.
+  template <class Fill>
+  Row(capnp::StructSchema schema, Fill&& fill) {
+    fill(bytes_);
+    if (!bytes_.found()) return;
+    message_.emplace(bytes_.payload());
+    reader_ = internal::RecordTraits<T>::reader(message_->reader(), schema);
+  }
+  Row(const Row&) = delete;
+  Row& operator=(const Row&) = delete;
+
+  // False: there is no such row.
+  explicit operator bool() const noexcept { return bytes_.found(); }
+  const Reader* operator->() const noexcept { return &reader_; }
+  const Reader& operator*() const noexcept { return reader_; }
+
+  Bytes key() const noexcept { return bytes_.key(); }
+  std::uint16_t version() const noexcept { return bytes_.version(); }  // that the row was written with
+  Bytes payload() const noexcept { return bytes_.payload(); }          // as stored: one Cap'n Proto segment
+
+  // The row through another version of its schema.
+  capnp::DynamicStruct::Reader as(capnp::StructSchema schema) {
+    return message_->reader().getRoot<capnp::DynamicStruct>(schema);
+  }
+
+ private:
+  internal::RowBytes bytes_;
+  std::optional<internal::PayloadMessage> message_;
+  Reader reader_;
+};
+
+// A record in the making. `draft->setName(…)`, then Collection::put, which leaves it as it is. A Draft that
+// Collection::edit began with a stored row keeps what newer programs have put into that row.
+template <class T>
+class Draft {
+ public:
+  using Builder = typename T::Builder;
+
+  explicit Draft(capnp::StructSchema schema) : message_(scratch()) {
+    builder_.emplace(internal::RecordTraits<T>::builder(message_, schema));
+  }
+  // A copy of `row`, including fields that `schema` does not know; or, of an absent row, nothing.
+  Draft(capnp::StructSchema schema, const Row<T>& row) : message_(scratch()), edited_(true) {
+    if (!row) return;
+    message_.setRoot(*row);
+    builder_.emplace(internal::RecordTraits<T>::existing(message_, schema));
+  }
+  Draft(const Draft&) = delete;
+  Draft& operator=(const Draft&) = delete;
+
+  explicit operator bool() const noexcept { return builder_.has_value(); }
+  Builder* operator->() noexcept { return &*builder_; }
+  Builder& operator*() noexcept { return *builder_; }
+
+  // Whether it began as a stored row.
+  bool edited() const noexcept { return edited_; }
+  capnp::MessageBuilder& message() noexcept { return message_; }
+
+ private:
+  static constexpr std::size_t kScratchWords = 128;  // most records fit, and then nothing is allocated
+
+  kj::ArrayPtr<capnp::word> scratch() noexcept {
+    std::memset(scratch_, 0, sizeof(scratch_));
+    return {reinterpret_cast<capnp::word*>(scratch_), kScratchWords};
+  }
+
+  alignas(capnp::word) std::byte scratch_[kScratchWords * sizeof(capnp::word)];
+  capnp::MallocMessageBuilder message_;
+  std::optional<Builder> builder_;
+  bool edited_ = false;
+};
+
+}  // namespace instar

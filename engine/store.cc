@@ -1,0 +1,187 @@
+#include "instar/engine/store.h"
+
+#include "instar/engine/internal/catalog.h"
+#include "instar/engine/internal/collection_state.h"
+#include "instar/engine/internal/lmdb_storage.h"
+#include "instar/engine/internal/schema_registration.h"
+#include "instar/engine/internal/store_state.h"
+#include "instar/format/file_format.h"
+#include "instar/format/key_text.h"
+
+namespace instar {
+namespace {
+
+std::string rowTreeName(std::string_view collection) {
+  return std::string(kRowTreePrefix).append(collection);
+}
+
+void checkName(std::string_view name) {
+  bool fine = !name.empty() && name.size() <= kMaxCollectionNameLength && isValidUtf8(name);
+  for (const char c : name) fine = fine && c != '/' && static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
+  if (!fine) {
+    throw Error(
+        ErrorCode::fixCall,
+        "a collection's name has 1 to 128 bytes of UTF-8, no slash and no control characters: choose another",
+        {{"name", std::string(name)}});
+  }
+}
+
+[[noreturn]] void refuseUnknown(const Catalog& catalog, std::string_view name) {
+  std::string known;
+  for (const auto& collection : catalog.collections()) known += (known.empty() ? "" : ", ") + collection.name;
+  throw Error(ErrorCode::fixCall, "there is no such collection in the file",
+              {{"collection", std::string(name)}, {"collections", known.empty() ? "none" : known}});
+}
+
+[[noreturn]] void refuseMissingTree(std::string_view name) {
+  throw Error(ErrorCode::restoreFromBackup,
+              "the rows or the schema of the collection are missing: restore the file",
+              {{"collection", std::string(name)}});
+}
+
+}  // namespace
+
+Store::Store(std::shared_ptr<StoreState> state) : state_(std::move(state)) {}
+
+Store Store::open(const std::filesystem::path& path, const StoreOptions& options) {
+  try {
+    return open(storage::openLmdb(path, options), options);
+  } catch (const Error& error) {
+    if (!error.fact("path").empty()) throw;
+    throw error.with("path", path.string());
+  }
+}
+
+Store Store::open(std::shared_ptr<storage::Environment> environment, const StoreOptions& options) {
+  const bool writable = options.mode != OpenMode::readOnly;
+  auto catalogTree = environment->openTree(kCatalogTree, false);
+  if (!catalogTree) {
+    // Only a file in which nothing was ever committed is ours to begin; everything else is somebody's data.
+    if (!writable || environment->info().lastTransaction != 0) {
+      throw Error(ErrorCode::fixEnvironment, "this is not an Instar file: name another file");
+    }
+    catalogTree = environment->openTree(kCatalogTree, true);
+  }
+  Store store(std::make_shared<StoreState>(environment, options, *catalogTree));
+  {
+    const ReadTransaction transaction = store.read();
+    if (Catalog(transaction.state()).file()) return store;
+  }
+  if (!writable) {
+    throw Error(ErrorCode::fixEnvironment,
+                "the file was not finished when it was created: open it for writing once");
+  }
+  WriteTransaction transaction = store.write();
+  Catalog catalog(transaction.state());
+  if (!catalog.file()) {
+    catalog.createFile();
+    transaction.commit();
+  }
+  return store;
+}
+
+ReadTransaction Store::read() const {
+  return ReadTransaction(std::make_unique<TransactionState>(state_, storage::Access::read));
+}
+
+WriteTransaction Store::write() const {
+  return WriteTransaction(std::make_unique<TransactionState>(state_, storage::Access::write));
+}
+
+EnvironmentInfo Store::info() const { return state_->environment().info(); }
+std::vector<ReaderInfo> Store::readers() const { return state_->environment().readers(); }
+unsigned Store::clearStaleReaders() const { return state_->environment().clearStaleReaders(); }
+void Store::sync() const { state_->environment().sync(); }
+
+void Store::backup(const std::filesystem::path& target, const CopyOptions& options) const {
+  state_->environment().copyTo(target, options);
+}
+
+void Store::compact(const std::filesystem::path& path, const ProgressCallback& progress) {
+  open(path, {.mode = OpenMode::readOnly});  // refuses what is not ours
+  storage::compactInPlace(path, progress);
+}
+
+FileInfo Store::fileInfo(const Transaction& transaction) const {
+  const auto info = Catalog(transaction.state()).file();
+  return info ? *info : FileInfo{};
+}
+
+std::vector<CollectionInfo> Store::collections(const Transaction& transaction) const {
+  std::vector<CollectionInfo> result;
+  for (const auto& record : Catalog(transaction.state()).collections()) {
+    CollectionInfo info{
+        record.name, record.createdAt, record.currentVersion, record.readerFloor, record.writerFloor, 0, 0};
+    if (const auto tree = state_->environment().openTree(rowTreeName(record.name), false)) {
+      const storage::TreeStatistics statistics = transaction.state().storage().statistics(*tree);
+      info.rows = statistics.entries;
+      info.pages = statistics.leafPages + statistics.branchPages + statistics.overflowPages;
+    }
+    result.push_back(std::move(info));
+  }
+  return result;
+}
+
+std::vector<VersionInfo> Store::versions(const Transaction& transaction, std::string_view collection) const {
+  const Catalog catalog(transaction.state());
+  if (!catalog.collection(collection)) refuseUnknown(catalog, collection);
+  return catalog.versions(collection);
+}
+
+std::optional<RecordSchema> Store::version(const Transaction& transaction, std::string_view collection,
+                                           std::uint16_t number) const {
+  const Catalog catalog(transaction.state());
+  if (!catalog.collection(collection)) refuseUnknown(catalog, collection);
+  const auto found = catalog.version(collection, number);
+  if (!found) return std::nullopt;
+  return found->schema;
+}
+
+SchemaChange Store::examine(std::string_view name, const RecordSchema& schema) const {
+  checkName(name);
+  const ReadTransaction transaction = read();
+  return examineSchema(transaction.state(), name, schema);
+}
+
+std::shared_ptr<CollectionState> Store::open(std::string_view name, const RecordSchema& schema) const {
+  checkName(name);
+  storage::Environment& environment = state_->environment();
+  const std::string tree = rowTreeName(name);
+  bool mustRecord;
+  {
+    const ReadTransaction transaction = read();
+    const SchemaChange change = examineSchema(transaction.state(), name, schema);
+    mustRecord = isRecorded(change) && !environment.readOnly();
+    if (change.outcome == SchemaChange::Outcome::created && environment.readOnly()) {
+      refuseUnknown(Catalog(transaction.state()), name);
+    }
+  }
+  // The tree comes first: a crash between the two leaves an empty tree, which the next opening takes.
+  const auto rows = environment.openTree(tree, !environment.readOnly());
+  if (!rows) refuseMissingTree(name);
+  if (mustRecord) {
+    WriteTransaction transaction = write();
+    const SchemaChange change = examineSchema(transaction.state(), name, schema);
+    if (isRecorded(change)) {
+      recordSchema(transaction.state(), name, schema, change);
+      transaction.commit();
+    }
+  }
+  const ReadTransaction transaction = read();
+  return std::make_shared<CollectionState>(
+      state_, schema, *rows, *Catalog(transaction.state()).collection(name), transaction.state().snapshot());
+}
+
+std::shared_ptr<CollectionState> Store::open(std::string_view name) const {
+  const ReadTransaction transaction = read();
+  const Catalog catalog(transaction.state());
+  const auto record = catalog.collection(name);
+  if (!record) refuseUnknown(catalog, name);
+  const auto version = catalog.version(name, record->currentVersion);
+  const auto rows = state_->environment().openTree(rowTreeName(name), false);
+  if (!version || !rows) refuseMissingTree(name);
+  return std::make_shared<CollectionState>(state_, version->schema, *rows, *record,
+                                           transaction.state().snapshot());
+}
+
+}  // namespace instar

@@ -1,0 +1,139 @@
+#pragma once
+
+// A store: one file, many collections. One object opens everything:
+//
+//     auto store    = instar::Store::open("contacts.instar");
+//     auto contacts = store.collection<Contact>("contacts");
+//
+// A Store is a handle, usable by all threads; opening a file twice in one process gives two handles to the
+// same thing. The file is closed when the last handle, collection and transaction of it is gone. Not for use
+// in a forked child.
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "instar/engine/collection.h"
+#include "instar/engine/options.h"
+#include "instar/engine/transaction.h"
+#include "instar/evolve/record_schema.h"
+#include "instar/evolve/verdict.h"
+#include "instar/format/error.h"
+
+namespace instar {
+
+namespace storage {
+class Environment;
+}
+
+struct FileInfo {
+  std::uint16_t formatVersion = 0;
+  std::int64_t createdAt = 0;  // nanoseconds since 1970, UTC
+  std::string createdBy;       // release of Instar
+};
+
+struct CollectionInfo {
+  std::string name;
+  std::int64_t createdAt = 0;
+  std::uint16_t currentVersion = 0;
+  std::uint16_t readerFloor = 0;  // lowest version of a program that may read
+  std::uint16_t writerFloor = 0;  // lowest version of a program that may write
+  std::uint64_t rows = 0;
+  std::uint64_t pages = 0;  // of its tree
+};
+
+struct VersionInfo {
+  std::uint16_t number = 0;
+  RecordSchema schema;
+  std::int64_t addedAt = 0;
+  std::string addedBy;               // program that added it
+  std::vector<std::string> changes;  // against the version before, a line each
+};
+
+// What opening a collection with some schema would do, or has done.
+struct SchemaChange {
+  enum class Outcome : std::uint8_t {
+    unchanged = 1,  // the file knows this version
+    created,        // a new collection
+    added,          // a new version
+    inserted,       // an older version that the file had not seen
+    older,          // an older program; nothing to record
+  };
+  Outcome outcome = Outcome::unchanged;
+  std::uint16_t from = 0;         // the collection's version before, 0 for a new collection
+  std::uint16_t to = 0;           // the program's version
+  std::uint16_t readerFloor = 0;  // as they are then
+  std::uint16_t writerFloor = 0;
+  std::vector<Judgement> judgements;
+};
+
+class Store {
+ public:
+  // Opens or creates a file. O(1), whatever is stored; data is never rewritten.
+  // Throws Error(fixEnvironment): not an Instar file, no permission, missing, network file system;
+  // Error(upgradeProgram): a newer file format; Error(restoreFromBackup): damaged; Error(fixCall): open in
+  // this process with other options.
+  static Store open(const std::filesystem::path& path, const StoreOptions& options = {});
+
+  // A store over the given environment; for tests.
+  static Store open(std::shared_ptr<storage::Environment> environment, const StoreOptions& options = {});
+
+  ReadTransaction read() const;
+
+  // Waits for other writers, up to StoreOptions::writeTimeout: then Error(retry).
+  WriteTransaction write() const;
+
+  // Opens a collection for a program whose records are of type T; creates it in a store that may be written.
+  // A higher $version than the file knows is added, in one small commit, if every difference is additive.
+  // O(1) in rows and in versions. Throws Error(fixSchema): differences that are refused, with the safe way to
+  // do each; Error(upgradeProgram): below the reader floor; Error(fixCall): a name that cannot be one, an
+  // absent collection in a read-only store, or the calling thread has a write transaction open.
+  template <class T>
+  Collection<T> collection(std::string_view name) const {
+    static const RecordSchema schema = RecordSchema::fromStruct(capnp::Schema::from<T>());
+    return Collection<T>(open(name, schema));
+  }
+
+  // The same with a schema that is known only at run time.
+  Collection<capnp::DynamicStruct> collection(std::string_view name, const RecordSchema& schema) const {
+    return Collection<capnp::DynamicStruct>(open(name, schema));
+  }
+
+  // A collection through the newest schema in the file. Throws Error(fixCall) where there is none of that
+  // name.
+  Collection<capnp::DynamicStruct> collection(std::string_view name) const {
+    return Collection<capnp::DynamicStruct>(open(name));
+  }
+
+  // What collection(name, schema) would do; writes nothing. Throws as it does.
+  SchemaChange examine(std::string_view name, const RecordSchema& schema) const;
+
+  std::vector<CollectionInfo> collections(const Transaction& transaction) const;
+  std::vector<VersionInfo> versions(const Transaction& transaction, std::string_view collection) const;
+  std::optional<RecordSchema> version(const Transaction& transaction, std::string_view collection,
+                                      std::uint16_t number) const;
+  FileInfo fileInfo(const Transaction& transaction) const;
+
+  EnvironmentInfo info() const;
+  std::vector<ReaderInfo> readers() const;
+  unsigned clearStaleReaders() const;
+  void sync() const;  // makes every commit so far durable, at every durability level
+
+  // A consistent copy while others read and write: written beside `target`, synced, then renamed.
+  void backup(const std::filesystem::path& target, const CopyOptions& options = {}) const;
+
+  // Rewrites a file without its free pages. Nobody may have it open, in this process or another:
+  // Error(retry).
+  static void compact(const std::filesystem::path& path, const ProgressCallback& progress = {});
+
+ private:
+  explicit Store(std::shared_ptr<StoreState> state);
+  std::shared_ptr<CollectionState> open(std::string_view name, const RecordSchema& schema) const;
+  std::shared_ptr<CollectionState> open(std::string_view name) const;
+
+  std::shared_ptr<StoreState> state_;
+};
+
+}  // namespace instar

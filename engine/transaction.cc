@@ -1,0 +1,87 @@
+#include "instar/engine/transaction.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "instar/engine/internal/store_state.h"
+#include "instar/engine/internal/transaction_state.h"
+#include "instar/format/error.h"
+
+namespace instar {
+
+ScanCursor::ScanCursor(TransactionState& transaction, storage::TreeId tree)
+    : transaction_(&transaction), cursor_(transaction.storage().cursor(tree)) {
+  transaction.scans_.push_back(this);
+}
+
+ScanCursor::~ScanCursor() {
+  if (transaction_ != nullptr) std::erase(transaction_->scans_, this);
+}
+
+TransactionState& ScanCursor::transaction() const {
+  if (transaction_ == nullptr) {
+    throw Error(ErrorCode::fixCall,
+                "the transaction of this scan has ended: begin a new scan in a new transaction");
+  }
+  return *transaction_;
+}
+
+storage::Cursor& ScanCursor::get() const {
+  transaction();
+  return *cursor_;
+}
+
+TransactionState::TransactionState(std::shared_ptr<StoreState> store, storage::Access access)
+    : store_(std::move(store)),
+      storage_(store_->environment().begin(access, store_->options().writeTimeout)),
+      writable_(access == storage::Access::write),
+      snapshot_(storage_->id() - (writable_ ? 1 : 0)) {}
+
+TransactionState::~TransactionState() {
+  closeScans();
+  if (livingRows_ != 0) {
+    // Going on would let the rows show other rows' bytes.
+    std::fputs("instar: a transaction ended while rows of it were still in use: destroy rows first\n",
+               stderr);
+    std::abort();
+  }
+}
+
+void TransactionState::closeScans() noexcept {
+  for (ScanCursor* scan : scans_) {
+    scan->cursor_.reset();
+    scan->transaction_ = nullptr;
+  }
+  scans_.clear();
+}
+
+void TransactionState::commit() {
+  closeScans();
+  storage_->commit();
+}
+
+Transaction::Transaction(std::unique_ptr<TransactionState> state) : state_(std::move(state)) {}
+Transaction::Transaction(Transaction&&) noexcept = default;
+Transaction& Transaction::operator=(Transaction&&) noexcept = default;
+Transaction::~Transaction() = default;
+
+TransactionState& Transaction::state() const {
+  if (state_ == nullptr) throw Error(ErrorCode::fixCall, "the transaction has ended: begin a new one");
+  return *state_;
+}
+
+std::uint64_t Transaction::id() const { return state().id(); }
+
+void WriteTransaction::commit() {
+  state();
+  const std::unique_ptr<TransactionState> ended = std::move(state_);
+  ended->commit();
+}
+
+void WriteTransaction::abort() {
+  state();
+  state_.reset();
+}
+
+}  // namespace instar

@@ -1,0 +1,114 @@
+#include "instar/format/row.h"
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "instar/format/key_text.h"
+
+namespace instar {
+namespace {
+
+std::vector<std::byte> encode(std::string_view key, std::uint16_t version, std::string_view payload,
+                              RowPlacement placement = RowPlacement::leaf) {
+  std::vector<std::byte> out(rowHeaderLength(key.size(), placement) + payload.size());
+  encodeRow(out, asBytes(key), version, asBytes(payload), placement);
+  return out;
+}
+
+TEST(RowBytes, AreAsDocumented) {
+  EXPECT_EQ(toHex(encode("key", 0x0302, "payload!")),
+            "01"          // row format 1, no flags
+            "0d"          // header length 13: 3 bytes of key + 13 = 16
+            "0203"        // schema version 0x0302
+            "92e5ba31"    // checksum
+            "0000000000"  // padding
+            "7061796c6f616421");
+}
+
+TEST(RowBytes, KeyAndHeaderFillWholeWordsInALeaf) {
+  for (std::size_t keyLength = 1; keyLength <= 511; ++keyLength) {
+    const std::size_t length = rowHeaderLength(keyLength, RowPlacement::leaf);
+    EXPECT_EQ((keyLength + length) % 8, 0U);
+    EXPECT_GE(length, kMinRowHeaderLength);
+    EXPECT_LE(length, kMaxRowHeaderLength);
+    EXPECT_EQ(rowHeaderLength(keyLength, RowPlacement::overflow), kMinRowHeaderLength);
+  }
+}
+
+TEST(RowDecoding, AFlippedBitAnywhereIsFound) {
+  const std::string key = "some key";
+  for (const auto placement : {RowPlacement::leaf, RowPlacement::overflow}) {
+    for (const std::size_t words : {1U, 3U, 40U}) {
+      auto value = encode(key, 7, std::string(words * 8, 'p'), placement);
+      RowView row;
+      ASSERT_EQ(decodeRow(asBytes(key), value, Verify::yes, row), RowDamage::none);
+      for (std::size_t bit = 0; bit < value.size() * 8; ++bit) {
+        value[bit / 8] ^= std::byte{1} << (bit % 8);
+        EXPECT_NE(decodeRow(asBytes(key), value, Verify::yes, row), RowDamage::none) << "bit " << bit;
+        value[bit / 8] ^= std::byte{1} << (bit % 8);
+      }
+    }
+  }
+}
+
+TEST(RowDecoding, ARowUnderAnotherKeyIsFound) {
+  const auto value = encode("here", 1, "payload!");
+  RowView row;
+  EXPECT_EQ(decodeRow(asBytes("here"), value, Verify::yes, row), RowDamage::none);
+  EXPECT_EQ(decodeRow(asBytes("her"), value, Verify::yes, row), RowDamage::checksum);
+  EXPECT_EQ(decodeRow(asBytes("there"), value, Verify::yes, row), RowDamage::checksum);
+}
+
+TEST(RowDecoding, EveryKindOfDamageHasItsName) {
+  const auto damage = [](std::size_t at, std::byte to) {
+    auto value = encode("key", 1, "payload!");
+    value[at] = to;
+    RowView row;
+    return decodeRow(asBytes("key"), value, Verify::yes, row);
+  };
+  EXPECT_EQ(damage(0, std::byte{0}), RowDamage::unknownFormat);
+  EXPECT_EQ(damage(0, std::byte{0x11}), RowDamage::unknownFormat);
+  EXPECT_EQ(damage(1, std::byte{7}), RowDamage::headerLength);
+  EXPECT_EQ(damage(1, std::byte{16}), RowDamage::headerLength);
+  EXPECT_EQ(damage(1, std::byte{12}), RowDamage::payloadLength);
+  EXPECT_EQ(damage(2, std::byte{0}), RowDamage::version);
+  EXPECT_EQ(damage(4, std::byte{0}), RowDamage::checksum);
+  EXPECT_EQ(damage(8, std::byte{1}), RowDamage::padding);
+  EXPECT_EQ(damage(13, std::byte{0}), RowDamage::checksum);
+  RowView row;
+  EXPECT_EQ(decodeRow(asBytes("key"), Bytes{}, Verify::yes, row), RowDamage::truncated);
+}
+
+TEST(RowDecoding, WithoutVerificationOnlyTheChecksumIsSkipped) {
+  auto value = encode("key", 1, "payload!");
+  value.back() ^= std::byte{1};
+  RowView row;
+  EXPECT_EQ(decodeRow(asBytes("key"), value, Verify::no, row), RowDamage::none);
+  EXPECT_EQ(row.version, 1);
+  value[0] = std::byte{0};
+  EXPECT_EQ(decodeRow(asBytes("key"), value, Verify::no, row), RowDamage::unknownFormat);
+}
+
+RC_GTEST_PROP(RowDecoding, ARowComesBack,
+              (const std::string& key, std::uint16_t version, const std::string& payload)) {
+  RC_PRE(version != 0);
+  const std::string words = payload + std::string(8 - payload.size() % 8, '\0');
+  const auto value = encode(key, version, words);
+  RowView row;
+  RC_ASSERT(decodeRow(asBytes(key), value, Verify::yes, row) == RowDamage::none);
+  RC_ASSERT(row.version == version);
+  RC_ASSERT(asText(row.payload) == words);
+}
+
+RC_GTEST_PROP(RowDecoding, AnyBytesAreDecodedOrRefused, (const std::string& key, const std::string& value)) {
+  RowView row;
+  if (decodeRow(asBytes(key), asBytes(value), Verify::no, row) != RowDamage::none) return;
+  RC_ASSERT(row.payload.size() % 8 == 0U);
+  RC_ASSERT(row.payload.data() + row.payload.size() == asBytes(value).data() + value.size());
+}
+
+}  // namespace
+}  // namespace instar
