@@ -1,0 +1,243 @@
+#include "instar/engine/internal/lmdb_binding.h"
+
+#include <fcntl.h>
+#include <lmdb.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+#include "instar/engine/internal/lmdb_error.h"
+
+namespace instar::storage {
+namespace {
+
+static_assert(lmdb::kNotFound == MDB_NOTFOUND && lmdb::kPageNotFound == MDB_PAGE_NOTFOUND);
+static_assert(lmdb::kCorrupted == MDB_CORRUPTED && lmdb::kPanic == MDB_PANIC);
+static_assert(lmdb::kVersionMismatch == MDB_VERSION_MISMATCH && lmdb::kInvalid == MDB_INVALID);
+static_assert(lmdb::kMapFull == MDB_MAP_FULL && lmdb::kTooManyTrees == MDB_DBS_FULL);
+static_assert(lmdb::kReadersFull == MDB_READERS_FULL && lmdb::kTransactionFull == MDB_TXN_FULL);
+static_assert(lmdb::kMapResized == MDB_MAP_RESIZED && lmdb::kIncompatible == MDB_INCOMPATIBLE);
+static_assert(lmdb::kBadReaderSlot == MDB_BAD_RSLOT && lmdb::kBadTransaction == MDB_BAD_TXN);
+static_assert(lmdb::kBadTree == MDB_BAD_DBI);
+
+constexpr std::uint64_t kLargestMap = std::uint64_t{1} << 40;
+constexpr std::uint64_t kSmallestPlentifulMap = std::uint64_t{1} << 30;
+
+// LMDB's own two trees; a TreeId counts from behind them, so that none means one of these.
+constexpr MDB_dbi kFreeTree = 0;
+constexpr MDB_dbi kFirstTree = 2;
+
+MDB_dbi handleOf(TreeId tree) noexcept { return tree + kFirstTree; }
+
+MDB_val valueOf(Bytes bytes) noexcept {
+  return {bytes.size(), const_cast<std::byte*>(bytes.data())};  // LMDB only reads it
+}
+
+Bytes bytesOf(const MDB_val& value) noexcept {
+  return {static_cast<const std::byte*>(value.mv_data), value.mv_size};
+}
+
+unsigned flagsOf(const LmdbHandle::Settings& settings) noexcept {
+  unsigned flags = MDB_NOSUBDIR | MDB_NOTLS;
+  if (settings.readOnly) flags |= MDB_RDONLY;
+  if (settings.lockless) flags |= MDB_NOLOCK;
+  if (settings.durability == Durability::normal) flags |= MDB_NOMETASYNC;
+  if (settings.durability == Durability::off) flags |= MDB_NOSYNC;
+  return flags;
+}
+
+int openOnce(const LmdbHandle::Settings& settings, std::uint64_t mapSize, MDB_env*& environment) noexcept {
+  int code = mdb_env_create(&environment);
+  if (code != 0) return code;
+  code = mdb_env_set_mapsize(environment, mapSize);
+  if (code == 0) code = mdb_env_set_maxreaders(environment, kMaxReaders);
+  if (code == 0) code = mdb_env_set_maxdbs(environment, kMaxTrees);
+  if (code == 0)
+    code = mdb_env_open(environment, settings.path.c_str(), flagsOf(settings), settings.lockFileMode);
+  if (code != 0) {
+    mdb_env_close(environment);
+    environment = nullptr;
+  }
+  return code;
+}
+
+int openWithPlentifulMap(const LmdbHandle::Settings& settings, MDB_env*& environment) noexcept {
+  for (std::uint64_t mapSize = kLargestMap;; mapSize /= 2) {
+    const int code = openOnce(settings, mapSize, environment);
+    if (code != ENOMEM || mapSize <= kSmallestPlentifulMap) return code;
+  }
+}
+
+// A program that this one starts must not inherit the data file.
+void closeOnExecute(MDB_env* environment) noexcept {
+  int descriptor = -1;
+  if (mdb_env_get_fd(environment, &descriptor) == 0) ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+}
+
+// A line of mdb_reader_list(): process, thread, and transaction or "-".
+int addReader(const char* line, void* context) noexcept {
+  int process = 0;
+  std::array<char, 24> transaction{};
+  if (std::sscanf(line, "%d %*s %23s", &process, transaction.data()) != 2) return 0;  // a heading
+  std::uint64_t number = 0;
+  std::sscanf(transaction.data(), "%lu", &number);
+  const bool alive = ::kill(process, 0) == 0 || errno == EPERM;
+  static_cast<std::vector<ReaderInfo>*>(context)->push_back({process, number, alive});
+  return 0;
+}
+
+}  // namespace
+
+LmdbHandle::LmdbHandle(const Settings& settings) {
+  const int code = settings.mapSize != 0 ? openOnce(settings, settings.mapSize, environment_)
+                                         : openWithPlentifulMap(settings, environment_);
+  if (code != 0) throw lmdb::error(code, "mdb_env_open", settings.path);
+  MDB_stat statistics{};
+  mdb_env_stat(environment_, &statistics);
+  pageSize_ = statistics.ms_psize;
+  closeOnExecute(environment_);
+}
+
+LmdbHandle::~LmdbHandle() { mdb_env_close(environment_); }
+
+LmdbHandle::State LmdbHandle::state() const noexcept {
+  MDB_envinfo info{};
+  mdb_env_info(environment_, &info);
+  return {info.me_mapsize, info.me_last_pgno, info.me_last_txnid};
+}
+
+int LmdbHandle::beginRead(MDB_txn*& transaction) const noexcept {
+  if (transaction == nullptr) return mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction);
+  const int code = mdb_txn_renew(transaction);
+  if (code != 0) lmdb::abort(std::exchange(transaction, nullptr));
+  return code;
+}
+
+int LmdbHandle::beginWrite(MDB_txn*& transaction) const noexcept {
+  return mdb_txn_begin(environment_, nullptr, 0, &transaction);
+}
+
+int LmdbHandle::openTree(const std::string& name, bool create, TreeId& tree) const noexcept {
+  MDB_txn* transaction = nullptr;
+  int code = create ? beginWrite(transaction) : beginRead(transaction);
+  if (code != 0) return code;
+  MDB_dbi handle = 0;
+  code = mdb_dbi_open(transaction, name.c_str(), create ? MDB_CREATE : 0, &handle);
+  if (code != 0) {
+    mdb_txn_abort(transaction);
+    return code;
+  }
+  code =
+      mdb_txn_commit(transaction);  // also of a read transaction: otherwise the handle would be closed again
+  tree = handle - kFirstTree;
+  return code;
+}
+
+int LmdbHandle::setMapSize(std::uint64_t size) const noexcept {
+  return mdb_env_set_mapsize(environment_, size);
+}
+
+int LmdbHandle::sync() const noexcept { return mdb_env_sync(environment_, 1); }
+
+int LmdbHandle::copy(int descriptor, bool compact) const noexcept {
+  return mdb_env_copyfd2(environment_, descriptor, compact ? MDB_CP_COMPACT : 0);
+}
+
+int LmdbHandle::clearStaleReaders(unsigned& count) const noexcept {
+  int dead = 0;
+  const int code = mdb_reader_check(environment_, &dead);
+  count = static_cast<unsigned>(dead);
+  return code;
+}
+
+std::vector<ReaderInfo> LmdbHandle::readers() const {
+  std::vector<ReaderInfo> readers;
+  mdb_reader_list(environment_, addReader, &readers);
+  return readers;
+}
+
+namespace lmdb {
+
+Version version() noexcept {
+  Version version;
+  mdb_version(&version.major, &version.minor, &version.patch);
+  return version;
+}
+
+std::uint64_t transactionId(MDB_txn* transaction) noexcept { return mdb_txn_id(transaction); }
+void reset(MDB_txn* transaction) noexcept { mdb_txn_reset(transaction); }
+void abort(MDB_txn* transaction) noexcept { mdb_txn_abort(transaction); }
+int commit(MDB_txn* transaction) noexcept { return mdb_txn_commit(transaction); }
+
+int get(MDB_txn* transaction, TreeId tree, Bytes key, Bytes& value) noexcept {
+  MDB_val name = valueOf(key);
+  MDB_val found;
+  const int code = mdb_get(transaction, handleOf(tree), &name, &found);
+  if (code == 0) value = bytesOf(found);
+  return code;
+}
+
+int reserve(MDB_txn* transaction, TreeId tree, Bytes key, std::size_t size,
+            std::span<std::byte>& value) noexcept {
+  MDB_val name = valueOf(key);
+  MDB_val room{size, nullptr};
+  const int code = mdb_put(transaction, handleOf(tree), &name, &room, MDB_RESERVE);
+  if (code == 0) value = {static_cast<std::byte*>(room.mv_data), size};
+  return code;
+}
+
+int erase(MDB_txn* transaction, TreeId tree, Bytes key) noexcept {
+  MDB_val name = valueOf(key);
+  return mdb_del(transaction, handleOf(tree), &name, nullptr);
+}
+
+int statistics(MDB_txn* transaction, TreeId tree, TreeStatistics& statistics) noexcept {
+  MDB_stat found{};
+  const int code = mdb_stat(transaction, handleOf(tree), &found);
+  if (code != 0) return code;
+  statistics = {found.ms_entries, found.ms_leaf_pages, found.ms_branch_pages, found.ms_overflow_pages,
+                found.ms_depth};
+  return 0;
+}
+
+// The values of LMDB's list of free pages are a count and as many page numbers.
+int countFreePages(MDB_txn* transaction, std::uint64_t& pages) noexcept {
+  MDB_cursor* cursor = nullptr;
+  int code = mdb_cursor_open(transaction, kFreeTree, &cursor);
+  if (code != 0) return code;
+  MDB_val key;
+  MDB_val value;
+  pages = 0;
+  while ((code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+    std::uint64_t count = 0;
+    std::memcpy(&count, value.mv_data, std::min(value.mv_size, sizeof count));
+    pages += count;
+  }
+  mdb_cursor_close(cursor);
+  return code == MDB_NOTFOUND ? 0 : code;
+}
+
+int openCursor(MDB_txn* transaction, TreeId tree, MDB_cursor*& cursor) noexcept {
+  return mdb_cursor_open(transaction, handleOf(tree), &cursor);
+}
+
+void closeCursor(MDB_cursor* cursor) noexcept { mdb_cursor_close(cursor); }
+
+int move(MDB_cursor* cursor, Move move, Bytes& key, Bytes& value) noexcept {
+  constexpr MDB_cursor_op kOperations[] = {MDB_FIRST, MDB_LAST, MDB_SET_RANGE, MDB_NEXT, MDB_PREV};
+  MDB_val foundKey = valueOf(key);
+  MDB_val foundValue;
+  const int code =
+      mdb_cursor_get(cursor, &foundKey, &foundValue, kOperations[static_cast<std::size_t>(move)]);
+  if (code != 0) return code;
+  key = bytesOf(foundKey);
+  value = bytesOf(foundValue);
+  return 0;
+}
+
+}  // namespace lmdb
+}  // namespace instar::storage

@@ -1,0 +1,157 @@
+#include "instar/engine/internal/lmdb_copy.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <span>
+#include <thread>
+#include <vector>
+
+#include "instar/engine/internal/file_system.h"
+#include "instar/engine/internal/fork_guard.h"
+#include "instar/engine/internal/lmdb_environment.h"
+#include "instar/engine/internal/lmdb_error.h"
+#include "instar/engine/internal/lmdb_storage.h"
+#include "instar/engine/internal/lmdb_transaction.h"
+#include "instar/engine/internal/storage_checks.h"
+
+namespace instar::storage {
+namespace {
+
+constexpr std::size_t kPipeSize = std::size_t{1} << 20;
+constexpr int kProgressMilliseconds = 100;
+
+// LMDB's end of the pipe. Ends early when the reading end is closed.
+class Sender {
+ public:
+  Sender(const LmdbHandle& lmdb, FileDescriptor output, bool compact)
+      : output_(std::move(output)), thread_([this, &lmdb, compact] { run(lmdb, compact); }) {}
+  Sender(const Sender&) = delete;
+  Sender& operator=(const Sender&) = delete;
+  ~Sender() {
+    if (thread_.joinable()) thread_.join();
+  }
+
+  int finish() {
+    thread_.join();
+    return code_;
+  }
+
+ private:
+  void run(const LmdbHandle& lmdb, bool compact) noexcept {
+    // A write to a pipe that nobody reads is an error here, not the end of the process.
+    sigset_t signals;
+    ::sigemptyset(&signals);
+    ::sigaddset(&signals, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+    code_ = lmdb.copy(output_.get(), compact);
+    output_.close();
+  }
+
+  FileDescriptor output_;
+  int code_ = 0;
+  std::thread thread_;  // last, because it uses the others
+};
+
+// False where there is nothing to read yet.
+bool waitForBytes(int descriptor, const std::filesystem::path& path) {
+  struct pollfd request {
+    descriptor, POLLIN, 0
+  };
+  const int ready = ::poll(&request, 1, kProgressMilliseconds);
+  if (ready < 0 && errno != EINTR) throw systemError(errno, "poll", path);
+  return ready > 0;
+}
+
+void writeAll(int descriptor, std::span<const std::byte> bytes, const std::filesystem::path& path) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) throw systemError(written < 0 ? errno : EIO, "write", path);
+    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  }
+}
+
+std::uint64_t bytesToCopy(const LmdbHandle& lmdb, bool compact) noexcept {
+  std::uint64_t pages = lmdb.state().lastPage + 1;
+  MDB_txn* transaction = nullptr;
+  if (compact && lmdb.beginRead(transaction) == 0) {
+    std::uint64_t free = 0;
+    if (lmdb::countFreePages(transaction, free) == 0 && free < pages) pages -= free;
+    lmdb::abort(transaction);
+  }
+  return pages * lmdb.pageSize();
+}
+
+// Nobody may have the file that is to be replaced open: its users would share a lock file with the users of the new one.
+std::unique_ptr<StoreLocks> excludeUsersOf(const std::filesystem::path& target, FileIdentity source) {
+  std::error_code ignored;  // opening will say what is wrong
+  if (std::filesystem::status(target, ignored).type() == std::filesystem::file_type::not_found)
+    return nullptr;
+  FileDescriptor file = openRegularFile(target, O_RDWR);
+  if (identityOf(statusOf(file.get(), target)) == source) {
+    throw Error(ErrorCode::fixCall, "the target is the store itself: name another file",
+                {{"path", target.string()}});
+  }
+  installForkHandlers();
+  auto locks = std::make_unique<StoreLocks>(std::move(file), target);
+  locks->lockOpening(std::chrono::steady_clock::now() + std::chrono::seconds(1));
+  if (locks->excludeAll()) return locks;
+  throw Error(ErrorCode::retry,
+              "the file that is to be replaced is open as a store: close it, then try again",
+              {{"path", target.string()}});
+}
+
+}  // namespace
+
+void copyEnvironment(const LmdbHandle& lmdb, const std::filesystem::path& path, int descriptor,
+                     const std::filesystem::path& target, bool compact, const ProgressCallback& progress) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw systemError(errno, "pipe2", path);
+  FileDescriptor output(ends[1]);
+  ::fcntl(output.get(), F_SETPIPE_SZ, static_cast<int>(kPipeSize));  // may be refused, and is only for speed
+  Progress state{0, progress ? bytesToCopy(lmdb, compact) : 0};
+  std::vector<std::byte> buffer(kPipeSize);
+  // The sender waits for its thread, which ends when this end of the pipe is closed: so this goes first.
+  Sender sender(lmdb, std::move(output), compact);
+  const FileDescriptor input(ends[0]);
+  for (;;) {
+    if (progress) progress(state);
+    if (!waitForBytes(input.get(), path)) continue;
+    const ssize_t count = ::read(input.get(), buffer.data(), buffer.size());
+    if (count < 0 && errno == EINTR) continue;
+    if (count < 0) throw systemError(errno, "read", path);
+    if (count == 0) break;
+    writeAll(descriptor, std::span(buffer).first(static_cast<std::size_t>(count)), target);
+    state.done += static_cast<std::uint64_t>(count);
+  }
+  const int code = sender.finish();
+  if (code == lmdb::kIncompatible)
+    throw lmdb::error(lmdb::kCorrupted, "mdb_env_copyfd2", path);  // pages are lost
+  if (code != 0) throw lmdb::error(code, "mdb_env_copyfd2", path);
+}
+
+void LmdbEnvironment::copyTo(const std::filesystem::path& target, CopyOptions options) {
+  checkNotForked();
+  if (turn_.isMine()) {
+    throw Error(ErrorCode::fixCall, "this thread has a write transaction open: end it before copying");
+  }
+  const auto snapshot =
+      beginRead();  // keeps the map in place, and guards against writers without a lock file
+  const std::filesystem::path resolved = resolveStorePath(target);
+  const struct stat source = statusOf(descriptor(), path());
+  std::unique_ptr<StoreLocks> replaced;
+  if (options.replace) replaced = excludeUsersOf(resolved, identityOf(source));
+  TemporaryFile copy(resolved, source.st_mode & 0777);
+  copyEnvironment(*lmdb_, path(), copy.descriptor(), copy.path(), options.compact, options.progress);
+  if (lockless()) checkSnapshotIsIntact(snapshot->id());
+  const auto existing = options.replace ? TemporaryFile::Existing::replace : TemporaryFile::Existing::refuse;
+  if (!copy.publish(existing)) throw systemError(EEXIST, "rename", resolved);
+}
+
+}  // namespace instar::storage

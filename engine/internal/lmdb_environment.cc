@@ -1,0 +1,427 @@
+#include "instar/engine/internal/lmdb_environment.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "instar/engine/internal/fork_guard.h"
+#include "instar/engine/internal/lmdb_error.h"
+#include "instar/engine/internal/lmdb_file.h"
+#include "instar/engine/internal/lmdb_transaction.h"
+#include "instar/engine/internal/storage_checks.h"
+
+namespace instar::storage {
+namespace {
+
+using std::chrono::milliseconds;
+
+// A begin that is not over after so many recoveries never will be.
+constexpr int kMaxAttempts = 4;
+// How long a reader waits for this process's snapshots when the map has to be moved.
+constexpr milliseconds kReaderWait{5000};
+constexpr std::uint64_t kMapGranularity = std::uint64_t{1} << 16;
+
+std::uint64_t roundUp(std::uint64_t size) noexcept {
+  return (size + kMapGranularity - 1) / kMapGranularity * kMapGranularity;
+}
+
+milliseconds remaining(Deadline deadline) noexcept {
+  return std::max(std::chrono::ceil<milliseconds>(deadline - std::chrono::steady_clock::now()),
+                  milliseconds(0));
+}
+
+// LMDB unmaps the old map before it tries the new one; a failure would leave it with none.
+bool addressSpaceHasRoom(std::uint64_t size) noexcept {
+  void* const address = ::mmap(nullptr, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (address == MAP_FAILED) return false;
+  ::munmap(address, size);
+  return true;
+}
+
+class ClosedGate {
+ public:
+  ClosedGate(ActivityGate& gate, milliseconds wait) noexcept : gate_(gate), isClosed_(gate.close(wait)) {}
+  ClosedGate(const ClosedGate&) = delete;
+  ClosedGate& operator=(const ClosedGate&) = delete;
+  ~ClosedGate() {
+    if (isClosed_) gate_.open();
+  }
+  bool isClosed() const noexcept { return isClosed_; }
+
+ private:
+  ActivityGate& gate_;
+  bool isClosed_;
+};
+
+}  // namespace
+
+MDB_txn* ReaderPool::take() noexcept {
+  static std::atomic<std::size_t> threads{0};
+  thread_local const std::size_t start = threads.fetch_add(1, std::memory_order_relaxed);
+  for (std::size_t step = 0; step < kPlaces; ++step) {
+    std::atomic<MDB_txn*>& place = places_[(start + step) % kPlaces];
+    if (place.load(std::memory_order_relaxed) == nullptr) continue;
+    if (MDB_txn* const transaction = place.exchange(nullptr, std::memory_order_acquire)) return transaction;
+  }
+  return nullptr;
+}
+
+void ReaderPool::put(MDB_txn* transaction) noexcept {
+  for (std::atomic<MDB_txn*>& place : places_) {
+    MDB_txn* none = nullptr;
+    if (place.compare_exchange_strong(none, transaction, std::memory_order_release,
+                                      std::memory_order_relaxed))
+      return;
+  }
+  lmdb::abort(transaction);
+}
+
+void ReaderPool::drain() noexcept {
+  for (std::atomic<MDB_txn*>& place : places_)
+    lmdb::abort(place.exchange(nullptr, std::memory_order_acquire));
+}
+
+// The turn and the lock among processes, until they are handed to a transaction.
+class LmdbEnvironment::WriteLocks {
+ public:
+  WriteLocks(LmdbEnvironment& environment, Deadline deadline) : environment_(environment) {
+    environment_.turn_.take(remaining(deadline));
+    try {
+      environment_.locks_->lockWriting(deadline);
+    } catch (...) {
+      environment_.turn_.giveBack();
+      throw;
+    }
+  }
+  WriteLocks(const WriteLocks&) = delete;
+  WriteLocks& operator=(const WriteLocks&) = delete;
+  ~WriteLocks() {
+    if (!isHandedOver_) environment_.releaseWriteLocks();
+  }
+  void handOver() noexcept { isHandedOver_ = true; }
+
+ private:
+  LmdbEnvironment& environment_;
+  bool isHandedOver_ = false;
+};
+
+LmdbEnvironment::LmdbEnvironment(Parts parts)
+    : registration_(std::move(parts.registration)),
+      locks_(std::move(parts.locks)),
+      settings_(std::move(parts.settings)),
+      requestedMapSize_(settings_.mapSize),
+      writeTimeout_(parts.writeTimeout),
+      warnings_(std::move(parts.warnings)),
+      generation_(forkGeneration()),
+      lmdb_(std::make_unique<LmdbHandle>(settings_)) {
+  pageSize_ = lmdb_->pageSize();
+}
+
+LmdbEnvironment::~LmdbEnvironment() {
+  if (turn_.isMine()) abortAbandoned();
+  if (abandoned_.load() != nullptr) {
+    // The thread that has LMDB's mutex still lives, and that mutex lies in LMDB's lock file.
+    lmdb_->leak();
+    static_cast<void>(lmdb_.release());
+    static_cast<void>(registration_.release());
+    return;
+  }
+  pool_.drain();
+}
+
+void LmdbEnvironment::checkNotForked() const {
+  if (isForked()) throwForked();
+}
+
+std::unique_ptr<Transaction> LmdbEnvironment::begin(Access access, milliseconds wait) {
+  checkNotForked();
+  return access == Access::read ? beginRead() : beginWrite(wait);
+}
+
+std::unique_ptr<LmdbTransaction> LmdbEnvironment::beginRead() {
+  for (int attempt = 1;; ++attempt) {
+    int code = lmdb::kPanic;
+    {
+      Activity activity(gate_);
+      MDB_txn* transaction = pool_.take();
+      if (lmdb_) code = lmdb_->beginRead(transaction);
+      if (code == 0) {
+        auto result = std::make_unique<LmdbTransaction>(shared_from_this(), transaction, Access::read);
+        activity.handOver();
+        if (lockless()) checkNobodyWrites(result->id());
+        return result;
+      }
+    }
+    if (attempt == kMaxAttempts) throw lmdb::error(code, "mdb_txn_begin", path());
+    recover(code, "mdb_txn_begin", kReaderWait);
+  }
+}
+
+std::unique_ptr<LmdbTransaction> LmdbEnvironment::beginWrite(milliseconds wait) {
+  if (readOnly()) throwReadOnlyStore();
+  if (turn_.isMine()) abortAbandoned();
+  const Deadline deadline = std::chrono::steady_clock::now() + wait;
+  WriteLocks locks(*this, deadline);
+  growWhereNeeded(remaining(deadline));
+  for (int attempt = 1;; ++attempt) {
+    int code = lmdb::kPanic;
+    {
+      Activity activity(gate_);
+      MDB_txn* transaction = nullptr;
+      if (lmdb_) code = lmdb_->beginWrite(transaction);
+      if (code == 0) {
+        auto result = std::make_unique<LmdbTransaction>(shared_from_this(), transaction, Access::write);
+        activity.handOver();
+        locks.handOver();
+        return result;
+      }
+    }
+    if (attempt == kMaxAttempts) throw lmdb::error(code, "mdb_txn_begin", path());
+    recover(code, "mdb_txn_begin", remaining(deadline));
+  }
+}
+
+void LmdbEnvironment::recover(int code, const char* call, milliseconds wait) {
+  switch (code) {
+    case lmdb::kReadersFull:
+      return reclaimReaders();
+    case lmdb::kPanic:
+      return openAnew(wait);
+    case lmdb::kMapResized:
+    case lmdb::kMapFull: {
+      const std::uint64_t size = code == lmdb::kMapFull ? mapState().mapSize * 2 : bytesInUse(mapState()) * 2;
+      if (!growMap(size, wait)) throwSnapshotsInTheWay("the file has grown beyond the map");
+      return;
+    }
+    default:
+      throw lmdb::error(code, call, path());
+  }
+}
+
+void LmdbEnvironment::reclaimReaders() {
+  if (clearStaleReaders() > 0) return;
+  throw lmdb::error(lmdb::kReadersFull, "mdb_txn_begin", path());
+}
+
+LmdbHandle::State LmdbEnvironment::mapState() noexcept {
+  const Activity activity(gate_);
+  return lmdb_ ? lmdb_->state() : LmdbHandle::State{};
+}
+
+std::uint64_t LmdbEnvironment::bytesInUse(const LmdbHandle::State& state) const noexcept {
+  return (state.lastPage + 1) * pageSize_;
+}
+
+void LmdbEnvironment::requestLargerMap(std::size_t valueSize) noexcept {
+  const std::uint64_t size = lmdb_->state().mapSize;
+  wantedMapSize_.store(roundUp(std::max(size * 2, size + 2 * std::uint64_t{valueSize})));
+}
+
+void LmdbEnvironment::growWhereNeeded(milliseconds wait) {
+  if (const std::uint64_t wanted = wantedMapSize_.load(); wanted != 0) {
+    if (!growMap(wanted, wait)) throwSnapshotsInTheWay("the map must grow before the next write");
+    return;
+  }
+  // Ahead of need, while no snapshot is in the way; if that does not work there is time.
+  const LmdbHandle::State state = mapState();
+  const std::uint64_t size = state.mapSize * 2;
+  if (bytesInUse(state) > state.mapSize / 2 && addressSpaceHasRoom(size)) growMap(size, milliseconds(0));
+}
+
+bool LmdbEnvironment::growMap(std::uint64_t size, milliseconds wait) {
+  const ClosedGate gate(gate_, wait);
+  if (!gate.isClosed()) return false;
+  size = roundUp(size);
+  if (!lmdb_ || lmdb_->state().mapSize >= size) {
+    wantedMapSize_.store(0);
+    return true;
+  }
+  int code = addressSpaceHasRoom(size) ? 0 : ENOMEM;
+  if (code == 0) {
+    code = lmdb_->setMapSize(size);
+    if (code != 0) close();
+  }
+  if (code != 0) throw lmdb::error(code, "mdb_env_set_mapsize", path()).with("bytes", std::to_string(size));
+  if (settings_.mapSize != 0) settings_.mapSize = size;
+  wantedMapSize_.store(0);
+  return true;
+}
+
+void LmdbEnvironment::openAnew(milliseconds wait) {
+  const ClosedGate gate(gate_, wait);
+  if (!gate.isClosed()) throwSnapshotsInTheWay("a commit failed, and the store must be opened anew");
+  if (lmdb_ && !isBroken()) return;  // another thread was faster
+  close();
+  auto lmdb = std::make_unique<LmdbHandle>(settings_);
+  const std::lock_guard lock(treesMutex_);
+  for (TreeId expected = 0; expected < trees_.size(); ++expected) {
+    TreeId tree = 0;
+    const int code = lmdb->openTree(trees_[expected], false, tree);
+    if (code != 0) throw lmdb::error(code, "mdb_dbi_open", path());
+    if (tree != expected) throw lmdb::error(lmdb::kBadTree, "mdb_dbi_open", path());
+  }
+  lmdb_ = std::move(lmdb);
+}
+
+void LmdbEnvironment::close() noexcept {
+  pool_.drain();
+  lmdb_.reset();
+}
+
+bool LmdbEnvironment::isBroken() noexcept {
+  MDB_txn* transaction = nullptr;
+  const int code = lmdb_->beginRead(transaction);
+  if (code == 0) lmdb::abort(transaction);
+  return code == lmdb::kPanic;
+}
+
+void LmdbEnvironment::throwSnapshotsInTheWay(const char* reason) {
+  throw Error(ErrorCode::retry, "snapshots of this process are open for too long: close them, then try again",
+              {{"path", path().string()}, {"reason", reason}, {"open", std::to_string(gate_.inside())}});
+}
+
+void LmdbEnvironment::checkNobodyWrites(std::uint64_t transaction) const {
+  // In this order: a writer that comes between the two has committed, or has not touched what is seen here.
+  if (!locks_->isOpenForWriting() && lmdb_->state().lastTransaction == transaction) return;
+  throw Error(ErrorCode::retry,
+              "another program writes to the store that is read without a lock file: open it again",
+              {{"path", path().string()}});
+}
+
+void LmdbEnvironment::checkSnapshotIsIntact(std::uint64_t transaction) const {
+  if (lmdb_->state().lastTransaction <= transaction + 1) [[likely]]
+    return;
+  throw Error(ErrorCode::retry,
+              "another program has overwritten the snapshot, which no lock file guarded: open again",
+              {{"path", path().string()}, {"transaction", std::to_string(transaction)}});
+}
+
+void LmdbEnvironment::endRead(MDB_txn* transaction) noexcept {
+  lmdb::reset(transaction);
+  pool_.put(transaction);
+  gate_.leave();
+}
+
+void LmdbEnvironment::commitWrite(MDB_txn* transaction) {
+  const int code = lmdb::commit(transaction);
+  if (code == lmdb::kMapFull) requestLargerMap(0);
+  const bool isUnknown = code != 0 && isBroken();
+  gate_.leave();
+  releaseWriteLocks();
+  if (code == 0) return;
+  const Error error = lmdb::error(code, "mdb_txn_commit", path());
+  if (!isUnknown) throw Error(error);
+  throw Error(ErrorCode::readBack,
+              "the last page of a commit could not be written: read back whether it is stored",
+              error.facts());
+}
+
+void LmdbEnvironment::abortWrite(MDB_txn* transaction) noexcept {
+  lmdb::abort(transaction);
+  gate_.leave();
+  releaseWriteLocks();
+}
+
+void LmdbEnvironment::abandonWrite(MDB_txn* transaction) noexcept { abandoned_.store(transaction); }
+
+void LmdbEnvironment::abortAbandoned() noexcept {
+  if (MDB_txn* const transaction = abandoned_.exchange(nullptr)) abortWrite(transaction);
+}
+
+void LmdbEnvironment::releaseWriteLocks() noexcept {
+  locks_->unlockWriting();
+  turn_.giveBack();
+}
+
+std::optional<TreeId> LmdbEnvironment::openTree(std::string_view name, bool create) {
+  checkNotForked();
+  checkTreeName(name);
+  if (turn_.isMine()) abortAbandoned();
+  if (turn_.isMine()) {
+    throw Error(ErrorCode::fixCall, "this thread has a write transaction open: open trees before it begins",
+                {{"tree", std::string(name)}});
+  }
+  const std::string text(name);
+  if (auto tree = openTree(text, Access::read)) return tree;
+  if (!create) return std::nullopt;
+  if (readOnly()) throwReadOnlyStore();
+  const Deadline deadline = std::chrono::steady_clock::now() + writeTimeout_;
+  const WriteLocks locks(*this, deadline);
+  growWhereNeeded(remaining(deadline));
+  return openTree(text, Access::write);
+}
+
+std::optional<TreeId> LmdbEnvironment::openTree(const std::string& name, Access access) {
+  for (int attempt = 1;; ++attempt) {
+    int code = lmdb::kPanic;
+    {
+      const Activity activity(gate_);
+      const std::lock_guard lock(treesMutex_);
+      const auto known = std::find(trees_.begin(), trees_.end(), name);
+      if (known != trees_.end()) return static_cast<TreeId>(known - trees_.begin());
+      TreeId tree = 0;
+      if (lmdb_) code = lmdb_->openTree(name, access == Access::write, tree);
+      if (code == 0) {
+        trees_.push_back(name);
+        return tree;
+      }
+      if (code == lmdb::kNotFound && access == Access::read) return std::nullopt;
+    }
+    if (attempt == kMaxAttempts) throw lmdb::error(code, "mdb_dbi_open", path());
+    recover(code, "mdb_dbi_open", access == Access::write ? writeTimeout_ : kReaderWait);
+  }
+}
+
+RowPlacement LmdbEnvironment::placement(std::size_t keyLength, std::size_t valueLength) const noexcept {
+  return placementOf(pageSize_, keyLength, valueLength);
+}
+
+void LmdbEnvironment::sync() {
+  checkNotForked();
+  if (readOnly()) return;
+  const Activity activity(gate_);
+  const int code = lmdb_ ? lmdb_->sync() : lmdb::kPanic;
+  if (code != 0) throw lmdb::error(code, "mdb_env_sync", path());
+}
+
+EnvironmentInfo LmdbEnvironment::info() {
+  checkNotForked();
+  const std::unique_ptr<LmdbTransaction> transaction = beginRead();  // also keeps lmdb_ in place
+  const LmdbHandle::State state = lmdb_->state();
+  const lmdb::Version version = lmdb::version();
+  EnvironmentInfo info;
+  info.pageSize = pageSize_;
+  info.fileSize = static_cast<std::uint64_t>(statusOf(descriptor(), path()).st_size);
+  info.mapSize = state.mapSize;
+  info.freePages = transaction->countFreePages();
+  info.usedPages = state.lastPage + 1 - info.freePages;
+  info.lastTransaction = state.lastTransaction;
+  info.readers = static_cast<std::uint32_t>(lmdb_->readers().size());
+  info.maxReaders = kMaxReaders;
+  info.storageVersion = "LMDB " + std::to_string(version.major) + "." + std::to_string(version.minor) + "." +
+                        std::to_string(version.patch);
+  info.warnings = warnings_;
+  if (auto warning = warningAboutLmdb(version.major, version.minor, version.patch)) {
+    info.warnings.push_back(std::move(*warning));
+  }
+  return info;
+}
+
+std::vector<ReaderInfo> LmdbEnvironment::readers() {
+  checkNotForked();
+  const Activity activity(gate_);
+  return lmdb_ ? lmdb_->readers() : std::vector<ReaderInfo>{};
+}
+
+unsigned LmdbEnvironment::clearStaleReaders() {
+  checkNotForked();
+  const Activity activity(gate_);
+  unsigned count = 0;
+  const int code = lmdb_ ? lmdb_->clearStaleReaders(count) : lmdb::kPanic;
+  if (code != 0) throw lmdb::error(code, "mdb_reader_check", path());
+  return count;
+}
+
+}  // namespace instar::storage

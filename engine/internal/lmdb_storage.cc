@@ -1,0 +1,261 @@
+#include "instar/engine/internal/lmdb_storage.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "instar/engine/internal/environment_registry.h"
+#include "instar/engine/internal/file_system.h"
+#include "instar/engine/internal/fork_guard.h"
+#include "instar/engine/internal/lmdb_copy.h"
+#include "instar/engine/internal/lmdb_environment.h"
+#include "instar/engine/internal/lmdb_file.h"
+#include "instar/engine/internal/storage_checks.h"
+#include "instar/engine/internal/store_locks.h"
+
+namespace instar::storage {
+namespace {
+
+constexpr mode_t kNewFileMode = 0644;
+// LMDB's table for kMaxReaders readers at 64 bytes each, and its head.
+constexpr off_t kLockFileBytes = 68 * 1024;
+static_assert(kMaxReaders * 64 + 1024 < kLockFileBytes);
+
+std::filesystem::path lockFileOf(const std::filesystem::path& path) { return path.string() + "-lock"; }
+
+mode_t permissionsOf(const struct stat& status) noexcept { return status.st_mode & 0777; }
+
+// Releases the lock on opening at the end of the scope.
+class OpeningLock {
+ public:
+  OpeningLock(std::shared_ptr<StoreLocks> locks, bool readOnly, Deadline deadline)
+      : locks_(std::move(locks)) {
+    readOnly ? locks_->lockOpeningShared(deadline) : locks_->lockOpening(deadline);
+  }
+  OpeningLock(const OpeningLock&) = delete;
+  OpeningLock& operator=(const OpeningLock&) = delete;
+  ~OpeningLock() { locks_->unlockOpening(); }
+
+ private:
+  std::shared_ptr<StoreLocks> locks_;
+};
+
+// An empty store. Where another process is faster its file stays.
+void createStore(const std::filesystem::path& path) {
+  TemporaryFile file(path, kNewFileMode);
+  LmdbHandle::Settings settings;
+  settings.path = file.path();
+  settings.lockless = true;
+  settings.mapSize = std::uint64_t{1} << 20;
+  { const LmdbHandle lmdb(settings); }  // LMDB writes the first pages of an empty file
+  file.publish(TemporaryFile::Existing::refuse);
+}
+
+FileDescriptor openDataFile(const std::filesystem::path& path, const StoreOptions& options) {
+  std::error_code ignored;  // opening will say what is wrong
+  if (options.mode == OpenMode::createOrOpen && !std::filesystem::exists(path, ignored)) createStore(path);
+  return openRegularFile(path, options.mode == OpenMode::readOnly ? O_RDONLY : O_RDWR);
+}
+
+bool stillNames(const std::filesystem::path& path, FileIdentity file) noexcept {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && identityOf(status) == file;
+}
+
+// LMDB maps its lock file and writes to the map; on a full disk that would be a signal. So the blocks are there before.
+// No environment of the file is open in this process, so closing the lock file here drops no locks.
+void allocateLockFile(const std::filesystem::path& path, const struct stat& data) {
+  std::error_code ignored;  // opening will say what is wrong
+  const bool isNew = !std::filesystem::exists(path, ignored);
+  const FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, permissionsOf(data)));
+  if (!file.valid()) throw systemError(errno, "open", path);
+  if (::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, kLockFileBytes) != 0 &&
+      (errno == ENOSPC || errno == EDQUOT)) {
+    throw systemError(errno, "fallocate", path);
+  }
+  if (!isNew) return;
+  ::fchmod(file.get(), permissionsOf(data));
+  // Root must not lock the owner of the file out. It does not matter to root if this fails.
+  if (::geteuid() == 0 && ::fchown(file.get(), data.st_uid, data.st_gid) != 0) errno = 0;
+}
+
+// The inode of the lock file to be used; nothing where the store must be read without one. That is so only for
+// readers: where there is no lock file, because a reader creates none, and where it may not be written to.
+std::optional<std::uint64_t> prepareLockFile(const std::filesystem::path& path, const struct stat& data,
+                                             bool readOnly) {
+  const std::filesystem::path lockFile = lockFileOf(path);
+  if (!readOnly) allocateLockFile(lockFile, data);
+  struct stat status {};
+  if (::stat(lockFile.c_str(), &status) != 0) {
+    if (readOnly && errno == ENOENT) return std::nullopt;
+    throw systemError(errno, "stat", lockFile);
+  }
+  if (readOnly && ::faccessat(AT_FDCWD, lockFile.c_str(), R_OK | W_OK, AT_EACCESS) != 0) return std::nullopt;
+  return status.st_ino;
+}
+
+void checkSharing(const StoreLocks& locks, const std::filesystem::path& path,
+                  const std::optional<std::uint64_t>& lockFile) {
+  if (lockFile && locks.isOpenWithOtherLockFile(*lockFile)) {
+    throw Error(ErrorCode::fixEnvironment,
+                "another process has the file open under another name: use one name, or close it there",
+                {{"path", path.string()}});
+  }
+  if (!lockFile && locks.isOpenForWriting()) {
+    throw Error(ErrorCode::fixEnvironment,
+                "another process writes to the store: to read meanwhile, make its lock file writable",
+                {{"path", lockFileOf(path).string()}});
+  }
+}
+
+// What the file system means for a store; throws where it cannot hold one.
+std::vector<std::string> judgeFileSystem(int descriptor, const std::filesystem::path& path,
+                                         bool allowNetwork) {
+  switch (fileSystemKindOf(descriptor, path)) {
+    case FileSystemKind::local:
+      return {};
+    case FileSystemKind::userSpace:
+      return {"the file system runs in user space (FUSE): make sure that it keeps maps and locks in step"};
+    case FileSystemKind::network:
+      break;
+  }
+  if (allowNetwork) return {"the file is on a network file system: only one machine may have it open"};
+  throw Error(ErrorCode::fixEnvironment,
+              "the file is on a network file system: move it to a local disk, or set allowNetworkFileSystem",
+              {{"path", path.string()}});
+}
+
+void checkCompatible(const LmdbEnvironment& environment, const StoreOptions& options) {
+  const auto refuse = [&](const char* option) {
+    throw Error(ErrorCode::fixCall, "the store is open in this process with other options: use the same",
+                {{"path", environment.path().string()}, {"option", option}});
+  };
+  const bool readOnly = options.mode == OpenMode::readOnly;
+  if (environment.readOnly() != readOnly) refuse("mode");
+  if (!readOnly && environment.settings().durability != options.durability) refuse("durability");
+  if (options.mapSize != 0 && environment.requestedMapSize() != options.mapSize) refuse("mapSize");
+}
+
+// Before the first look at any page but LMDB's own two.
+void checkEnvironmentIsWhole(LmdbEnvironment& environment) {
+  constexpr int kAttempts = 100;  // each time two commits must have come in between
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const auto snapshot = environment.begin(Access::read, {});
+    if (checkIsWhole(environment.descriptor(), environment.path(), snapshot->id())) return;
+  }
+  throw Error(ErrorCode::retry, "the file changes too fast to be checked: try again",
+              {{"path", environment.path().string()}});
+}
+
+// What a fork's child must not take apart stays in its memory.
+void closeUnlessForked(LmdbEnvironment* environment) noexcept {
+  if (!environment->isForked()) delete environment;
+}
+
+struct OpenFile {
+  std::filesystem::path path;
+  FileDescriptor descriptor;
+  struct stat status;
+};
+
+// Null where the path has come to name another file meanwhile.
+std::shared_ptr<Environment> openRegistered(OpenFile file, std::unique_ptr<Registration> registration,
+                                            std::vector<std::string> warnings, const StoreOptions& options,
+                                            Deadline deadline) {
+  Registration& registered = *registration;
+  const bool readOnly = options.mode == OpenMode::readOnly;
+  const FileIdentity identity = identityOf(file.status);
+  const auto locks = std::make_shared<StoreLocks>(std::move(file.descriptor), file.path);
+  const OpeningLock opening(locks, readOnly, deadline);
+  if (!stillNames(file.path, identity)) return nullptr;
+  checkLooksLikeLmdb(locks->descriptor(), file.path);
+  const std::optional<std::uint64_t> lockFile = prepareLockFile(file.path, file.status, readOnly);
+  checkSharing(*locks, file.path, lockFile);
+  locks->enter(lockFile.value_or(0), !readOnly);
+  LmdbHandle::Settings settings{file.path,          readOnly,        !lockFile,
+                                options.durability, options.mapSize, permissionsOf(file.status)};
+  const std::shared_ptr<LmdbEnvironment> environment(
+      new LmdbEnvironment(
+          {std::move(registration), locks, std::move(settings), options.writeTimeout, std::move(warnings)}),
+      closeUnlessForked);
+  environment->clearStaleReaders();
+  checkEnvironmentIsWhole(*environment);
+  registered.publish(environment);
+  return environment;
+}
+
+}  // namespace
+
+std::filesystem::path resolveStorePath(const std::filesystem::path& path) {
+  if (path.empty() || path.native().find('\0') != std::string::npos) {
+    throw Error(ErrorCode::fixCall, "the path is empty or contains a zero byte: name a file");
+  }
+  std::error_code error;
+  std::filesystem::path resolved = std::filesystem::canonical(path, error);
+  if (!error) return resolved;
+  const bool isMissing =
+      error.value() == ENOENT && path.has_filename() && !std::filesystem::is_symlink(path, error);
+  if (!isMissing) throw systemError(error.value() == 0 ? ENOENT : error.value(), "realpath", path);
+  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
+  resolved = std::filesystem::canonical(folder, error);
+  if (error) throw systemError(error.value(), "realpath", folder);
+  return resolved / path.filename();
+}
+
+std::shared_ptr<Environment> openLmdb(const std::filesystem::path& path, const StoreOptions& options) {
+  const Deadline deadline = std::chrono::steady_clock::now() + options.writeTimeout;
+  for (;;) {
+    OpenFile file;
+    file.path = resolveStorePath(path);
+    file.descriptor = openDataFile(file.path, options);
+    file.status = statusOf(file.descriptor.get(), file.path);
+    auto warnings = judgeFileSystem(file.descriptor.get(), file.path, options.allowNetworkFileSystem);
+    Registered registered = findOrRegister(identityOf(file.status), deadline);
+    if (registered.environment) {
+      checkCompatible(*registered.environment, options);
+      return registered.environment;
+    }
+    if (auto environment = openRegistered(std::move(file), std::move(registered.registration),
+                                          std::move(warnings), options, deadline)) {
+      return environment;
+    }
+  }
+}
+
+void compactInPlace(const std::filesystem::path& path, const ProgressCallback& progress) {
+  const Deadline deadline = std::chrono::steady_clock::now() + std::chrono::seconds(1);
+  const std::filesystem::path resolved = resolveStorePath(path);
+  FileDescriptor file = openRegularFile(resolved, O_RDWR);
+  const struct stat status = statusOf(file.get(), resolved);
+  const Registered registered = findOrRegister(identityOf(status), deadline);
+  const std::vector<Error::Fact> facts{{"path", resolved.string()}};
+  if (registered.environment) {
+    throw Error(ErrorCode::retry, "this process has the store open: close it before compacting", facts);
+  }
+  const auto locks = std::make_shared<StoreLocks>(std::move(file), resolved);
+  const OpeningLock opening(locks, false, deadline);
+  if (!stillNames(resolved, identityOf(status)) || !locks->excludeAll()) {
+    throw Error(ErrorCode::retry, "another process has the store open: close it there before compacting",
+                facts);
+  }
+  checkLooksLikeLmdb(locks->descriptor(), resolved);
+  LmdbHandle::Settings settings;
+  settings.path = resolved;
+  settings.readOnly = true;
+  settings.lockless = true;
+  const LmdbHandle lmdb(settings);
+  checkIsWhole(locks->descriptor(), resolved, lmdb.state().lastTransaction);
+  TemporaryFile copy(resolved, permissionsOf(status));
+  ::fchmod(copy.descriptor(), permissionsOf(status));
+  if (::fchown(copy.descriptor(), status.st_uid, status.st_gid) != 0) errno = 0;  // root's to give away
+  copyEnvironment(lmdb, resolved, copy.descriptor(), copy.path(), true, progress);
+  copy.publish(TemporaryFile::Existing::replace);
+}
+
+}  // namespace instar::storage

@@ -1,0 +1,204 @@
+#include "instar/engine/internal/lmdb_transaction.h"
+
+#include <array>
+#include <cstring>
+#include <utility>
+
+#include "instar/engine/internal/fork_guard.h"
+#include "instar/engine/internal/lmdb_environment.h"
+#include "instar/engine/internal/lmdb_error.h"
+#include "instar/engine/internal/storage_checks.h"
+
+namespace instar::storage {
+namespace {
+
+// A copy of a key. LMDB moves what is on a page while it changes the page, and the key may lie there: a cursor's key,
+// for example.
+class KeyCopy {
+ public:
+  explicit KeyCopy(Bytes key) noexcept : size_(key.size()) { std::memcpy(bytes_.data(), key.data(), size_); }
+  Bytes bytes() const noexcept { return {bytes_.data(), size_}; }
+
+ private:
+  std::size_t size_;
+  std::array<std::byte, kMaxKeyLength> bytes_;
+};
+
+}  // namespace
+
+LmdbTransaction::LmdbTransaction(std::shared_ptr<LmdbEnvironment> environment, MDB_txn* transaction,
+                                 Access access)
+    : environment_(std::move(environment)),
+      transaction_(transaction),
+      id_(lmdb::transactionId(transaction)),
+      owner_(std::this_thread::get_id()),
+      generation_(forkGeneration()),
+      access_(access),
+      lockless_(environment_->lockless()) {}
+
+LmdbTransaction::~LmdbTransaction() {
+  if (transaction_ != nullptr) finish();
+}
+
+void LmdbTransaction::checkUsable() const {
+  if (transaction_ == nullptr) throwTransactionEnded();
+  if (generation_ != forkGeneration()) throwForked();
+  if (failure_) throw Error(*failure_);
+  if (lockless_) environment_->checkSnapshotIsIntact(id_);
+}
+
+void LmdbTransaction::checkWritable() const {
+  checkUsable();
+  if (access_ != Access::write) throwNotWritable();
+}
+
+void LmdbTransaction::fail(int code, const char* call, std::size_t size) {
+  if (code == lmdb::kMapFull) environment_->requestLargerMap(size);
+  failure_ = std::make_unique<Error>(lmdb::error(code, call, environment_->path()));
+  throw Error(*failure_);
+}
+
+std::optional<Bytes> LmdbTransaction::get(TreeId tree, Bytes key) {
+  checkUsable();
+  checkKey(key);
+  Bytes value;
+  const int code = lmdb::get(transaction_, tree, key, value);
+  if (lockless_) environment_->checkSnapshotIsIntact(id_);
+  if (code == 0) [[likely]]
+    return value;
+  if (code == lmdb::kNotFound) return std::nullopt;
+  if (code == EINVAL) throwUnknownTree();
+  fail(code, "mdb_get");
+}
+
+std::span<std::byte> LmdbTransaction::reserve(TreeId tree, Bytes key, std::size_t size) {
+  checkWritable();
+  checkKey(key);
+  checkValueSize(size);
+  ++changes_;
+  std::span<std::byte> value;
+  const int code = lmdb::reserve(transaction_, tree, KeyCopy(key).bytes(), size, value);
+  if (code == 0) [[likely]]
+    return value;
+  if (code == EINVAL) throwUnknownTree();
+  fail(code, "mdb_put", size);
+}
+
+bool LmdbTransaction::erase(TreeId tree, Bytes key) {
+  checkWritable();
+  checkKey(key);
+  ++changes_;
+  const int code = lmdb::erase(transaction_, tree, KeyCopy(key).bytes());
+  if (code == 0) return true;
+  if (code == lmdb::kNotFound) return false;
+  if (code == EINVAL) throwUnknownTree();
+  fail(code, "mdb_del");
+}
+
+std::unique_ptr<Cursor> LmdbTransaction::cursor(TreeId tree) {
+  checkUsable();
+  MDB_cursor* cursor = nullptr;
+  const int code = lmdb::openCursor(transaction_, tree, cursor);
+  if (code == EINVAL) throwUnknownTree();
+  if (code != 0) fail(code, "mdb_cursor_open");
+  return std::make_unique<LmdbCursor>(*this, cursor);
+}
+
+TreeStatistics LmdbTransaction::statistics(TreeId tree) {
+  checkUsable();
+  TreeStatistics statistics;
+  const int code = lmdb::statistics(transaction_, tree, statistics);
+  if (code == EINVAL) throwUnknownTree();
+  if (code != 0) fail(code, "mdb_stat");
+  return statistics;
+}
+
+std::uint64_t LmdbTransaction::countFreePages() {
+  checkUsable();
+  std::uint64_t pages = 0;
+  const int code = lmdb::countFreePages(transaction_, pages);
+  if (code != 0) fail(code, "mdb_cursor_get");
+  return pages;
+}
+
+void LmdbTransaction::commit() {
+  if (transaction_ == nullptr) throwTransactionEnded();
+  if (generation_ != forkGeneration()) throwForked();
+  if (access_ == Access::write && owner_ != std::this_thread::get_id()) throwOtherThread();
+  if (failure_) {
+    finish();
+    throw Error(*failure_);
+  }
+  if (access_ == Access::read) {
+    finish();
+    return;
+  }
+  closeCursors();
+  environment_->commitWrite(std::exchange(transaction_, nullptr));
+}
+
+void LmdbTransaction::finish() noexcept {
+  MDB_txn* const transaction = std::exchange(transaction_, nullptr);
+  const bool isOwner = owner_ == std::this_thread::get_id();
+  if (generation_ != forkGeneration()) {
+    // The parent's: neither its memory nor its locks are ours.
+    for (LmdbCursor* cursor = cursors_; cursor != nullptr; cursor = cursor->nextOpen_)
+      cursor->transaction_ = nullptr;
+  } else if (access_ == Access::read) {
+    closeCursors();
+    environment_->endRead(transaction);
+  } else if (isOwner) {
+    closeCursors();
+    environment_->abortWrite(transaction);
+  } else {
+    // LMDB will close the cursors with the transaction.
+    for (LmdbCursor* cursor = cursors_; cursor != nullptr; cursor = cursor->nextOpen_)
+      cursor->transaction_ = nullptr;
+    environment_->abandonWrite(transaction);
+  }
+}
+
+void LmdbTransaction::closeCursors() noexcept {
+  while (cursors_ != nullptr) cursors_->detach();
+}
+
+LmdbCursor::LmdbCursor(LmdbTransaction& transaction, MDB_cursor* cursor) noexcept
+    : transaction_(&transaction), cursor_(cursor), nextOpen_(transaction.cursors_) {
+  if (nextOpen_ != nullptr) nextOpen_->previousOpen_ = this;
+  transaction.cursors_ = this;
+}
+
+LmdbCursor::~LmdbCursor() {
+  if (transaction_ != nullptr && transaction_->generation_ == forkGeneration()) detach();
+}
+
+void LmdbCursor::detach() noexcept {
+  lmdb::closeCursor(cursor_);
+  (previousOpen_ != nullptr ? previousOpen_->nextOpen_ : transaction_->cursors_) = nextOpen_;
+  if (nextOpen_ != nullptr) nextOpen_->previousOpen_ = previousOpen_;
+  transaction_ = nullptr;
+  positioned_ = false;
+}
+
+bool LmdbCursor::isPositioned() const {
+  if (transaction_ == nullptr) throwTransactionEnded();
+  if (positioned_ && changes_ != transaction_->changes_) throwCursorUnpositioned();
+  return positioned_;
+}
+
+bool LmdbCursor::move(lmdb::Move how, Bytes key) {
+  if (transaction_ == nullptr) throwTransactionEnded();
+  transaction_->checkUsable();
+  Bytes value;
+  const int code = lmdb::move(cursor_, how, key, value);
+  if (transaction_->lockless_) transaction_->environment_->checkSnapshotIsIntact(transaction_->id_);
+  positioned_ = code == 0;
+  if (code == lmdb::kNotFound) return false;
+  if (code != 0) transaction_->fail(code, "mdb_cursor_get");
+  changes_ = transaction_->changes_;
+  key_ = key;
+  value_ = value;
+  return true;
+}
+
+}  // namespace instar::storage

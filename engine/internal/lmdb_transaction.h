@@ -1,0 +1,94 @@
+#pragma once
+
+// Transactions and cursors over LMDB. A transaction keeps its environment open; its cursors may outlive it, but are of no
+// use then: Error(fixCall).
+//
+// Invariants: a read transaction comes from the environment's pool and goes back to it; a write transaction holds the write
+// locks, which are released when it ends, whichever way. After an error in a change nothing but the end is possible, and
+// commit() throws that error again. Threads: as storage.h says; ending a write transaction on a thread that did not
+// begin it leaves it to its own thread to abort.
+
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "instar/engine/internal/lmdb_binding.h"
+#include "instar/engine/storage.h"
+#include "instar/format/error.h"
+
+namespace instar::storage {
+
+class LmdbCursor;
+class LmdbEnvironment;
+
+class LmdbTransaction final : public Transaction {
+ public:
+  LmdbTransaction(std::shared_ptr<LmdbEnvironment> environment, MDB_txn* transaction, Access access);
+  LmdbTransaction(const LmdbTransaction&) = delete;
+  LmdbTransaction& operator=(const LmdbTransaction&) = delete;
+  ~LmdbTransaction() override;
+
+  std::uint64_t id() const override { return id_; }
+  std::optional<Bytes> get(TreeId tree, Bytes key) override;
+  std::span<std::byte> reserve(TreeId tree, Bytes key, std::size_t size) override;
+  bool erase(TreeId tree, Bytes key) override;
+  std::unique_ptr<Cursor> cursor(TreeId tree) override;
+  TreeStatistics statistics(TreeId tree) override;
+  void commit() override;
+
+  std::uint64_t countFreePages();  // in the whole file
+
+ private:
+  friend class LmdbCursor;
+
+  void checkUsable() const;
+  void checkWritable() const;
+  [[noreturn]] void fail(int code, const char* call, std::size_t size = 0);
+  void finish() noexcept;
+  void closeCursors() noexcept;
+
+  std::shared_ptr<LmdbEnvironment> environment_;
+  MDB_txn* transaction_;  // null once it has ended
+  std::uint64_t id_;
+  std::uint64_t changes_ = 0;  // counts them, so that cursors know that they are out of date
+  std::unique_ptr<Error> failure_;
+  LmdbCursor* cursors_ = nullptr;  // a list of those that are open
+  std::thread::id owner_;
+  std::uint32_t generation_;
+  Access access_;
+  bool lockless_;
+};
+
+class LmdbCursor final : public Cursor {
+ public:
+  LmdbCursor(LmdbTransaction& transaction, MDB_cursor* cursor) noexcept;
+  LmdbCursor(const LmdbCursor&) = delete;
+  LmdbCursor& operator=(const LmdbCursor&) = delete;
+  ~LmdbCursor() override;
+
+  bool first() override { return move(lmdb::Move::first); }
+  bool last() override { return move(lmdb::Move::last); }
+  bool seek(Bytes key) override { return key.empty() ? first() : move(lmdb::Move::seek, key); }
+  bool next() override { return isPositioned() && move(lmdb::Move::next); }
+  bool previous() override { return isPositioned() && move(lmdb::Move::previous); }
+  Bytes key() const override { return key_; }
+  Bytes value() const override { return value_; }
+
+ private:
+  friend class LmdbTransaction;
+
+  bool move(lmdb::Move how, Bytes key = {});
+  bool isPositioned() const;
+  void detach() noexcept;  // closes, leaves the list
+
+  LmdbTransaction* transaction_;  // null once that has ended
+  MDB_cursor* cursor_;
+  LmdbCursor* nextOpen_;
+  LmdbCursor* previousOpen_ = nullptr;
+  std::uint64_t changes_ = 0;
+  bool positioned_ = false;
+  Bytes key_;
+  Bytes value_;
+};
+
+}  // namespace instar::storage
