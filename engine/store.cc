@@ -143,7 +143,7 @@ SchemaChange Store::examine(std::string_view name, const RecordSchema& schema) c
   return examineSchema(transaction.state(), name, schema);
 }
 
-std::shared_ptr<CollectionState> Store::open(std::string_view name, const RecordSchema& schema) const {
+std::shared_ptr<CollectionState> Store::openCollection(std::string_view name, const RecordSchema& schema) const {
   checkName(name);
   storage::Environment& environment = state_->environment();
   const std::string tree = rowTreeName(name);
@@ -172,7 +172,7 @@ std::shared_ptr<CollectionState> Store::open(std::string_view name, const Record
       state_, schema, *rows, *Catalog(transaction.state()).collection(name), transaction.state().snapshot());
 }
 
-std::shared_ptr<CollectionState> Store::open(std::string_view name) const {
+std::shared_ptr<CollectionState> Store::openCollection(std::string_view name) const {
   const ReadTransaction transaction = read();
   const Catalog catalog(transaction.state());
   const auto record = catalog.collection(name);

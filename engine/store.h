@@ -93,18 +93,18 @@ class Store {
   template <class T>
   Collection<T> collection(std::string_view name) const {
     static const RecordSchema schema = RecordSchema::fromStruct(capnp::Schema::from<T>());
-    return Collection<T>(open(name, schema));
+    return Collection<T>(openCollection(name, schema));
   }
 
   // The same with a schema that is known only at run time.
   Collection<capnp::DynamicStruct> collection(std::string_view name, const RecordSchema& schema) const {
-    return Collection<capnp::DynamicStruct>(open(name, schema));
+    return Collection<capnp::DynamicStruct>(openCollection(name, schema));
   }
 
   // A collection through the newest schema in the file. Throws Error(fixCall) where there is none of that
   // name.
   Collection<capnp::DynamicStruct> collection(std::string_view name) const {
-    return Collection<capnp::DynamicStruct>(open(name));
+    return Collection<capnp::DynamicStruct>(openCollection(name));
   }
 
   // What collection(name, schema) would do; writes nothing. Throws as it does.
@@ -130,8 +130,8 @@ class Store {
 
  private:
   explicit Store(std::shared_ptr<StoreState> state);
-  std::shared_ptr<CollectionState> open(std::string_view name, const RecordSchema& schema) const;
-  std::shared_ptr<CollectionState> open(std::string_view name) const;
+  std::shared_ptr<CollectionState> openCollection(std::string_view name, const RecordSchema& schema) const;
+  std::shared_ptr<CollectionState> openCollection(std::string_view name) const;
 
   std::shared_ptr<StoreState> state_;
 };
