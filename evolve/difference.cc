@@ -73,6 +73,15 @@ std::optional<std::size_t> insertedAt(const std::vector<UnionMember>& shorter,
   return std::nullopt;
 }
 
+// Whether any field that is in this union now has been in a union before.
+bool joinsOlderMembers(const StructPair& pair, const std::vector<UnionMember>& chain, std::size_t position) {
+  return std::any_of(pair.older.begin(), pair.older.end(), [&](const auto& entry) {
+    auto after = pair.newer.find(entry.first);
+    return after != pair.newer.end() && entry.second.unions.size() > position &&
+           hasUnionAt({*after}, chain, position);
+  });
+}
+
 // Whether the field is the only one of the older fields in the outermost group that it has not been in
 // before.
 bool movedIntoNewGroup(const FlatField& before, const FlatField& after, const StructPair& pair) {
@@ -187,10 +196,11 @@ class Comparison {
     auto path = after.path();
     if (before.path() != path) compareNameOwners(pair, path, after.ordinal);
     if (before.name != after.name) add(FieldRenamed{pair.type, before.path(), path});
-    if (before.groupIds != after.groupIds) {
-      add(FieldMoved{pair.type, before.path(), path, movedIntoNewGroup(before, after, pair)});
-    } else if (before.group != after.group) {
+    if (before.group == after.group) return;
+    if (before.groupIds == after.groupIds) {
       add(GroupRenamed{pair.type, before.group, after.group});
+    } else {
+      add(FieldMoved{pair.type, before.path(), path, movedIntoNewGroup(before, after, pair)});
     }
   }
 
@@ -205,7 +215,8 @@ class Comparison {
   void compareUnions(const StructPair& pair, const FlatField& before, const FlatField& after) {
     if (before.unions == after.unions) return;
     if (auto position = insertedAt(before.unions, after.unions)) {
-      bool existing = hasUnionAt(pair.older, after.unions, *position);
+      bool existing =
+          hasUnionAt(pair.older, after.unions, *position) || joinsOlderMembers(pair, after.unions, *position);
       add(JoinedUnion{pair.type, after.path(), after.unions[*position].discriminantValue,
                       existing ? UnionPlace::existing : UnionPlace::added});
     } else if (insertedAt(after.unions, before.unions)) {

@@ -1,0 +1,256 @@
+#include "instar/evolve/admission.h"
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+
+#include "instar/format/error.h"
+#include "instar/tests/support/parse_schema.h"
+
+namespace instar::testing {
+namespace {
+
+// A struct with this version and these members.
+RecordSchema contact(unsigned version, const std::string& members) {
+  return parseDeclarations("struct Contact @0xa000000000000001 $Instar.version(" + std::to_string(version) +
+                               ") { " + members + " }",
+                           "Contact");
+}
+
+constexpr const char* kOne = "id @0 :UInt64;";
+constexpr const char* kTwo = "id @0 :UInt64; name @1 :Text;";
+constexpr const char* kThree = "id @0 :UInt64; name @1 :Text; mail @2 :Text;";
+constexpr const char* kUnion = "id @0 :UInt64; union { name @1 :Text; nameless @2 :Void; }";
+
+// What a file holds: the schemas of a collection, and its floors.
+class Collection {
+ public:
+  void store(const RecordSchema& schema) { schemas_.insert_or_assign(schema.version(), schema); }
+
+  // Opens and, where a version is to be stored, stores it.
+  Admission open(const RecordSchema& program, Purpose purpose = Purpose::write) {
+    loaded_ = 0;
+    auto admission = admit(versions_, stored(), program, purpose);
+    bool stores =
+        admission.kind == AdmissionKind::addVersion || admission.kind == AdmissionKind::insertVersion;
+    if (stores) store(program);
+    versions_ = admission.versions;
+    return admission;
+  }
+
+  Error openingFails(const RecordSchema& program, Purpose purpose = Purpose::write) {
+    try {
+      admit(versions_, stored(), program, purpose);
+    } catch (const Error& error) {
+      return error;
+    }
+    ADD_FAILURE() << "version " << program.version() << " was admitted";
+    return Error(ErrorCode::fixCall, "nothing was thrown");
+  }
+
+  CollectionVersions& versions() { return versions_; }
+  int loaded() const { return loaded_; }
+
+ private:
+  StoredVersions stored() {
+    return {.load = [this](std::uint16_t version) -> std::optional<RecordSchema> {
+              ++loaded_;
+              auto found = schemas_.find(version);
+              return found == schemas_.end() ? std::nullopt : std::optional(found->second);
+            },
+            .below = [this](std::uint16_t version) -> std::optional<std::uint16_t> {
+              auto next = schemas_.lower_bound(version);
+              return next == schemas_.begin() ? std::nullopt : std::optional(std::prev(next)->first);
+            },
+            .above = [this](std::uint16_t version) -> std::optional<std::uint16_t> {
+              auto next = schemas_.upper_bound(version);
+              return next == schemas_.end() ? std::nullopt : std::optional(next->first);
+            }};
+  }
+
+  std::map<std::uint16_t, RecordSchema> schemas_;
+  CollectionVersions versions_;
+  int loaded_ = 0;
+};
+
+TEST(Admission, StoresTheFirstVersionWhateverItsNumber) {
+  Collection collection;
+  auto admission = collection.open(contact(7, kTwo));
+  EXPECT_EQ(admission.kind, AdmissionKind::addVersion);
+  EXPECT_EQ(admission.versions, (CollectionVersions{7, 1, 1}));
+  EXPECT_TRUE(admission.judgements.empty());
+}
+
+TEST(Admission, HasNothingToDoForTheSameSchema) {
+  Collection collection;
+  collection.open(contact(1, kOne));
+  EXPECT_EQ(collection.open(contact(1, kOne)).kind, AdmissionKind::same);
+}
+
+TEST(Admission, AddsAHigherVersionWithItsChanges) {
+  Collection collection;
+  collection.open(contact(1, kOne));
+  auto admission = collection.open(contact(2, kTwo));
+  EXPECT_EQ(admission.kind, AdmissionKind::addVersion);
+  EXPECT_EQ(admission.versions, (CollectionVersions{2, 1, 1}));
+  ASSERT_EQ(admission.judgements.size(), 1U);
+  EXPECT_EQ(admission.judgements[0].what, "Contact.name: a new field @1");
+}
+
+TEST(Admission, AddsAHigherVersionWithoutAnyChange) {
+  Collection collection;
+  collection.open(contact(1, kOne));
+  auto admission = collection.open(contact(5, kOne));
+  EXPECT_EQ(admission.kind, AdmissionKind::addVersion);
+  EXPECT_EQ(admission.versions.current, 5);
+}
+
+TEST(Admission, LetsAnOlderProgramIn) {
+  Collection collection;
+  collection.open(contact(1, kOne));
+  collection.open(contact(2, kTwo));
+  auto admission = collection.open(contact(1, kOne));
+  EXPECT_EQ(admission.kind, AdmissionKind::olderProgram);
+  EXPECT_EQ(admission.versions.current, 2);
+}
+
+TEST(Admission, InsertsAnOlderVersionThatFitsBetweenItsNeighbours) {
+  Collection collection;
+  collection.open(contact(1, kOne));
+  collection.open(contact(3, kThree));
+  auto admission = collection.open(contact(2, kTwo));
+  EXPECT_EQ(admission.kind, AdmissionKind::insertVersion);
+  EXPECT_EQ(admission.versions, (CollectionVersions{3, 1, 1}));
+  EXPECT_EQ(collection.open(contact(2, kTwo)).kind, AdmissionKind::olderProgram);
+}
+
+TEST(Admission, InsertsAVersionBelowTheFirstOne) {
+  Collection collection;
+  collection.open(contact(3, kThree));
+  EXPECT_EQ(collection.open(contact(1, kOne)).kind, AdmissionKind::insertVersion);
+}
+
+TEST(Admission, RefusesToInsertWhatTheVersionAboveDoesNotHave) {
+  Collection collection;
+  collection.open(contact(1, kOne));
+  collection.open(contact(3, kTwo));
+  auto error = collection.openingFails(contact(2, kThree));
+  EXPECT_EQ(error.code(), ErrorCode::fixSchema);
+  EXPECT_EQ(error.fact("from version"), "2");
+  EXPECT_EQ(error.fact("to version"), "3");
+}
+
+TEST(Admission, RefusesToInsertWhatTheVersionBelowDoesNotAllow) {
+  Collection collection;
+  collection.open(contact(1, kTwo));
+  collection.open(contact(3, kThree));
+  auto error = collection.openingFails(contact(2, kOne));
+  EXPECT_EQ(error.code(), ErrorCode::fixSchema);
+  EXPECT_EQ(error.fact("from version"), "1");
+  EXPECT_EQ(error.fact("to version"), "2");
+}
+
+TEST(Admission, RefusesAnotherSchemaUnderTheSameNumberAndListsTheDifferences) {
+  Collection collection;
+  collection.open(contact(1, kOne));
+  auto error = collection.openingFails(contact(1, kThree));
+  EXPECT_EQ(error.code(), ErrorCode::fixSchema);
+  EXPECT_NE(std::string(error.message()).find("raise the number"), std::string::npos);
+  EXPECT_EQ(error.fact("version"), "1");
+  EXPECT_EQ(error.fact("changes"), "Contact.name: a new field @1\nContact.mail: a new field @2");
+}
+
+TEST(Admission, RefusesAnotherSchemaUnderAnOlderNumber) {
+  Collection collection;
+  collection.open(contact(1, kOne));
+  collection.open(contact(2, kTwo));
+  EXPECT_EQ(collection.openingFails(contact(1, kTwo)).code(), ErrorCode::fixSchema);
+}
+
+TEST(Admission, RefusesABreakingChangeWithEachRefusalAndItsSafeWay) {
+  Collection collection;
+  collection.open(contact(1, kThree));
+  auto error = collection.openingFails(
+      contact(2, "id @0 :UInt32; name @1 :Text = \"x\"; mail @2 :Text; new @3 :Void;"));
+  EXPECT_EQ(error.code(), ErrorCode::fixSchema);
+  EXPECT_EQ(error.fact("type"), "Contact");
+  auto changes = std::string(error.fact("changes"));
+  EXPECT_NE(changes.find("Contact.id: the type changed from UInt64 to UInt32"), std::string::npos);
+  EXPECT_NE(changes.find("Contact.name: the default changed"), std::string::npos);
+  EXPECT_NE(changes.find("instead: "), std::string::npos);
+  EXPECT_EQ(changes.find("Contact.new"), std::string::npos) << "what is allowed is no refusal";
+}
+
+TEST(Admission, RaisesBothFloorsForAFieldThatMovesIntoAUnion) {
+  Collection collection;
+  collection.open(contact(1, kTwo));
+  auto admission = collection.open(contact(2, kUnion));
+  EXPECT_EQ(admission.versions, (CollectionVersions{2, 2, 2}));
+  EXPECT_EQ(collection.openingFails(contact(1, kTwo), Purpose::read).code(), ErrorCode::upgradeProgram);
+}
+
+TEST(Admission, KeepsRaisedFloorsWhenLaterVersionsAreAdditive) {
+  Collection collection;
+  collection.open(contact(1, kTwo));
+  collection.open(contact(2, kUnion));
+  auto admission = collection.open(contact(3, std::string(kUnion) + " more @3 :Text;"));
+  EXPECT_EQ(admission.versions, (CollectionVersions{3, 2, 2}));
+}
+
+TEST(Admission, TellsAProgramBelowTheReaderFloorBothVersions) {
+  Collection collection;
+  collection.open(contact(1, kOne));
+  collection.open(contact(2, kTwo));
+  collection.versions().readerFloor = 2;
+  auto error = collection.openingFails(contact(1, kOne), Purpose::read);
+  EXPECT_EQ(error.code(), ErrorCode::upgradeProgram);
+  EXPECT_EQ(error.fact("version of the program"), "1");
+  EXPECT_EQ(error.fact("lowest version"), "2");
+}
+
+TEST(Admission, LetsAProgramBelowTheWriterFloorReadButNotWrite) {
+  Collection collection;
+  collection.open(contact(1, kOne));
+  collection.open(contact(2, kTwo));
+  collection.versions().writerFloor = 2;
+  EXPECT_EQ(collection.open(contact(1, kOne), Purpose::read).kind, AdmissionKind::olderProgram);
+  auto error = collection.openingFails(contact(1, kOne), Purpose::write);
+  EXPECT_EQ(error.code(), ErrorCode::upgradeProgram);
+  EXPECT_EQ(error.fact("lowest version"), "2");
+}
+
+TEST(Admission, DoesNotInsertAVersionThatWouldMisreadTheOneAbove) {
+  Collection collection;
+  collection.open(contact(5, kUnion));  // nothing was below, so no floor has risen
+  auto error = collection.openingFails(contact(4, kTwo), Purpose::read);
+  EXPECT_EQ(error.code(), ErrorCode::upgradeProgram);
+  EXPECT_EQ(error.fact("lowest version"), "5");
+}
+
+TEST(Admission, LooksAtThreeVersionsAtTheMost) {
+  Collection collection;
+  for (unsigned version = 1; version <= 1000; version += 2) collection.store(contact(version, kOne));
+  collection.versions().current = 999;
+  collection.open(contact(500, kOne));
+  EXPECT_LE(collection.loaded(), 3);
+  collection.open(contact(1001, kTwo));
+  EXPECT_LE(collection.loaded(), 3);
+}
+
+TEST(Admission, ReportsACatalogThatLacksAVersion) {
+  Collection collection;
+  collection.open(contact(1, kOne));
+  StoredVersions broken{.load = [](std::uint16_t) { return std::nullopt; },
+                        .below = [](std::uint16_t) { return std::optional<std::uint16_t>(1); },
+                        .above = [](std::uint16_t) { return std::nullopt; }};
+  try {
+    admit(collection.versions(), broken, contact(2, kTwo), Purpose::write);
+    ADD_FAILURE() << "admitted against a version that is not there";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ErrorCode::restoreFromBackup);
+  }
+}
+
+}  // namespace
+}  // namespace instar::testing

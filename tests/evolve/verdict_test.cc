@@ -1,0 +1,262 @@
+#include "instar/evolve/verdict.h"
+
+#include <capnp/schema-loader.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "instar/evolve/difference.h"
+#include "instar/tests/support/parse_schema.h"
+
+namespace instar::testing {
+namespace {
+
+// A line for each change: '+' additive, '^' additive with risen floors, '!' refused.
+std::string verdictLines(const std::vector<Judgement>& judgements) {
+  std::string lines;
+  for (const auto& judgement : judgements) {
+    bool rises = judgement.floor == FloorEffect::readerAndWriter;
+    lines += judgement.verdict == Verdict::refused ? "! " : rises ? "^ " : "+ ";
+    lines += judgement.what + "\n";
+  }
+  return lines;
+}
+
+// Whether Cap'n Proto itself takes the second schema for a newer form of the first.
+bool schemaLoaderAccepts(const RecordSchema& older, const RecordSchema& newer) {
+  capnp::SchemaLoader loader;
+  try {
+    for (auto node : older.nodes()) loader.load(node);
+    for (auto node : newer.nodes()) loader.load(node);
+    return true;
+  } catch (const kj::Exception&) {
+    return false;
+  }
+}
+
+struct Rule {
+  const char* name;
+  const char* older;
+  const char* newer;
+  const char* lines;
+  // Cap'n Proto 0.9.2 compares the defaults of a field whose type was replaced by a parameter, and fails on that alone.
+  bool loaderFails = false;
+};
+
+void PrintTo(const Rule& rule, std::ostream* stream) { *stream << rule.name; }
+
+// Every declaration has an id, so that a type stays the same type. R is the record.
+#define R "struct R @0xa000000000000001 "
+#define A "struct A @0xa000000000000002 "
+#define E "enum E @0xa000000000000003 "
+constexpr Rule kRules[] = {
+    {"NothingChanged", R "{ a @0 :Text; b @1 :UInt8; }", R "{ b @1 :UInt8; a @0 :Text; }", ""},
+    {"FieldAdded", R "{ a @0 :Text; }", R "{ a @0 :Text; b @1 :UInt8 = 7; }", "+ R.b: a new field @1\n"},
+    {"FieldAddedInGroup", R "{ g :group { a @0 :Text; } }", R "{ g :group { a @0 :Text; b @1 :Bool; } }",
+     "+ R.g.b: a new field @1\n"},
+    {"FieldAddedInNestedType", R "{ a @0 :List(A); } " A "{ x @0 :Text; }",
+     R "{ a @0 :List(A); } " A "{ x @0 :Text; y @1 :Text; }", "+ A.y: a new field @1\n"},
+    {"FieldAddedInRecursiveType", R "{ a @0 :List(R); b @1 :A; } " A "{ up @0 :R; }",
+     R "{ a @0 :List(R); b @1 :A; c @2 :Text; } " A "{ up @0 :R; }", "+ R.c: a new field @2\n"},
+    {"FieldRemoved", R "{ a @0 :Text; tier @1 :UInt8; }", R "{ a @0 :Text; }",
+     "! R.tier: field @1 was removed\n"},
+    {"FieldRenamed", R "{ a @0 :Text; b @1 :Text; }", R "{ z @0 :Text; b @1 :Text; }",
+     "+ R.z: the field was called a\n"},
+    {"OldNameForANewField", R "{ tier @0 :UInt8; }", R "{ obsoleteTier @0 :UInt8; tier @1 :Text; }",
+     "+ R.obsoleteTier: the field was called tier\n+ R.tier: a new field @1\n"},
+    {"NamesSwapped", R "{ a @0 :Text; b @1 :Text; }", R "{ b @0 :Text; a @1 :Text; }",
+     "! R.b: the name of @1 now stands at @0\n+ R.b: the field was called a\n"
+     "! R.a: the name of @0 now stands at @1\n+ R.a: the field was called b\n"},
+    {"NameTakenFromAnotherField", R "{ a @0 :Text; b @1 :Text; }", R "{ b @0 :Text; c @1 :Text; }",
+     "! R.b: the name of @1 now stands at @0\n+ R.b: the field was called a\n+ R.c: the field was called "
+     "b\n"},
+    {"TypeChanged", R "{ a @0 :UInt32; }", R "{ a @0 :UInt64; }",
+     "! R.a: the type changed from UInt32 to UInt64\n"},
+    {"SignChanged", R "{ a @0 :UInt32; }", R "{ a @0 :Int32; }",
+     "! R.a: the type changed from UInt32 to Int32\n"},
+    {"ScalarToList", R "{ a @0 :Text; }", R "{ a @0 :List(Text); }",
+     "! R.a: the type changed from Text to List(Text)\n"},
+    {"EnumToNumber", R "{ a @0 :E; } " E "{ x @0; }", R "{ a @0 :UInt16; }",
+     "! R.a: the type changed from E to UInt16\n"},
+    {"DefaultChanged", R "{ tier @0 :UInt8 = 1; }", R "{ tier @0 :UInt8 = 2; }",
+     "! R.tier: the default changed from 1 to 2\n"},
+    {"TextDefaultAdded", R "{ a @0 :Text; }", R "{ a @0 :Text = \"x\"; }",
+     "! R.a: the default changed from \"\" to \"x\"\n"},
+    {"ListDefaultChanged", R "{ a @0 :List(UInt8) = [1]; }", R "{ a @0 :List(UInt8) = [2]; }",
+     "! R.a: the default changed from a value to a value\n"},
+    {"StructDefaultAdded", R "{ a @0 :A; } " A "{ x @0 :Text; }",
+     R "{ a @0 :A = (x = \"y\"); } " A "{ x @0 :Text; }",
+     "! R.a: the default changed from none to a value\n"},
+    {"EmptyDefaultWritten", R "{ a @0 :Text; b @1 :List(Text); }",
+     R "{ a @0 :Text = \"\"; b @1 :List(Text) = []; }", ""},
+    {"NewUnion", R "{ a @0 :Text; }", R "{ a @0 :Text; union { b @1 :Text; c @2 :UInt8; } }",
+     "+ R.b: a new field @1 in a new union\n+ R.c: a new field @2 in a new union\n"},
+    {"MemberAddedToUnion", R "{ union { a @0 :Text; b @1 :UInt8; } }",
+     R "{ union { a @0 :Text; b @1 :UInt8; c @2 :Data; } }",
+     "+ R.c: a new field @2, a new member of a union\n"},
+    {"MemberAddedToNamedUnion", R "{ u :union { a @0 :Text; b @1 :UInt8; } }",
+     R "{ u :union { a @0 :Text; b @1 :UInt8; c @2 :Data; } }",
+     "+ R.u.c: a new field @2, a new member of a union\n"},
+    {"FieldMovedIntoNewUnion", R "{ a @0 :Text; z @1 :Bool; }",
+     R "{ union { a @0 :Text; b @2 :UInt8; } z @1 :Bool; }",
+     "^ R.a: the field moved into a union\n+ R.b: a new field @2 in a new union\n"},
+    {"FieldMovedIntoNewNamedUnion", R "{ a @0 :Text; }", R "{ u :union { a @0 :Text; b @1 :UInt8; } }",
+     "+ R.u.a: the field moved, it was a\n^ R.u.a: the field moved into a union\n"
+     "+ R.u.b: a new field @1 in a new union\n"},
+    {"TwoFieldsMovedIntoUnion", R "{ a @0 :Text; b @1 :Text; }", R "{ union { a @0 :Text; b @1 :Text; } }",
+     "^ R.a: the field moved into a union\n! R.b: the field moved into a union\n! R.b: it lies elsewhere in "
+     "the bytes\n"},
+    {"FieldMovedIntoExistingUnion", R "{ a @0 :Text; u :union { b @1 :UInt8; c @2 :UInt8; } }",
+     R "{ u :union { a @0 :Text; b @1 :UInt8; c @2 :UInt8; } }",
+     "! R.u.a: the field moved, it was a\n! R.u.a: the field moved into a union\n"
+     "! R.u.b: it lies elsewhere in the bytes\n! R.u.c: it lies elsewhere in the bytes\n"},
+    {"FieldMovedOutOfUnion", R "{ union { a @0 :UInt8; b @1 :UInt8; c @2 :UInt8; } }",
+     R "{ a @0 :UInt8; union { b @1 :UInt8; c @2 :UInt8; } }", nullptr},
+    {"FieldMovedIntoNewGroup", R "{ a @0 :Text; b @1 :Text; }",
+     R "{ g :group { a @0 :Text; c @2 :Text; } b @1 :Text; }",
+     "+ R.g.a: the field moved, it was a\n+ R.g.c: a new field @2\n"},
+    {"TwoFieldsMovedIntoGroup", R "{ a @0 :Text; b @1 :Text; }", R "{ g :group { a @0 :Text; b @1 :Text; } }",
+     "! R.g.a: the field moved, it was a\n! R.g.b: the field moved, it was b\n"},
+    {"FieldMovedOutOfGroup", R "{ g :group { a @0 :Text; } }", R "{ a @0 :Text; }",
+     "! R.a: the field moved, it was g.a\n"},
+    {"GroupRenamed", R "{ g :group { a @0 :Text; b @1 :Text; } }",
+     R "{ h :group { a @0 :Text; b @1 :Text; } }", "+ R.h: the group was called g\n"},
+    {"EnumerantAdded", R "{ a @0 :E; } " E "{ x @0; }", R "{ a @0 :E; } " E "{ x @0; y @1; }",
+     "+ E.y: a new enumerant\n"},
+    {"EnumerantRemoved", R "{ a @0 :E; } " E "{ x @0; y @1; }", R "{ a @0 :E; } " E "{ x @0; }",
+     "! E.y: the enumerant was removed\n"},
+    {"EnumerantRenamed", R "{ a @0 :E; } " E "{ x @0; }", R "{ a @0 :E; } " E "{ y @0; }",
+     "+ E.y: the enumerant was called x\n"},
+    {"EnumerantsSwapped", R "{ a @0 :E; } " E "{ x @0; y @1; }", R "{ a @0 :E; } " E "{ y @0; x @1; }",
+     "+ E.y: the enumerant was called x\n! E.y: the name of @1 now stands at @0\n"
+     "+ E.x: the enumerant was called y\n! E.x: the name of @0 now stands at @1\n"},
+    {"ScalarListToStructList", R "{ a @0 :List(UInt32); }",
+     R "{ a @0 :List(A); } " A "{ x @0 :UInt32; y @1 :Text; }",
+     "+ R.a: the type changed from List(UInt32) to List(A)\n"},
+    {"TextListToStructList", R "{ a @0 :List(Text); }",
+     R "{ a @0 :List(A); } " A "{ x @0 :Text; y @1 :Text; }",
+     "+ R.a: the type changed from List(Text) to List(A)\n"},
+    {"BoolListToStructList", R "{ a @0 :List(Bool); }", R "{ a @0 :List(A); } " A "{ x @0 :Bool; }",
+     "! R.a: the type changed from List(Bool) to List(A)\n"},
+    {"ListToStructListOfAnotherType", R "{ a @0 :List(UInt32); }",
+     R "{ a @0 :List(A); } " A "{ x @0 :UInt16; }", "! R.a: the type changed from List(UInt32) to List(A)\n"},
+    {"ListToStructListWithDefault", R "{ a @0 :List(UInt32); }",
+     R "{ a @0 :List(A); } " A "{ x @0 :UInt32 = 1; }",
+     "! R.a: the type changed from List(UInt32) to List(A)\n"},
+    {"StructListToScalarList", R "{ a @0 :List(A); } " A "{ x @0 :UInt32; }", R "{ a @0 :List(UInt32); }",
+     "! R.a: the type changed from List(A) to List(UInt32)\n"},
+    {"TextToData", R "{ a @0 :Text; }", R "{ a @0 :Data; }", "! R.a: the type changed from Text to Data\n"},
+    {"ByteListToData", R "{ a @0 :List(UInt8); }", R "{ a @0 :Data; }",
+     "! R.a: the type changed from List(UInt8) to Data\n"},
+    {"PointerToAny", R "{ a @0 :Text; }", R "{ a @0 :AnyPointer; }",
+     "! R.a: the type changed from Text to AnyPointer\n"},
+    {"AnyToPointer", R "{ a @0 :AnyPointer; }", R "{ a @0 :Text; }",
+     "! R.a: the type changed from AnyPointer to Text\n"},
+    {"RecordReplaced", R "{ a @0 :Text; }", "struct R @0xa000000000000009 { a @0 :Text; }",
+     "! R: a replaced type, @0xa000000000000001 became @0xa000000000000009\n"},
+    {"NestedTypeReplaced", R "{ a @0 :A; } " A "{ x @0 :Text; }",
+     R "{ a @0 :A; } struct A @0xa000000000000009 { x @0 :Text; }", "! R.a: the type changed from A to A\n"},
+    {"TypeRenamed", R "{ a @0 :A; } " A "{ x @0 :Text; }",
+     R "{ a @0 :B; } struct B @0xa000000000000002 { x @0 :Text; }", "+ B: the type was called A\n"},
+    {"KindChanged", R "{ a @0 :A; } " A "{ x @0 :Text; }",
+     R "{ a @0 :UInt8; e @1 :A; } enum A @0xa000000000000002 { x @0; }",
+     "! R.a: the type changed from A to UInt8\n+ R.e: a new field @1\n"
+     "! A: a struct became an enum, or an enum a struct\n"},
+    {"KeyAdded", R "{ a @0 :Text; }", R "{ a @0 :Text $Instar.key(0); }",
+     "! R: the key changed from byte strings to a\n"},
+    {"KeyChanged", R "{ a @0 :Text $Instar.key(0); b @1 :Text; }",
+     R "{ a @0 :Text; b @1 :Text $Instar.key(0); }", "! R: the key changed from a to b\n"},
+    {"KeyOrderChanged", R "{ a @0 :Text $Instar.key(0); b @1 :Text $Instar.key(1); }",
+     R "{ a @0 :Text $Instar.key(1); b @1 :Text $Instar.key(0); }",
+     "! R: the key changed from a, b to b, a\n"},
+    {"KeyFieldRenamed", R "{ a @0 :Text $Instar.key(0); }", R "{ b @0 :Text $Instar.key(0); }",
+     "+ R.b: the field was called a\n"},
+    {"EnumerantAddedToKey", R "{ a @0 :E $Instar.key(0); } " E "{ x @0; }",
+     R "{ a @0 :E $Instar.key(0); } " E "{ x @0; y @1; }", "+ E.y: a new enumerant\n"},
+    {"SensitiveAdded", R "{ a @0 :Text; }", R "{ a @0 :Text $Instar.sensitive; }", "+ R.a: now sensitive\n"},
+    {"SensitiveRemoved", R "{ a @0 :Text $Instar.sensitive; }", R "{ a @0 :Text; }",
+     "+ R.a: no longer sensitive, it is shown in every output\n"},
+    {"SensitiveGroup", R "{ g :group { a @0 :Text; } }", R "{ g :group $Instar.sensitive { a @0 :Text; } }",
+     "+ R.g.a: now sensitive\n"},
+    {"FieldAddedInGeneric", R "{ a @0 :A(Text); b @1 :A(Data); } " A "(T) { t @0 :T; }",
+     R "{ a @0 :A(Text); b @1 :A(Data); } " A "(T) { t @0 :T; u @1 :T; }", "+ A.u: a new field @1\n"},
+    {"ArgumentChanged", R "{ a @0 :A(Text); } " A "(T) { t @0 :T; }",
+     R "{ a @0 :A(List(Text)); } " A "(T) { t @0 :T; }",
+     "+ R.a: the type changed from A(Text) to A(List(Text))\n! A.t: the type changed from Text to "
+     "List(Text)\n"},
+    {"UnusedArgumentChanged", R "{ a @0 :A(Text); } " A "(T) { t @0 :UInt8; }",
+     R "{ a @0 :A(Data); } " A "(T) { t @0 :UInt8; }", "+ R.a: the type changed from A(Text) to A(Data)\n"},
+    {"ParameterAdded", R "{ a @0 :A(Text); } " A "(T) { t @0 :T; }",
+     R "{ a @0 :A(Text, Data); } " A "(T, U) { t @0 :T; u @1 :U; }",
+     "+ R.a: the type changed from A(Text) to A(Text, Data)\n+ A: type parameters, 1 became 2\n"
+     "+ A.u: a new field @1\n"},
+    {"MadeGeneric", R "{ a @0 :A; } " A "{ t @0 :Text; }", R "{ a @0 :A(Text); } " A "(T) { t @0 :T; }",
+     "+ R.a: the type changed from A to A(Text)\n+ A: type parameters, 0 became 1\n", true},
+    {"ParameterUsedDifferently", R "{ a @0 :A(Text); } " A "(T) { t @0 :T; u @1 :Text; }",
+     R "{ a @0 :A(Text); } " A "(T) { t @0 :T; u @1 :T; }", "+ R: type parameters are used differently\n",
+     true},
+    {"GenericScopeKept",
+     R "{ a @0 :O(Text).I; } struct O @0xa000000000000004 (T) { struct I @0xa000000000000005 { t @0 :T; } }",
+     R "{ a @0 :O(Text).I; } struct O @0xa000000000000004 (T) { struct I @0xa000000000000005 { t @0 :T; u @1 "
+       ":Text; } }",
+     "+ I.u: a new field @1\n"},
+};
+#undef R
+#undef A
+#undef E
+
+class Verdicts : public ::testing::TestWithParam<Rule> {
+ protected:
+  RecordSchema older_ = parseDeclarations(GetParam().older, "R");
+  RecordSchema newer_ = parseDeclarations(GetParam().newer, "R");
+  std::vector<Judgement> judgements_ = judge(difference(older_, newer_));
+};
+
+TEST_P(Verdicts, AreAsTheRulesSay) {
+  if (GetParam().lines == nullptr) {
+    EXPECT_TRUE(isRefused(judgements_)) << verdictLines(judgements_);
+  } else {
+    EXPECT_EQ(verdictLines(judgements_), GetParam().lines);
+  }
+}
+
+TEST_P(Verdicts, NeverAllowWhatCapnProtoRefuses) {
+  if (isRefused(judgements_)) return;
+  EXPECT_EQ(schemaLoaderAccepts(older_, newer_), !GetParam().loaderFails);
+}
+
+TEST_P(Verdicts, GiveAReasonAndASafeWayForEachRefusal) {
+  for (const auto& judgement : judgements_) {
+    bool needsReason = judgement.verdict == Verdict::refused || judgement.floor != FloorEffect::none;
+    EXPECT_EQ(!judgement.why.empty(), needsReason) << judgement.what;
+    EXPECT_EQ(!judgement.instead.empty(), judgement.verdict == Verdict::refused) << judgement.what;
+  }
+}
+
+TEST_P(Verdicts, FindNoDifferenceExactlyWhereTheMeaningIsTheSame) {
+  EXPECT_EQ(judgements_.empty(), older_.fingerprint() == newer_.fingerprint());
+  EXPECT_TRUE(difference(older_, older_).empty());
+  EXPECT_EQ(difference(newer_, older_).empty(), judgements_.empty());
+}
+
+INSTANTIATE_TEST_SUITE_P(Rules, Verdicts, ::testing::ValuesIn(kRules),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST(Difference, IgnoresTheNumberOfTheVersion) {
+  auto older = parseDeclarations("struct R @0xa000000000000001 { a @0 :Text; }", "R");
+  auto newer = parseDeclarations("struct R @0xa000000000000001 $Instar.version(2) { a @0 :Text; }", "R");
+  EXPECT_TRUE(difference(older, newer).empty());
+}
+
+TEST(Description, TellsWhatWhyAndTheSafeWay) {
+  auto older = parseDeclarations("struct R @0xa000000000000001 { a @0 :Text; tier @1 :UInt8; }", "R");
+  auto newer = parseDeclarations("struct R @0xa000000000000001 { a @0 :Text; }", "R");
+  EXPECT_EQ(describe(judge(difference(older, newer))),
+            "R.tier: field @1 was removed; stored rows hold it, and a later field would take its place in "
+            "the bytes; "
+            "instead: keep it; rename it, e.g. obsoleteTier");
+}
+
+}  // namespace
+}  // namespace instar::testing
