@@ -156,7 +156,8 @@ TEST_F(CollectionTest, ByteStringKeysAreGivenBesideTheRecord) {
 
 TEST_F(CollectionTest, RowsOfEverySizeComeBack) {
   const auto notes = store.collection<Note>("notes");
-  for (const std::size_t size : {0U, 1U, 7U, 8U, 500U, 1016U, 1900U, 2037U, 2038U, 2039U, 4096U, 70'000U, 20'000'000U}) {
+  for (const std::size_t size :
+       {0U, 1U, 7U, 8U, 500U, 1016U, 1900U, 2037U, 2038U, 2039U, 4096U, 70'000U, 20'000'000U}) {
     for (std::size_t keyLength = 1; keyLength <= 9; ++keyLength) {
       const std::string key = std::string(keyLength, 'k') + std::to_string(size);
       const std::string text(size, 'x');

@@ -7,11 +7,12 @@
 
 #include "instar/format/error.h"
 
-#define EXPECT_ERROR(statement, expectedCode, expectedText)                                                   \
-  try {                                                                                                       \
-    statement;                                                                                                \
-    ADD_FAILURE() << "nothing was thrown, expected " #expectedCode;                                           \
-  } catch (const ::instar::Error& error) {                                                                    \
-    EXPECT_EQ(::instar::errorCodeName(error.code()), ::instar::errorCodeName(::instar::ErrorCode::expectedCode)); \
-    EXPECT_THAT(error.what(), ::testing::HasSubstr(expectedText));                                            \
+#define EXPECT_ERROR(statement, expectedCode, expectedText)                \
+  try {                                                                    \
+    statement;                                                             \
+    ADD_FAILURE() << "nothing was thrown, expected " #expectedCode;        \
+  } catch (const ::instar::Error& error) {                                 \
+    EXPECT_EQ(::instar::errorCodeName(error.code()),                       \
+              ::instar::errorCodeName(::instar::ErrorCode::expectedCode)); \
+    EXPECT_THAT(error.what(), ::testing::HasSubstr(expectedText));         \
   }

@@ -1,0 +1,223 @@
+#include "instar/engine/check.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "instar/engine/internal/lmdb_storage.h"
+#include "instar/format/file_format.h"
+#include "instar/tests/engine/contact.capnp.h"
+#include "instar/tests/support/expect_error.h"
+#include "instar/tests/support/temporary_folder.h"
+
+namespace instar {
+namespace {
+
+using ::testing::HasSubstr;
+
+class CheckTest : public ::testing::Test {
+ protected:
+  CheckTest() {
+    const Store store = Store::open(path);
+    const auto contacts = store.collection<Contact>("contacts");
+    auto transaction = store.write();
+    for (std::uint64_t id = 1; id <= 3; ++id) {
+      auto contact = contacts.create();
+      contact->setId(id);
+      contact->setName("a name that can be found in the file");
+      contacts.put(transaction, contact);
+    }
+    transaction.commit();
+  }
+
+  // Rewrites the stored value of a row behind the engine's back.
+  void tamper(std::uint64_t id, const std::function<void(std::vector<std::byte>&)>& change) {
+    const Key key = Store::open(path).collection<Contact>("contacts").key(id);
+    const auto environment = storage::openLmdb(path, {});
+    const auto tree = environment->openTree(std::string(kRowTreePrefix) + "contacts", false);
+    const auto transaction = environment->begin(storage::Access::write, std::chrono::seconds(1));
+    const Bytes stored = *transaction->get(*tree, key.bytes());
+    std::vector<std::byte> value(stored.begin(), stored.end());
+    change(value);
+    std::ranges::copy(value, transaction->reserve(*tree, key.bytes(), value.size()).begin());
+    transaction->commit();
+  }
+
+  CheckReport checkFile(CheckOptions options = {}) const { return check(Store::open(path), options); }
+
+  testing::TemporaryFolder folder;
+  std::filesystem::path path = folder / "store.instar";
+};
+
+TEST_F(CheckTest, ASoundFileHasNothingToReport) {
+  std::vector<std::uint64_t> steps;
+  const CheckReport report =
+      checkFile({.progress = [&](const Progress& progress) { steps.push_back(progress.done); }});
+  EXPECT_TRUE(report.sound());
+  EXPECT_EQ(report.rows, 3U);
+  EXPECT_GT(report.bytes, 0U);
+  EXPECT_EQ(report.misalignedRows, 0U);
+  EXPECT_EQ(steps.back(), 3U);
+}
+
+// Each bit of a stored row in turn: no way of reading returns it.
+TEST_F(CheckTest, AFlippedBitAnywhereInARowIsReportedAndNeverReturned) {
+  std::size_t length = 0;
+  tamper(2, [&](std::vector<std::byte>& value) { length = value.size(); });
+  for (std::size_t byte = 0; byte < length; ++byte) {
+    const auto bit = std::byte{1} << (byte % 8);
+    tamper(2, [&](std::vector<std::byte>& value) { value[byte] ^= bit; });
+    {
+      const Store store = Store::open(path);
+      const auto contacts = store.collection<Contact>("contacts");
+      const auto snapshot = store.read();
+      EXPECT_ERROR(contacts.get(snapshot, 2), restoreFromBackup, "key: 2") << byte;
+      auto scan = contacts.scan(snapshot);
+      int sound = 0;
+      int damaged = 0;
+      while (scan.next()) {
+        try {
+          const auto row = scan.row();
+          sound += row->getId() != 2;
+        } catch (const Error& error) {
+          damaged += error.code() == ErrorCode::restoreFromBackup;
+        }
+      }
+      EXPECT_EQ(sound, 2) << byte;
+      EXPECT_EQ(damaged, 1) << byte;
+      auto transaction = store.write();
+      EXPECT_ERROR(contacts.get(transaction, 2), restoreFromBackup, "key: 2");
+      EXPECT_ERROR(contacts.edit(transaction, 2), restoreFromBackup, "key: 2");
+    }
+    for (const bool quick : {false, true}) {
+      const CheckReport report = checkFile({.quick = quick});
+      ASSERT_EQ(report.problemCount, 1U) << byte;
+      EXPECT_TRUE(report.damaged());
+      EXPECT_EQ(report.problems[0].collection, "contacts");
+      EXPECT_EQ(report.problems[0].key, "2");
+    }
+    tamper(2, [&](std::vector<std::byte>& value) { value[byte] ^= bit; });
+  }
+  EXPECT_TRUE(checkFile().sound());
+}
+
+// The file itself, not a row through LMDB: as a failing disk would do it.
+TEST_F(CheckTest, AFlippedBitInTheFileIsReported) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  const std::string content((std::istreambuf_iterator<char>(file)), {});
+  const auto position = content.rfind("can be found");
+  ASSERT_NE(position, std::string::npos);
+  file.seekp(static_cast<std::streamoff>(position));
+  file.put('C');
+  file.close();
+  const CheckReport report = checkFile();
+  ASSERT_GE(report.problemCount, 1U);
+  EXPECT_EQ(report.problems[0].finding, Finding::damagedRow);
+  EXPECT_THAT(report.problems[0].message, HasSubstr("checksum"));
+}
+
+void restamp(std::vector<std::byte>& value, Bytes key, std::uint16_t version) {
+  RowView row;
+  decodeRow(key, value, Verify::no, row);
+  const std::vector<std::byte> payload(row.payload.begin(), row.payload.end());
+  encodeRow(value, key, version, payload, RowPlacement::leaf);
+}
+
+TEST_F(CheckTest, ARowOfAnUnknownVersionIsFound) {
+  const Key key = Store::open(path).collection<Contact>("contacts").key(2);
+  tamper(2, [&](std::vector<std::byte>& value) { restamp(value, key.bytes(), 9); });
+  const Store store = Store::open(path);
+  EXPECT_ERROR(store.collection<Contact>("contacts").get(store.read(), 2), restoreFromBackup,
+               "no such schema version");
+  const CheckReport report = check(store);
+  ASSERT_EQ(report.problemCount, 1U);
+  EXPECT_EQ(report.problems[0].finding, Finding::unknownVersion);
+}
+
+TEST_F(CheckTest, ARowThatIsNotARecordIsFoundUnlessQuick) {
+  const Key key = Store::open(path).collection<Contact>("contacts").key(2);
+  tamper(2, [&](std::vector<std::byte>& value) {
+    std::fill(value.begin() + 8, value.end(), std::byte{0x7b});  // no Cap'n Proto pointer looks like this
+    restamp(value, key.bytes(), 3);
+  });
+  const CheckReport report = checkFile();
+  ASSERT_EQ(report.problemCount, 1U);
+  EXPECT_EQ(report.problems[0].finding, Finding::undecodableRow);
+  EXPECT_TRUE(checkFile({.quick = true}).sound());
+}
+
+TEST_F(CheckTest, ARowUnderAKeyThatIsNotItsOwnIsFound) {
+  const Key key = Store::open(path).collection<Contact>("contacts").key(2);
+  tamper(2, [&](std::vector<std::byte>& value) {
+    value[16] ^= std::byte{1};  // the id: the first word of data, after header and root pointer
+    restamp(value, key.bytes(), 3);
+  });
+  const CheckReport report = checkFile();
+  ASSERT_EQ(report.problemCount, 1U);
+  EXPECT_EQ(report.problems[0].finding, Finding::misplacedRow);
+  EXPECT_THAT(report.problems[0].message, HasSubstr("3"));
+}
+
+TEST_F(CheckTest, TextThatIsNotUtf8IsOddButNotDamage) {
+  {
+    const Store store = Store::open(path);
+    const auto contacts = store.collection<Contact>("contacts");
+    auto transaction = store.write();
+    auto contact = contacts.create();
+    contact->setId(2);
+    contact->initTags(1).set(0, "\xff");
+    contacts.put(transaction, contact);
+    transaction.commit();
+  }
+  const CheckReport report = checkFile();
+  ASSERT_EQ(report.problemCount, 1U);
+  EXPECT_EQ(report.problems[0].finding, Finding::invalidText);
+  EXPECT_THAT(report.problems[0].message, HasSubstr("tags"));
+  EXPECT_FALSE(report.damaged());
+}
+
+TEST_F(CheckTest, ADamagedCatalogIsFound) {
+  {
+    const auto environment = storage::openLmdb(path, {});
+    const auto tree = environment->openTree(kCatalogTree, false);
+    const auto transaction = environment->begin(storage::Access::write, std::chrono::seconds(1));
+    const Bytes key = asBytes("collection/contacts");
+    const Bytes stored = *transaction->get(*tree, key);
+    std::vector<std::byte> value(stored.begin(), stored.end());
+    value.back() ^= std::byte{1};
+    std::ranges::copy(value, transaction->reserve(*tree, key, value.size()).begin());
+    transaction->commit();
+  }
+  const CheckReport report = checkFile();
+  ASSERT_GE(report.problemCount, 1U);
+  EXPECT_EQ(report.problems[0].finding, Finding::damagedCatalog);
+  const Store store = Store::open(path);
+  EXPECT_ERROR(store.collection<Contact>("contacts"), restoreFromBackup, "catalog is damaged");
+}
+
+TEST_F(CheckTest, MoreProblemsThanAreListedAreCounted) {
+  for (std::uint64_t id = 1; id <= 3; ++id) {
+    tamper(id, [](std::vector<std::byte>& value) { value.back() ^= std::byte{1}; });
+  }
+  const CheckReport report = checkFile({.maxProblems = 2});
+  EXPECT_EQ(report.problemCount, 3U);
+  EXPECT_EQ(report.damagedCount, 3U);
+  EXPECT_EQ(report.problems.size(), 2U);
+}
+
+TEST_F(CheckTest, VersionsAreCountedByTheirHeaders) {
+  const Key key = Store::open(path).collection<Contact>("contacts").key(2);
+  tamper(2, [](std::vector<std::byte>& value) { value[0] = std::byte{0}; });
+  const Store store = Store::open(path);
+  const auto counts = countVersions(store, store.read(), "contacts");
+  ASSERT_EQ(counts.size(), 2U);
+  EXPECT_EQ(counts[0].version, 0);
+  EXPECT_EQ(counts[0].rows, 1U);
+  EXPECT_EQ(counts[1].version, 3);
+  EXPECT_EQ(counts[1].rows, 2U);
+}
+
+}  // namespace
+}  // namespace instar
