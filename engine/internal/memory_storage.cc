@@ -322,12 +322,12 @@ void FaultPlan::failAt(Operation operation, std::size_t nth, Error error) {
 
 void FaultPlan::count(Operation operation) {
   const std::lock_guard lock(mutex_);
-  for (auto fault = faults_.begin(); fault != faults_.end(); ++fault) {
-    if (fault->operation != operation || --fault->remaining > 0) continue;
-    const Error error = fault->error;
-    faults_.erase(fault);
-    throw Error(error);
+  std::optional<Error> due;
+  for (Fault& fault : faults_) {
+    if (fault.operation == operation && --fault.remaining == 0) due = fault.error;
   }
+  std::erase_if(faults_, [](const Fault& fault) { return fault.remaining == 0; });
+  if (due) throw Error(*due);
 }
 
 std::shared_ptr<Environment> openMemory(std::shared_ptr<FaultPlan> faults) {
