@@ -1,0 +1,115 @@
+#include "instar/tools/schema_file.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "instar/format/error.h"
+
+namespace instar::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+class SchemaFileTest : public testing::Test {
+ protected:
+  SchemaFileTest() {
+    root_ = fs::path(testing::TempDir()) / ("schema_file_" + std::to_string(getpid()));
+    fs::create_directories(root_ / "own");
+    fs::create_directories(root_ / "shared");
+  }
+  ~SchemaFileTest() override { fs::remove_all(root_); }
+
+  void write(const char* name, const std::string& text) const { std::ofstream(root_ / name) << text; }
+
+  RecordSchema load(const char* name, const std::vector<fs::path>& folders = {}) const {
+    return loadSchemaFile((root_ / name).string(), folders);
+  }
+
+  // The fact of the error, or its message.
+  std::string failure(const char* name, std::string_view fact,
+                      const std::vector<fs::path>& folders = {}) const {
+    try {
+      load(name, folders);
+    } catch (const Error& error) {
+      return std::string(fact.empty() ? std::string_view(error.message()) : error.fact(fact));
+    }
+    return "no error";
+  }
+
+  fs::path root_;
+};
+
+const std::string kHead = "@0xd5b31b6a4c2f7e90;\nusing Instar = import \"/instar/schema.capnp\";\n";
+
+TEST_F(SchemaFileTest, AnnotationsOfInstarAndCxxAreBuiltIn) {
+  write("own/a.capnp", kHead +
+                           "using Cxx = import \"/capnp/c++.capnp\";\n$Cxx.namespace(\"a\");\n"
+                           "struct A $Instar.version(4) { id @0 :UInt32 $Instar.key(0); }\n");
+  const RecordSchema schema = load("own/a.capnp:A");
+  EXPECT_EQ(schema.version(), 4);
+  EXPECT_EQ(schema.key().size(), 1U);
+}
+
+TEST_F(SchemaFileTest, NestedStructsAreNamedWithDots) {
+  write("own/a.capnp", kHead + "struct Outer { struct Inner $Instar.version(9) { x @0 :Text; } }\n");
+  EXPECT_EQ(load("own/a.capnp:Outer.Inner").version(), 9);
+}
+
+TEST_F(SchemaFileTest, MistakesHaveFileLineAndColumn) {
+  write("own/a.capnp", kHead + "struct A {\n  x @0 :Nonsense;\n  y @2 :Text;\n}\n");
+  const std::string mistakes = failure("own/a.capnp:A", "mistakes");
+  EXPECT_NE(mistakes.find("own/a.capnp:4:9: Not defined: Nonsense"), std::string::npos) << mistakes;
+  EXPECT_NE(mistakes.find("own/a.capnp:5:6: Skipped ordinal @1"), std::string::npos) << mistakes;
+}
+
+TEST_F(SchemaFileTest, MistakesInImportedFilesAreReportedThere) {
+  write("own/b.capnp", "@0xa0b31b6a4c2f7e91;\nstruct B { x @0 :Nonsense; }\n");
+  write("own/a.capnp", kHead + "using B = import \"b.capnp\";\nstruct A { b @0 :B.B; }\n");
+  const std::string mistakes = failure("own/a.capnp:A", "mistakes");
+  EXPECT_NE(mistakes.find("own/b.capnp:2:18: Not defined: Nonsense"), std::string::npos) << mistakes;
+}
+
+TEST_F(SchemaFileTest, WhatCannotBeNamedIsRefused) {
+  write("own/a.capnp", kHead + "struct A { x @0 :Text; }\nenum E { x @0; }\n");
+  EXPECT_EQ(failure("own/a.capnp", ""), "a schema is named as FILE.capnp:Struct");
+  EXPECT_EQ(failure("own/a.capnp:", ""), "a schema is named as FILE.capnp:Struct");
+  EXPECT_EQ(failure("own/a.capnp:B", "struct"), "B");
+  EXPECT_EQ(failure("own/a.capnp:A.B", "struct"), "A.B");
+  EXPECT_EQ(failure("own/a.capnp:E", ""), "the name is not that of a struct");
+  EXPECT_EQ(failure("own/missing.capnp:A", ""), "the schema file cannot be read");
+}
+
+TEST_F(SchemaFileTest, ImportFoldersAreSearchedForAbsoluteImports) {
+  write("shared/b.capnp", "@0xa0b31b6a4c2f7e91;\nstruct B { x @0 :Text; }\n");
+  write("own/a.capnp", kHead + "using B = import \"/b.capnp\";\nstruct A { b @0 :B.B; }\n");
+  EXPECT_EQ(load("own/a.capnp:A", {root_ / "shared"}).typeName(), "A");
+  EXPECT_NE(failure("own/a.capnp:A", "mistakes").find("Import failed: /b.capnp"), std::string::npos);
+  EXPECT_EQ(failure("own/a.capnp:A", "", {root_ / "nowhere"}), "the import folder cannot be read");
+}
+
+TEST_F(SchemaFileTest, NothingOutsideOfTheFoldersIsRead) {
+  write("shared/b.capnp", "@0xa0b31b6a4c2f7e91;\nstruct B { x @0 :Text; }\n");
+  write("own/a.capnp", kHead + "using B = import \"../shared/b.capnp\";\nstruct A { b @0 :B.B; }\n");
+  EXPECT_NE(failure("own/a.capnp:A", "mistakes").find("leads out of the schema's folder"), std::string::npos);
+  fs::create_symlink(root_ / "shared/b.capnp", root_ / "own/link.capnp");
+  write("own/c.capnp", kHead + "using B = import \"link.capnp\";\nstruct C { b @0 :B.B; }\n");
+  EXPECT_NE(failure("own/c.capnp:C", "mistakes").find("leads out of the schema's folder"), std::string::npos);
+  EXPECT_NO_THROW(load("own/c.capnp:C", {root_ / "shared"}));
+  write("own/d.capnp",
+        kHead + "const secret :Data = embed \"../shared/b.capnp\";\nstruct D { x @0 :Data = .secret; }\n");
+  EXPECT_NE(failure("own/d.capnp:D", "mistakes").find("leads out of the schema's folder"), std::string::npos);
+}
+
+TEST_F(SchemaFileTest, HugeFilesAreRefused) {
+  write("own/a.capnp", kHead + "struct A { x @0 :Text; }\n#" + std::string(kMaxSchemaFileSize, 'x') + "\n");
+  EXPECT_EQ(failure("own/a.capnp:A", ""), "the schema file is too large");
+}
+
+TEST_F(SchemaFileTest, WhatCannotBeARecordIsRefused) {
+  write("own/a.capnp", kHead + "struct A $Instar.version(0) { x @0 :Text; }\n");
+  EXPECT_THROW(load("own/a.capnp:A"), Error);
+}
+
+}  // namespace
+}  // namespace instar::tools

@@ -1,0 +1,169 @@
+#include "instar/tools/masking.h"
+
+#include <algorithm>
+
+#include "instar/format/key_text.h"
+
+namespace instar::tools {
+namespace {
+
+std::string lengthClass(std::size_t length) {
+  if (length == 0) return "empty";
+  if (length <= 8) return "1..8";
+  return length <= 32 ? "9..32" : "33..";
+}
+
+bool isGroup(capnp::StructSchema::Field field) { return field.getProto().isGroup(); }
+
+// The struct that values of this type are made of, if any.
+kj::Maybe<capnp::StructSchema> structInside(capnp::Type type) {
+  while (type.isList()) type = type.asList().getElementType();
+  if (type.isStruct()) return type.asStruct();
+  return nullptr;
+}
+
+}  // namespace
+
+Masking::Masking(const std::vector<RecordSchema>& versions) {
+  for (const RecordSchema& version : versions) {
+    std::set<std::uint64_t> seen;
+    collect(version.root(), seen);
+  }
+}
+
+// A field keeps its ordinal through all versions, a group its type.
+Masking::FieldId Masking::fieldId(capnp::StructSchema::Field field) {
+  const auto proto = field.getProto();
+  if (isGroup(field)) return {proto.getGroup().getTypeId(), UINT32_MAX};
+  return {field.getContainingStruct().getProto().getId(), proto.getOrdinal().getExplicit()};
+}
+
+void Masking::collect(capnp::StructSchema type, std::set<std::uint64_t>& seen) {
+  if (!seen.insert(type.getProto().getId()).second) return;
+  for (const auto field : type.getFields()) {
+    if (isSensitive(field)) sensitive_.insert(fieldId(field));
+    KJ_IF_MAYBE (inner, structInside(field.getType())) {
+      collect(*inner, seen);
+    }
+  }
+}
+
+bool Masking::masks(capnp::StructSchema::Field field) const {
+  return !sensitive_.empty() && sensitive_.contains(fieldId(field));
+}
+
+std::vector<bool> Masking::maskedKeyParts(const RecordSchema& schema) const {
+  std::vector<bool> masked;
+  for (const KeyPart& part : schema.key()) {
+    bool hidden = false;
+    capnp::StructSchema type = schema.root();
+    for (std::string_view rest = part.name; !rest.empty();) {
+      const std::string_view name = rest.substr(0, rest.find('.'));
+      rest.remove_prefix(std::min(name.size() + 1, rest.size()));
+      const auto field = type.getFieldByName(std::string(name).c_str());
+      hidden = hidden || masks(field);
+      if (isGroup(field)) type = field.getType().asStruct();
+    }
+    masked.push_back(hidden);
+  }
+  return masked;
+}
+
+void Masking::clear(capnp::DynamicStruct::Builder record) const {
+  for (const auto field : record.getSchema().getFields()) {
+    // Outside a union a group is always there, so NON_DEFAULT and NON_NULL both find what is worth clearing.
+    if (!record.has(field, capnp::HasMode::NON_NULL)) continue;
+    if (masks(field)) {
+      record.clear(field);
+    } else if (field.getType().isStruct()) {
+      clear(record.get(field).as<capnp::DynamicStruct>());
+    } else if (field.getType().isList() && structInside(field.getType()) != nullptr) {
+      clearList(record.get(field).as<capnp::DynamicList>());
+    }
+  }
+}
+
+void Masking::clearList(capnp::DynamicList::Builder list) const {
+  const bool nested = list.getSchema().getElementType().isList();
+  for (unsigned i = 0; i < list.size(); ++i) {
+    if (nested) {
+      clearList(list[i].as<capnp::DynamicList>());
+    } else {
+      clear(list[i].as<capnp::DynamicStruct>());
+    }
+  }
+}
+
+std::string maskedDescription(const capnp::DynamicValue::Reader& value) {
+  switch (value.getType()) {
+    case capnp::DynamicValue::BOOL:
+      return "bool";
+    case capnp::DynamicValue::INT:
+    case capnp::DynamicValue::UINT:
+    case capnp::DynamicValue::FLOAT:
+      return "number";
+    case capnp::DynamicValue::TEXT:
+      return "text " + lengthClass(value.as<capnp::Text>().size());
+    case capnp::DynamicValue::DATA:
+      return "data " + lengthClass(value.as<capnp::Data>().size());
+    case capnp::DynamicValue::LIST:
+      return "list";
+    case capnp::DynamicValue::ENUM:
+      return "enum";
+    case capnp::DynamicValue::STRUCT:
+      return "struct";
+    case capnp::DynamicValue::ANY_POINTER:
+      return "pointer";
+    default:
+      return "value";
+  }
+}
+
+bool KeyPrinter::masksAnything() const noexcept {
+  return std::find(masked_.begin(), masked_.end(), true) != masked_.end();
+}
+
+std::string KeyPrinter::printPart(std::size_t index, const KeyValue& value) const {
+  if (masked_[index]) {
+    std::string kind(spec_[index].type == KeyType::text   ? "text "
+                     : spec_[index].type == KeyType::data ? "data "
+                     : spec_[index].type == KeyType::boolean
+                         ? "bool"
+                         : (spec_[index].type == KeyType::enumeration ? "enum" : "number"));
+    if (const auto* text = std::get_if<std::string_view>(&value)) kind += lengthClass(text->size());
+    if (const auto* data = std::get_if<Bytes>(&value)) kind += lengthClass(data->size());
+    return std::string(kMaskedPrefix) + kind + ")";
+  }
+  // Alone, the part is the last one; only its spelling in bytes differs, not its text.
+  Key alone;
+  const bool emptyBytes =
+      (std::holds_alternative<std::string_view>(value) && std::get<std::string_view>(value).empty()) ||
+      (std::holds_alternative<Bytes>(value) && std::get<Bytes>(value).empty());
+  if (emptyBytes) return spec_[index].type == KeyType::text ? "\"\"" : "0x";
+  encodeKey({spec_[index]}, {&value, 1}, KeyForm::whole, alone);
+  return printKey({spec_[index]}, alone.bytes());
+}
+
+std::string KeyPrinter::print(Bytes key) const {
+  if (!masksAnything()) return printKey(spec_, key);
+  std::vector<std::string> storage;
+  std::vector<KeyValue> values;
+  if (!decodeKey(spec_, key, storage, values)) return std::string(kMaskedPrefix) + "key)";
+  std::string out;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (i != 0) out += ',';
+    out += printPart(i, values[i]);
+  }
+  return out;
+}
+
+Error KeyPrinter::mask(const Error& error, Bytes key) const {
+  if (!masksAnything()) return error;
+  std::vector<Error::Fact> facts = error.facts();
+  for (Error::Fact& fact : facts) {
+    if (fact.name == "key") fact.value = print(key);
+  }
+  return Error(error.code(), error.message(), std::move(facts));
+}
+
+}  // namespace instar::tools

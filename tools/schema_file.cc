@@ -1,0 +1,173 @@
+#include "instar/tools/schema_file.h"
+
+#include <capnp/schema-parser.h>
+
+#include <algorithm>
+#include <fstream>
+#include <optional>
+
+#include "instar/format/error.h"
+#include "instar/tools/embedded_schemas.h"
+#include "instar/tools/scalar_text.h"
+
+namespace instar::tools {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What all files of one compilation share.
+struct Compilation {
+  std::vector<fs::path> roots;  // canonical: the schema's own folder, then the import folders
+  std::vector<std::string> mistakes = {};
+
+  bool isAllowed(const fs::path& canonical) const {
+    return std::any_of(roots.begin(), roots.end(), [&](const fs::path& root) {
+      return std::mismatch(root.begin(), root.end(), canonical.begin(), canonical.end()).first == root.end();
+    });
+  }
+};
+
+// One file of a compilation: on disk, or embedded.
+class SourceFile final : public capnp::SchemaFile {
+ public:
+  SourceFile(Compilation& compilation, fs::path path, std::string displayName)
+      : compilation_(compilation), path_(std::move(path)), displayName_(std::move(displayName)) {}
+  SourceFile(Compilation& compilation, const EmbeddedSchema& embedded)
+      : compilation_(compilation), embedded_(&embedded), displayName_(embedded.path) {}
+
+  kj::StringPtr getDisplayName() const override { return {displayName_.c_str(), displayName_.size()}; }
+
+  kj::Array<const char> readContent() const override {
+    const std::string text = embedded_ != nullptr ? std::string(embedded_->text) : readFile();
+    return kj::heapArray(text.data(), text.size());
+  }
+
+  kj::Maybe<kj::Own<SchemaFile>> import(kj::StringPtr target) const override {
+    const std::string_view name = view(target);
+    if (!name.starts_with('/'))
+      return importFrom(path_.parent_path(), fs::path(displayName_).parent_path(), name);
+    const std::string_view absolute = name.substr(1);
+    for (const EmbeddedSchema& embedded : kEmbeddedSchemas) {
+      if (embedded.path == absolute) return kj::Own<SchemaFile>(kj::heap<SourceFile>(compilation_, embedded));
+    }
+    for (std::size_t i = 1; i < compilation_.roots.size(); ++i) {
+      if (auto file = importFrom(compilation_.roots[i], {}, absolute); file != nullptr) return file;
+    }
+    return nullptr;
+  }
+
+  bool operator==(const SchemaFile& other) const override {
+    const auto& file = static_cast<const SourceFile&>(other);
+    return path_ == file.path_ && embedded_ == file.embedded_;
+  }
+  bool operator!=(const SchemaFile& other) const override { return !(*this == other); }
+  std::size_t hashCode() const override {
+    return embedded_ != nullptr ? std::hash<const void*>()(embedded_) : fs::hash_value(path_);
+  }
+
+  void reportError(SourcePos start, SourcePos, kj::StringPtr message) const override {
+    compilation_.mistakes.push_back(displayName_ + ':' + std::to_string(start.line + 1) + ':' +
+                                    std::to_string(start.column + 1) + ": " + std::string(view(message)));
+  }
+
+ private:
+  kj::Maybe<kj::Own<SchemaFile>> importFrom(const fs::path& folder, const fs::path& displayFolder,
+                                            std::string_view name) const {
+    if (embedded_ != nullptr && folder.empty()) return nullptr;
+    std::error_code failure;
+    const fs::path path = fs::canonical(folder / name, failure);
+    if (failure || !fs::is_regular_file(path, failure)) return nullptr;
+    const std::string displayName = (displayFolder / name).lexically_normal().string();
+    if (!compilation_.isAllowed(path)) {
+      compilation_.mistakes.push_back(
+          displayName_ + ":1:1: the import of " + displayName +
+          " leads out of the schema's folder; allow its folder with --import-path");
+      return nullptr;
+    }
+    return kj::Own<SchemaFile>(kj::heap<SourceFile>(compilation_, path, displayName));
+  }
+
+  std::string readFile() const {
+    std::error_code failure;
+    if (fs::file_size(path_, failure) > kMaxSchemaFileSize || failure) {
+      throw Error(ErrorCode::fixSchema, "the schema file is too large",
+                  {{"file", displayName_}, {"limit", std::to_string(kMaxSchemaFileSize)}});
+    }
+    std::ifstream stream(path_, std::ios::binary);
+    std::string text(std::istreambuf_iterator<char>(stream), {});
+    if (!stream)
+      throw Error(ErrorCode::fixEnvironment, "the schema file cannot be read", {{"file", displayName_}});
+    return text;
+  }
+
+  Compilation& compilation_;
+  fs::path path_;
+  const EmbeddedSchema* embedded_ = nullptr;
+  std::string displayName_;
+};
+
+fs::path canonicalFolder(const fs::path& folder) {
+  std::error_code failure;
+  const fs::path path = fs::canonical(folder, failure);
+  if (failure || !fs::is_directory(path, failure)) {
+    throw Error(ErrorCode::fixEnvironment, "the import folder cannot be read", {{"folder", folder.string()}});
+  }
+  return path;
+}
+
+[[noreturn]] void refuseMistakes(const std::vector<std::string>& mistakes) {
+  std::string lines;
+  for (const std::string& mistake : mistakes) lines.append(lines.empty() ? "" : "\n").append(mistake);
+  throw Error(ErrorCode::fixSchema, "the schema file does not compile", {{"mistakes", std::move(lines)}});
+}
+
+capnp::StructSchema findStruct(capnp::ParsedSchema schema, const std::string& file, std::string_view name) {
+  for (std::string_view rest = name; !rest.empty();) {
+    const std::string part(rest.substr(0, rest.find('.')));
+    rest.remove_prefix(std::min(part.size() + 1, rest.size()));
+    KJ_IF_MAYBE (nested, schema.findNested(part.c_str())) {
+      schema = *nested;
+    } else {
+      throw Error(ErrorCode::fixCall, "the schema file has no such struct",
+                  {{"file", file}, {"struct", std::string(name)}});
+    }
+  }
+  if (!schema.getProto().isStruct()) {
+    throw Error(ErrorCode::fixCall, "the name is not that of a struct",
+                {{"file", file}, {"struct", std::string(name)}});
+  }
+  return schema.asStruct();
+}
+
+}  // namespace
+
+RecordSchema loadSchemaFile(std::string_view name, const std::vector<fs::path>& importFolders) {
+  const std::size_t colon = name.rfind(':');
+  if (colon == std::string_view::npos || colon == 0 || colon + 1 == name.size()) {
+    throw Error(ErrorCode::fixCall, "a schema is named as FILE.capnp:Struct", {{"given", std::string(name)}});
+  }
+  const std::string file(name.substr(0, colon));
+  std::error_code failure;
+  const fs::path path = fs::canonical(file, failure);
+  if (failure || !fs::is_regular_file(path, failure)) {
+    throw Error(ErrorCode::fixEnvironment, "the schema file cannot be read", {{"file", file}});
+  }
+  Compilation compilation{.roots = {path.parent_path()}};
+  for (const fs::path& folder : importFolders) compilation.roots.push_back(canonicalFolder(folder));
+  const capnp::SchemaParser parser;
+  try {
+    const capnp::ParsedSchema parsed = parser.parseFile(kj::heap<SourceFile>(compilation, path, file));
+    if (!compilation.mistakes.empty()) refuseMistakes(compilation.mistakes);
+    const capnp::StructSchema type = findStruct(parsed, file, name.substr(colon + 1));
+    RecordSchema schema = RecordSchema::fromStruct(type);
+    if (!compilation.mistakes.empty())
+      refuseMistakes(compilation.mistakes);  // types are compiled when they are used
+    return schema;
+  } catch (const kj::Exception& exception) {
+    if (!compilation.mistakes.empty()) refuseMistakes(compilation.mistakes);
+    throw Error(ErrorCode::fixSchema, "the schema file does not compile",
+                {{"mistakes", file + ": " + std::string(view(exception.getDescription()))}});
+  }
+}
+
+}  // namespace instar::tools
