@@ -56,6 +56,7 @@ struct RecordSchema::State {
   capnp::SchemaLoader loader;
   capnp::List<Node>::Reader nodes;
   std::uint64_t rootId = 0;
+  capnp::StructSchema root;
   std::string_view typeName;
   std::uint16_t version = 0;
   std::uint64_t fingerprint = 0;
@@ -67,20 +68,21 @@ struct RecordSchema::State {
     return message.getRoot<capnp::AnyPointer>().initAs<capnp::List<Node>>(static_cast<unsigned>(count));
   }
 
-  void describe(NodeBuilders builders, std::uint64_t root) {
+  void describe(NodeBuilders builders, std::uint64_t id) {
     nodes = builders.asReader();
-    rootId = root;
+    rootId = id;
     internal::NodeIndex index(nodes);
-    internal::checkReferences(index, root);
-    refuseGeneric(index, root);
-    recursive = internal::nestsWithoutLimit(index, root);
-    typeName = index.shortName(root);
-    version = versionOf(index.get(root), typeName);
-    key = internal::keyOf(index, root);
+    internal::checkReferences(index, id);
+    refuseGeneric(index, id);
+    recursive = internal::nestsWithoutLimit(index, id);
+    typeName = index.shortName(id);
+    version = versionOf(index.get(id), typeName);
+    key = internal::keyOf(index, id);
     sensitive = hasSensitive(index);
-    auto meaning = internal::canonicalText(index, root) + "version " + std::to_string(version);
+    auto meaning = internal::canonicalText(index, id) + "version " + std::to_string(version);
     fingerprint = hash64(asBytes(meaning));
     for (auto node : nodes) loader.load(node);
+    root = loader.get(id).asStruct();
   }
 };
 
@@ -128,7 +130,7 @@ std::uint64_t RecordSchema::rootId() const noexcept { return state_->rootId; }
 const KeySpec& RecordSchema::key() const noexcept { return state_->key; }
 bool RecordSchema::hasSensitiveFields() const noexcept { return state_->sensitive; }
 bool RecordSchema::isRecursive() const noexcept { return state_->recursive; }
-capnp::StructSchema RecordSchema::root() const { return state_->loader.get(state_->rootId).asStruct(); }
+capnp::StructSchema RecordSchema::root() const { return state_->root; }
 capnp::List<Node>::Reader RecordSchema::nodes() const { return state_->nodes; }
 
 bool isSensitive(capnp::StructSchema::Field field) {

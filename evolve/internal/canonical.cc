@@ -112,8 +112,7 @@ std::string canonicalDefault(Value::Reader value) {
     case Value::ENUM:
       return numberBytes(value.getEnum());
     case Value::TEXT:
-      return value.getText().cStr() == nullptr ? ""
-                                               : std::string(value.getText().begin(), value.getText().end());
+      return {value.getText().begin(), value.getText().end()};
     case Value::DATA:
       return {reinterpret_cast<const char*>(value.getData().begin()), value.getData().size()};
     case Value::LIST:
