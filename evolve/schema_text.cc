@@ -3,11 +3,11 @@
 #include <capnp/schema-loader.h>
 
 #include <algorithm>
-#include <charconv>
 #include <vector>
 
 #include "instar/evolve/internal/annotations.h"
 #include "instar/evolve/internal/canonical.h"
+#include "instar/evolve/internal/literal.h"
 #include "instar/evolve/internal/node_index.h"
 #include "instar/evolve/internal/scope_tree.h"
 #include "instar/evolve/internal/value_text.h"
@@ -18,12 +18,6 @@ namespace {
 using capnp::schema::Node;
 using internal::NodeIndex;
 using internal::Scope;
-
-std::string idText(std::uint64_t id) {
-  char digits[16];
-  auto end = std::to_chars(digits, digits + sizeof(digits), id, 16).ptr;
-  return "@0x" + std::string(digits, end);
-}
 
 // The fields of one struct or group, as code has them.
 struct Members {
@@ -57,7 +51,7 @@ class Writer {
   }
 
   std::string text() const {
-    auto head = idText(tree_.fileId()) + ";\n";
+    auto head = internal::idLiteral(tree_.fileId()) + ";\n";
     if (annotated_) head += "using " + alias_ + " = import \"/instar/schema.capnp\";\n";
     return head + body_;
   }
@@ -86,7 +80,7 @@ class Writer {
 
   void writeDeclaration(const Scope& scope) {
     bool isEnum = scope.node && scope.node->isEnum();
-    auto id = scope.id == 0 ? std::string() : " " + idText(scope.id);
+    auto id = scope.id == 0 ? std::string() : " " + internal::idLiteral(scope.id);
     open((isEnum ? "enum " : "struct ") + scope.name + id + parameters(scope) + versionText(scope));
     if (isEnum) {
       writeEnumerants(scope.node->getEnum());

@@ -1,8 +1,9 @@
 #include "instar/evolve/verdict.h"
 
 #include <algorithm>
-#include <charconv>
 #include <utility>
+
+#include "instar/evolve/internal/literal.h"
 
 namespace instar {
 namespace {
@@ -13,12 +14,6 @@ Judgement additive(std::string what) {
 
 Judgement refused(std::string what, std::string why, std::string instead) {
   return {Verdict::refused, FloorEffect::none, std::move(what), std::move(why), std::move(instead)};
-}
-
-std::string idText(std::uint64_t id) {
-  char digits[16];
-  auto end = std::to_chars(digits, digits + sizeof(digits), id, 16).ptr;
-  return "@0x" + std::string(digits, end);
 }
 
 std::string obsoleteName(const std::string& path) {
@@ -32,10 +27,11 @@ std::string at(std::uint16_t ordinal) { return "@" + std::to_string(ordinal); }
 
 Judgement rule(const RecordReplaced& change) {
   return refused(
-      change.newer + ": a replaced type, " + idText(change.olderId) + " became " + idText(change.newerId),
+      change.newer + ": a replaced type, " + internal::idLiteral(change.olderId) + " became " +
+          internal::idLiteral(change.newerId),
       "a record is recognised by its id, and nothing says how to turn the old type into the new one",
-      "keep the old id: write " + idText(change.olderId) + " after the name, as in `struct " + change.newer +
-          " " + idText(change.olderId) + "`");
+      "keep the old id: write " + internal::idLiteral(change.olderId) + " after the name, as in `struct " +
+          change.newer + " " + internal::idLiteral(change.olderId) + "`");
 }
 
 Judgement rule(const TypeRenamed& change) {

@@ -44,6 +44,14 @@ std::string textLiteral(std::string_view text) {
   return literal + "\"";
 }
 
+std::string hexadecimal(std::uint64_t number) {
+  char digits[16];
+  auto end = std::to_chars(digits, digits + sizeof(digits), number, 16).ptr;
+  return {digits, end};
+}
+
+std::string idLiteral(std::uint64_t id) { return "@0x" + hexadecimal(id); }
+
 std::string dataLiteral(capnp::Data::Reader data) {
   std::string literal = "0x\"";
   for (auto byte : data) {

@@ -4,6 +4,7 @@
 
 #include <capnp/blob.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,12 @@ std::string floatLiteral(double value);
 
 // In quotes. Bytes that are not UTF-8 are escaped, and so are control characters.
 std::string textLiteral(std::string_view text);
+
+// Without leading zeros: "9f8e".
+std::string hexadecimal(std::uint64_t number);
+
+// "@0x9f8e".
+std::string idLiteral(std::uint64_t id);
 
 // 0x"0a ff".
 std::string dataLiteral(capnp::Data::Reader data);

@@ -1,9 +1,9 @@
 #include "instar/evolve/internal/node_index.h"
 
 #include <algorithm>
-#include <charconv>
 
 #include "instar/evolve/internal/annotations.h"
+#include "instar/evolve/internal/literal.h"
 #include "instar/format/error.h"
 
 namespace instar::internal {
@@ -13,12 +13,6 @@ using capnp::schema::Field;
 using capnp::schema::Node;
 
 std::string_view textOf(capnp::Text::Reader text) { return {text.cStr(), text.size()}; }
-
-std::string hexadecimal(std::uint64_t number) {
-  char digits[16];
-  auto end = std::to_chars(digits, digits + sizeof(digits), number, 16).ptr;
-  return {digits, end};
-}
 
 FlatField flattenSlot(Field::Reader proto, const FlatField& scope, std::string_view type) {
   auto field = scope;

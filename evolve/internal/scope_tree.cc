@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <set>
 #include <string_view>
 #include <utility>
 
+#include "instar/evolve/internal/literal.h"
 #include "instar/format/checksum.h"
 
 namespace instar::internal {
@@ -22,12 +22,6 @@ constexpr std::array<std::string_view, 22> kBuiltIns = {
     "Void",   "Bool",      "Int8",       "Int16",     "Int32",   "Int64",     "UInt8", "UInt16",
     "UInt32", "UInt64",    "Float32",    "Float64",   "Text",    "Data",      "List",  "Enum",
     "Struct", "Interface", "AnyPointer", "AnyStruct", "AnyList", "Capability"};
-
-std::string hexadecimal(std::uint64_t number) {
-  char digits[16];
-  auto end = std::to_chars(digits, digits + sizeof(digits), number, 16).ptr;
-  return {digits, end};
-}
 
 std::string displayName(Node::Reader node) { return node.getDisplayName().cStr(); }
 
