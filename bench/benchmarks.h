@@ -1,0 +1,19 @@
+#pragma once
+
+// The benchmarks, in groups. Each registers itself with Google Benchmark under "what is measured/subject", reports one
+// item per row or call, and names in `figures` what is to be compared with what. `subjects` must outlive the run.
+
+#include <vector>
+
+#include "instar/bench/comparison.h"
+#include "instar/bench/subjects.h"
+
+namespace instar::bench {
+
+void addReadBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
+void addScanBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
+void addVersionBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
+void addWriteBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
+void addFormatBenchmarks();
+
+}  // namespace instar::bench

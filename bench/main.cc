@@ -1,0 +1,99 @@
+// instar_bench: Instar beside LMDB and SQLite, in one run.
+//
+//     instar_bench [--rows N] [--json FILE] [--data DIR] [--benchmark_…]    figures with their references
+//     instar_bench growth [--rows N] [--data DIR]                           opening and adding a version, small and large
+
+#include <CLI/CLI.hpp>
+
+#include <fstream>
+#include <iostream>
+
+#include "instar/bench/benchmarks.h"
+#include "instar/bench/growth.h"
+
+namespace instar::bench {
+namespace {
+
+// Alternating, so that what disturbs the machine for a while disturbs everybody.
+constexpr const char* kDefaults[] = {"--benchmark_enable_random_interleaving=true",
+                                     "--benchmark_repetitions=5", "--benchmark_min_time=0.5"};
+
+// Google Benchmark's own arguments; of two of the same name the later one counts.
+void initialize(const std::vector<std::string>& given) {
+  std::vector<std::string> texts{"instar_bench"};
+  texts.insert(texts.end(), std::begin(kDefaults), std::end(kDefaults));
+  texts.insert(texts.end(), given.begin(), given.end());
+  std::vector<char*> arguments;
+  for (std::string& text : texts) arguments.push_back(text.data());
+  int count = static_cast<int>(arguments.size());
+  benchmark::Initialize(&count, arguments.data());
+  if (benchmark::ReportUnrecognizedArguments(count, arguments.data())) throw CLI::ExtrasError({"see --help"});
+}
+
+bool compareAll(const Workspace& workspace, const Sizes& sizes, const std::string& json) {
+  SqliteReference::configure();
+  Subjects subjects(workspace, sizes);
+  std::vector<Figure> figures;
+  addReadBenchmarks(subjects, figures);
+  addVersionBenchmarks(subjects, figures);
+  addScanBenchmarks(subjects, figures);
+  addWriteBenchmarks(subjects, figures);
+  addFormatBenchmarks();
+
+  Collector collector;
+  benchmark::RunSpecifiedBenchmarks(&collector);
+  benchmark::ClearRegisteredBenchmarks();  // some own a store
+  printTable(std::cout, figures, collector.measurements());
+  if (!json.empty()) {
+    std::ofstream file(json);
+    writeJson(file, figures, collector.measurements());
+    if (!file) throw std::runtime_error("cannot write " + json);
+  }
+  return !collector.failed();
+}
+
+int run(int count, char** arguments) {
+  CLI::App application{
+      "Measures Instar beside LMDB and SQLite. Takes the arguments of Google Benchmark too."};
+  application.allow_extras();
+  std::string data = "build/bench-data";
+  std::string json;
+  Sizes sizes;
+  GrowthSizes growth;
+  application.add_option("--data", data,
+                         "Folder for files, several times the size of the rows; emptied at the end");
+  application.add_option("--rows", sizes.rows, "Rows of about 200 bytes")->check(CLI::PositiveNumber);
+  application.add_option("--transactions", sizes.transactions, "Transactions of 1,000 puts in a repetition")
+      ->check(CLI::PositiveNumber);
+  application.add_option("--json", json, "File for the figures as JSON");
+  auto* command =
+      application.add_subcommand("growth", "Opening and adding a version, in a small and in a large file");
+  command->add_option("--data", data, "Folder for files, 250 bytes a row; emptied at the end");
+  command->add_option("--rows", growth.rows, "Rows of the large file")->check(CLI::PositiveNumber);
+  command->add_option("--small-rows", growth.smallRows, "Rows of the small file")->check(CLI::PositiveNumber);
+  command->add_option("--repetitions", growth.repetitions)->check(CLI::PositiveNumber);
+  try {
+    application.parse(count, arguments);
+    const Workspace workspace(data);
+    if (command->parsed()) {
+      measureGrowth(workspace, growth, std::cout);
+      return 0;
+    }
+    initialize(application.remaining());
+    return compareAll(workspace, sizes, json) ? 0 : 1;
+  } catch (const CLI::ParseError& error) {
+    return application.exit(error) == 0 ? 0 : 2;
+  }
+}
+
+}  // namespace
+}  // namespace instar::bench
+
+int main(int count, char** arguments) {
+  try {
+    return instar::bench::run(count, arguments);
+  } catch (const std::exception& exception) {
+    std::cerr << "instar_bench: " << exception.what() << '\n';
+    return 1;
+  }
+}

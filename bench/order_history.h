@@ -1,0 +1,23 @@
+#pragma once
+
+// GrownOrder as it was in each of its versions: version v has the first v - 1 of the added fields. Immutable.
+
+#include "instar/evolve/record_schema.h"
+
+namespace instar::bench {
+
+class OrderHistory {
+ public:
+  OrderHistory();
+
+  // The version that is compiled in.
+  std::uint16_t newest() const noexcept { return compiled_.version(); }
+
+  // `version` is 1 to newest(). Throws std::invalid_argument for another.
+  RecordSchema at(std::uint16_t version) const;
+
+ private:
+  RecordSchema compiled_;
+};
+
+}  // namespace instar::bench
