@@ -18,7 +18,7 @@ enum class Kind { lmdb, memory };
 class StorageContract : public ::testing::TestWithParam<Kind> {
  protected:
   StorageContract()
-      : environment(GetParam() == Kind::lmdb ? open(folder / "store") : openMemory()),
+      : environment(GetParam() == Kind::lmdb ? open(folder / "store", unsynced()) : openMemory()),
         tree(openTree(*environment)) {}
 
   void fill(std::initializer_list<std::string_view> keys) {

@@ -82,6 +82,13 @@ inline StoreOptions withMapSize(std::uint64_t bytes) {
   return options;
 }
 
+// For tests of what has nothing to do with durability.
+inline StoreOptions unsynced() {
+  StoreOptions options;
+  options.durability = Durability::off;
+  return options;
+}
+
 inline void writeFile(const std::filesystem::path& path, std::string_view text) {
   std::ofstream(path, std::ios::binary) << text;
 }
