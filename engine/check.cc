@@ -44,7 +44,8 @@ class RecordWalk {
     const std::size_t length = path_.size();
     if (length != 0) path_ += '.';
     path_ += field.getProto().getName().cStr();
-    visit(record.get(field));
+    if (record.has(field))
+      visit(record.get(field));  // what is absent reads as a default, without end in a recursive type
     path_.resize(length);
   }
 

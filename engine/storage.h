@@ -75,7 +75,7 @@ class Environment {
   // `wait` bounds the wait for the write lock: Error(retry) when it is over. Ignored for Access::read.
   virtual std::unique_ptr<Transaction> begin(Access access, std::chrono::milliseconds wait) = 0;
   // Nothing where the tree does not exist and `create` is false. Creating commits a small transaction of its
-  // own. Not while the calling thread has a write transaction open: Error(fixCall).
+  // own. What is not open yet cannot be opened while the calling thread has a write transaction: Error(fixCall).
   virtual std::optional<TreeId> openTree(std::string_view name, bool create) = 0;
   virtual RowPlacement placement(std::size_t keyLength, std::size_t valueLength) const noexcept = 0;
   virtual void sync() = 0;  // makes every commit so far durable, at every durability level

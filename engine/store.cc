@@ -98,7 +98,11 @@ void Store::backup(const std::filesystem::path& target, const CopyOptions& optio
 }
 
 void Store::compact(const std::filesystem::path& path, const ProgressCallback& progress) {
-  open(path, {.mode = OpenMode::readOnly});  // refuses what is not ours
+  try {
+    open(path, {.mode = OpenMode::readOnly});  // refuses what is not ours
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::fixCall) throw;  // open in this process: that is refused next
+  }
   storage::compactInPlace(path, progress);
 }
 
@@ -143,7 +147,8 @@ SchemaChange Store::examine(std::string_view name, const RecordSchema& schema) c
   return examineSchema(transaction.state(), name, schema);
 }
 
-std::shared_ptr<CollectionState> Store::openCollection(std::string_view name, const RecordSchema& schema) const {
+std::shared_ptr<CollectionState> Store::openCollection(std::string_view name,
+                                                       const RecordSchema& schema) const {
   checkName(name);
   storage::Environment& environment = state_->environment();
   const std::string tree = rowTreeName(name);

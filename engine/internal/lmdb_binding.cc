@@ -29,6 +29,7 @@ constexpr std::uint64_t kSmallestPlentifulMap = std::uint64_t{1} << 30;
 
 // LMDB's own two trees; a TreeId counts from behind them, so that none means one of these.
 constexpr MDB_dbi kFreeTree = 0;
+constexpr MDB_dbi kMainTree = 1;  // where the named trees are entries
 constexpr MDB_dbi kFirstTree = 2;
 
 MDB_dbi handleOf(TreeId tree) noexcept { return tree + kFirstTree; }
@@ -216,6 +217,26 @@ int countFreePages(MDB_txn* transaction, std::uint64_t& pages) noexcept {
     std::uint64_t count = 0;
     std::memcpy(&count, value.mv_data, std::min(value.mv_size, sizeof count));
     pages += count;
+  }
+  mdb_cursor_close(cursor);
+  return code == MDB_NOTFOUND ? 0 : code;
+}
+
+int countTrees(MDB_txn* transaction, std::uint64_t& count) noexcept {
+  MDB_stat found{};
+  const int code = mdb_stat(transaction, kMainTree, &found);
+  count = found.ms_entries;
+  return code;
+}
+
+int listTrees(MDB_txn* transaction, std::vector<std::string>& names) {
+  MDB_cursor* cursor = nullptr;
+  int code = mdb_cursor_open(transaction, kMainTree, &cursor);
+  if (code != 0) return code;
+  MDB_val key;
+  MDB_val value;
+  while ((code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+    names.emplace_back(static_cast<const char*>(key.mv_data), key.mv_size);
   }
   mdb_cursor_close(cursor);
   return code == MDB_NOTFOUND ? 0 : code;

@@ -94,6 +94,10 @@ int erase(MDB_txn* transaction, TreeId tree, Bytes key) noexcept;
 int statistics(MDB_txn* transaction, TreeId tree, TreeStatistics& statistics) noexcept;
 int countFreePages(MDB_txn* transaction, std::uint64_t& pages) noexcept;
 
+// The named trees of the file, as the transaction sees them, opened or not.
+int countTrees(MDB_txn* transaction, std::uint64_t& count) noexcept;
+int listTrees(MDB_txn* transaction, std::vector<std::string>& names);
+
 enum class Move : std::uint8_t { first, last, seek, next, previous };
 int openCursor(MDB_txn* transaction, TreeId tree, MDB_cursor*& cursor) noexcept;
 void closeCursor(MDB_cursor* cursor) noexcept;

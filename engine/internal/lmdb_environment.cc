@@ -140,21 +140,51 @@ std::unique_ptr<Transaction> LmdbEnvironment::begin(Access access, milliseconds 
   return access == Access::read ? beginRead() : beginWrite(wait);
 }
 
+bool LmdbEnvironment::hasUnopenedTrees(MDB_txn* transaction, std::vector<std::string>& names) const {
+  std::uint64_t count = 0;
+  if (lmdb::countTrees(transaction, count) != 0 || count <= treesSeen_.load(std::memory_order_acquire))
+      [[likely]]
+    return false;
+  return lmdb::listTrees(transaction, names) == 0;
+}
+
+void LmdbEnvironment::openTrees(const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    try {
+      openTree(name, Access::read);
+    } catch (const Error&) {
+      // Not a tree, or one too many: whoever asks for it by name is told.
+    }
+  }
+  std::uint64_t seen = treesSeen_.load(std::memory_order_relaxed);
+  while (seen < names.size() &&
+         !treesSeen_.compare_exchange_weak(seen, names.size(), std::memory_order_release)) {
+  }
+}
+
 std::unique_ptr<LmdbTransaction> LmdbEnvironment::beginRead() {
   for (int attempt = 1;; ++attempt) {
     int code = lmdb::kPanic;
+    std::vector<std::string> unopened;
     {
       Activity activity(gate_);
       MDB_txn* transaction = pool_.take();
       if (lmdb_) code = lmdb_->beginRead(transaction);
-      if (code == 0) {
+      if (code == 0 && hasUnopenedTrees(transaction, unopened)) {
+        lmdb::reset(transaction);
+        pool_.put(transaction);
+      } else if (code == 0) {
         auto result = std::make_unique<LmdbTransaction>(shared_from_this(), transaction, Access::read);
         activity.handOver();
         if (lockless()) checkNobodyWrites(result->id());
         return result;
       }
     }
-    if (attempt == kMaxAttempts) throw lmdb::error(code, "mdb_txn_begin", path());
+    if (code == 0) {
+      openTrees(unopened);
+      continue;
+    }
+    if (attempt >= kMaxAttempts) throw lmdb::error(code, "mdb_txn_begin", path());
     recover(code, "mdb_txn_begin", kReaderWait);
   }
 }
@@ -167,18 +197,25 @@ std::unique_ptr<LmdbTransaction> LmdbEnvironment::beginWrite(milliseconds wait) 
   growWhereNeeded(remaining(deadline));
   for (int attempt = 1;; ++attempt) {
     int code = lmdb::kPanic;
+    std::vector<std::string> unopened;
     {
       Activity activity(gate_);
       MDB_txn* transaction = nullptr;
       if (lmdb_) code = lmdb_->beginWrite(transaction);
-      if (code == 0) {
+      if (code == 0 && hasUnopenedTrees(transaction, unopened)) {
+        lmdb::abort(transaction);
+      } else if (code == 0) {
         auto result = std::make_unique<LmdbTransaction>(shared_from_this(), transaction, Access::write);
         activity.handOver();
         locks.handOver();
         return result;
       }
     }
-    if (attempt == kMaxAttempts) throw lmdb::error(code, "mdb_txn_begin", path());
+    if (code == 0) {
+      openTrees(unopened);
+      continue;
+    }
+    if (attempt >= kMaxAttempts) throw lmdb::error(code, "mdb_txn_begin", path());
     recover(code, "mdb_txn_begin", remaining(deadline));
   }
 }
@@ -338,6 +375,10 @@ void LmdbEnvironment::releaseWriteLocks() noexcept {
 std::optional<TreeId> LmdbEnvironment::openTree(std::string_view name, bool create) {
   checkNotForked();
   checkTreeName(name);
+  {
+    const std::lock_guard lock(treesMutex_);
+    if (const auto tree = openedTree(name)) return tree;
+  }
   if (turn_.isMine()) abortAbandoned();
   if (turn_.isMine()) {
     throw Error(ErrorCode::fixCall, "this thread has a write transaction open: open trees before it begins",
@@ -353,18 +394,24 @@ std::optional<TreeId> LmdbEnvironment::openTree(std::string_view name, bool crea
   return openTree(text, Access::write);
 }
 
+std::optional<TreeId> LmdbEnvironment::openedTree(std::string_view name) const noexcept {
+  const auto opened = std::find(trees_.begin(), trees_.end(), name);
+  if (opened == trees_.end()) return std::nullopt;
+  return static_cast<TreeId>(opened - trees_.begin());
+}
+
 std::optional<TreeId> LmdbEnvironment::openTree(const std::string& name, Access access) {
   for (int attempt = 1;; ++attempt) {
     int code = lmdb::kPanic;
     {
       const Activity activity(gate_);
       const std::lock_guard lock(treesMutex_);
-      const auto known = std::find(trees_.begin(), trees_.end(), name);
-      if (known != trees_.end()) return static_cast<TreeId>(known - trees_.begin());
+      if (const auto opened = openedTree(name)) return opened;
       TreeId tree = 0;
       if (lmdb_) code = lmdb_->openTree(name, access == Access::write, tree);
       if (code == 0) {
         trees_.push_back(name);
+        if (access == Access::write) treesSeen_.fetch_add(1, std::memory_order_release);
         return tree;
       }
       if (code == lmdb::kNotFound && access == Access::read) return std::nullopt;

@@ -88,10 +88,16 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
 
   void checkNotForked() const;  // Error(fixCall) in the child of a fork
 
+  // Whether the snapshot has trees that this process has not opened, which it could therefore not read: their names. Once
+  // they are opened, begin again.
+  bool hasUnopenedTrees(MDB_txn* transaction, std::vector<std::string>& names) const;
+  void openTrees(const std::vector<std::string>& names);
+
   std::unique_ptr<LmdbTransaction> beginRead();
   std::unique_ptr<LmdbTransaction> beginWrite(std::chrono::milliseconds wait);
   std::optional<TreeId> openTree(const std::string& name, Access access);
-  void abortAbandoned() noexcept;  // on the thread that began it
+  std::optional<TreeId> openedTree(std::string_view name) const noexcept;  // with treesMutex_ held
+  void abortAbandoned() noexcept;                                          // on the thread that began it
   void releaseWriteLocks() noexcept;
   void checkNobodyWrites(std::uint64_t transaction) const;
 
@@ -125,6 +131,8 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
 
   std::atomic<std::uint64_t> wantedMapSize_{0};  // what the next write transaction enlarges the map to
   std::atomic<MDB_txn*> abandoned_{nullptr};     // ended on another thread than the owner's
+
+  std::atomic<std::uint64_t> treesSeen_{0};  // how many the file had when all of them were last opened
 
   std::mutex treesMutex_;
   std::vector<std::string> trees_;  // protected by treesMutex_; the index is the TreeId

@@ -83,11 +83,11 @@ TEST(StoreTest, AnAbsentCollectionIsCreatedOrNamed) {
 TEST(StoreTest, NamesOfCollectionsAreChecked) {
   const testing::TemporaryFolder folder;
   const Store store = Store::open(folder / "store.instar");
-  for (const std::string name : {std::string(""), std::string("a/b"), std::string("a\nb"),
-                                 std::string("\xff"), std::string(129, 'n')}) {
+  for (const std::string& name : {std::string(""), std::string("a/b"), std::string("a\nb"),
+                                  std::string("\xff"), std::string(129, 'n')}) {
     EXPECT_ERROR(store.collection<Contact>(name), fixCall, "1 to 128 bytes");
   }
-  for (const std::string name : {std::string("ünï cødé"), std::string("a.b-c"), std::string(128, 'n')}) {
+  for (const std::string& name : {std::string("ünï cødé"), std::string("a.b-c"), std::string(128, 'n')}) {
     EXPECT_EQ(store.collection<Contact>(name).name(), name);
   }
 }
@@ -103,9 +103,11 @@ TEST(StoreTest, AThousandCollectionsAreTheLimit) {
 TEST(StoreTest, TheOwnWriteTransactionIsNotWaitedFor) {
   const testing::TemporaryFolder folder;
   const Store store = Store::open(folder / "store.instar");
+  store.collection<Visit>("visits");
   auto transaction = store.write();
   EXPECT_ERROR(store.write(), fixCall, "");
   EXPECT_ERROR(store.collection<Contact>("new"), fixCall, "");
+  EXPECT_EQ(store.collection<Visit>("visits").name(), "visits");  // nothing to record
   transaction.abort();
   EXPECT_EQ(store.collection<Contact>("new").name(), "new");
 }
