@@ -168,7 +168,8 @@ TEST_F(Opening, AFileThatRightlyEndsBeforeItsLastPageNumberIsOpened) {
   {
     const auto environment = open(path);
     const TreeId tree = openTree(*environment);
-    for (int commit = 0; commit < 5; ++commit) put(*environment, tree, "a", "0");  // so that there are free pages
+    for (int commit = 0; commit < 5; ++commit)
+      put(*environment, tree, "a", "0");  // so that there are free pages
     const auto writer = beginWrite(*environment);
     put(*writer, tree, "a", "1");
     put(*writer, tree, "large", std::string(1 << 20, 'x'));
