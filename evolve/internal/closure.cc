@@ -11,8 +11,6 @@
 namespace instar::internal {
 namespace {
 
-using capnp::schema::Node;
-
 // A type whose arguments are nested more deeply than this is one that grows without end.
 constexpr unsigned kMaxTypeNesting = 32;
 
