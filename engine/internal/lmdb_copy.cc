@@ -134,6 +134,7 @@ void copyEnvironment(const LmdbHandle& lmdb, const std::filesystem::path& path, 
   if (code == lmdb::kIncompatible)
     throw lmdb::error(lmdb::kCorrupted, "mdb_env_copyfd2", path);  // pages are lost
   if (code != 0) throw lmdb::error(code, "mdb_env_copyfd2", path);
+  if (progress) progress({state.done, state.done});  // the total was an estimate
 }
 
 void LmdbEnvironment::copyTo(const std::filesystem::path& target, CopyOptions options) {

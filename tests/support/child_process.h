@@ -58,7 +58,7 @@ class ChildProcess {
   ChildProcess(const ChildProcess&) = delete;
   ChildProcess& operator=(const ChildProcess&) = delete;
   ~ChildProcess() {
-    if (process_ > 0) kill();
+    if (!isOver_) kill();
     ::close(toChild_[1]);
     ::close(toParent_[0]);
   }
@@ -70,13 +70,15 @@ class ChildProcess {
   // Waits for its end; it has failed where the body threw or an expectation in it did not hold.
   void expectSuccess() {
     int status = 0;
-    ::waitpid(std::exchange(process_, 0), &status, 0);
+    ::waitpid(process_, &status, 0);
+    isOver_ = true;
     EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == EXIT_SUCCESS) << "status " << status;
   }
 
   void kill() {
     ::kill(process_, SIGKILL);
-    ::waitpid(std::exchange(process_, 0), nullptr, 0);
+    ::waitpid(process_, nullptr, 0);
+    isOver_ = true;
   }
 
  private:
@@ -99,6 +101,7 @@ class ChildProcess {
   int toChild_[2] = {-1, -1};
   int toParent_[2] = {-1, -1};
   pid_t process_ = 0;
+  bool isOver_ = false;
 };
 
 }  // namespace instar::testing
