@@ -66,7 +66,7 @@ struct SchemaChange {
   std::uint16_t to = 0;           // the program's version
   std::uint16_t readerFloor = 0;  // as they are then
   std::uint16_t writerFloor = 0;
-  std::vector<Judgement> judgements;
+  std::vector<Judgement> judgements{};
 };
 
 class Store {

@@ -5,25 +5,24 @@
 // Additive means that old bytes are valid new bytes which read the same, and that an older program does right
 // by newer rows, unless the floors say that it must not touch them. The rules:
 //
-//     field added                        additive; old rows read its default. Older programs keep what they
-//     do not know. member added to a union            additive; an older program meets a number in which()
-//     that it does not know. enumerant added                    additive; likewise. field, group, type,
-//     enumerant      additive; bytes do not carry names. Not to a name that another field has had: that
-//       renamed                          is what swapped ordinals look like.
-//     one field moved into a new group   additive; the bytes are the same. With a second field moved along,
-//     Cap'n Proto's
-//                                        own check of compatibility no longer follows: refused.
-//     one field moved into a new union   additive where it is the union's number 0, because old rows have 0
-//     there. An older
-//                                        program would take the bytes of another member for its own: both
-//                                        floors rise.
-//     List(T) to List(S)                 additive where field @0 of the struct S is a T without a default;
-//     Cap'n Proto reads
-//                                        either list as the other. Not for Bool, whose lists are packed in
-//                                        bits.
-//     parameters of a generic type       additive; fields are compared with the parameters replaced.
-//     $sensitive added or removed        additive; it is about output.
-//     all else                           refused
+//     field added                       additive: old rows read its default, older programs keep what they do
+//                                       not know
+//     member added to a union           additive: an older program meets a number in which() that it does not
+//                                       know
+//     enumerant added                   additive: likewise
+//     field, group, type or enumerant   additive: bytes do not carry names. Not to a name that another field has
+//       renamed                         had, which is what swapped ordinals look like
+//     field moved into a new group      additive: the bytes are the same. Only one; with a second one Cap'n
+//                                       Proto's own check of compatibility no longer follows
+//     field moved into a new union      additive as the union's number 0, because old rows have a zero there. Only
+//                                       one, and both floors rise: an older program would take the bytes of
+//                                       another member for the field's
+//     List(T) becomes List(S)           additive where field @0 of the struct S is a T without a default: Cap'n
+//                                       Proto reads either list as the other. Not for Bool, whose lists are
+//                                       packed in bits
+//     parameters of a generic type      additive: fields are compared with the parameters replaced
+//     $sensitive added or removed       additive: it is about output
+//     all else                          refused
 //
 // Pure; any thread.
 

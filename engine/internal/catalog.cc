@@ -164,6 +164,12 @@ bool Catalog::hasVersion(std::string_view collection, std::uint16_t number) cons
   return transaction_.storage().get(transaction_.store().catalog(), key.bytes()).has_value();
 }
 
+std::optional<std::uint64_t> Catalog::fingerprint(std::string_view collection, std::uint16_t number) const {
+  const auto record = read<catalog::Version>(versionKey(collection, number));
+  if (!record) return std::nullopt;
+  return record->getFingerprint();
+}
+
 std::optional<VersionInfo> Catalog::version(std::string_view collection, std::uint16_t number) const {
   const auto record = read<catalog::Version>(versionKey(collection, number));
   if (!record) return std::nullopt;

@@ -38,6 +38,8 @@ class Catalog {
   void putCollection(const CollectionRecord& collection);
 
   bool hasVersion(std::string_view collection, std::uint16_t number) const;
+  // Of a stored version, without decoding its schema.
+  std::optional<std::uint64_t> fingerprint(std::string_view collection, std::uint16_t number) const;
   std::optional<VersionInfo> version(std::string_view collection, std::uint16_t number) const;
   std::vector<VersionInfo> versions(std::string_view collection) const;
   // The nearest number below or above that is known.
