@@ -52,6 +52,11 @@ Key CollectionBase::encode(std::span<const KeyValue> values, KeyForm form) const
   return key;
 }
 
+void CollectionBase::refuseEmptyDraft() const {
+  throw Error(ErrorCode::fixCall, "the draft is empty, because edit found no row: test it before using it",
+              {{"collection", name()}});
+}
+
 void CollectionBase::store(WriteTransaction& transaction, const Key* explicitKey,
                            capnp::MessageBuilder& message, bool edited) const {
   TransactionState& state = transaction.state();

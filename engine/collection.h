@@ -52,6 +52,7 @@ class CollectionBase {
   void store(WriteTransaction& transaction, const Key* key, capnp::MessageBuilder& message,
              bool edited) const;
   Key encode(std::span<const KeyValue> values, KeyForm form) const;
+  [[noreturn]] void refuseEmptyDraft() const;
 
   std::shared_ptr<CollectionState> state_;
 };
@@ -187,6 +188,7 @@ class Collection : public CollectionBase {
   // Inserts or replaces the row under the key in its $key fields. A program older than the collection that
   // replaces a newer row keeps that row's fields that it does not know.
   void put(WriteTransaction& transaction, Draft<T>& draft) const {
+    if (!draft) refuseEmptyDraft();
     store(transaction, nullptr, draft.message(), draft.edited());
   }
   void put(WriteTransaction& transaction, Reader record) const {
@@ -197,6 +199,7 @@ class Collection : public CollectionBase {
 
   // The same under an explicit key: only for collections with byte-string keys, else Error(fixCall).
   void put(WriteTransaction& transaction, const Key& key, Draft<T>& draft) const {
+    if (!draft) refuseEmptyDraft();
     store(transaction, &key, draft.message(), draft.edited());
   }
 

@@ -18,16 +18,10 @@ std::vector<Judgement> judgeStep(const RecordSchema& older, const RecordSchema& 
       {{"version of the program", std::to_string(program)}, {"lowest version", std::to_string(floor)}});
 }
 
-void checkFloors(const CollectionVersions& versions, std::uint16_t program, Purpose purpose) {
+void checkReaderFloor(const CollectionVersions& versions, std::uint16_t program) {
   if (program < versions.readerFloor) {
     throwBelowFloor("the collection has moved on, and this program would misread it; use a newer release",
                     program, versions.readerFloor);
-  }
-  if (purpose == Purpose::write && program < versions.writerFloor) {
-    throwBelowFloor(
-        "the collection has moved on, and this program must not write to it; open it for reading, or use a "
-        "newer release",
-        program, versions.writerFloor);
   }
 }
 
@@ -107,9 +101,9 @@ Admission admitUnseen(const CollectionVersions& versions, const StoredVersions& 
 
 }  // namespace
 
-Admission admit(const CollectionVersions& versions, const StoredVersions& stored, const RecordSchema& program,
-                Purpose purpose) {
-  checkFloors(versions, program.version(), purpose);
+Admission admit(const CollectionVersions& versions, const StoredVersions& stored,
+                const RecordSchema& program) {
+  checkReaderFloor(versions, program.version());
   auto known = program.version() <= versions.current ? stored.load(program.version()) : std::nullopt;
   if (!known) return admitUnseen(versions, stored, program);
   if (known->fingerprint() != program.fingerprint()) throwNumberTaken(*known, program);

@@ -30,8 +30,6 @@ struct StoredVersions {
   std::function<std::optional<std::uint16_t>(std::uint16_t version)> above;
 };
 
-enum class Purpose : std::uint8_t { read, write };
-
 enum class AdmissionKind : std::uint8_t {
   same,           // the current version; nothing to do
   olderProgram,   // a stored version below the current one; nothing to do
@@ -45,10 +43,12 @@ struct Admission {
   std::vector<Judgement> judgements;  // of the changes against the nearest stored version below
 };
 
-// Throws Error(fixSchema): the number is taken by another schema, or a change is refused; the facts have the
-// list. Throws Error(upgradeProgram), with both versions: below the reader floor, or below the writer floor
-// and about to write, or the versions above have moved on in a way that such a program cannot follow.
-Admission admit(const CollectionVersions& versions, const StoredVersions& stored, const RecordSchema& program,
-                Purpose purpose);
+// Opening is for reading: whoever is below the writer floor is refused when he writes.
+//
+// Throws Error(fixSchema): the number is taken by another schema, or a change is refused; the facts have the list.
+// Throws Error(upgradeProgram), with both versions: below the reader floor, or the versions above have moved on in a
+// way that such a program cannot follow.
+Admission admit(const CollectionVersions& versions, const StoredVersions& stored,
+                const RecordSchema& program);
 
 }  // namespace instar

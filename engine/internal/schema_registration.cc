@@ -51,8 +51,7 @@ SchemaChange examineSchema(TransactionState& transaction, std::string_view colle
             .readerFloor = versions.readerFloor,
             .writerFloor = versions.writerFloor};
   }
-  // Whoever may not write may still read: puts are refused one by one.
-  Admission admission = admit(versions, storedVersions(catalog, collection), schema, Purpose::read);
+  Admission admission = admit(versions, storedVersions(catalog, collection), schema);
   return {.outcome = record ? outcomeOf(admission.kind) : SchemaChange::Outcome::created,
           .from = versions.current,
           .to = schema.version(),

@@ -118,7 +118,9 @@ TEST_F(CollectionTest, EditKeepsWhatIsNotChanged) {
   ASSERT_TRUE(edited);
   edited->setName("Ada Lovelace, who is called by a longer name now");
   contacts.put(transaction, edited);
-  EXPECT_FALSE(contacts.edit(transaction, 8));
+  auto absent = contacts.edit(transaction, 8);
+  EXPECT_FALSE(absent);
+  EXPECT_ERROR(contacts.put(transaction, absent), fixCall, "draft is empty");
   transaction.commit();
   const auto snapshot = store.read();
   const auto row = contacts.get(snapshot, 7);

@@ -29,9 +29,9 @@ class Collection {
   void store(const RecordSchema& schema) { schemas_.insert_or_assign(schema.version(), schema); }
 
   // Opens and, where a version is to be stored, stores it.
-  Admission open(const RecordSchema& program, Purpose purpose = Purpose::write) {
+  Admission open(const RecordSchema& program) {
     loaded_ = 0;
-    auto admission = admit(versions_, stored(), program, purpose);
+    auto admission = admit(versions_, stored(), program);
     bool stores =
         admission.kind == AdmissionKind::addVersion || admission.kind == AdmissionKind::insertVersion;
     if (stores) store(program);
@@ -39,9 +39,9 @@ class Collection {
     return admission;
   }
 
-  Error openingFails(const RecordSchema& program, Purpose purpose = Purpose::write) {
+  Error openingFails(const RecordSchema& program) {
     try {
-      admit(versions_, stored(), program, purpose);
+      admit(versions_, stored(), program);
     } catch (const Error& error) {
       return error;
     }
@@ -187,7 +187,7 @@ TEST(Admission, RaisesBothFloorsForAFieldThatMovesIntoAUnion) {
   collection.open(contact(1, kTwo));
   auto admission = collection.open(contact(2, kUnion));
   EXPECT_EQ(admission.versions, (CollectionVersions{2, 2, 2}));
-  EXPECT_EQ(collection.openingFails(contact(1, kTwo), Purpose::read).code(), ErrorCode::upgradeProgram);
+  EXPECT_EQ(collection.openingFails(contact(1, kTwo)).code(), ErrorCode::upgradeProgram);
 }
 
 TEST(Admission, KeepsRaisedFloorsWhenLaterVersionsAreAdditive) {
@@ -203,27 +203,24 @@ TEST(Admission, TellsAProgramBelowTheReaderFloorBothVersions) {
   collection.open(contact(1, kOne));
   collection.open(contact(2, kTwo));
   collection.versions().readerFloor = 2;
-  auto error = collection.openingFails(contact(1, kOne), Purpose::read);
+  auto error = collection.openingFails(contact(1, kOne));
   EXPECT_EQ(error.code(), ErrorCode::upgradeProgram);
   EXPECT_EQ(error.fact("version of the program"), "1");
   EXPECT_EQ(error.fact("lowest version"), "2");
 }
 
-TEST(Admission, LetsAProgramBelowTheWriterFloorReadButNotWrite) {
+TEST(Admission, LetsAProgramBelowTheWriterFloorRead) {
   Collection collection;
   collection.open(contact(1, kOne));
   collection.open(contact(2, kTwo));
   collection.versions().writerFloor = 2;
-  EXPECT_EQ(collection.open(contact(1, kOne), Purpose::read).kind, AdmissionKind::olderProgram);
-  auto error = collection.openingFails(contact(1, kOne), Purpose::write);
-  EXPECT_EQ(error.code(), ErrorCode::upgradeProgram);
-  EXPECT_EQ(error.fact("lowest version"), "2");
+  EXPECT_EQ(collection.open(contact(1, kOne)).kind, AdmissionKind::olderProgram);
 }
 
 TEST(Admission, DoesNotInsertAVersionThatWouldMisreadTheOneAbove) {
   Collection collection;
   collection.open(contact(5, kUnion));  // nothing was below, so no floor has risen
-  auto error = collection.openingFails(contact(4, kTwo), Purpose::read);
+  auto error = collection.openingFails(contact(4, kTwo));
   EXPECT_EQ(error.code(), ErrorCode::upgradeProgram);
   EXPECT_EQ(error.fact("lowest version"), "5");
 }
@@ -245,7 +242,7 @@ TEST(Admission, ReportsACatalogThatLacksAVersion) {
                         .below = [](std::uint16_t) { return std::optional<std::uint16_t>(1); },
                         .above = [](std::uint16_t) { return std::nullopt; }};
   try {
-    admit(collection.versions(), broken, contact(2, kTwo), Purpose::write);
+    admit(collection.versions(), broken, contact(2, kTwo));
     ADD_FAILURE() << "admitted against a version that is not there";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::restoreFromBackup);
