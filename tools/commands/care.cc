@@ -1,0 +1,224 @@
+// `instar check`, `backup`, `compact` and `readers`: looking after a file.
+
+#include <map>
+#include <memory>
+
+#include "instar/engine/check.h"
+#include "instar/format/key_text.h"
+#include "instar/tools/commands/command.h"
+#include "instar/tools/commands/table.h"
+#include "instar/tools/json_text.h"
+
+namespace instar::tools {
+namespace {
+
+struct CareOptions {
+  std::string file;
+  std::string target;
+  bool quick = false;
+  bool compact = false;
+  bool replace = false;
+  bool clearStale = false;
+  bool json = false;
+};
+
+// --- check
+
+// The keys of problems come printed; those of collections with sensitive keys are printed again, masked.
+class ProblemKeys {
+ public:
+  explicit ProblemKeys(const Store& store) : store_(store), transaction_(store.read()) {}
+
+  std::string mask(const Problem& problem) {
+    if (problem.key.empty()) return problem.key;
+    const auto found = collections_.find(problem.collection);
+    const Keys& keys = found != collections_.end() ? found->second : add(problem.collection);
+    if (!keys.printer) return std::string(kMaskedPrefix) + "key)";
+    if (!keys.printer->masksAnything()) return problem.key;
+    try {
+      return keys.printer->print(parseKey(keys.spec, problem.key, KeyForm::whole).bytes());
+    } catch (const Error&) {  // a key that is damaged itself
+      return std::string(kMaskedPrefix) + "key)";
+    }
+  }
+
+ private:
+  struct Keys {
+    KeySpec spec;
+    std::optional<KeyPrinter> printer;  // nothing where the collection's schema cannot be read
+  };
+
+  const Keys& add(const std::string& name) {
+    Keys keys;
+    try {
+      const RecordSchema schema = store_.collection(name).schema();
+      keys.spec = schema.key();
+      keys.printer.emplace(schema, collectionMasking(store_, transaction_, name));
+    } catch (const Error&) {  // a damaged catalog, which is among the problems
+    }
+    return collections_.emplace(name, std::move(keys)).first->second;
+  }
+
+  const Store& store_;
+  ReadTransaction transaction_;
+  std::map<std::string, Keys> collections_;
+};
+
+void printReportJson(Context& context, const CheckReport& report, ProblemKeys& keys) {
+  std::string out;
+  JsonWriter writer(out);
+  writer.beginObject().name("sound").boolean(report.sound()).name("damaged").boolean(report.damaged());
+  writer.member("rows", report.rows)
+      .member("bytes", report.bytes)
+      .member("misalignedRows", report.misalignedRows);
+  writer.member("problemCount", report.problemCount).name("problems").beginArray();
+  for (const Problem& problem : report.problems) {
+    writer.beginObject()
+        .member("finding", findingName(problem.finding))
+        .member("collection", problem.collection);
+    writer.member("key", keys.mask(problem)).member("message", problem.message).endObject();
+  }
+  writer.endArray().endObject();
+  context.output.line(out);
+}
+
+void printReportText(Context& context, const CheckReport& report, ProblemKeys& keys) {
+  for (const Problem& problem : report.problems) {
+    std::string line(findingName(problem.finding));
+    if (!problem.collection.empty()) line += " in " + problem.collection;
+    if (!problem.key.empty()) line += " under " + keys.mask(problem);
+    context.output.line(line + ": " + problem.message);
+  }
+  if (report.problemCount > report.problems.size()) {
+    context.output.line("and " + counted(report.problemCount - report.problems.size(), "further problem"));
+  }
+  context.output.line(counted(report.rows, "row") + ", " + grouped(report.bytes) + " bytes, " +
+                      (report.sound() ? "no problems" : counted(report.problemCount, "problem")));
+  if (report.misalignedRows != 0) {
+    context.output.line(counted(report.misalignedRows, "row") +
+                        " not aligned to 8 bytes: sound, but slower to read");
+  }
+}
+
+void runCheck(Context& context, const CareOptions& options) {
+  const Store store = openToRead(options.file);
+  ProgressLine progress(context.messages, context.messagesAreSeen, "rows");
+  const CheckReport report = check(store, {.quick = options.quick, .progress = progress.callback()});
+  progress.clear();
+  ProblemKeys keys(store);
+  if (options.json) {
+    printReportJson(context, report, keys);
+  } else {
+    printReportText(context, report, keys);
+  }
+  if (!report.sound()) context.found(ExitStatus::problem);
+  if (report.damaged()) context.found(ExitStatus::damage);
+}
+
+// --- backup and compact
+
+void printSizes(Context& context, const char* verb, std::uintmax_t before, std::uintmax_t after, bool json) {
+  if (json) {
+    std::string out;
+    JsonWriter(out).beginObject().member("bytesBefore", before).member("bytesAfter", after).endObject();
+    context.output.line(out);
+  } else {
+    context.message(std::string(verb) + ": " + grouped(before) + " bytes became " + grouped(after));
+  }
+}
+
+void runBackup(Context& context, const CareOptions& options) {
+  const Store store = openToRead(options.file);
+  ProgressLine progress(context.messages, context.messagesAreSeen, "bytes");
+  store.backup(options.target,
+               {.compact = options.compact, .replace = options.replace, .progress = progress.callback()});
+  progress.clear();
+  printSizes(context, "copied", std::filesystem::file_size(options.file),
+             std::filesystem::file_size(options.target), options.json);
+}
+
+void runCompact(Context& context, const CareOptions& options) {
+  std::error_code failure;
+  const std::uintmax_t before = std::filesystem::file_size(options.file, failure);
+  ProgressLine progress(context.messages, context.messagesAreSeen, "bytes");
+  Store::compact(options.file, progress.callback());
+  progress.clear();
+  printSizes(context, "compacted", before, std::filesystem::file_size(options.file), options.json);
+}
+
+// --- readers
+
+void runReaders(Context& context, const CareOptions& options) {
+  const Store store = options.clearStale ? openToWrite(options.file) : openToRead(options.file);
+  const unsigned cleared = options.clearStale ? store.clearStaleReaders() : 0;
+  Table table({">process", ">snapshot", "state"});
+  std::string out;
+  JsonWriter writer(out);
+  writer.beginObject().name("readers").beginArray();
+  for (const ReaderInfo& reader : store.readers()) {
+    const std::string process = std::to_string(reader.process);
+    table.add({process, reader.transaction == 0 ? "none" : std::to_string(reader.transaction),
+               reader.alive ? "alive" : "stale"});
+    writer.beginObject().name("process").literal(process).member("snapshot", reader.transaction);
+    writer.name("alive").boolean(reader.alive).endObject();
+  }
+  writer.endArray().member("cleared", std::uint64_t{cleared}).endObject();
+  if (options.json) return context.output.line(out);
+  table.print(context.output);
+  if (options.clearStale) context.message("cleared " + counted(cleared, "stale reader"));
+}
+
+CLI::App* addCareCommand(CLI::App& app, Context& context, const char* name, const char* description,
+                         const std::shared_ptr<CareOptions>& options,
+                         void (*run)(Context&, const CareOptions&)) {
+  CLI::App* command = app.add_subcommand(name, description);
+  command->add_option("FILE", options->file, "the file")->required();
+  command->add_flag("--json", options->json, "print JSON");
+  command->callback(
+      [&context, options, run] { context.action = [&context, options, run] { run(context, *options); }; });
+  return command;
+}
+
+}  // namespace
+
+void addCheckCommand(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<CareOptions>();
+  CLI::App* command =
+      addCareCommand(app, context, "check", "Looks at every row: checksum, content, key", options, runCheck);
+  command->add_flag("--quick", options->quick, "headers, checksums and the catalog only");
+  command->footer(
+      "The exit status is 4 where data is damaged, 1 where something else is odd (a text that is not "
+      "UTF-8).\n\n"
+      "Example:\n  instar check contacts.instar");
+}
+
+void addBackupCommand(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<CareOptions>();
+  CLI::App* command =
+      addCareCommand(app, context, "backup", "Copies a file while programs use it", options, runBackup);
+  command->add_option("TO", options->target, "the copy")->required();
+  command->add_flag("--compact", options->compact, "leave free pages out");
+  command->add_flag("--replace", options->replace, "replace a file of that name");
+  command->footer("Example:\n  instar backup contacts.instar /backup/contacts.instar");
+}
+
+void addCompactCommand(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<CareOptions>();
+  CLI::App* command =
+      addCareCommand(app, context, "compact", "Rewrites a file without its free pages", options, runCompact);
+  command->footer(
+      "No program may have the file open; otherwise the exit status is 3.\n\nExample:\n  instar compact "
+      "contacts.instar");
+}
+
+void addReadersCommand(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<CareOptions>();
+  CLI::App* command = addCareCommand(
+      app, context, "readers", "Lists the programs that hold a snapshot of the file", options, runReaders);
+  command->add_flag("--clear-stale", options->clearStale, "release snapshots of programs that have died");
+  command->footer(
+      "An old snapshot keeps the space of everything that was deleted since.\n\nExample:\n"
+      "  instar readers contacts.instar --clear-stale");
+}
+
+}  // namespace instar::tools

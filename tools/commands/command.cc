@@ -1,0 +1,180 @@
+#include "instar/tools/commands/command.h"
+
+#include <capnp/common.h>
+#include <kj/exception.h>
+
+#include <new>
+
+#include "instar/format/key_text.h"
+#include "instar/tools/scalar_text.h"
+
+namespace instar::tools {
+namespace {
+
+constexpr const char* kDescription =
+    "Looks into Instar's files, fills them and looks after them.\n"
+    "\n"
+    "A file holds collections, a collection holds rows under ordered keys, and each row remembers the "
+    "version of the\n"
+    "schema that it was written with. Data goes to standard output, messages go to standard error.";
+
+constexpr const char* kFooter =
+    "Keys are written as `main,7`: the values of the key fields with commas between them.\n"
+    "\n"
+    "Exit status: 0 done, 1 a problem was found, 2 wrong usage, 3 the file cannot be opened, 4 the file is "
+    "damaged.\n"
+    "\n"
+    "Begin with:\n"
+    "  instar import contacts.instar contacts contacts.ndjson --schema contact.capnp:Contact\n"
+    "  instar info contacts.instar\n"
+    "  instar dump contacts.instar contacts --limit 10\n"
+    "  instar get contacts.instar contacts 7\n"
+    "  instar COMMAND --help\n"
+    "\n"
+    "Fields that the schema marks as sensitive are masked in every output unless --unmask is given.";
+
+constexpr CommandAdder kAdders[] = {
+    addInfoCommand,   addImportCommand, addDumpCommand,    addGetCommand,     addPutCommand,
+    addDeleteCommand, addCountCommand,  addSchemaCommand,  addEvolveCommand,  addVersionsCommand,
+    addCheckCommand,  addBackupCommand, addCompactCommand, addReadersCommand,
+};
+
+std::string versionText() {
+  return "instar " INSTAR_VERSION " (Cap'n Proto " + std::to_string(CAPNP_VERSION_MAJOR) + '.' +
+         std::to_string(CAPNP_VERSION_MINOR) + '.' + std::to_string(CAPNP_VERSION_MICRO) + ')';
+}
+
+int finish(Context& context) {
+  context.output.flush();
+  return static_cast<int>(context.status);
+}
+
+int fail(Context& context, ExitStatus status, const std::string& text) {
+  context.message(text);
+  context.found(status);
+  return static_cast<int>(context.status);
+}
+
+// What was written before a failure is still wanted; that it cannot be written either is no news then.
+void flushQuietly(Context& context) noexcept {
+  try {
+    context.output.flush();
+  } catch (const OutputFailed&) {
+  } catch (const OutputClosed&) {
+  }
+}
+
+int parseAndRun(CLI::App& app, int argumentCount, const char* const* arguments, Context& context) {
+  try {
+    app.parse(argumentCount, arguments);
+  } catch (const CLI::CallForHelp&) {
+    context.output.write(app.help());
+    return finish(context);
+  } catch (const CLI::CallForVersion&) {
+    context.output.line(versionText());
+    return finish(context);
+  } catch (const CLI::ParseError& error) {
+    context.message(std::string(error.what()) + "; see instar --help");
+    return static_cast<int>(ExitStatus::usage);
+  }
+  try {
+    context.action();
+  } catch (...) {
+    flushQuietly(context);
+    throw;
+  }
+  return finish(context);
+}
+
+}  // namespace
+
+int runCommandLine(int argumentCount, const char* const* arguments, Context& context) {
+  CLI::App app(kDescription, "instar");
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  app.set_version_flag("--version", versionText());
+  for (const CommandAdder add : kAdders) add(app, context);
+  try {
+    return parseAndRun(app, argumentCount, arguments, context);
+  } catch (const Error& error) {
+    return fail(context, exitStatus(error.code()), describeError(error));
+  } catch (const OutputClosed&) {
+    return static_cast<int>(context.status);
+  } catch (const kj::Exception& exception) {
+    return fail(context, ExitStatus::problem, std::string(view(exception.getDescription())));
+  } catch (const std::bad_alloc&) {
+    return fail(context, ExitStatus::problem, "there is not enough memory");
+  } catch (const std::exception& exception) {
+    return fail(context, ExitStatus::problem, exception.what());
+  }
+}
+
+std::string describeError(const Error& error) {
+  std::vector<Error::Fact> brief;
+  std::string lists;
+  for (const Error::Fact& fact : error.facts()) {
+    const bool isList =
+        fact.name == "changes" || fact.name == "mistakes" || fact.value.find('\n') != std::string::npos;
+    if (!isList) {
+      brief.push_back(fact);
+      continue;
+    }
+    lists += "\n  ";
+    for (const char c : fact.value) lists.append(c == '\n' ? "\n  " : std::string(1, c));
+  }
+  return Error(error.code(), error.message(), std::move(brief)).what() + lists;
+}
+
+Store openToRead(const std::string& file) { return Store::open(file, {.mode = OpenMode::readOnly}); }
+
+Store openToWrite(const std::string& file) { return Store::open(file, {.mode = OpenMode::openExisting}); }
+
+std::optional<CollectionInfo> findCollection(const Store& store, const Transaction& transaction,
+                                             std::string_view name) {
+  for (CollectionInfo& collection : store.collections(transaction)) {
+    if (collection.name == name) return std::move(collection);
+  }
+  return std::nullopt;
+}
+
+CollectionInfo requireCollection(const Store& store, const Transaction& transaction, std::string_view name) {
+  if (auto collection = findCollection(store, transaction, name)) return std::move(*collection);
+  throw Error(ErrorCode::fixCall, "the file has no such collection; see instar info",
+              {{"collection", std::string(name)}});
+}
+
+Masking collectionMasking(const Store& store, const Transaction& transaction, std::string_view name) {
+  std::vector<RecordSchema> schemas;
+  for (const VersionInfo& version : store.versions(transaction, name)) schemas.push_back(version.schema);
+  return Masking(schemas);
+}
+
+RecordSchema schemaVersion(const Store& store, const Transaction& transaction, std::string_view name,
+                           std::uint16_t number) {
+  if (const auto schema = store.version(transaction, name, number)) return *schema;
+  throw Error(ErrorCode::fixCall, "the collection has no such version; see instar schema list",
+              {{"collection", std::string(name)}, {"version", std::to_string(number)}});
+}
+
+void addImportPathOption(CLI::App& command, std::vector<std::string>& importPaths) {
+  command
+      .add_option("-I,--import-path", importPaths, "folder for imports that begin with /; may be repeated")
+      ->type_name("FOLDER")
+      ->allow_extra_args(false);
+}
+
+void RangeText::addTo(CLI::App& command) {
+  command.add_option("--from", from, "the first key, itself included")->type_name("KEY");
+  command.add_option("--to", to, "the first key that no longer belongs to it")->type_name("KEY");
+  command.add_option("--prefix", prefix, "only keys that begin like this")->type_name("KEY");
+}
+
+ScanOptions RangeText::parse(const KeySpec& spec) const {
+  ScanOptions options;
+  if (from) options.from = parseKey(spec, *from, KeyForm::prefix);
+  if (to) options.to = parseKey(spec, *to, KeyForm::prefix);
+  if (prefix) options.prefix = parseKey(spec, *prefix, KeyForm::openPrefix);
+  return options;
+}
+
+}  // namespace instar::tools

@@ -1,0 +1,90 @@
+#pragma once
+
+// What the commands have in common. Each command is a function that describes itself to CLI11 and, when it is chosen,
+// leaves its work in Context::action. One thread.
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <istream>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "instar/engine/store.h"
+#include "instar/tools/exit_status.h"
+#include "instar/tools/masking.h"
+#include "instar/tools/output.h"
+#include "instar/tools/progress_line.h"
+
+namespace instar::tools {
+
+struct Context {
+  Output& output;          // data
+  std::ostream& messages;  // all else
+  std::istream& input;
+  bool messagesAreSeen = false;  // by somebody at a terminal
+  ExitStatus status = ExitStatus::done;
+  std::function<void()> action = {};
+
+  // The worse of what was found so far and this.
+  void found(ExitStatus worse) { status = std::max(status, worse); }
+  void message(std::string_view text) { messages << "instar: " << text << '\n' << std::flush; }
+};
+
+using CommandAdder = void (*)(CLI::App& app, Context& context);
+
+void addInfoCommand(CLI::App& app, Context& context);
+void addImportCommand(CLI::App& app, Context& context);
+void addDumpCommand(CLI::App& app, Context& context);
+void addGetCommand(CLI::App& app, Context& context);
+void addPutCommand(CLI::App& app, Context& context);
+void addDeleteCommand(CLI::App& app, Context& context);
+void addCountCommand(CLI::App& app, Context& context);
+void addSchemaCommand(CLI::App& app, Context& context);
+void addEvolveCommand(CLI::App& app, Context& context);
+void addVersionsCommand(CLI::App& app, Context& context);
+void addCheckCommand(CLI::App& app, Context& context);
+void addBackupCommand(CLI::App& app, Context& context);
+void addCompactCommand(CLI::App& app, Context& context);
+void addReadersCommand(CLI::App& app, Context& context);
+
+// Parses the command line, does what it says and returns the exit status. Throws nothing.
+int runCommandLine(int argumentCount, const char* const* arguments, Context& context);
+
+// An error as lines for people: the message with its short facts, then longer ones (lists of changes) below.
+std::string describeError(const Error& error);
+
+// Opening. Throws as Store::open does.
+Store openToRead(const std::string& file);
+Store openToWrite(const std::string& file);
+
+// The collection of that name, nullopt where the file has none.
+std::optional<CollectionInfo> findCollection(const Store& store, const Transaction& transaction,
+                                             std::string_view name);
+
+// The same; throws Error(fixCall) where there is none.
+CollectionInfo requireCollection(const Store& store, const Transaction& transaction, std::string_view name);
+
+// All that is sensitive in any version of the collection.
+Masking collectionMasking(const Store& store, const Transaction& transaction, std::string_view name);
+
+// Throws Error(fixCall) where there is none of that number.
+RecordSchema schemaVersion(const Store& store, const Transaction& transaction, std::string_view name,
+                           std::uint16_t number);
+
+// --import-path, for commands that read schema files.
+void addImportPathOption(CLI::App& command, std::vector<std::string>& importPaths);
+
+// --from, --to, --prefix: which rows, as text; and the same as keys of a collection.
+struct RangeText {
+  std::optional<std::string> from = {};
+  std::optional<std::string> to = {};
+  std::optional<std::string> prefix = {};
+
+  void addTo(CLI::App& command);
+  ScanOptions parse(const KeySpec& spec) const;
+};
+
+}  // namespace instar::tools

@@ -1,0 +1,293 @@
+// `instar dump` and `instar get`: rows on their way out.
+
+#include <kj/exception.h>
+#include <unistd.h>
+
+#include <map>
+#include <memory>
+
+#include "instar/format/key_text.h"
+#include "instar/format/row.h"
+#include "instar/tools/commands/command.h"
+#include "instar/tools/row_printer.h"
+#include "instar/tools/scalar_text.h"
+#include "instar/tools/text_form.h"
+
+namespace instar::tools {
+namespace {
+
+using Rows = Collection<capnp::DynamicStruct>;
+
+const std::map<std::string, RowFormat> kFormats = {
+    {"ndjson", RowFormat::ndjson}, {"csv", RowFormat::csv}, {"tsv", RowFormat::tsv},
+    {"text", RowFormat::text},     {"hex", RowFormat::hex}, {"capnp", RowFormat::capnp},
+};
+
+struct DumpOptions {
+  std::string file;
+  std::string collection;
+  std::vector<std::string> keys;  // of `get`
+  RangeText range;
+  std::uint64_t limit = UINT64_MAX;
+  bool reverse = false;
+  bool asStored = false;
+  std::uint16_t atVersion = 0;
+  bool unmask = false;
+  bool json = false;  // another word for --format ndjson
+  std::string format = "ndjson";
+  RowPrinterOptions printer;
+};
+
+[[noreturn]] void refuseUsage(const char* message) { throw Error(ErrorCode::fixCall, message); }
+
+std::vector<std::string> formatNames() {
+  std::vector<std::string> names;
+  for (const auto& format : kFormats) names.push_back(format.first);
+  return names;
+}
+
+void checkUsage(DumpOptions& options) {
+  const RowFormat format = kFormats.at(options.format);
+  options.printer.format = format;
+  const bool columns = format == RowFormat::csv || format == RowFormat::tsv;
+  if (options.asStored && options.atVersion != 0)
+    refuseUsage("--as-stored and --at-version exclude each other");
+  if (options.asStored && columns) {
+    refuseUsage("rows as they were stored have no common columns; use --at-version, or --format ndjson");
+  }
+  if (options.printer.keysOnly && (format == RowFormat::capnp || format == RowFormat::hex)) {
+    refuseUsage("--keys-only prints ndjson, csv, tsv or text");
+  }
+}
+
+// Prints rows of one collection; what is damaged becomes a message, and the rows behind it are printed.
+class CollectionDump {
+ public:
+  CollectionDump(Context& context, const Store& store, const Transaction& transaction,
+                 const std::string& name, const DumpOptions& options)
+      : context_(context),
+        store_(store),
+        transaction_(transaction),
+        name_(name),
+        options_(options),
+        rows_(store.collection(name)),
+        masking_(options.unmask ? Masking() : collectionMasking(store, transaction, name)),
+        printer_(name, rows_.schema(), shownSchema(), masking_, options.printer) {
+    if (options.printer.format == RowFormat::hex && !masking_.empty()) {
+      refuseUsage(
+          "the collection has sensitive fields, which cannot be masked in hexadecimal; pass --unmask");
+    }
+    printer_.begin(out_);
+    flushLine();
+  }
+
+  void scan() {
+    ScanOptions range = options_.range.parse(rows_.keySpec());
+    range.limit = options_.limit;
+    range.reverse = options_.reverse;
+    ProgressLine progress(context_.messages, context_.messagesAreSeen && ::isatty(STDOUT_FILENO) == 0,
+                          "rows");
+    std::uint64_t count = 0;
+    auto scan = rows_.scan(transaction_, range);
+    while (scan.next()) {
+      if (options_.printer.format == RowFormat::hex) {
+        printBytes(scan.key(), scan.value());
+      } else if (options_.printer.keysOnly) {
+        printKey(scan.key(), scan.value());
+      } else {
+        guard(scan.key(), [&] { printRow(scan.row()); });
+      }
+      flushLine();
+      progress.update(++count);
+    }
+  }
+
+  void get(const std::string& text) {
+    const Key key = parseKey(rows_.keySpec(), text, KeyForm::whole);
+    if (options_.printer.format == RowFormat::hex) return getBytes(key);
+    guard(key.bytes(), [&] {
+      Row<capnp::DynamicStruct> row = rows_.get(transaction_, key);
+      if (!row) return reportAbsent(key);
+      printRow(std::move(row));
+    });
+    flushLine();
+  }
+
+ private:
+  RecordSchema shownSchema() {
+    if (options_.atVersion == 0) return rows_.schema();
+    at_ = schemaVersion(store_, transaction_, name_, options_.atVersion);
+    return *at_;
+  }
+
+  void printRow(Row<capnp::DynamicStruct>&& row) {
+    if (options_.asStored) {
+      printer_.row(out_, row.key(), row.version(), row.payload(), row.as(storedSchema(row.version()).root()));
+    } else if (at_) {
+      printer_.row(out_, row.key(), row.version(), row.payload(), row.as(at_->root()));
+    } else {
+      printer_.row(out_, row.key(), row.version(), row.payload(), *row);
+    }
+  }
+
+  const RecordSchema& storedSchema(std::uint16_t version) {
+    auto found = stored_.find(version);
+    if (found == stored_.end()) {
+      const auto schema = store_.version(transaction_, name_, version);
+      if (!schema) {
+        throw Error(ErrorCode::restoreFromBackup, "the row has a version that the catalog does not have",
+                    {{"version", std::to_string(version)}});
+      }
+      found = stored_.emplace(version, *schema).first;
+    }
+    return found->second;
+  }
+
+  void printKey(Bytes key, Bytes value) {
+    RowView row;
+    const RowDamage damage = decodeRow(key, value, Verify::yes, row);
+    printer_.key(out_, key, row.version);
+    if (damage != RowDamage::none) reportDamage(key, describe(damage));
+  }
+
+  void printBytes(Bytes key, Bytes value) {
+    RowView row;
+    const RowDamage damage = decodeRow(key, value, Verify::yes, row);
+    writeHex(out_, key, value);
+    if (damage != RowDamage::none) reportDamage(key, describe(damage));
+  }
+
+  void getBytes(const Key& key) {
+    auto scan = rows_.scan(transaction_, {.from = key, .limit = 1});
+    if (!scan.next() || compareBytes(scan.key(), key.bytes()) != 0) return reportAbsent(key);
+    printBytes(scan.key(), scan.value());
+    flushLine();
+  }
+
+  template <class Print>
+  void guard(Bytes key, Print&& print) {
+    try {
+      print();
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::restoreFromBackup) throw printer_.keys().mask(error, key);
+      std::string damage(error.fact("damage"));
+      reportDamage(key, damage.empty() ? error.message() : damage);
+    } catch (const kj::Exception& exception) {
+      reportDamage(key, view(exception.getDescription()));
+    }
+  }
+
+  void reportDamage(Bytes key, std::string_view damage) {
+    flushLine();
+    context_.message("damaged row (collection: " + name_ + ", key: " + printer_.keys().print(key) +
+                     ", damage: " + std::string(damage) + ')');
+    context_.found(ExitStatus::damage);
+  }
+
+  void reportAbsent(const Key& key) {
+    context_.message("no such row (collection: " + name_ + ", key: " + printer_.keys().print(key.bytes()) +
+                     ')');
+    context_.found(ExitStatus::problem);
+  }
+
+  void flushLine() {
+    context_.output.write(out_);
+    out_.clear();
+  }
+
+  Context& context_;
+  const Store& store_;
+  const Transaction& transaction_;
+  const std::string name_;
+  const DumpOptions& options_;
+  Rows rows_;
+  std::optional<RecordSchema> at_;
+  std::map<std::uint16_t, RecordSchema> stored_;
+  Masking masking_;
+  RowPrinter printer_;
+  std::string out_;
+};
+
+void runDump(Context& context, DumpOptions& options) {
+  checkUsage(options);
+  const Store store = openToRead(options.file);
+  const ReadTransaction transaction = store.read();
+  std::vector<std::string> names;
+  if (options.collection.empty()) {
+    for (const CollectionInfo& collection : store.collections(transaction)) names.push_back(collection.name);
+    if (names.size() > 1 && options.printer.format != RowFormat::ndjson) {
+      refuseUsage("the file has several collections; name one, or use --format ndjson");
+    }
+    options.printer.nameCollection = options.printer.format == RowFormat::ndjson;
+  } else {
+    names.push_back(requireCollection(store, transaction, options.collection).name);
+  }
+  for (const std::string& name : names) CollectionDump(context, store, transaction, name, options).scan();
+}
+
+void runGet(Context& context, DumpOptions& options) {
+  checkUsage(options);
+  const Store store = openToRead(options.file);
+  const ReadTransaction transaction = store.read();
+  requireCollection(store, transaction, options.collection);
+  CollectionDump dump(context, store, transaction, options.collection, options);
+  for (const std::string& key : options.keys) dump.get(key);
+}
+
+void addFormatOptions(CLI::App& command, DumpOptions& options) {
+  command.add_option("--format", options.format, "ndjson, csv, tsv, text, hex or capnp (for `capnp decode`)")
+      ->check(CLI::IsMember(formatNames()).description(""))
+      ->type_name("FORMAT")
+      ->capture_default_str();
+  command.add_flag("--json", options.json, "the same as --format ndjson")->excludes("--format");
+  command.add_flag("--as-stored", options.asStored, "show each row as the version that it was written with");
+  command
+      .add_option("--at-version", options.atVersion,
+                  "show rows as this version of the schema; otherwise as the newest")
+      ->type_name("N")
+      ->check(CLI::Range(1, 65535).description(""));
+  command.add_flag("--with-version", options.printer.withVersion,
+                   "show the version that each row was written with");
+  command.add_flag("--unmask", options.unmask, "show the values of sensitive fields");
+}
+
+}  // namespace
+
+void addDumpCommand(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<DumpOptions>();
+  CLI::App* command = app.add_subcommand("dump", "Prints rows");
+  command->add_option("FILE", options->file, "the file")->required();
+  command->add_option("COLLECTION", options->collection, "the collection; otherwise all of them, as ndjson");
+  addFormatOptions(*command, *options);
+  options->range.addTo(*command);
+  command->add_option("--limit", options->limit, "at most so many rows")->type_name("N");
+  command->add_flag("--reverse", options->reverse, "from the last key to the first");
+  command->add_flag("--keys-only", options->printer.keysOnly,
+                    "print keys, in the form that `instar get` takes");
+  command->footer(
+      "Damaged rows are reported and left out, and the exit status is then 4.\n"
+      "`instar import` reads ndjson, csv and tsv back; pass --unmask if the schema has sensitive fields.\n\n"
+      "Examples:\n"
+      "  instar dump contacts.instar contacts --prefix main, --limit 10\n"
+      "  instar dump contacts.instar contacts --format csv --unmask > contacts.csv\n"
+      "  instar dump contacts.instar contacts --format capnp | capnp decode contact.capnp Contact");
+  command->callback(
+      [&context, options] { context.action = [&context, options] { runDump(context, *options); }; });
+}
+
+void addGetCommand(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<DumpOptions>();
+  CLI::App* command = app.add_subcommand("get", "Prints the rows under some keys");
+  command->add_option("FILE", options->file, "the file")->required();
+  command->add_option("COLLECTION", options->collection, "the collection")->required();
+  command->add_option("KEY", options->keys, "the keys, for example main,7")->required();
+  addFormatOptions(*command, *options);
+  command->footer(
+      "A key without a row is reported, and the exit status is then 1.\n\nExamples:\n"
+      "  instar get contacts.instar contacts 7 8\n"
+      "  instar get packages.instar packages 'bash,5.2.15-2,amd64' --format text");
+  command->callback(
+      [&context, options] { context.action = [&context, options] { runGet(context, *options); }; });
+}
+
+}  // namespace instar::tools

@@ -1,0 +1,276 @@
+// `instar import` and `instar put`: rows on their way in.
+
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include "instar/tools/commands/command.h"
+#include "instar/tools/json_text.h"
+#include "instar/tools/row_source.h"
+#include "instar/tools/schema_file.h"
+
+namespace instar::tools {
+namespace {
+
+using Rows = Collection<capnp::DynamicStruct>;
+
+constexpr std::uint64_t kReportedLines = 10;  // with --skip-bad; further ones are only counted
+
+struct ImportOptions {
+  std::string file;
+  std::string collection;
+  std::string input;
+  std::vector<std::string> rows;  // of `put`
+  std::string schema;
+  std::vector<std::string> importPaths;
+  std::string format;
+  bool header = false;
+  bool skipBad = false;
+  bool ignoreUnknown = false;
+  bool json = false;
+};
+
+struct Counts {
+  std::uint64_t rows = 0;
+  std::uint64_t added = 0;  // the others replaced rows
+  std::uint64_t bad = 0;
+  std::uint64_t foreign = 0;  // of other collections
+};
+
+InputFormat inputFormat(const ImportOptions& options) {
+  std::string format = options.format;
+  if (format.empty()) {
+    const std::string ending = std::filesystem::path(options.input).extension().string();
+    if (ending == ".csv") format = "csv";
+    if (ending == ".tsv" || ending == ".tab") format = "tsv";
+  }
+  return format == "csv" ? InputFormat::csv : format == "tsv" ? InputFormat::tsv : InputFormat::ndjson;
+}
+
+// Lines of one input, put into a collection in one transaction.
+class Importer {
+ public:
+  Importer(Context& context, std::string inputName, const ImportOptions& options, const Masking& masking)
+      : context_(context),
+        inputName_(std::move(inputName)),
+        options_(options),
+        masking_(masking),
+        progress_(context.messages, context.messagesAreSeen, "rows") {}
+
+  // Throws as WriteTransaction::commit does; false where nothing was stored because of a bad line.
+  bool run(const Store& store, const Rows& rows, InputFormat format, std::istream& input) {
+    const RowSourceOptions sourceOptions{.collection = options_.collection,
+                                         .header = options_.header,
+                                         .ignoreUnknown = options_.ignoreUnknown};
+    std::unique_ptr<RowSource> source;
+    try {
+      source = makeRowSource(format, input, rows.schema(), masking_, sourceOptions);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::fixInput) throw;
+      report(1, error);  // the header
+      return false;
+    }
+    WriteTransaction transaction = store.write();
+    const std::uint64_t before = rows.count(transaction);
+    while (const Step step = takeRow(transaction, rows, *source)) {
+      if (step == Step::bad && !options_.skipBad) return false;
+    }
+    requireReadable(input);
+    counts_.added = rows.count(transaction) - before;
+    transaction.commit();
+    return true;
+  }
+
+  const Counts& counts() const noexcept { return counts_; }
+  double seconds() const { return progress_.elapsed().count(); }
+  void clearProgress() { progress_.clear(); }
+
+ private:
+  enum Step : std::uint8_t { end = 0, stored, bad };
+
+  Step takeRow(WriteTransaction& transaction, const Rows& rows, RowSource& source) {
+    try {
+      if (!source.next()) return Step::end;
+      if (source.isForeign()) {
+        ++counts_.foreign;
+        return Step::stored;
+      }
+      putRow(transaction, rows, source);
+      progress_.update(++counts_.rows);
+      return Step::stored;
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::fixInput && error.code() != ErrorCode::fixCall) throw;
+      if (counts_.bad++ < kReportedLines) report(source.line(), error);
+      context_.found(ExitStatus::problem);
+      return Step::bad;
+    }
+  }
+
+  static void putRow(WriteTransaction& transaction, const Rows& rows, RowSource& source) {
+    Draft<capnp::DynamicStruct> draft = rows.create();
+    if (const std::optional<Key> key = source.fill(*draft)) {
+      rows.put(transaction, *key, draft);
+    } else {
+      rows.put(transaction, draft);
+    }
+  }
+
+  static void requireReadable(const std::istream& input) {
+    if (input.bad()) throw Error(ErrorCode::fixEnvironment, "the input cannot be read to its end");
+  }
+
+  // input:line: field: reason
+  void report(std::uint64_t line, const Error& error) {
+    progress_.clear();
+    std::string text = inputName_ + ':' + std::to_string(line) + ": ";
+    if (error.fact("reason").empty()) {
+      text += masking_.empty() ? error.what() : error.message();
+    } else {
+      if (!error.fact("field").empty()) text.append(error.fact("field")) += ": ";
+      text += error.fact("reason");
+    }
+    context_.message(text);
+  }
+
+  Context& context_;
+  const std::string inputName_;
+  const ImportOptions& options_;
+  const Masking& masking_;
+  ProgressLine progress_;
+  Counts counts_;
+};
+
+void printCounts(Context& context, const Importer& importer, bool json) {
+  const Counts& counts = importer.counts();
+  if (json) {
+    std::string out;
+    JsonWriter writer(out);
+    writer.beginObject().member("rows", counts.rows).member("added", counts.added);
+    writer.member("replaced", counts.rows - counts.added)
+        .member("bad", counts.bad)
+        .member("foreign", counts.foreign);
+    writer.name("milliseconds").number(static_cast<std::uint64_t>(importer.seconds() * 1000)).endObject();
+    context.output.line(out);
+    return;
+  }
+  std::string text = "stored " + counted(counts.rows, "row");
+  if (counts.added < counts.rows)
+    text += ", " + grouped(counts.rows - counts.added) + " of them in place of others";
+  const double seconds = std::max(importer.seconds(), 0.001);
+  text +=
+      "; " + grouped(static_cast<std::uint64_t>(static_cast<double>(counts.rows) / seconds)) + " per second";
+  context.message(text);
+  if (counts.bad != 0) context.message("left out " + counted(counts.bad, "bad line"));
+  if (counts.foreign != 0)
+    context.message("left out " + counted(counts.foreign, "row") + " of other collections");
+}
+
+void runImporter(Context& context, const Store& store, const Rows& rows, const ImportOptions& options,
+                 const std::string& inputName, std::istream& input) {
+  const ReadTransaction snapshot = store.read();
+  const Masking masking = collectionMasking(store, snapshot, options.collection);
+  Importer importer(context, inputName, options, masking);
+  const bool stored = importer.run(store, rows, inputFormat(options), input);
+  importer.clearProgress();
+  if (stored) {
+    printCounts(context, importer, options.json);
+  } else {
+    context.message("nothing was stored; --skip-bad leaves bad lines out");
+    context.found(ExitStatus::problem);
+  }
+}
+
+Rows openCollection(const Store& store, const ImportOptions& options,
+                    const std::optional<RecordSchema>& schema) {
+  if (schema) return store.collection(options.collection, *schema);
+  {
+    const ReadTransaction transaction = store.read();
+    if (findCollection(store, transaction, options.collection)) return store.collection(options.collection);
+  }
+  throw Error(ErrorCode::fixCall, "the file has no such collection; pass --schema to create it",
+              {{"collection", options.collection}});
+}
+
+void runImport(Context& context, const ImportOptions& options) {
+  std::optional<RecordSchema> schema;
+  if (!options.schema.empty()) {
+    schema = loadSchemaFile(options.schema, {options.importPaths.begin(), options.importPaths.end()});
+  }
+  std::ifstream file;
+  if (options.input != "-") {
+    file.open(options.input, std::ios::binary);
+    if (!file || std::filesystem::is_directory(options.input)) {
+      throw Error(ErrorCode::fixEnvironment, "the input cannot be opened", {{"input", options.input}});
+    }
+  }
+  const OpenMode mode = schema ? OpenMode::createOrOpen : OpenMode::openExisting;
+  const Store store = Store::open(options.file, {.mode = mode});
+  const Rows rows = openCollection(store, options, schema);
+  std::istream& input = options.input == "-" ? context.input : file;
+  runImporter(context, store, rows, options, options.input == "-" ? "standard input" : options.input, input);
+}
+
+void runPut(Context& context, ImportOptions& options) {
+  const Store store = openToWrite(options.file);
+  const Rows rows = openCollection(store, options, std::nullopt);
+  options.format = "ndjson";
+  if (options.rows.empty())
+    return runImporter(context, store, rows, options, "standard input", context.input);
+  std::string lines;
+  for (const std::string& row : options.rows) lines.append(row) += '\n';
+  std::istringstream input(std::move(lines));
+  runImporter(context, store, rows, options, "row", input);
+}
+
+}  // namespace
+
+void addImportCommand(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<ImportOptions>();
+  CLI::App* command = app.add_subcommand("import", "Stores rows from a file of text");
+  command->add_option("FILE", options->file, "the file; created if need be")->required();
+  command->add_option("COLLECTION", options->collection, "the collection; created if need be")->required();
+  command->add_option("INPUT", options->input, "the rows; - is standard input")->required();
+  command->add_option("--schema", options->schema, "what a row is; needed where the collection is new")
+      ->type_name("FILE.capnp:Struct");
+  addImportPathOption(*command, options->importPaths);
+  command->add_option("--format", options->format, "ndjson, csv or tsv; otherwise by the ending of INPUT")
+      ->check(CLI::IsMember({"ndjson", "csv", "tsv"}).description(""))
+      ->type_name("FORMAT");
+  command->add_flag("--header", options->header, "the first line of csv or tsv names the columns");
+  command->add_flag("--skip-bad", options->skipBad, "leave bad lines out, instead of storing nothing");
+  command->add_flag("--ignore-unknown", options->ignoreUnknown,
+                    "pass over fields that the schema does not have");
+  command->add_flag("--json", options->json, "print the result as JSON");
+  command->footer(
+      "Everything is stored in one transaction: where a line is bad, its number, field and reason are "
+      "printed, nothing is\n"
+      "stored, and the exit status is 1. Rows replace those that have the same key.\n\n"
+      "Examples:\n"
+      "  instar import contacts.instar contacts contacts.ndjson --schema contact.capnp:Contact\n"
+      "  instar import contacts.instar contacts contacts.csv --header\n"
+      "  instar dump old.instar contacts --unmask | instar import new.instar contacts - --schema "
+      "contact.capnp:Contact");
+  command->callback(
+      [&context, options] { context.action = [&context, options] { runImport(context, *options); }; });
+}
+
+void addPutCommand(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<ImportOptions>();
+  CLI::App* command = app.add_subcommand("put", "Stores rows that are given as JSON");
+  command->add_option("FILE", options->file, "the file")->required();
+  command->add_option("COLLECTION", options->collection, "the collection")->required();
+  command->add_option("ROW", options->rows,
+                      "rows, a JSON object each; otherwise they are read from standard input");
+  command->add_flag("--ignore-unknown", options->ignoreUnknown,
+                    "pass over fields that the schema does not have");
+  command->add_flag("--skip-bad", options->skipBad, "leave bad rows out, instead of storing nothing");
+  command->add_flag("--json", options->json, "print the result as JSON");
+  command->footer(
+      "Where the keys of the collection are byte strings, a row has its key as \"$key\".\n\nExamples:\n"
+      "  instar put contacts.instar contacts '{\"id\": 7, \"name\": \"Ada\"}'\n"
+      "  instar put settings.instar settings '{\"$key\": \"theme\", \"value\": \"dark\"}'");
+  command->callback(
+      [&context, options] { context.action = [&context, options] { runPut(context, *options); }; });
+}
+
+}  // namespace instar::tools

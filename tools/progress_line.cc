@@ -1,0 +1,50 @@
+#include "instar/tools/progress_line.h"
+
+#include <ctime>
+
+namespace instar::tools {
+namespace {
+
+constexpr std::chrono::milliseconds kInterval(200);
+
+}  // namespace
+
+void ProgressLine::update(std::uint64_t done, std::uint64_t total) {
+  if (!visible_) return;
+  const auto now = clock_();
+  if (now - start_ < kInterval || now - last_ < kInterval) return;
+  last_ = now;
+  shown_ = true;
+  const auto rate = static_cast<std::uint64_t>(static_cast<double>(done) / elapsed().count());
+  terminal_ << "\r\033[K" << grouped(done);
+  if (total != 0) terminal_ << " of " << grouped(total);
+  terminal_ << ' ' << unit_ << ", " << grouped(rate) << " per second" << std::flush;
+}
+
+void ProgressLine::clear() {
+  if (shown_) terminal_ << "\r\033[K" << std::flush;
+  shown_ = false;
+}
+
+std::string grouped(std::uint64_t number) {
+  std::string digits = std::to_string(number);
+  for (std::size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, 1, ',');
+  return digits;
+}
+
+std::string counted(std::uint64_t number, std::string_view singular) {
+  return grouped(number) + ' ' + std::string(singular) + (number == 1 ? "" : "s");
+}
+
+std::string printTime(std::int64_t nanoseconds) {
+  const std::time_t seconds = static_cast<std::time_t>(nanoseconds / 1'000'000'000);
+  std::tm utc{};
+  char text[32];
+  if (gmtime_r(&seconds, &utc) == nullptr ||
+      std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc) == 0) {
+    return std::to_string(nanoseconds);
+  }
+  return text;
+}
+
+}  // namespace instar::tools
