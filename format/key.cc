@@ -186,6 +186,13 @@ bool takeString(Bytes& rest, bool last, std::string& out) {
   return false;
 }
 
+// Whether some value is encoded with these bits: a Bool has two, and neither NaN nor -0 is ever written.
+bool isEncodable(KeyType type, std::uint64_t bits) noexcept {
+  if (type == KeyType::boolean) return bits <= 1;
+  if (!isFloat(type)) return true;
+  return bits != signBit(widthOf(type)) && !std::isnan(toDouble(type, bits));
+}
+
 KeyValue scalarValue(KeyType type, std::uint64_t bits) noexcept {
   if (type == KeyType::boolean) return bits != 0;
   if (isFloat(type)) return toDouble(type, bits);
@@ -268,7 +275,9 @@ bool decodeKey(const KeySpec& spec, Bytes key, std::vector<std::string>& storage
     std::uint64_t sortable = 0;
     for (unsigned i = 0; i < width; ++i) sortable = sortable << 8 | static_cast<std::uint64_t>(key[i]);
     key = key.subspan(width);
-    values.push_back(scalarValue(part.type, fromSortable(part.type, sortable)));
+    const std::uint64_t bits = fromSortable(part.type, sortable);
+    if (!isEncodable(part.type, bits)) return false;
+    values.push_back(scalarValue(part.type, bits));
   }
   return key.empty();
 }

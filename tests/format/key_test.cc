@@ -203,6 +203,20 @@ TEST(KeyRefusals, LengthIsFrom1To511Bytes) {
             "the key is longer than 511 bytes: store long text in a field that is not a key");
 }
 
+// Found by the key fuzzer: such bytes were decoded as values that are encoded in another way.
+TEST(KeyDecoding, BytesThatNoValueHasAreNoKey) {
+  const auto decodes = [](KeyType type, std::string_view bytes) {
+    std::vector<std::string> storage;
+    std::vector<KeyValue> values;
+    return decodeKey(one(type), asBytes(bytes), storage, values);
+  };
+  EXPECT_TRUE(decodes(KeyType::boolean, "\x01"));
+  EXPECT_FALSE(decodes(KeyType::boolean, "\x02"));
+  EXPECT_TRUE(decodes(KeyType::float32, {"\x80\0\0\0", 4}));
+  EXPECT_FALSE(decodes(KeyType::float32, "\x7f\xff\xff\xff"));  // -0
+  EXPECT_FALSE(decodes(KeyType::float32, "\xff\xff\xff\xff"));  // NaN
+}
+
 TEST(KeyPrefix, CoversExactlyTheKeysThatBeginWithIt) {
   const KeySpec spec{{.name = "a", .type = KeyType::text}, {.name = "b", .type = KeyType::uint8}};
   const Key whole = encode(spec, {std::string_view("ab"), std::uint64_t{1}});
