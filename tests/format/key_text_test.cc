@@ -72,8 +72,9 @@ TEST(KeyText, MistakesAreNamed) {
 RC_GTEST_PROP(KeyText, EveryKeyComesBackFromItsText,
               (const std::string& name, std::int32_t count, bool color, const std::string& blob, bool flag)) {
   RC_PRE(name.size() + blob.size() < 100U);
-  const std::vector<KeyValue> values{std::string_view(name), std::int64_t{count}, std::uint64_t{color},
-                                     asBytes(blob),          static_cast<double>(count) / 3,   flag};
+  const std::vector<KeyValue> values{std::string_view(name),         std::int64_t{count},
+                                     std::uint64_t{color},           asBytes(blob),
+                                     static_cast<double>(count) / 3, flag};
   Key key;
   encodeKey(kComposite, values, KeyForm::whole, key);
   RC_ASSERT(parseKey(kComposite, printKey(kComposite, key.bytes()), KeyForm::whole) == key);
