@@ -207,8 +207,8 @@ using NamedValues = std::vector<std::pair<std::string, std::string>>;
 
 #if DEMO_RELEASE >= 2
 template <class List>
-std::string countOf(List list, const char* what) {
-  return list.size() == 0 ? "" : std::to_string(list.size()) + ' ' + what;
+std::string countOf(List list) {
+  return list.size() == 0 ? "" : std::to_string(list.size());
 }
 #endif
 
@@ -219,10 +219,10 @@ NamedValues namedValues(const instar::Row<Package>& package) {
                         {"description", std::string(view(package->getDescription()))}};
 #if DEMO_RELEASE >= 2
   values.emplace_back("homepage (2)", view(package->getHomepage()));
-  values.emplace_back("depends (2)", countOf(package->getDepends(), "packages"));
+  values.emplace_back("dependencies (2)", countOf(package->getDepends()));
 #endif
 #if DEMO_RELEASE >= 3
-  values.emplace_back("tags (3)", countOf(package->getTags(), "tags"));
+  values.emplace_back("tags (3)", countOf(package->getTags()));
   values.emplace_back("sha256 (3)", view(package->getChecksum().getSha256()));
   std::ostringstream popularity;
   popularity << package->getPopularity();
@@ -233,7 +233,7 @@ NamedValues namedValues(const instar::Row<Package>& package) {
 
 int show(const std::string& path) {
   constexpr std::size_t kLabelWidth = 18;
-  constexpr std::size_t kValueWidth = 25;
+  constexpr std::size_t kValueWidth = 24;
   const Catalogue catalogue(path);
   const auto snapshot = catalogue.store.read();
   std::vector<NamedValues> columns;
