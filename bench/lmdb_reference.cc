@@ -6,8 +6,6 @@
 namespace instar::bench {
 namespace {
 
-constexpr std::size_t kMapSize = std::size_t{1} << 36;
-
 unsigned flagsOf(Durability durability) noexcept {
   switch (durability) {
     case Durability::full:

@@ -14,6 +14,9 @@ namespace instar::bench {
 // Throws std::runtime_error naming the call.
 void checkLmdb(int code, const char* call);
 
+// Address space of every environment that is compared, Instar's too: 32 GiB.
+inline constexpr std::size_t kMapSize = std::size_t{1} << 35;
+
 class LmdbReference {
  public:
   // With the flags that Instar uses at this durability.

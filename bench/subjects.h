@@ -20,7 +20,8 @@ namespace instar::bench {
 // A store with its collection of orders.
 struct InstarSubject {
   InstarSubject(const std::filesystem::path& path, Durability durability)
-      : store(Store::open(path, {.durability = durability})), orders(store.collection<Order>("orders")) {}
+      : store(Store::open(path, {.durability = durability, .mapSize = kMapSize})),
+        orders(store.collection<Order>("orders")) {}
 
   Store store;
   Collection<Order> orders;

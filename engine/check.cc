@@ -184,7 +184,7 @@ class Checker {
     }
     internal::PayloadMessage message(payload);
     const std::string invalid =
-        RecordWalk::findInvalidText(message.reader().getRoot<capnp::DynamicStruct>(schema.root()));
+        RecordWalk::findInvalidText(message.root().getAs<capnp::DynamicStruct>(schema.root()));
     if (!invalid.empty()) {
       add(Finding::invalidText, collection, printKey(schema.key(), key),
           "the Text field " + invalid + " is not UTF-8");
@@ -192,7 +192,7 @@ class Checker {
     if (schema.key().empty()) return;
     Key expected;
     try {
-      encodeKey(schema.key(), message.reader().getRoot<capnp::AnyStruct>(), expected);
+      encodeKey(schema.key(), message.root().getAs<capnp::AnyStruct>(), expected);
     } catch (const Error& error) {
       return add(Finding::misplacedRow, collection, printKey(schema.key(), key), error.what());
     }

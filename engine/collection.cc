@@ -84,9 +84,8 @@ void CollectionBase::store(WriteTransaction& transaction, const Key* explicitKey
       internal::RowBytes row;
       state_->load(state, key.bytes(), *stored, row);
       internal::PayloadMessage newer(row.payload());
-      keepUnknownFields(newer.reader().getRoot<capnp::AnyPointer>(),
-                        message.getRoot<capnp::DynamicStruct>(state_->root()).asReader(), state_->root(),
-                        merged.emplace());
+      keepUnknownFields(newer.root(), message.getRoot<capnp::DynamicStruct>(state_->root()).asReader(),
+                        state_->root(), merged.emplace());
       source = &*merged;
     }
   }

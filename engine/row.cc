@@ -1,6 +1,9 @@
 #include "instar/engine/row.h"
 
+#include <capnp/serialize.h>
+
 #include "instar/engine/internal/transaction_state.h"
+#include "instar/format/payload.h"
 
 namespace instar::internal {
 namespace {
@@ -23,7 +26,8 @@ RowBytes::~RowBytes() {
 
 void RowBytes::set(TransactionState& transaction, Bytes key, std::uint16_t version, Bytes payload,
                    bool copy) {
-  key_ = Key(key);
+  key_.clear();
+  key_.append(key);
   version_ = version;
   if (copy || !isAligned(payload)) {
     copy_ = std::make_unique_for_overwrite<std::byte[]>(payload.size());  // new aligns to 16
@@ -36,8 +40,17 @@ void RowBytes::set(TransactionState& transaction, Bytes key, std::uint16_t versi
   }
 }
 
-PayloadMessage::PayloadMessage(Bytes payload)
-    : segment_(reinterpret_cast<const capnp::word*>(payload.data()), payload.size() / sizeof(capnp::word)),
-      reader_(kj::arrayPtr(&segment_, 1), kReaderOptions) {}
+PayloadMessage::Checked::Checked(Bytes payload)
+    : segment(reinterpret_cast<const capnp::word*>(payload.data()), payload.size() / sizeof(capnp::word)),
+      reader(kj::arrayPtr(&segment, 1), kReaderOptions) {}
+
+PayloadMessage::PayloadMessage(Bytes payload) {
+  if (isWhole(payload)) {
+    const auto* words = reinterpret_cast<const capnp::word*>(payload.data());
+    root_ = capnp::readMessageUnchecked<capnp::AnyPointer>(words);
+  } else {
+    root_ = checked_.emplace(payload).reader.getRoot<capnp::AnyPointer>();
+  }
+}
 
 }  // namespace instar::internal

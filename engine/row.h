@@ -49,24 +49,31 @@ class RowBytes {
   TransactionState* snapshot_ = nullptr;  // whose count of living rows includes this one
 };
 
-// A Cap'n Proto message over a payload that lies 8-byte aligned; borrows it.
+// A Cap'n Proto message over a payload that lies 8-byte aligned; borrows it. A payload that is whole in itself
+// (format/payload.h) is read as it is; every other through Cap'n Proto's own checks, which throw when they meet
+// what is wrong.
 class PayloadMessage {
  public:
   explicit PayloadMessage(Bytes payload);
   PayloadMessage(const PayloadMessage&) = delete;
   PayloadMessage& operator=(const PayloadMessage&) = delete;
 
-  capnp::MessageReader& reader() noexcept { return reader_; }
+  const capnp::AnyPointer::Reader& root() const noexcept { return root_; }
 
  private:
-  kj::ArrayPtr<const capnp::word> segment_;
-  capnp::SegmentArrayMessageReader reader_;
+  struct Checked {
+    explicit Checked(Bytes payload);
+    kj::ArrayPtr<const capnp::word> segment;
+    capnp::SegmentArrayMessageReader reader;
+  };
+  std::optional<Checked> checked_;
+  capnp::AnyPointer::Reader root_;
 };
 
 template <class T>
 struct RecordTraits {
-  static typename T::Reader reader(capnp::MessageReader& message, capnp::StructSchema) {
-    return message.getRoot<T>();
+  static typename T::Reader reader(const capnp::AnyPointer::Reader& root, capnp::StructSchema) {
+    return root.getAs<T>();
   }
   static typename T::Builder builder(capnp::MessageBuilder& message, capnp::StructSchema) {
     return message.initRoot<T>();
@@ -78,8 +85,9 @@ struct RecordTraits {
 
 template <>
 struct RecordTraits<capnp::DynamicStruct> {
-  static capnp::DynamicStruct::Reader reader(capnp::MessageReader& message, capnp::StructSchema schema) {
-    return message.getRoot<capnp::DynamicStruct>(schema);
+  static capnp::DynamicStruct::Reader reader(const capnp::AnyPointer::Reader& root,
+                                             capnp::StructSchema schema) {
+    return root.getAs<capnp::DynamicStruct>(schema);
   }
   static capnp::DynamicStruct::Builder builder(capnp::MessageBuilder& message, capnp::StructSchema schema) {
     return message.initRoot<capnp::DynamicStruct>(schema);
@@ -104,7 +112,7 @@ class Row {
     fill(bytes_);
     if (!bytes_.found()) return;
     message_.emplace(bytes_.payload());
-    reader_ = internal::RecordTraits<T>::reader(message_->reader(), schema);
+    reader_ = internal::RecordTraits<T>::reader(message_->root(), schema);
   }
   Row(const Row&) = delete;
   Row& operator=(const Row&) = delete;
@@ -120,7 +128,7 @@ class Row {
 
   // The row through another version of its schema.
   capnp::DynamicStruct::Reader as(capnp::StructSchema schema) {
-    return message_->reader().getRoot<capnp::DynamicStruct>(schema);
+    return message_->root().getAs<capnp::DynamicStruct>(schema);
   }
 
  private:

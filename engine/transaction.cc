@@ -19,17 +19,9 @@ ScanCursor::~ScanCursor() {
   if (transaction_ != nullptr) std::erase(transaction_->scans_, this);
 }
 
-TransactionState& ScanCursor::transaction() const {
-  if (transaction_ == nullptr) {
-    throw Error(ErrorCode::fixCall,
-                "the transaction of this scan has ended: begin a new scan in a new transaction");
-  }
-  return *transaction_;
-}
-
-storage::Cursor& ScanCursor::get() const {
-  transaction();
-  return *cursor_;
+void ScanCursor::throwEnded() {
+  throw Error(ErrorCode::fixCall,
+              "the transaction of this scan has ended: begin a new scan in a new transaction");
 }
 
 TransactionState::TransactionState(std::shared_ptr<StoreState> store, storage::Access access)

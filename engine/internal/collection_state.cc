@@ -19,6 +19,7 @@ CollectionState::CollectionState(std::shared_ptr<StoreState> store, RecordSchema
     : store_(std::move(store)),
       name_(record.name),
       schema_(std::move(schema)),
+      version_(schema_.version()),
       root_(schema_.root()),
       tree_(tree),
       nestsWithoutLimit_(schema_.isRecursive()),
@@ -30,7 +31,7 @@ CollectionState::CollectionState(std::shared_ptr<StoreState> store, RecordSchema
 void CollectionState::refuseProgram(const char* message, std::uint16_t floor) const {
   throw Error(ErrorCode::upgradeProgram, message,
               {{"collection", name_},
-               {"version of this program", std::to_string(schema_.version())},
+               {"version of this program", std::to_string(version_)},
                {"lowest version allowed", std::to_string(floor)}});
 }
 
@@ -41,7 +42,7 @@ void CollectionState::admitReading(TransactionState& transaction) {
   }
   if (transaction.snapshot() > checkedSnapshot_.load(std::memory_order_acquire)) refresh(transaction);
   const std::uint16_t floor = readerFloor_.load(std::memory_order_relaxed);
-  if (schema_.version() < floor) {
+  if (version_ < floor) {
     refuseProgram("this program is too old to read the collection: use a newer release", floor);
   }
 }
@@ -49,7 +50,7 @@ void CollectionState::admitReading(TransactionState& transaction) {
 void CollectionState::admitWriting(TransactionState& transaction) {
   admitReading(transaction);
   const std::uint16_t floor = writerFloor_.load(std::memory_order_relaxed);
-  if (schema_.version() < floor) {
+  if (version_ < floor) {
     refuseProgram("this program is too old to write the collection: use a newer release", floor);
   }
 }
@@ -70,7 +71,7 @@ void CollectionState::refresh(TransactionState& transaction) {
 }
 
 bool CollectionState::isKnown(TransactionState& transaction, std::uint16_t version) {
-  if (version == schema_.version()) return true;
+  if (version == version_) return true;
   std::atomic<std::uint64_t>& word = knownVersions_[version / 64];
   const std::uint64_t bit = std::uint64_t{1} << (version % 64);
   if ((word.load(std::memory_order_relaxed) & bit) != 0) return true;

@@ -52,6 +52,7 @@ class CollectionState {
   const std::shared_ptr<StoreState> store_;
   const std::string name_;
   const RecordSchema schema_;
+  const std::uint16_t version_;  // of the schema: asked for with every row
   const capnp::StructSchema root_;
   const storage::TreeId tree_;
   const bool nestsWithoutLimit_;

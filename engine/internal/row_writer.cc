@@ -71,7 +71,7 @@ FlatRecord::FlatRecord(capnp::MessageBuilder& message, Waste waste) {
 void FlatRecord::refuseDeepNesting() const {
   internal::PayloadMessage message(payload_);
   try {
-    message.reader().getRoot<capnp::AnyPointer>().targetSize();
+    message.root().targetSize();
   } catch (const kj::Exception&) {
     throw Error(ErrorCode::fixCall,
                 "the row is nested too deeply: at most 256 structs and lists inside one another");

@@ -21,12 +21,20 @@ class ScanCursor {
   ScanCursor& operator=(const ScanCursor&) = delete;
   ~ScanCursor();
 
-  // Throws Error(fixCall) where the transaction has ended.
-  storage::Cursor& get() const;
-  TransactionState& transaction() const;
+  // Throw Error(fixCall) where the transaction has ended.
+  TransactionState& transaction() const {
+    if (transaction_ == nullptr) throwEnded();
+    return *transaction_;
+  }
+  storage::Cursor& get() const {
+    transaction();
+    return *cursor_;
+  }
 
  private:
   friend class TransactionState;
+  [[noreturn]] static void throwEnded();
+
   TransactionState* transaction_;
   std::unique_ptr<storage::Cursor> cursor_;
 };
