@@ -107,7 +107,7 @@ class LmdbEnvironment::WriteLocks {
   bool isHandedOver_ = false;
 };
 
-LmdbEnvironment::LmdbEnvironment(Parts parts)
+LmdbEnvironment::LmdbEnvironment(Parts parts) noexcept
     : registration_(std::move(parts.registration)),
       locks_(std::move(parts.locks)),
       settings_(std::move(parts.settings)),
@@ -115,9 +115,8 @@ LmdbEnvironment::LmdbEnvironment(Parts parts)
       writeTimeout_(parts.writeTimeout),
       warnings_(std::move(parts.warnings)),
       generation_(forkGeneration()),
-      lmdb_(std::make_unique<LmdbHandle>(settings_)) {
-  pageSize_ = lmdb_->pageSize();
-}
+      pageSize_(parts.lmdb->pageSize()),
+      lmdb_(std::move(parts.lmdb)) {}
 
 LmdbEnvironment::~LmdbEnvironment() {
   if (turn_.isMine()) abortAbandoned();

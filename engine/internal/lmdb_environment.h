@@ -50,11 +50,11 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
     std::unique_ptr<Registration> registration;
     std::shared_ptr<StoreLocks> locks;
     LmdbHandle::Settings settings;
+    std::unique_ptr<LmdbHandle> lmdb;        // opened with these settings
     std::chrono::milliseconds writeTimeout;  // for the creation of trees
     std::vector<std::string> warnings;
   };
-  // Opens LMDB. Throws Error.
-  explicit LmdbEnvironment(Parts parts);
+  explicit LmdbEnvironment(Parts parts) noexcept;
   ~LmdbEnvironment() override;
 
   bool readOnly() const override { return settings_.readOnly; }
@@ -120,7 +120,7 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
   const std::chrono::milliseconds writeTimeout_;
   const std::vector<std::string> warnings_;
   const std::uint32_t generation_;
-  std::uint32_t pageSize_ = 0;
+  const std::uint32_t pageSize_;  // bytes
 
   ActivityGate gate_;
   WriteTurn turn_;

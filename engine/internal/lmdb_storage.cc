@@ -15,6 +15,7 @@
 #include "instar/engine/internal/fork_guard.h"
 #include "instar/engine/internal/lmdb_copy.h"
 #include "instar/engine/internal/lmdb_environment.h"
+#include "instar/engine/internal/lmdb_error.h"
 #include "instar/engine/internal/lmdb_file.h"
 #include "instar/engine/internal/storage_checks.h"
 #include "instar/engine/internal/store_locks.h"
@@ -143,14 +144,26 @@ void checkCompatible(const LmdbEnvironment& environment, const StoreOptions& opt
 }
 
 // Before the first look at any page but LMDB's own two.
-void checkEnvironmentIsWhole(LmdbEnvironment& environment) {
+void checkHandleIsWhole(const LmdbHandle& lmdb, int descriptor, const std::filesystem::path& path) {
   constexpr int kAttempts = 100;  // each time two commits must have come in between
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    const auto snapshot = environment.begin(Access::read, {});
-    if (checkIsWhole(environment.descriptor(), environment.path(), snapshot->id())) return;
+    MDB_txn* snapshot = nullptr;
+    const int code = lmdb.beginRead(snapshot);
+    if (code != 0) throw lmdb::error(code, "mdb_txn_begin", path);
+    const std::unique_ptr<MDB_txn, void (*)(MDB_txn*)> guard(snapshot, lmdb::abort);
+    if (checkIsWhole(descriptor, path, lmdb::transactionId(snapshot))) return;
   }
   throw Error(ErrorCode::retry, "the file changes too fast to be checked: try again",
-              {{"path", environment.path().string()}});
+              {{"path", path.string()}});
+}
+
+// The file is worth being opened by LMDB, and after that by everything else.
+std::unique_ptr<LmdbHandle> openWhole(const LmdbHandle::Settings& settings, int descriptor) {
+  auto lmdb = std::make_unique<LmdbHandle>(settings);
+  unsigned stale = 0;
+  lmdb->clearStaleReaders(stale);  // they keep pages from being used again
+  checkHandleIsWhole(*lmdb, descriptor, settings.path);
+  return lmdb;
 }
 
 // What a fork's child must not take apart stays in its memory.
@@ -180,12 +193,11 @@ std::shared_ptr<Environment> openRegistered(OpenFile file, std::unique_ptr<Regis
   locks->enter(lockFile.value_or(0), !readOnly);
   LmdbHandle::Settings settings{file.path,          readOnly,        !lockFile,
                                 options.durability, options.mapSize, permissionsOf(file.status)};
+  auto lmdb = openWhole(settings, locks->descriptor());
   const std::shared_ptr<LmdbEnvironment> environment(
-      new LmdbEnvironment(
-          {std::move(registration), locks, std::move(settings), options.writeTimeout, std::move(warnings)}),
+      new LmdbEnvironment({std::move(registration), locks, std::move(settings), std::move(lmdb),
+                           options.writeTimeout, std::move(warnings)}),
       closeUnlessForked);
-  environment->clearStaleReaders();
-  checkEnvironmentIsWhole(*environment);
   registered.publish(environment);
   return environment;
 }
@@ -250,7 +262,7 @@ void compactInPlace(const std::filesystem::path& path, const ProgressCallback& p
   settings.readOnly = true;
   settings.lockless = true;
   const LmdbHandle lmdb(settings);
-  checkIsWhole(locks->descriptor(), resolved, lmdb.state().lastTransaction);
+  checkHandleIsWhole(lmdb, locks->descriptor(), resolved);
   TemporaryFile copy(resolved, permissionsOf(status));
   ::fchmod(copy.descriptor(), permissionsOf(status));
   if (::fchown(copy.descriptor(), status.st_uid, status.st_gid) != 0) errno = 0;  // root's to give away

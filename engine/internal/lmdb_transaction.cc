@@ -141,9 +141,7 @@ void LmdbTransaction::finish() noexcept {
   MDB_txn* const transaction = std::exchange(transaction_, nullptr);
   const bool isOwner = owner_ == std::this_thread::get_id();
   if (generation_ != forkGeneration()) {
-    // The parent's: neither its memory nor its locks are ours.
-    for (LmdbCursor* cursor = cursors_; cursor != nullptr; cursor = cursor->nextOpen_)
-      cursor->transaction_ = nullptr;
+    closeCursors();  // and no more: the locks and LMDB's memory are the parent's
   } else if (access_ == Access::read) {
     closeCursors();
     environment_->endRead(transaction);
@@ -169,11 +167,11 @@ LmdbCursor::LmdbCursor(LmdbTransaction& transaction, MDB_cursor* cursor) noexcep
 }
 
 LmdbCursor::~LmdbCursor() {
-  if (transaction_ != nullptr && transaction_->generation_ == forkGeneration()) detach();
+  if (transaction_ != nullptr) detach();
 }
 
 void LmdbCursor::detach() noexcept {
-  lmdb::closeCursor(cursor_);
+  if (transaction_->generation_ == forkGeneration()) lmdb::closeCursor(cursor_);
   (previousOpen_ != nullptr ? previousOpen_->nextOpen_ : transaction_->cursors_) = nextOpen_;
   if (nextOpen_ != nullptr) nextOpen_->previousOpen_ = previousOpen_;
   transaction_ = nullptr;

@@ -82,11 +82,11 @@ class MemoryEnvironment final : public Environment, public std::enable_shared_fr
 
   std::optional<TreeId> openTree(std::string_view name, bool create) override {
     checkTreeName(name);
+    if (const auto tree = find(name)) return tree;
     if (turn_.isMine()) {
       throw Error(ErrorCode::fixCall,
                   "this thread has a write transaction open: open trees before it begins");
     }
-    if (const auto tree = find(name)) return tree;
     if (!create) return std::nullopt;
     turn_.take(std::chrono::seconds(30));
     const auto tree = find(name);  // another thread may have been faster

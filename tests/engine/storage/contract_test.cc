@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
 #include <set>
 #include <thread>
 
@@ -275,10 +276,10 @@ TEST_P(StorageContract, ATransactionThatBeganBeforeATreeWasOpenedSaysSo) {
   EXPECT_EQ(get(*environment, later, "a"), std::nullopt);
 }
 
-TEST_P(StorageContract, OpeningATreeInsideAWriteTransactionIsRefused) {
+TEST_P(StorageContract, CreatingATreeInsideAWriteTransactionIsRefused) {
   const auto writer = beginWrite(*environment);
   EXPECT_ERROR(environment->openTree("other", true), fixCall, "write transaction open");
-  EXPECT_ERROR(environment->openTree("tree", false), fixCall, "write transaction open");
+  EXPECT_EQ(environment->openTree("tree", false), tree) << "what is open already may be asked for";
   put(*writer, tree, "a", "1");
   writer->commit();
   EXPECT_TRUE(environment->openTree("other", true).has_value());

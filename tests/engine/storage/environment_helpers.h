@@ -5,8 +5,8 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <chrono>
-#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -35,7 +35,7 @@ inline std::unique_ptr<Transaction> beginWrite(Environment& environment,
 
 inline void put(Transaction& transaction, TreeId tree, std::string_view key, std::string_view value) {
   const std::span<std::byte> room = transaction.reserve(tree, asBytes(key), value.size());
-  std::memcpy(room.data(), value.data(), value.size());
+  std::copy_n(asBytes(value).begin(), value.size(), room.begin());
 }
 
 inline std::optional<std::string> get(Transaction& transaction, TreeId tree, std::string_view key) {

@@ -54,6 +54,26 @@ TEST_F(StorageProcesses, SeeEachOthersCommits) {
   child.expectSuccess();
 }
 
+TEST_F(StorageProcesses, ASnapshotReadsTreesThatAnotherProcessCreated) {
+  ChildProcess child([&](const Steps& parent) {
+    parent.await();
+    const auto environment = openAgain();
+    put(*environment, openTree(*environment, "created elsewhere"), "a", "2");
+    parent.tell();
+    parent.await();
+  });
+  const auto environment = openAgain();
+  child.tell();
+  child.await();
+  for (const Access access : {Access::read, Access::write}) {
+    const auto transaction = environment->begin(access, kLong);
+    const auto created = environment->openTree("created elsewhere", false);  // inside the transaction
+    EXPECT_EQ(get(*transaction, created.value(), "a"), "2");
+  }
+  child.tell();
+  child.expectSuccess();
+}
+
 TEST_F(StorageProcesses, WaitForTheWriteLockAsLongAsTheySay) {
   ChildProcess child([&](const Steps& parent) {
     const auto environment = openAgain();
