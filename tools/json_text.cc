@@ -30,6 +30,19 @@ void appendUtf8(std::string& out, std::uint32_t point) {
   }
 }
 
+JsonValue valueOf(JsonValue::Kind kind, std::string text = {}) {
+  JsonValue value;
+  value.kind = kind;
+  value.text = std::move(text);
+  return value;
+}
+
+JsonValue truth(bool value) {
+  JsonValue result = valueOf(JsonValue::Kind::boolean);
+  result.truth = value;
+  return result;
+}
+
 class Parser {
  public:
   explicit Parser(std::string_view text) : text_(text) {}
@@ -70,11 +83,11 @@ class Parser {
       case '[':
         return parseArray(depth);
       case '"':
-        return {.kind = JsonValue::Kind::text, .text = parseText()};
+        return valueOf(JsonValue::Kind::text, parseText());
       case 't':
-        return parseWord("true", {.kind = JsonValue::Kind::boolean, .truth = true});
+        return parseWord("true", truth(true));
       case 'f':
-        return parseWord("false", {.kind = JsonValue::Kind::boolean});
+        return parseWord("false", truth(false));
       case 'n':
         return parseWord("null", {});
       default:
@@ -102,7 +115,7 @@ class Parser {
       if (!take('+')) take('-');
       skipDigits();
     }
-    return {.kind = JsonValue::Kind::number, .text = std::string(text_.substr(start, at_ - start))};
+    return valueOf(JsonValue::Kind::number, std::string(text_.substr(start, at_ - start)));
   }
 
   std::uint32_t parseHexQuad() {
@@ -152,7 +165,7 @@ class Parser {
 
   JsonValue parseArray(int depth) {
     ++at_;
-    JsonValue array{.kind = JsonValue::Kind::array};
+    JsonValue array = valueOf(JsonValue::Kind::array);
     skipSpace();
     if (take(']')) return array;
     do {
@@ -165,7 +178,7 @@ class Parser {
 
   JsonValue parseObject(int depth) {
     ++at_;
-    JsonValue object{.kind = JsonValue::Kind::object};
+    JsonValue object = valueOf(JsonValue::Kind::object);
     skipSpace();
     if (take('}')) return object;
     do {

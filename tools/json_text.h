@@ -25,7 +25,7 @@ struct JsonValue {
   bool truth = false;
   std::string text = {};  // of Kind::text: UTF-8; of Kind::number: as it was written
   std::vector<JsonValue> elements = {};
-  std::vector<JsonMember> members = {};  // in the order of the text, no name twice
+  std::vector<JsonMember> members;  // in the order of the text, no name twice
 
   // The member's value, or nullptr.
   const JsonValue* find(std::string_view name) const noexcept;
