@@ -291,12 +291,12 @@ void LmdbEnvironment::openAnew(milliseconds wait) {
   if (lmdb_ && !isBroken()) return;  // another thread was faster
   close();
   auto lmdb = std::make_unique<LmdbHandle>(settings_);
-  const std::lock_guard lock(treesMutex_);
-  for (TreeId expected = 0; expected < trees_.size(); ++expected) {
+  TreeId expected = 0;
+  for (const std::string& name : openedTrees()) {
     TreeId tree = 0;
-    const int code = lmdb->openTree(trees_[expected], false, tree);
+    const int code = lmdb->openTree(name, false, tree);
     if (code != 0) throw lmdb::error(code, "mdb_dbi_open", path());
-    if (tree != expected) throw lmdb::error(lmdb::kBadTree, "mdb_dbi_open", path());
+    if (tree != expected++) throw lmdb::error(lmdb::kBadTree, "mdb_dbi_open", path());
   }
   lmdb_ = std::move(lmdb);
 }
@@ -374,10 +374,7 @@ void LmdbEnvironment::releaseWriteLocks() noexcept {
 std::optional<TreeId> LmdbEnvironment::openTree(std::string_view name, bool create) {
   checkNotForked();
   checkTreeName(name);
-  {
-    const std::lock_guard lock(treesMutex_);
-    if (const auto tree = openedTree(name)) return tree;
-  }
+  if (const auto tree = openedTree(name)) return tree;
   if (turn_.isMine()) abortAbandoned();
   if (turn_.isMine()) {
     throw Error(ErrorCode::fixCall, "this thread has a write transaction open: open trees before it begins",
@@ -393,7 +390,13 @@ std::optional<TreeId> LmdbEnvironment::openTree(std::string_view name, bool crea
   return openTree(text, Access::write);
 }
 
-std::optional<TreeId> LmdbEnvironment::openedTree(std::string_view name) const noexcept {
+std::vector<std::string> LmdbEnvironment::openedTrees() {
+  const std::lock_guard lock(treesMutex_);
+  return trees_;
+}
+
+std::optional<TreeId> LmdbEnvironment::openedTree(std::string_view name) noexcept {
+  const std::lock_guard lock(treesMutex_);
   const auto opened = std::find(trees_.begin(), trees_.end(), name);
   if (opened == trees_.end()) return std::nullopt;
   return static_cast<TreeId>(opened - trees_.begin());
@@ -404,11 +407,12 @@ std::optional<TreeId> LmdbEnvironment::openTree(const std::string& name, Access 
     int code = lmdb::kPanic;
     {
       const Activity activity(gate_);
-      const std::lock_guard lock(treesMutex_);
+      const std::lock_guard opening(openingTreeMutex_);
       if (const auto opened = openedTree(name)) return opened;
       TreeId tree = 0;
       if (lmdb_) code = lmdb_->openTree(name, access == Access::write, tree);
       if (code == 0) {
+        const std::lock_guard lock(treesMutex_);
         trees_.push_back(name);
         if (access == Access::write) treesSeen_.fetch_add(1, std::memory_order_release);
         return tree;

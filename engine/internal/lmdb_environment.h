@@ -96,8 +96,9 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
   std::unique_ptr<LmdbTransaction> beginRead();
   std::unique_ptr<LmdbTransaction> beginWrite(std::chrono::milliseconds wait);
   std::optional<TreeId> openTree(const std::string& name, Access access);
-  std::optional<TreeId> openedTree(std::string_view name) const noexcept;  // with treesMutex_ held
-  void abortAbandoned() noexcept;                                          // on the thread that began it
+  std::optional<TreeId> openedTree(std::string_view name) noexcept;
+  std::vector<std::string> openedTrees();
+  void abortAbandoned() noexcept;  // on the thread that began it
   void releaseWriteLocks() noexcept;
   void checkNobodyWrites(std::uint64_t transaction) const;
 
@@ -134,7 +135,8 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
 
   std::atomic<std::uint64_t> treesSeen_{0};  // how many the file had when all of them were last opened
 
-  std::mutex treesMutex_;
+  std::mutex openingTreeMutex_;     // LMDB opens trees one after the other; before LMDB's own mutexes
+  std::mutex treesMutex_;           // after all others
   std::vector<std::string> trees_;  // protected by treesMutex_; the index is the TreeId
 };
 
