@@ -24,6 +24,18 @@ class LineReader {
   bool next(std::string& line) {
     line.clear();
     ++number_;
+    try {
+      read(line);
+    } catch (const std::ios_base::failure& failure) {
+      throw Error(ErrorCode::fixEnvironment, "the input cannot be read",
+                  {{"line", std::to_string(number_)}, {"reason", failure.what()}});
+    }
+    if (number_ == 1 && line.starts_with("\xef\xbb\xbf")) line.erase(0, 3);
+    return !line.empty();
+  }
+
+ private:
+  void read(std::string& line) {
     std::streambuf& buffer = *input_.rdbuf();
     for (int c = buffer.sbumpc(); c != std::char_traits<char>::eof(); c = buffer.sbumpc()) {
       line += static_cast<char>(c);
@@ -33,11 +45,8 @@ class LineReader {
                     {{"line", std::to_string(number_)}, {"limit", std::to_string(kMaxLineLength)}});
       }
     }
-    if (number_ == 1 && line.starts_with("\xef\xbb\xbf")) line.erase(0, 3);
-    return !line.empty();
   }
 
- private:
   std::istream& input_;
   std::uint64_t number_ = 0;
 };

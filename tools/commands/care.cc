@@ -29,10 +29,9 @@ class ProblemKeys {
  public:
   explicit ProblemKeys(const Store& store) : store_(store), transaction_(store.read()) {}
 
-  std::string mask(const Problem& problem) {
-    if (problem.key.empty()) return problem.key;
-    const auto found = collections_.find(problem.collection);
-    const Keys& keys = found != collections_.end() ? found->second : add(problem.collection);
+  std::string key(const Problem& problem) {
+    if (problem.key.empty() || problem.finding == Finding::damagedCatalog) return problem.key;
+    const Keys& keys = find(problem.collection);
     if (!keys.printer) return std::string(kMaskedPrefix) + "key)";
     if (!keys.printer->masksAnything()) return problem.key;
     try {
@@ -42,13 +41,22 @@ class ProblemKeys {
     }
   }
 
+  // What is wrong, where that does not show a key again.
+  std::string message(const Problem& problem) {
+    if (problem.finding != Finding::misplacedRow) return problem.message;
+    const Keys& keys = find(problem.collection);
+    const bool open = keys.printer && !keys.printer->masksAnything();
+    return open ? problem.message : "its $key fields say another key";
+  }
+
  private:
   struct Keys {
-    KeySpec spec;
-    std::optional<KeyPrinter> printer;  // nothing where the collection's schema cannot be read
+    KeySpec spec = {};
+    std::optional<KeyPrinter> printer = {};  // nothing where the collection's schema cannot be read
   };
 
-  const Keys& add(const std::string& name) {
+  const Keys& find(const std::string& name) {
+    if (const auto found = collections_.find(name); found != collections_.end()) return found->second;
     Keys keys;
     try {
       const RecordSchema schema = store_.collection(name).schema();
@@ -76,7 +84,7 @@ void printReportJson(Context& context, const CheckReport& report, ProblemKeys& k
     writer.beginObject()
         .member("finding", findingName(problem.finding))
         .member("collection", problem.collection);
-    writer.member("key", keys.mask(problem)).member("message", problem.message).endObject();
+    writer.member("key", keys.key(problem)).member("message", keys.message(problem)).endObject();
   }
   writer.endArray().endObject();
   context.output.line(out);
@@ -86,8 +94,8 @@ void printReportText(Context& context, const CheckReport& report, ProblemKeys& k
   for (const Problem& problem : report.problems) {
     std::string line(findingName(problem.finding));
     if (!problem.collection.empty()) line += " in " + problem.collection;
-    if (!problem.key.empty()) line += " under " + keys.mask(problem);
-    context.output.line(line + ": " + problem.message);
+    if (!problem.key.empty()) line += " under " + keys.key(problem);
+    context.output.line(line + ": " + keys.message(problem));
   }
   if (report.problemCount > report.problems.size()) {
     context.output.line("and " + counted(report.problemCount - report.problems.size(), "further problem"));

@@ -77,6 +77,10 @@ int parseAndRun(CLI::App& app, int argumentCount, const char* const* arguments, 
     context.message(std::string(error.what()) + "; see instar --help");
     return static_cast<int>(ExitStatus::usage);
   }
+  if (!context.action) {
+    context.message("the name of a command is missing; see instar --help");
+    return static_cast<int>(ExitStatus::usage);
+  }
   try {
     context.action();
   } catch (...) {
@@ -91,7 +95,7 @@ int parseAndRun(CLI::App& app, int argumentCount, const char* const* arguments, 
 int runCommandLine(int argumentCount, const char* const* arguments, Context& context) {
   CLI::App app(kDescription, "instar");
   app.footer(kFooter);
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);
   app.set_version_flag("--version", versionText());
   for (const CommandAdder add : kAdders) add(app, context);
   try {

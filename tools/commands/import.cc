@@ -75,7 +75,6 @@ class Importer {
     while (const Step step = takeRow(transaction, rows, *source)) {
       if (step == Step::bad && !options_.skipBad) return false;
     }
-    requireReadable(input);
     counts_.added = rows.count(transaction) - before;
     transaction.commit();
     return true;
@@ -113,10 +112,6 @@ class Importer {
     } else {
       rows.put(transaction, draft);
     }
-  }
-
-  static void requireReadable(const std::istream& input) {
-    if (input.bad()) throw Error(ErrorCode::fixEnvironment, "the input cannot be read to its end");
   }
 
   // input:line: field: reason
@@ -175,7 +170,7 @@ void runImporter(Context& context, const Store& store, const Rows& rows, const I
   if (stored) {
     printCounts(context, importer, options.json);
   } else {
-    context.message("nothing was stored; --skip-bad leaves bad lines out");
+    context.message("no row was stored; --skip-bad leaves bad lines out");
     context.found(ExitStatus::problem);
   }
 }
@@ -202,6 +197,10 @@ void runImport(Context& context, const ImportOptions& options) {
     if (!file || std::filesystem::is_directory(options.input)) {
       throw Error(ErrorCode::fixEnvironment, "the input cannot be opened", {{"input", options.input}});
     }
+  }
+  if (!schema && !std::filesystem::exists(options.file)) {
+    throw Error(ErrorCode::fixEnvironment, "there is no such file; pass --schema to create it",
+                {{"file", options.file}});
   }
   const OpenMode mode = schema ? OpenMode::createOrOpen : OpenMode::openExisting;
   const Store store = Store::open(options.file, {.mode = mode});
@@ -242,9 +241,8 @@ void addImportCommand(CLI::App& app, Context& context) {
                     "pass over fields that the schema does not have");
   command->add_flag("--json", options->json, "print the result as JSON");
   command->footer(
-      "Everything is stored in one transaction: where a line is bad, its number, field and reason are "
-      "printed, nothing is\n"
-      "stored, and the exit status is 1. Rows replace those that have the same key.\n\n"
+      "Everything is stored in one transaction: where a line is bad, its number, field and reason are\n"
+      "printed, no row is stored, and the exit status is 1. Rows replace those that have the same key.\n\n"
       "Examples:\n"
       "  instar import contacts.instar contacts contacts.ndjson --schema contact.capnp:Contact\n"
       "  instar import contacts.instar contacts contacts.csv --header\n"

@@ -326,7 +326,7 @@ void addCheck(CLI::App& parent, Context& context) {
 
 void addSchemaCommand(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("schema", "Shows, exports and compares versions of record types");
-  command->require_subcommand(1);
+  command->require_subcommand(0, 1);
   command->footer(
       "Examples:\n"
       "  instar schema list contacts.instar\n"

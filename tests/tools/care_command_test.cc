@@ -1,0 +1,426 @@
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <fstream>
+
+#include "instar/engine/internal/lmdb_storage.h"
+#include "instar/engine/store.h"
+#include "instar/format/file_format.h"
+#include "instar/format/row.h"
+#include "instar/tests/tools/command_runner.h"
+#include "instar/tests/tools/records.h"
+#include "instar/tools/json_text.h"
+
+namespace instar::tools {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+class CommandLine : public CommandTest {};
+class InfoCommand : public CommandTest {};
+class SchemaCommand : public CommandTest {};
+class EvolveCommand : public CommandTest {};
+class VersionsCommand : public CommandTest {};
+class CheckCommand : public CommandTest {};
+class CareCommand : public CommandTest {};
+class ReadingCommands : public CommandTest {
+ protected:
+  static std::vector<std::vector<std::string>> all(const std::string& file) {
+    return {{"info", file},
+            {"dump", file},
+            {"get", file, "contacts", "main,1"},
+            {"count", file, "contacts"},
+            {"schema", "list", file},
+            {"schema", "show", file, "contacts"},
+            {"schema", "export", file, "contacts"},
+            {"schema", "diff", file, "contacts", "1", "1"},
+            {"evolve", file, "contacts", "--schema", schema("contact_v2.capnp:Contact"), "--dry-run"},
+            {"versions", file},
+            {"check", file},
+            {"check", file, "--quick"},
+            {"readers", file}};
+  }
+};
+
+Key contactKey(std::string_view group, std::uint64_t id) {
+  Key key;
+  const std::vector<KeyValue> values = {group, id};
+  encodeKey(testSchema("contact_v1.capnp:Contact").key(), values, KeyForm::whole, key);
+  return key;
+}
+
+void flip(std::span<std::byte> value) { value[value.size() / 2] ^= std::byte{1}; }
+
+// --- the command line
+
+TEST_F(CommandLine, ExplainsItself) {
+  EXPECT_THAT(expect(0, {"--help"}), HasSubstr("Exit status: 0 done, 1 a problem was found"));
+  EXPECT_THAT(expect(0, {"--version"}), StartsWith("instar 0."));
+  for (const char* command : {"info", "import", "dump", "get", "put", "delete", "count", "evolve", "versions",
+                              "check", "backup", "compact", "readers", "schema"}) {
+    const std::string help = expect(0, {command, "--help"});
+    EXPECT_THAT(help, HasSubstr("Example")) << command;
+    EXPECT_THAT(help, HasSubstr(std::string("instar ") + command)) << command;
+  }
+}
+
+TEST_F(CommandLine, WrongUsageEndsWithTwo) {
+  const std::string file = makeContacts();
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {},
+           {"frobnicate"},
+           {"dump"},
+           {"dump", file, "contacts", "--frobnicate"},
+           {"dump", file, "contacts", "--limit", "x"},
+           {"dump", file, "contacts", "--format", "xml"},
+           {"dump", file, "nowhere"},
+           {"get", file, "nowhere", "1"},
+           {"count", file, "nowhere"},
+           {"put", file, "nowhere", "{}"},
+           {"delete", file, "nowhere", "1"},
+           {"versions", file, "nowhere"},
+           {"schema"},
+           {"schema", "show", file, "nowhere"},
+           {"schema", "show", file, "contacts", "--version", "9"},
+           {"schema", "check", "x", "y"},
+           {"schema", "diff", file, "contacts", "1", "0"},
+           {"evolve", file, "nowhere", "--schema", schema("contact_v2.capnp:Contact")}}) {
+    const Result result = run(arguments);
+    EXPECT_EQ(result.status, 2) << ::testing::PrintToString(arguments);
+    EXPECT_EQ(result.output, "");
+    EXPECT_THAT(result.messages, StartsWith("instar: "));
+  }
+}
+
+TEST_F(CommandLine, AFullDiskUnderTheOutputIsNoticed) {
+  const std::string file = makeContacts();
+  const Result result = run({"dump", file}, {.outputTo = "/dev/full"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.messages, "instar: the output cannot be written: No space left on device\n");
+}
+
+TEST_F(CommandLine, AMissingOutputIsNoticedAndLeavesTheFileAlone) {
+  const std::string file = makeContacts();
+  EXPECT_EQ(run({"dump", file}, {.closeOutput = true}).status, 1);
+  EXPECT_EQ(
+      run({"put", file, "contacts", R"({"group":"new","id":1})", "--json"}, {.closeOutput = true}).status, 1);
+  expect(0, {"check", file});
+  EXPECT_EQ(expect(0, {"count", file, "contacts"}), "4\n");
+}
+
+TEST_F(CommandLine, AReaderThatGoesAwayEndsItQuietly) {
+  const std::string file = makeContacts();
+  const Result result = run({"dump", file}, {.brokenPipe = true});
+  EXPECT_EQ(result.status, 0);
+  EXPECT_EQ(result.messages, "");
+}
+
+// --- reading commands
+
+TEST_F(ReadingCommands, ChangeNothing) {
+  const std::string file = makeContacts();
+  std::filesystem::remove(file + "-lock");
+  const auto before = listing();
+  for (const auto& arguments : all(file)) {
+    expect(0, arguments);
+    EXPECT_EQ(listing(), before) << arguments[0];
+  }
+}
+
+TEST_F(ReadingCommands, EndWithThreeWhereThereIsNoFileAndCreateNone) {
+  const auto before = listing();
+  for (const auto& arguments : all(path("missing.instar"))) {
+    const Result result = run(arguments);
+    EXPECT_EQ(result.status, 3) << arguments[0];
+    EXPECT_THAT(result.messages, HasSubstr("no such file"));
+    EXPECT_EQ(result.output, "");
+  }
+  expect(3, {"put", path("missing.instar"), "contacts", "{}"});
+  expect(3, {"delete", path("missing.instar"), "contacts", "1"});
+  expect(3, {"compact", path("missing.instar")});
+  expect(3, {"backup", path("missing.instar"), path("to.instar")});
+  expect(3, {"readers", path("missing.instar"), "--clear-stale"});
+  EXPECT_EQ(listing(), before);
+}
+
+TEST_F(ReadingCommands, EndWithThreeWhereTheFileIsNotOurs) {
+  const std::string file = write("other.db", std::string(20'000, 'x'));
+  const auto before = listing();
+  for (const auto& arguments : all(file)) {
+    const Result result = run(arguments);
+    EXPECT_EQ(result.status, 3) << arguments[0];
+    EXPECT_THAT(result.messages, HasSubstr("not an Instar file"));
+  }
+  expect(3, {"put", file, "contacts", "{}"});
+  EXPECT_EQ(listing(), before);
+}
+
+TEST_F(ReadingCommands, EndWithThreeWhereTheFormatIsNewer) {
+  const std::string file = makeContacts();
+  {
+    const auto environment = storage::openLmdb(file, {});
+    const auto tree = environment->openTree(kCatalogTree, false);
+    const auto transaction = environment->begin(storage::Access::write, std::chrono::seconds(1));
+    RowView row;
+    const Bytes key = asBytes(kFormatKey);
+    ASSERT_EQ(decodeRow(key, *transaction->get(*tree, key), Verify::yes, row), RowDamage::none);
+    std::vector<std::byte> payload(row.payload.begin(), row.payload.end());
+    payload[16] = std::byte{2};  // behind the root pointer and the magic
+    const std::size_t length = rowHeaderLength(key.size(), RowPlacement::leaf) + payload.size();
+    encodeRow(transaction->reserve(*tree, key, length), key, kFileFormat, payload, RowPlacement::leaf);
+    transaction->commit();
+  }
+  for (const auto& arguments : all(file)) {
+    const Result result = run(arguments);
+    EXPECT_EQ(result.status, 3) << arguments[0];
+    EXPECT_THAT(result.messages, HasSubstr("newer format"));
+  }
+}
+
+TEST_F(ReadingCommands, WorkInAFolderThatIsReadOnlyAndWritingIsRefused) {
+  const std::string file = makeContacts();
+  std::filesystem::remove(file + "-lock");
+  std::filesystem::permissions(file, std::filesystem::perms(0444));
+  std::filesystem::permissions(folder_.path(), std::filesystem::perms(0555));
+  EXPECT_EQ(expect(0, {"count", file, "contacts"}, {.withoutPrivileges = true}), "3\n");
+  EXPECT_EQ(countLines(expect(0, {"dump", file}, {.withoutPrivileges = true})), 3U);
+  const Result result = run({"put", file, "contacts", R"({"group":"a"})"}, {.withoutPrivileges = true});
+  EXPECT_EQ(result.status, 3);
+  EXPECT_THAT(result.messages, HasSubstr("Permission denied"));
+  std::filesystem::permissions(folder_.path(), std::filesystem::perms(0755));
+}
+
+// --- info, versions, schema, evolve
+
+TEST_F(InfoCommand, ShowsTheFileAndItsCollections) {
+  const std::string file = makeContacts();
+  const std::string text = expect(0, {"info", file});
+  EXPECT_THAT(text, HasSubstr("format        1\n"));
+  EXPECT_THAT(text, HasSubstr("LMDB 0.9."));
+  EXPECT_THAT(text, HasSubstr("contacts       3        1"));
+  const JsonValue json = parseJson(expect(0, {"info", file, "--json"}));
+  EXPECT_EQ(json.find("formatVersion")->text, "1");
+  ASSERT_EQ(json.find("collections")->elements.size(), 1U);
+  EXPECT_EQ(json.find("collections")->elements[0].find("rows")->text, "3");
+  EXPECT_EQ(json.find("fileSize")->text, std::to_string(std::filesystem::file_size(file)));
+}
+
+TEST_F(VersionsCommand, CountsRowsOfEachVersion) {
+  const std::string file = makeEvolvedContacts();
+  EXPECT_THAT(expect(0, {"versions", file}), HasSubstr("contacts          1     3"));
+  const JsonValue json = parseJson(expect(0, {"versions", file, "contacts", "--json"}));
+  const JsonValue& contacts = json.find("collections")->elements.at(0);
+  EXPECT_EQ(contacts.find("currentVersion")->text, "2");
+  ASSERT_EQ(contacts.find("versions")->elements.size(), 2U);
+  EXPECT_EQ(contacts.find("versions")->elements[0].find("rows")->text, "3");
+  EXPECT_EQ(contacts.find("versions")->elements[1].find("rows")->text, "1");
+}
+
+TEST_F(VersionsCommand, ShowsVersionsWithoutRowsAndDamagedHeaders) {
+  const std::string file = makeContacts();
+  expect(0, {"evolve", file, "contacts", "--schema", schema("contact_v2.capnp:Contact")});
+  EXPECT_THAT(expect(0, {"versions", file, "--json"}), HasSubstr("{\"version\":2,\"rows\":0,\"bytes\":0}"));
+  tamper(file, "contacts", contactKey("main", 1).bytes(),
+         [](std::span<std::byte> value) { value[0] = std::byte{0}; });
+  EXPECT_THAT(expect(4, {"versions", file, "--json"}), HasSubstr("{\"version\":0,\"rows\":1,"));
+}
+
+TEST_F(SchemaCommand, ListsVersionsAndTheirChanges) {
+  const std::string file = makeEvolvedContacts();
+  const std::string text = expect(0, {"schema", "list", file});
+  EXPECT_THAT(text, HasSubstr("contacts          1  Contact  group, id  "));
+  EXPECT_THAT(text, HasSubstr("contacts 2: Contact.tier: a new field @4"));
+  const JsonValue json = parseJson(expect(0, {"schema", "list", file, "contacts", "--json"}));
+  ASSERT_EQ(json.elements.size(), 2U);
+  EXPECT_EQ(json.elements[1].find("changes")->elements.size(), 1U);
+}
+
+TEST_F(SchemaCommand, ShowsEachVersionAsText) {
+  const std::string file = makeEvolvedContacts();
+  EXPECT_THAT(expect(0, {"schema", "show", file, "contacts"}), HasSubstr("tier @4 :UInt8 = 1;"));
+  EXPECT_THAT(expect(0, {"schema", "show", file, "contacts", "--version", "1"}), Not(HasSubstr("tier")));
+  const JsonValue json = parseJson(expect(0, {"schema", "show", file, "contacts", "--json"}));
+  EXPECT_THAT(json.find("schema")->text, HasSubstr("struct Contact"));
+}
+
+TEST_F(SchemaCommand, ExportsWhatCanBeImportedAgain) {
+  const std::string file = makeEvolvedContacts();
+  const std::string exported = path("exported.capnp");
+  EXPECT_EQ(expect(0, {"schema", "export", file, "contacts", "--out", exported}), "");
+  EXPECT_EQ(expect(0, {"schema", "check", schema("contact_v2.capnp:Contact"), exported + ":Contact"}),
+            "no differences\n");
+  const std::string dump = write("dump.ndjson", expect(0, {"dump", file, "contacts"}));
+  expect(0, {"import", path("copy.instar"), "contacts", dump, "--schema", exported + ":Contact"});
+  EXPECT_EQ(expect(0, {"dump", file, "contacts"}), expect(0, {"dump", path("copy.instar"), "contacts"}));
+  expect(3, {"schema", "export", file, "contacts", "--out", path("nowhere/x.capnp")});
+}
+
+TEST_F(SchemaCommand, ComparesVersions) {
+  const std::string file = makeEvolvedContacts();
+  EXPECT_EQ(expect(0, {"schema", "diff", file, "contacts", "1", "2"}),
+            "additive: Contact.tier: a new field @4\n");
+  EXPECT_EQ(expect(0, {"schema", "diff", file, "contacts", "2", "2"}), "");
+  EXPECT_THAT(
+      expect(0, {"schema", "diff", file, "contacts", "1", "2", "--json"}),
+      HasSubstr(
+          R"("changes":[{"verdict":"additive","what":"Contact.tier: a new field @4","raisesFloors":false}])"));
+}
+
+TEST_F(SchemaCommand, JudgesSchemaFiles) {
+  const std::string one = schema("contact_v1.capnp:Contact");
+  const std::string two = schema("contact_v2.capnp:Contact");
+  const std::string wrong = schema("contact_wrong.capnp:Contact");
+  EXPECT_EQ(expect(0, {"schema", "check", one, two}), "additive: Contact.tier: a new field @4\n");
+  EXPECT_EQ(expect(0, {"schema", "check", one, one}), "no differences\n");
+  const std::string refused = expect(1, {"schema", "check", one, wrong});
+  EXPECT_THAT(refused, HasSubstr("refused: Contact.tags: "));
+  EXPECT_THAT(refused, HasSubstr("refused: Contact.name: "));
+  EXPECT_THAT(refused, HasSubstr("  why: "));
+  EXPECT_THAT(refused, HasSubstr("  instead: "));
+  const JsonValue json = parseJson(expect(1, {"schema", "check", one, wrong, "--json"}));
+  EXPECT_TRUE(json.find("refused")->truth);
+}
+
+TEST_F(SchemaCommand, AChangeWithoutANewNumberIsRefused) {
+  const std::string two = write("two.capnp",
+                                "@0xd5b31b6a4c2f7e90;\nusing Instar = import \"/instar/schema.capnp\";\n"
+                                "struct Setting @0xe0c4a1b2d3e5968a { value @0 :Text; more @1 :Text; }\n");
+  EXPECT_THAT(expect(1, {"schema", "check", schema("setting.capnp:Setting"), two + ":Setting"}),
+              HasSubstr("refused: the schemas differ, but $version goes from 1 to 1; raise it"));
+}
+
+TEST_F(SchemaCommand, MistakesInSchemaFilesAreShown) {
+  const std::string bad = write("bad.capnp", "@0xd5b31b6a4c2f7e90;\nstruct Bad {\n  x @0 :Nonsense;\n}\n");
+  const Result result = run({"schema", "check", bad + ":Bad", bad + ":Bad"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.messages,
+            "instar: the schema file does not compile\n  " + bad + ":3:9: Not defined: Nonsense\n");
+}
+
+TEST_F(EvolveCommand, AddsAVersionAndRewritesNoRow) {
+  const std::string file = makeContacts();
+  const std::string rows = expect(0, {"dump", file, "contacts", "--format", "hex"});
+  const std::string output =
+      expect(0, {"evolve", file, "contacts", "--schema", schema("contact_v2.capnp:Contact")});
+  EXPECT_THAT(output, HasSubstr("version 2 was added"));
+  EXPECT_THAT(output, HasSubstr("additive: Contact.tier: a new field @4"));
+  EXPECT_EQ(expect(0, {"dump", file, "contacts", "--format", "hex"}), rows);
+  EXPECT_THAT(expect(0, {"evolve", file, "contacts", "--schema", schema("contact_v2.capnp:Contact")}),
+              HasSubstr("nothing to do"));
+}
+
+TEST_F(EvolveCommand, ADryRunOnlySaysWhatWouldBeDone) {
+  const std::string file = makeContacts();
+  const std::string output = expect(
+      0, {"evolve", file, "contacts", "--schema", schema("contact_v2.capnp:Contact"), "--dry-run", "--json"});
+  EXPECT_THAT(output, StartsWith(R"({"outcome":"added","dryRun":true,"from":1,"to":2,)"));
+  EXPECT_THAT(expect(0, {"versions", file, "--json"}), HasSubstr("\"currentVersion\":1"));
+}
+
+TEST_F(EvolveCommand, ARefusedChangeLeavesTheFileAsItIs) {
+  const std::string file = makeContacts();
+  for (const char* option : {"--json", "--dry-run"}) {
+    const Result result =
+        run({"evolve", file, "contacts", "--schema", schema("contact_wrong.capnp:Contact"), option});
+    EXPECT_EQ(result.status, 1);
+    EXPECT_THAT(result.messages, HasSubstr("Contact.tags"));
+    EXPECT_THAT(result.messages, HasSubstr("instead: "));
+  }
+  EXPECT_THAT(expect(0, {"versions", file, "--json"}), HasSubstr("\"currentVersion\":1"));
+}
+
+// --- check and damage
+
+TEST_F(CheckCommand, FindsNothingInASoundFile) {
+  const std::string file = makeContacts();
+  EXPECT_THAT(expect(0, {"check", file}), HasSubstr("3 rows, "));
+  EXPECT_THAT(expect(0, {"check", file, "--quick", "--json"}),
+              StartsWith(R"({"sound":true,"damaged":false,"rows":3,)"));
+}
+
+TEST_F(CheckCommand, ADamagedRowIsReportedByAllWhoReadItAndTheOthersAreShown) {
+  const std::string file = makeContacts();
+  tamper(file, "contacts", contactKey("main", 2).bytes(), flip);
+  EXPECT_THAT(expect(4, {"check", file}), HasSubstr("damagedRow in contacts under main,2: "));
+  EXPECT_THAT(expect(4, {"check", file, "--quick", "--json"}),
+              HasSubstr(R"("finding":"damagedRow","collection":"contacts","key":"main,2")"));
+  for (const std::vector<std::string>& options : std::vector<std::vector<std::string>>{
+           {}, {"--format", "csv"}, {"--format", "text"}, {"--as-stored"}, {"--reverse"}}) {
+    std::vector<std::string> arguments = {"dump", file, "contacts"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    const Result result = run(arguments);
+    EXPECT_EQ(result.status, 4);
+    EXPECT_THAT(result.output, HasSubstr("Ada"));
+    EXPECT_THAT(result.output, HasSubstr("side"));
+    EXPECT_THAT(result.output, Not(HasSubstr("Bob")));
+    EXPECT_THAT(result.messages,
+                StartsWith("instar: damaged row (collection: contacts, key: main,2, damage: "));
+  }
+  const Result hex = run({"dump", file, "contacts", "--format", "hex"});
+  EXPECT_EQ(hex.status, 4);
+  EXPECT_THAT(hex.output, HasSubstr("damaged: "));
+  const Result keys = run({"dump", file, "contacts", "--keys-only", "--format", "text"});
+  EXPECT_EQ(keys.status, 4);
+  EXPECT_EQ(keys.output, "main,1\nmain,2\nside,1\n");
+  const Result get = run({"get", file, "contacts", "main,2", "main,1"});
+  EXPECT_EQ(get.status, 4);
+  EXPECT_EQ(countLines(get.output), 1U);
+}
+
+TEST_F(CheckCommand, TextThatIsNotUtf8IsAProblemButNoDamage) {
+  const std::string file = makeContacts();
+  expect(0, {"put", file, "contacts", R"({"group":"main","id":9,"name":{"$bytes":"//4="}})"});
+  EXPECT_THAT(expect(1, {"check", file}), HasSubstr("invalidText in contacts under main,9"));
+}
+
+// --- backup, compact, readers
+
+TEST_F(CareCommand, ABackupHasTheSameRows) {
+  const std::string file = makeContacts();
+  for (const char* option : {"--json", "--compact"}) {
+    expect(0, {"backup", file, path("to.instar"), option, "--replace"});
+    EXPECT_EQ(expect(0, {"dump", path("to.instar")}), expect(0, {"dump", file}));
+  }
+  expect(3, {"backup", file, path("to.instar")});
+}
+
+TEST_F(CareCommand, CompactingGivesSpaceBack) {
+  const std::string file = makeContacts();
+  std::string rows;
+  for (int i = 0; i < 2000; ++i)
+    rows +=
+        "{\"group\":\"many\",\"id\":" + std::to_string(i) + ",\"name\":\"" + std::string(100, 'x') + "\"}\n";
+  expect(0, {"put", file, "contacts"}, {.input = rows});
+  std::vector<std::string> arguments = {"delete", file, "contacts"};
+  for (int i = 0; i < 2000; ++i) arguments.push_back("many," + std::to_string(i));
+  expect(0, arguments);
+  const std::string before = expect(0, {"dump", file});
+  const auto size = std::filesystem::file_size(file);
+  expect(0, {"compact", file});
+  EXPECT_LT(std::filesystem::file_size(file), size / 2);
+  EXPECT_EQ(expect(0, {"dump", file}), before);
+}
+
+TEST_F(CareCommand, AFileInUseIsNotCompacted) {
+  const std::string file = makeContacts();
+  const Store store = Store::open(file);
+  expect(3, {"compact", file});
+  EXPECT_EQ(store.collection("contacts").count(store.read()), 3U);
+}
+
+TEST_F(CareCommand, ReadersShowsWhoHoldsASnapshot) {
+  const std::string file = makeContacts();
+  const Store store = Store::open(file);
+  const ReadTransaction snapshot = store.read();
+  const std::string process = std::to_string(getpid());
+  EXPECT_THAT(expect(0, {"readers", file}), HasSubstr(process));
+  EXPECT_THAT(expect(0, {"readers", file, "--json"}),
+              HasSubstr("{\"process\":" + process + ",\"snapshot\":" + std::to_string(snapshot.id()) +
+                        ",\"alive\":true}"));
+  EXPECT_THAT(expect(0, {"readers", file, "--clear-stale", "--json"}), HasSubstr("\"cleared\":0"));
+}
+
+}  // namespace
+}  // namespace instar::tools

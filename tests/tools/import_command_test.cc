@@ -1,0 +1,187 @@
+#include <gmock/gmock.h>
+
+#include "instar/tests/tools/command_runner.h"
+
+namespace instar::tools {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class ImportCommand : public CommandTest {
+ protected:
+  Result import(const std::string& collection, const std::string& input, const std::string& type,
+                std::vector<std::string> more = {}) const {
+    std::vector<std::string> arguments = {"import", path("f.instar"), collection,
+                                          input,    "--schema",       schema(type)};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(arguments);
+  }
+  Result importContacts(const std::string& name, const std::string& text,
+                        std::vector<std::string> more = {}) const {
+    return import("contacts", write(name, text), "contact_v1.capnp:Contact", std::move(more));
+  }
+
+  // Dumps a collection in this form, imports that into another file, and compares both files as ndjson.
+  void expectRoundTrip(const std::string& file, const std::string& collection, const std::string& type,
+                       const std::string& format) const {
+    const std::string dump =
+        write("round." + format, expect(0, {"dump", file, collection, "--format", format, "--with-version"}));
+    const std::string copy = path("copy_" + format + ".instar");
+    std::vector<std::string> arguments = {"import", copy, collection, dump, "--schema", schema(type)};
+    if (format != "ndjson") arguments.push_back("--header");
+    expect(0, arguments);
+    EXPECT_EQ(expect(0, {"dump", file, collection}), expect(0, {"dump", copy, collection})) << format;
+  }
+};
+
+const char* const kEveryKind = R"rows({"id":0}
+{"id":1,"text":"","data":"","names":{},"point":{},"numbers":[],"texts":["",""],"tree":{},"note":null,"shape":{"label":null}}
+{"id":2,"text":"a,b\t\"c\"\r\nd é 😀 \u0000","age":255,"float32":"NaN","float64":"-Infinity","int64":"-9223372036854775808"}
+{"id":3,"uint64":"18446744073709551615","colour":77,"span":{"begin":"-9007199254740993","end":1},"truth":false}
+{"id":4,"text":{"$bytes":"//4="},"anything":{"$anyPointer":"AAAAAAIAAAABAAAAMgAAAGhlbGxvAAAA"},"voids":[null,null]}
+{"id":5,"tree":{"label":"root","children":[{"label":"leaf","left":{}},{}]},"matrix":[[1.5,2],[],["Infinity"]]}
+{"id":6,"text":"$masked(text 1..8)","names":{"first":"$bytes(x)"},"shape":{"inner":{"b":{"last":" x "}}},"place":{"x":-1}}
+{"id":7,"textBox":{"content":"boxed"},"colours":["red",9],"truths":[true,false],"datas":["AA=="],"points":[{},{"y":3}]}
+)rows";
+
+TEST_F(ImportCommand, OfADumpGivesTheSameRowsInEveryForm) {
+  const Result result = import("all", write("all.ndjson", kEveryKind), "every_kind.capnp:EveryKind");
+  ASSERT_EQ(result.status, 0) << result.messages;
+  EXPECT_EQ(countLines(expect(0, {"dump", path("f.instar"), "all"})), 8U);
+  for (const char* format : {"ndjson", "csv", "tsv"})
+    expectRoundTrip(path("f.instar"), "all", "every_kind.capnp:EveryKind", format);
+}
+
+TEST_F(ImportCommand, KeepsKeysThatAreByteStrings) {
+  const std::string rows =
+      write("s.ndjson",
+            "{\"$key\":\"theme, "
+            "dark\",\"value\":\"x\"}\n{\"$keyBytes\":\"AP8=\"}\n{\"$key\":\"0x7\",\"value\":\"\"}\n");
+  ASSERT_EQ(import("settings", rows, "setting.capnp:Setting").status, 0);
+  EXPECT_EQ(expect(0, {"dump", path("f.instar"), "settings"}),
+            "{\"$keyBytes\":\"AP8=\"}\n{\"$key\":\"0x7\",\"value\":\"\"}\n{\"$key\":\"theme, "
+            "dark\",\"value\":\"x\"}\n");
+  EXPECT_EQ(expect(0, {"get", path("f.instar"), "settings", "theme, dark", "0x00ff"}),
+            "{\"$key\":\"theme, dark\",\"value\":\"x\"}\n{\"$keyBytes\":\"AP8=\"}\n");
+  for (const char* format : {"ndjson", "csv", "tsv"})
+    expectRoundTrip(path("f.instar"), "settings", "setting.capnp:Setting", format);
+  const Result result = import("settings", write("t.ndjson", "{\"value\":\"x\"}"), "setting.capnp:Setting");
+  EXPECT_THAT(result.messages, HasSubstr(":1: $key: the keys of the collection are byte strings"));
+  EXPECT_EQ(result.status, 1);
+}
+
+TEST_F(ImportCommand, ABadLineIsNamedAndNoRowIsStored) {
+  const Result result = importContacts(
+      "c.ndjson",
+      "{\"group\":\"a\",\"id\":1}\n\n{\"group\":\"a\",\"id\":\"x\"}\n{\"group\":\"a\",\"id\":2}\n");
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.messages, "instar: " + path("c.ndjson") +
+                                 ":3: id: expected a whole number from 0 to 4294967295, found \"x\"\n"
+                                 "instar: no row was stored; --skip-bad leaves bad lines out\n");
+  EXPECT_EQ(expect(0, {"count", path("f.instar"), "contacts"}), "0\n");
+}
+
+TEST_F(ImportCommand, BadLinesAreLeftOutAndCountedOnRequest) {
+  std::string text = "{\"group\":\"a\",\"id\":1}\n";
+  for (int i = 0; i < 15; ++i) text += "nonsense\n";
+  text += "{\"group\":\"a\",\"id\":2}\n";
+  const Result result = importContacts("c.ndjson", text, {"--skip-bad", "--json"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.output, HasSubstr("{\"rows\":2,\"added\":2,\"replaced\":0,\"bad\":15,"));
+  EXPECT_EQ(countLines(result.messages), 10U);
+  EXPECT_THAT(result.messages, HasSubstr(":11: column 1: expected a JSON value"));
+  EXPECT_EQ(expect(0, {"count", path("f.instar"), "contacts"}), "2\n");
+}
+
+TEST_F(ImportCommand, UnknownFieldsAreRefusedUnlessTheyAreToBeIgnored) {
+  const std::string row = "{\"group\":\"a\",\"id\":1,\"colour\":\"red\"}\n";
+  EXPECT_THAT(importContacts("c.ndjson", row).messages,
+              HasSubstr(":1: colour: the schema has no such field"));
+  EXPECT_EQ(importContacts("c.ndjson", row, {"--ignore-unknown"}).status, 0);
+  const std::string csv = "group,id,colour\na,2,red\n";
+  EXPECT_THAT(importContacts("c.csv", csv, {"--header"}).messages,
+              HasSubstr(":1: colour: the schema has no such field"));
+  EXPECT_EQ(importContacts("c.csv", csv, {"--header", "--ignore-unknown"}).status, 0);
+  EXPECT_EQ(expect(0, {"count", path("f.instar"), "contacts"}), "2\n");
+}
+
+TEST_F(ImportCommand, TextThatIsNotUtf8IsRefused) {
+  EXPECT_THAT(importContacts("c.ndjson", "{\"group\":\"\xff\",\"id\":1}\n").messages,
+              HasSubstr("the text is not UTF-8"));
+  EXPECT_THAT(importContacts("c.csv", "\xff,1,,\n").messages, HasSubstr(":1: group: the text is not UTF-8"));
+}
+
+TEST_F(ImportCommand, TakesColumnsFromTheHeaderOrInTheOrderOfFields) {
+  EXPECT_EQ(importContacts("a.csv", "\xef\xbb\xbfname,id,group\r\nAda,7,main\r\n", {"--header"}).status, 0);
+  EXPECT_EQ(importContacts("b.tsv", "main\t8\tBob\t\n").status, 0);
+  EXPECT_EQ(importContacts("c.txt", "main,9,\"\",\"[]\"\n", {"--format", "csv"}).status, 0);
+  EXPECT_EQ(expect(0, {"dump", path("f.instar"), "contacts"}),
+            "{\"group\":\"main\",\"id\":7,\"name\":\"Ada\"}\n{\"group\":\"main\",\"id\":8,\"name\":\"Bob\"}\n"
+            "{\"group\":\"main\",\"id\":9,\"name\":\"\",\"tags\":[]}\n");
+}
+
+TEST_F(ImportCommand, MistakesInCsvHaveTheLineThatTheRecordBeginsOn) {
+  const auto message = [&](const std::string& text) {
+    return importContacts("c.csv", text, {"--header"}).messages;
+  };
+  EXPECT_THAT(message("group,id\na,1\nb\n"), HasSubstr("c.csv:3: column 2: expected 2 cells, found 1"));
+  EXPECT_THAT(message("group,id,name\na,1,\"x\ny\"\nb,z,w\n"),
+              HasSubstr("c.csv:4: id: expected a whole number"));
+  EXPECT_THAT(message("group,id,name\na,1,\"x\nb,z,w\n"),
+              HasSubstr("the closing quote of the last cell is missing"));
+  EXPECT_THAT(message("group,id,name\na,1,x\"y\n"), HasSubstr("c.csv:2: column"));
+  EXPECT_THAT(message("group,id,id\na,1,2\n"), HasSubstr("c.csv:1: id: the header names this column twice"));
+  EXPECT_THAT(importContacts("c.csv", "group,id,name,tags\na,1,,\n").messages, HasSubstr("pass --header"));
+}
+
+TEST_F(ImportCommand, ReadsStandardInput) {
+  const Result result =
+      run({"import", path("f.instar"), "contacts", "-", "--schema", schema("contact_v1.capnp:Contact")},
+          {.input = "{\"group\":\"a\",\"id\":1}"});
+  EXPECT_EQ(result.status, 0) << result.messages;
+  EXPECT_THAT(result.messages, HasSubstr("stored 1 row"));
+}
+
+TEST_F(ImportCommand, NeedsASchemaForANewCollectionOnly) {
+  const std::string rows = write("c.ndjson", "{\"group\":\"a\",\"id\":1}\n");
+  const Result missing = run({"import", path("f.instar"), "contacts", rows});
+  EXPECT_EQ(missing.status, 3);
+  EXPECT_THAT(missing.messages, HasSubstr("pass --schema to create it"));
+  EXPECT_FALSE(std::filesystem::exists(path("f.instar")));
+  const std::string file = makeContacts();
+  expect(0, {"import", file, "contacts", rows});
+  expect(2, {"import", file, "others", rows});
+  EXPECT_EQ(expect(0, {"count", file, "contacts"}), "4\n");
+}
+
+TEST_F(ImportCommand, AMissingInputCreatesNoFile) {
+  EXPECT_EQ(import("contacts", path("missing"), "contact_v1.capnp:Contact").status, 3);
+  EXPECT_EQ(import("contacts", folder_.path().string(), "contact_v1.capnp:Contact").status, 3);
+  EXPECT_EQ(import("contacts", write("c.ndjson", ""), "missing.capnp:Contact").status, 3);
+  EXPECT_FALSE(std::filesystem::exists(path("f.instar")));
+}
+
+TEST_F(ImportCommand, ARefusedSchemaLeavesTheCollectionAsItIs) {
+  const std::string file = makeContacts();
+  const std::string rows = write("c.ndjson", "{\"group\":\"a\",\"id\":1}\n");
+  const Result result =
+      run({"import", file, "contacts", rows, "--schema", schema("contact_wrong.capnp:Contact")});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.messages, HasSubstr("tags"));
+  EXPECT_EQ(expect(0, {"count", file, "contacts"}), "3\n");
+  EXPECT_THAT(expect(0, {"schema", "list", file}), Not(HasSubstr("  2  ")));
+}
+
+TEST_F(ImportCommand, EnormousRowsComeBackAsTheyWere) {
+  const std::string large(20'000'000, 'x');
+  const std::string row = "{\"group\":\"a\",\"id\":1,\"name\":\"" + large + "\"}\n";
+  const Result result = importContacts("c.ndjson", row);
+  ASSERT_EQ(result.status, 0) << result.messages.substr(0, 1000);
+  EXPECT_TRUE(expect(0, {"dump", path("f.instar"), "contacts"}) == row);
+  EXPECT_EQ(expect(0, {"dump", path("f.instar"), "contacts", "--format", "csv"}).size(), large.size() + 25);
+  expect(0, {"check", path("f.instar")});
+}
+
+}  // namespace
+}  // namespace instar::tools
