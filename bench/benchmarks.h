@@ -1,7 +1,7 @@
 #pragma once
 
-// The benchmarks, in groups. Each registers itself with Google Benchmark under "what is measured/subject", reports one
-// item per row or call, and names in `figures` what is to be compared with what. `subjects` must outlive the run.
+// The benchmarks, by what they measure. Each registers itself with Google Benchmark, and names in `figures` what is to
+// be compared with what. `subjects` must outlive the run.
 
 #include <vector>
 

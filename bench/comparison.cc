@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <optional>
 #include <ostream>
+#include <set>
 
 namespace instar::bench {
 namespace {
@@ -12,19 +12,22 @@ struct Compared {
   const Figure& figure;
   const Repetitions& subject;
   const Repetitions& reference;
+  Repetitions quotients;  // of the same repetition
 
-  double quotient() const noexcept { return subject.median() / reference.median(); }
   bool hasAim() const noexcept { return figure.aim > 0; }
-  bool within() const noexcept { return quotient() <= figure.aim; }
+  bool within() const { return quotients.median() <= figure.aim; }
 };
 
 std::vector<Compared> compare(const std::vector<Figure>& figures, const Measurements& measurements) {
   std::vector<Compared> compared;
   for (const Figure& figure : figures) {
-    const auto subject = measurements.find(figure.subject);
-    const auto reference = measurements.find(figure.reference);
+    const auto subject = measurements.find(figure.group + '/' + figure.subject);
+    const auto reference = measurements.find(figure.group + '/' + figure.reference);
     if (subject == measurements.end() || reference == measurements.end()) continue;
-    compared.push_back({figure, subject->second, reference->second});
+    Compared& added = compared.emplace_back(Compared{figure, subject->second, reference->second, {}});
+    for (std::size_t i = 0; i < added.subject.values().size(); ++i) {
+      added.quotients.add(added.subject.values()[i] / added.reference.values()[i]);
+    }
   }
   return compared;
 }
@@ -36,20 +39,17 @@ std::string format(const char* pattern, Values... values) {
   return line;
 }
 
-std::string printMeasurement(const Repetitions& repetitions) {
-  return format("%10s %4.0f%%", printTime(repetitions.median()).c_str(), repetitions.spread() * 100);
-}
-
 }  // namespace
 
-void Repetitions::add(double nanoseconds) {
-  sorted_.insert(std::upper_bound(sorted_.begin(), sorted_.end(), nanoseconds), nanoseconds);
+double Repetitions::median() const {
+  std::vector<double> sorted = values_;
+  std::ranges::sort(sorted);
+  const std::size_t middle = sorted.size() / 2;
+  return sorted.size() % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
 }
 
-double Repetitions::median() const noexcept {
-  const std::size_t middle = sorted_.size() / 2;
-  return sorted_.size() % 2 == 1 ? sorted_[middle] : (sorted_[middle - 1] + sorted_[middle]) / 2;
-}
+double Repetitions::least() const { return *std::ranges::min_element(values_); }
+double Repetitions::most() const { return *std::ranges::max_element(values_); }
 
 bool Collector::ReportContext(const Context& context) {
   PrintBasicContext(&GetErrorStream(), context);
@@ -57,48 +57,49 @@ bool Collector::ReportContext(const Context& context) {
 }
 
 void Collector::ReportRuns(const std::vector<Run>& runs) {
+  std::set<std::string> measured;
   for (const Run& run : runs) {
     if (run.run_type != Run::RT_Iteration) continue;
-    const std::string& name = run.run_name.function_name;
+    const std::string& group = run.run_name.function_name;
     if (run.error_occurred) {
       failed_ = true;
-      GetErrorStream() << name << ": " << run.error_message << '\n';
+      GetErrorStream() << group << ": " << run.error_message << '\n';
       continue;
     }
-    measurements_[name].add(1e9 / run.counters.at("items_per_second"));
+    for (const auto& [name, counter] : run.counters) {
+      // What has no contenders reports how many items it did in a second.
+      const bool alone = name == "items_per_second";
+      const std::string& full = *measured.insert(alone ? group : group + '/' + name).first;
+      measurements_[full].add(alone ? 1e9 / counter : counter.value);
+    }
   }
-  if (runs.empty()) return;
-  const auto found = measurements_.find(runs.front().run_name.function_name);
-  if (found == measurements_.end()) return;
-  const Repetitions& repetitions = found->second;
-  GetOutputStream() << format("%-46s %10s   (%s to %s, %zu repetitions)\n", found->first.c_str(),
-                              printTime(repetitions.median()).c_str(), printTime(repetitions.least()).c_str(),
-                              printTime(repetitions.most()).c_str(), repetitions.count())
-                    << std::flush;
+  for (const std::string& name : measured) {
+    const Repetitions& times = measurements_[name];
+    GetOutputStream() << format("%-52s %10s   (%s to %s)\n", name.c_str(), printTime(times.median()).c_str(),
+                                printTime(times.least()).c_str(), printTime(times.most()).c_str());
+  }
+  GetOutputStream() << std::flush;
 }
 
 std::string printTime(double nanoseconds) {
-  struct Unit {
-    double size;
-    const char* name;
-  };
-  for (const Unit unit : {Unit{1e9, "s"}, Unit{1e6, "ms"}, Unit{1e3, "us"}}) {
-    if (nanoseconds >= unit.size * 10 || (unit.size > 1e3 && nanoseconds >= unit.size)) {
-      return format("%.*f %s", nanoseconds >= unit.size * 100 ? 0 : 2, nanoseconds / unit.size, unit.name);
-    }
-  }
+  if (nanoseconds >= 1e9) return format("%.2f s", nanoseconds / 1e9);
+  if (nanoseconds >= 1e6) return format("%.2f ms", nanoseconds / 1e6);
+  if (nanoseconds >= 1e4) return format("%.1f us", nanoseconds / 1e3);
   return format("%.*f ns", nanoseconds >= 100 ? 0 : 1, nanoseconds);
 }
 
 void printTable(std::ostream& out, const std::vector<Figure>& figures, const Measurements& measurements) {
-  out << format("\n%-50s %16s %16s %6s %6s  %s\n", "medians, spread from least to most", "Instar",
-                "reference", "ratio", "aim", "within");
+  out << format("\n%-44s %-20s %-22s %10s %10s  %5s %6s %5s  %s\n", "medians for one item", "", "against", "",
+                "", "ratio", "spread", "aim", "within");
   for (const Compared& compared : compare(figures, measurements)) {
-    const std::string aim = compared.hasAim() ? format("%.2f", compared.figure.aim) : "";
+    const Figure& figure = compared.figure;
+    const std::string aim = compared.hasAim() ? format("%.2f", figure.aim) : "";
     const char* within = !compared.hasAim() ? "" : compared.within() ? "yes" : "NO";
-    out << format("%-50s %s %s %6.2f %6s  %s\n", compared.figure.name.c_str(),
-                  printMeasurement(compared.subject).c_str(), printMeasurement(compared.reference).c_str(),
-                  compared.quotient(), aim.c_str(), within);
+    out << format("%-44s %-20s %-22s %10s %10s  %5.2f %5.0f%% %5s  %s\n", figure.group.c_str(),
+                  figure.subject.c_str(), figure.reference.c_str(),
+                  printTime(compared.subject.median()).c_str(),
+                  printTime(compared.reference.median()).c_str(), compared.quotients.median(),
+                  compared.quotients.spread() * 100, aim.c_str(), within);
   }
   out << std::flush;
 }
@@ -107,26 +108,27 @@ void writeJson(std::ostream& out, const std::vector<Figure>& figures, const Meas
   const auto quoted = [](const std::string& text) {
     return '"' + text + '"';
   };  // our own names: nothing to escape
+  const auto range = [](const Repetitions& values) {
+    return format("{\"median\": %.4f, \"least\": %.4f, \"most\": %.4f, \"repetitions\": %zu}",
+                  values.median(), values.least(), values.most(), values.values().size());
+  };
   const char* separator = "";
   out << "{\"figures\": [";
   for (const Compared& compared : compare(figures, measurements)) {
-    out << separator << "\n  {\"figure\": " << quoted(compared.figure.name)
-        << ", \"subject\": " << quoted(compared.figure.subject)
-        << ", \"reference\": " << quoted(compared.figure.reference)
-        << format(", \"ratio\": %.4f", compared.quotient());
+    const Figure& figure = compared.figure;
+    out << separator << "\n  {\"group\": " << quoted(figure.group)
+        << ", \"subject\": " << quoted(figure.subject) << ", \"reference\": " << quoted(figure.reference)
+        << ", \"ratio\": " << range(compared.quotients);
     if (compared.hasAim()) {
-      out << format(", \"aim\": %.2f, \"within\": %s", compared.figure.aim,
-                    compared.within() ? "true" : "false");
+      out << format(", \"aim\": %.2f, \"within\": %s", figure.aim, compared.within() ? "true" : "false");
     }
     out << '}';
     separator = ",";
   }
   separator = "";
   out << "\n], \"nanosecondsPerItem\": {";
-  for (const auto& [name, repetitions] : measurements) {
-    out << separator << "\n  " << quoted(name)
-        << format(": {\"median\": %.2f, \"least\": %.2f, \"most\": %.2f, \"repetitions\": %zu}",
-                  repetitions.median(), repetitions.least(), repetitions.most(), repetitions.count());
+  for (const auto& [name, times] : measurements) {
+    out << separator << "\n  " << quoted(name) << ": " << range(times);
     separator = ",";
   }
   out << "\n}}\n";

@@ -1,7 +1,7 @@
 #pragma once
 
-// From single runs to a table: each figure is the median of a benchmark's repetitions, set against the median of its
-// reference. One thread.
+// From single runs to a table: each figure is the median over the repetitions of what one contender of a group took, set
+// against what another one took in the same repetition. One thread.
 
 #include <benchmark/benchmark.h>
 
@@ -12,32 +12,33 @@
 
 namespace instar::bench {
 
-// Two benchmarks that are compared, and what the quotient should not exceed.
+// Two contenders of a group, and what the quotient should not exceed.
 struct Figure {
-  std::string name;
+  std::string group;
   std::string subject;
   std::string reference;
   double aim = 0;  // 0: for information only
 };
 
-// Nanoseconds per item, one for each repetition.
+// Values of the repetitions, in their order. Not empty where anything is asked of it.
 class Repetitions {
  public:
-  void add(double nanoseconds);  // keeps them sorted
-  std::size_t count() const noexcept { return sorted_.size(); }
-  double median() const noexcept;
-  double least() const noexcept { return sorted_.front(); }
-  double most() const noexcept { return sorted_.back(); }
+  void add(double value) { values_.push_back(value); }
+  const std::vector<double>& values() const noexcept { return values_; }
+  double median() const;
+  double least() const;
+  double most() const;
   // From the least to the most, as a share of the median.
-  double spread() const noexcept { return (most() - least()) / median(); }
+  double spread() const { return (most() - least()) / median(); }
 
  private:
-  std::vector<double> sorted_;
+  std::vector<double> values_;
 };
 
+// Nanoseconds per item, by "group/contender".
 using Measurements = std::map<std::string, Repetitions>;
 
-// Collects the runs, and prints a line for each benchmark once all its repetitions are done.
+// Collects the runs, and prints a line for each contender once all repetitions are done.
 class Collector : public benchmark::BenchmarkReporter {
  public:
   bool ReportContext(const Context& context) override;
@@ -51,11 +52,11 @@ class Collector : public benchmark::BenchmarkReporter {
   bool failed_ = false;
 };
 
-// Figures of which a side was not measured are left out.
+// Figures that were not measured are left out.
 void printTable(std::ostream& out, const std::vector<Figure>& figures, const Measurements& measurements);
 void writeJson(std::ostream& out, const std::vector<Figure>& figures, const Measurements& measurements);
 
-// "1234 ns", "12.3 us", "4.56 ms": three or four digits.
+// "1234 ns", "12.34 us", "4.56 ms".
 std::string printTime(double nanoseconds);
 
 }  // namespace instar::bench

@@ -14,9 +14,9 @@
 namespace instar::bench {
 namespace {
 
-// Alternating, so that what disturbs the machine for a while disturbs everybody.
+// Repetitions of all benchmarks in random order, so that what disturbs the machine for a while disturbs one of each.
 constexpr const char* kDefaults[] = {"--benchmark_enable_random_interleaving=true",
-                                     "--benchmark_repetitions=9", "--benchmark_min_time=0.2"};
+                                     "--benchmark_repetitions=5", "--benchmark_min_time=1"};
 
 // Google Benchmark's own arguments; of two of the same name the later one counts.
 void initialize(const std::vector<std::string>& given) {

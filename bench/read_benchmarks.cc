@@ -1,204 +1,180 @@
 #include <benchmark/benchmark.h>
 
+#include <memory>
+
+#include "instar/bench/alternation.h"
 #include "instar/bench/benchmarks.h"
 
 namespace instar::bench {
 namespace {
 
-using benchmark::State;
+constexpr std::uint64_t kReadsPerBlock = 5'000;
+constexpr std::uint64_t kCountsPerBlock = 50'000;
+constexpr std::uint64_t kOpeningsPerBlock = 10;
 
-void count(State& state) { state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations())); }
-
-void getInstar(State& state, Subjects& subjects) {
+// All read the same rows in the same order.
+Block getInstar(Subjects& subjects) {
   const InstarSubject& subject = subjects.instar();
-  const auto snapshot = subject.store.read();
-  Rotation ids(subjects.ids());
-  for (auto _ : state) {
-    const auto row = subject.orders.get(snapshot, ids.next());
+  const auto snapshot = std::make_shared<ReadTransaction>(subject.store.read());
+  return repeat(kReadsPerBlock, [&subject, snapshot, ids = Rotation(subjects.ids())]() mutable {
+    const auto row = subject.orders.get(*snapshot, ids.next());
     benchmark::DoNotOptimize(readThreeFields(*row));
-  }
-  count(state);
+  });
 }
 
 template <class Touch>
-void getLmdb(State& state, Subjects& subjects, Touch touch) {
+void getLmdb(const LmdbReference& reference, MDB_txn* snapshot, std::uint64_t id, Touch touch) {
+  const std::uint64_t bytes = __builtin_bswap64(id);
+  MDB_val key{sizeof bytes, const_cast<std::uint64_t*>(&bytes)};
+  MDB_val value;
+  checkLmdb(mdb_get(snapshot, reference.tree(), &key, &value), "mdb_get");
+  benchmark::DoNotOptimize(touch(value));
+}
+
+template <class Touch>
+Block getLmdb(Subjects& subjects, Touch touch) {
   const LmdbReference& reference = subjects.lmdb();
-  const LmdbTransaction snapshot(reference, MDB_RDONLY);
-  Rotation ids(subjects.ids());
-  for (auto _ : state) {
-    const std::uint64_t bytes = __builtin_bswap64(ids.next());
-    MDB_val key{sizeof bytes, const_cast<std::uint64_t*>(&bytes)};
-    MDB_val value;
-    checkLmdb(mdb_get(snapshot.get(), reference.tree(), &key, &value), "mdb_get");
-    benchmark::DoNotOptimize(touch(value));
-  }
-  count(state);
+  const auto snapshot = std::make_shared<LmdbTransaction>(reference, MDB_RDONLY);
+  return repeat(kReadsPerBlock, [&reference, snapshot, touch, ids = Rotation(subjects.ids())]() mutable {
+    getLmdb(reference, snapshot->get(), ids.next(), touch);
+  });
 }
 
 std::uint64_t firstByte(const MDB_val& value) noexcept {
   return *static_cast<const unsigned char*>(value.mv_data);
 }
+std::size_t nothing(const MDB_val& value) noexcept { return value.mv_size; }
 
-void getSqlite(State& state, Subjects& subjects) {
-  SqliteReference& reference = subjects.sqlite();
-  SqliteStatement select(reference.connection(), kSelectThree);
-  reference.execute("BEGIN");
-  Rotation ids(subjects.ids());
-  for (auto _ : state) {
-    sqlite3_bind_int64(select.get(), 1, static_cast<sqlite3_int64>(ids.next()));
-    if (!select.step()) state.SkipWithError("a row is missing");
-    benchmark::DoNotOptimize(readThreeColumns(select));
-    select.reset();
-  }
-  reference.execute("COMMIT");
-  count(state);
+void selectThree(SqliteStatement& select, std::uint64_t id) {
+  sqlite3_bind_int64(select.get(), 1, static_cast<sqlite3_int64>(id));
+  if (!select.step()) throw std::runtime_error("a row is missing");
+  benchmark::DoNotOptimize(readThreeColumns(select));
+  select.reset();
 }
 
-void snapshotAndGetInstar(State& state, Subjects& subjects) {
+Block selectSqlite(Subjects& subjects, bool oneTransaction) {
+  SqliteReference& reference = subjects.sqlite();
+  const auto select = std::make_shared<SqliteStatement>(reference.connection(), kSelectThree);
+  return {.run = [&reference, select, oneTransaction, ids = Rotation(subjects.ids())]() mutable {
+    if (oneTransaction) reference.execute("BEGIN");
+    for (std::uint64_t i = 0; i < kReadsPerBlock; ++i) selectThree(*select, ids.next());
+    if (oneTransaction) reference.execute("COMMIT");
+  }};
+}
+
+Block snapshotAndGetInstar(Subjects& subjects) {
   const InstarSubject& subject = subjects.instar();
-  Rotation ids(subjects.ids());
-  for (auto _ : state) {
+  return repeat(kReadsPerBlock, [&subject, ids = Rotation(subjects.ids())]() mutable {
     const auto snapshot = subject.store.read();
     const auto row = subject.orders.get(snapshot, ids.next());
     benchmark::DoNotOptimize(readThreeFields(*row));
-  }
-  count(state);
+  });
 }
 
-void snapshotAndGetLmdb(State& state, Subjects& subjects) {
+// As cheap as LMDB can do it: the transaction keeps its place in the table of readers.
+Block snapshotAndGetLmdb(Subjects& subjects) {
   const LmdbReference& reference = subjects.lmdb();
-  const LmdbTransaction snapshot(reference, MDB_RDONLY);
-  mdb_txn_reset(snapshot.get());
-  Rotation ids(subjects.ids());
-  for (auto _ : state) {
-    const std::uint64_t bytes = __builtin_bswap64(ids.next());
-    MDB_val key{sizeof bytes, const_cast<std::uint64_t*>(&bytes)};
-    MDB_val value;
-    checkLmdb(mdb_txn_renew(snapshot.get()), "mdb_txn_renew");
-    checkLmdb(mdb_get(snapshot.get(), reference.tree(), &key, &value), "mdb_get");
-    benchmark::DoNotOptimize(sumWords(value));
-    mdb_txn_reset(snapshot.get());
-  }
-  count(state);
+  const auto snapshot = std::make_shared<LmdbTransaction>(reference, MDB_RDONLY);
+  mdb_txn_reset(snapshot->get());
+  return repeat(kReadsPerBlock, [&reference, snapshot, ids = Rotation(subjects.ids())]() mutable {
+    checkLmdb(mdb_txn_renew(snapshot->get()), "mdb_txn_renew");
+    getLmdb(reference, snapshot->get(), ids.next(), sumWords);
+    mdb_txn_reset(snapshot->get());
+  });
 }
 
-void snapshotAndGetSqlite(State& state, Subjects& subjects) {
-  SqliteStatement select(subjects.sqlite().connection(), kSelectThree);
-  Rotation ids(subjects.ids());
-  for (auto _ : state) {
-    sqlite3_bind_int64(select.get(), 1, static_cast<sqlite3_int64>(ids.next()));
-    if (!select.step()) state.SkipWithError("a row is missing");
-    benchmark::DoNotOptimize(readThreeColumns(select));
-    select.reset();
-  }
-  count(state);
-}
-
-void containsInstar(State& state, Subjects& subjects) {
+Block containsInstar(Subjects& subjects) {
   const InstarSubject& subject = subjects.instar();
-  const auto snapshot = subject.store.read();
-  Rotation ids(subjects.ids());
-  for (auto _ : state) benchmark::DoNotOptimize(subject.orders.contains(snapshot, ids.next()));
-  count(state);
+  const auto snapshot = std::make_shared<ReadTransaction>(subject.store.read());
+  return repeat(kReadsPerBlock, [&subject, snapshot, ids = Rotation(subjects.ids())]() mutable {
+    benchmark::DoNotOptimize(subject.orders.contains(*snapshot, ids.next()));
+  });
 }
 
-void containsLmdb(State& state, Subjects& subjects) {
-  getLmdb(state, subjects, [](const MDB_val& value) { return value.mv_size; });
-}
-
-void countInstar(State& state, Subjects& subjects) {
+Block countInstar(Subjects& subjects) {
   const InstarSubject& subject = subjects.instar();
-  const auto snapshot = subject.store.read();
-  for (auto _ : state) benchmark::DoNotOptimize(subject.orders.count(snapshot));
-  count(state);
+  const auto snapshot = std::make_shared<ReadTransaction>(subject.store.read());
+  return repeat(kCountsPerBlock,
+                [&subject, snapshot] { benchmark::DoNotOptimize(subject.orders.count(*snapshot)); });
 }
 
-void countLmdb(State& state, Subjects& subjects) {
+Block countLmdb(Subjects& subjects) {
   const LmdbReference& reference = subjects.lmdb();
-  const LmdbTransaction snapshot(reference, MDB_RDONLY);
-  for (auto _ : state) {
+  const auto snapshot = std::make_shared<LmdbTransaction>(reference, MDB_RDONLY);
+  return repeat(kCountsPerBlock, [&reference, snapshot] {
     MDB_stat statistics;
-    checkLmdb(mdb_stat(snapshot.get(), reference.tree(), &statistics), "mdb_stat");
+    checkLmdb(mdb_stat(snapshot->get(), reference.tree(), &statistics), "mdb_stat");
     benchmark::DoNotOptimize(statistics.ms_entries);
-  }
-  count(state);
+  });
 }
 
 // From nothing to the first row, and closed again.
-void openInstar(State& state, Subjects& subjects) {
-  const auto path = subjects.instarFile();
-  Rotation ids(subjects.ids());
-  for (auto _ : state) {
+Block openInstar(Subjects& subjects) {
+  return repeat(kOpeningsPerBlock, [path = subjects.instarFile(), ids = Rotation(subjects.ids())]() mutable {
     const InstarSubject subject(path, Durability::off);
     const auto snapshot = subject.store.read();
     const auto row = subject.orders.get(snapshot, ids.next());
     benchmark::DoNotOptimize(readThreeFields(*row));
-  }
-  count(state);
+  });
 }
 
-void openLmdb(State& state, Subjects& subjects) {
-  const auto path = subjects.lmdbFile();
-  Rotation ids(subjects.ids());
-  for (auto _ : state) {
+Block openLmdb(Subjects& subjects) {
+  return repeat(kOpeningsPerBlock, [path = subjects.lmdbFile(), ids = Rotation(subjects.ids())]() mutable {
     const LmdbReference reference(path, Durability::off);
     const LmdbTransaction snapshot(reference, MDB_RDONLY);
-    const std::uint64_t bytes = __builtin_bswap64(ids.next());
-    MDB_val key{sizeof bytes, const_cast<std::uint64_t*>(&bytes)};
-    MDB_val value;
-    checkLmdb(mdb_get(snapshot.get(), reference.tree(), &key, &value), "mdb_get");
-    benchmark::DoNotOptimize(sumWords(value));
-  }
-  count(state);
+    getLmdb(reference, snapshot.get(), ids.next(), sumWords);
+  });
 }
 
-void openSqlite(State& state, Subjects& subjects) {
-  const auto path = subjects.sqliteFile();
-  Rotation ids(subjects.ids());
-  for (auto _ : state) {
+Block openSqlite(Subjects& subjects) {
+  return repeat(kOpeningsPerBlock, [path = subjects.sqliteFile(), ids = Rotation(subjects.ids())]() mutable {
     const SqliteReference reference(path, Durability::off);
     SqliteStatement select(reference.connection(), kSelectThree);
-    sqlite3_bind_int64(select.get(), 1, static_cast<sqlite3_int64>(ids.next()));
-    if (!select.step()) state.SkipWithError("a row is missing");
-    benchmark::DoNotOptimize(readThreeColumns(select));
-  }
-  count(state);
+    selectThree(select, ids.next());
+  });
 }
 
 }  // namespace
 
 void addReadBenchmarks(Subjects& subjects, std::vector<Figure>& figures) {
-  const auto add = [&subjects](const char* name, auto function) {
-    return benchmark::RegisterBenchmark(name,
-                                        [&subjects, function](State& state) { function(state, subjects); });
-  };
-  add("get/instar", getInstar);
-  add("get/lmdb", [](State& state, Subjects& all) { getLmdb(state, all, sumWords); });
-  add("get/lmdb one byte", [](State& state, Subjects& all) { getLmdb(state, all, firstByte); });
-  add("get/sqlite", getSqlite);
-  add("get in a new transaction/instar", snapshotAndGetInstar);
-  add("get in a new transaction/lmdb", snapshotAndGetLmdb);
-  add("get in a new transaction/sqlite", snapshotAndGetSqlite);
-  add("contains/instar", containsInstar);
-  add("contains/lmdb", containsLmdb);
-  add("count/instar", countInstar);
-  add("count/lmdb", countLmdb);
-  add("open to first row/instar", openInstar)->UseRealTime();
-  add("open to first row/lmdb", openLmdb)->UseRealTime();
-  add("open to first row/sqlite", openSqlite)->UseRealTime();
+  add({.name = "get, three fields",
+       .itemsPerBlock = kReadsPerBlock,
+       .contenders = {{"Instar", [&] { return getInstar(subjects); }},
+                      {"LMDB, all bytes", [&] { return getLmdb(subjects, sumWords); }},
+                      {"LMDB, one byte", [&] { return getLmdb(subjects, firstByte); }},
+                      {"SQLite", [&] { return selectSqlite(subjects, true); }}}});
+  figures.push_back({"get, three fields", "Instar", "LMDB, all bytes", 1.25});
+  figures.push_back({"get, three fields", "Instar", "LMDB, one byte"});
+  figures.push_back({"get, three fields", "Instar", "SQLite", 1.0});
 
-  figures.insert(figures.end(),
-                 {{"get, verified, three fields : LMDB, all bytes", "get/instar", "get/lmdb", 1.25},
-                  {"get, verified, three fields : LMDB, one byte", "get/instar", "get/lmdb one byte"},
-                  {"get, verified, three fields : SQLite, three columns", "get/instar", "get/sqlite", 1.0},
-                  {"get in a new transaction : LMDB", "get in a new transaction/instar",
-                   "get in a new transaction/lmdb"},
-                  {"get in a new transaction : SQLite", "get in a new transaction/instar",
-                   "get in a new transaction/sqlite"},
-                  {"contains : LMDB", "contains/instar", "contains/lmdb"},
-                  {"count : LMDB", "count/instar", "count/lmdb"},
-                  {"open to first row : LMDB", "open to first row/instar", "open to first row/lmdb"},
-                  {"open to first row : SQLite", "open to first row/instar", "open to first row/sqlite"}});
+  add({.name = "get in a transaction of its own",
+       .itemsPerBlock = kReadsPerBlock,
+       .contenders = {{"Instar", [&] { return snapshotAndGetInstar(subjects); }},
+                      {"LMDB, all bytes", [&] { return snapshotAndGetLmdb(subjects); }},
+                      {"SQLite", [&] { return selectSqlite(subjects, false); }}}});
+  figures.push_back({"get in a transaction of its own", "Instar", "LMDB, all bytes"});
+  figures.push_back({"get in a transaction of its own", "Instar", "SQLite"});
+
+  add({.name = "contains",
+       .itemsPerBlock = kReadsPerBlock,
+       .contenders = {{"Instar", [&] { return containsInstar(subjects); }},
+                      {"LMDB", [&] { return getLmdb(subjects, nothing); }}}});
+  figures.push_back({"contains", "Instar", "LMDB"});
+
+  add({.name = "count of all rows",
+       .itemsPerBlock = kCountsPerBlock,
+       .contenders = {{"Instar", [&] { return countInstar(subjects); }},
+                      {"LMDB", [&] { return countLmdb(subjects); }}}});
+  figures.push_back({"count of all rows", "Instar", "LMDB"});
+
+  add({.name = "open, read a row, close",
+       .measured = Measured::realTime,
+       .itemsPerBlock = kOpeningsPerBlock,
+       .contenders = {{"Instar", [&] { return openInstar(subjects); }},
+                      {"LMDB", [&] { return openLmdb(subjects); }},
+                      {"SQLite", [&] { return openSqlite(subjects); }}}});
+  figures.push_back({"open, read a row, close", "Instar", "LMDB"});
+  figures.push_back({"open, read a row, close", "Instar", "SQLite"});
 }
 
 }  // namespace instar::bench

@@ -1,68 +1,66 @@
 #include <benchmark/benchmark.h>
 
+#include <memory>
+
+#include "instar/bench/alternation.h"
 #include "instar/bench/benchmarks.h"
 
 namespace instar::bench {
 namespace {
 
-using benchmark::State;
+enum class Use : std::uint8_t { nothing, threeFields };
 
-void count(State& state, const Subjects& subjects) {
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()) *
-                          static_cast<std::int64_t>(subjects.sizes().rows));
-}
-
-void scanInstar(State& state, Subjects& subjects, const ScanOptions& options) {
+template <Use use>
+Block scanInstar(Subjects& subjects, const ScanOptions& options) {
   const InstarSubject& subject = subjects.instar();
-  const auto snapshot = subject.store.read();
-  for (auto _ : state) {
-    for (const auto& row : subject.orders.scan(snapshot, options)) {
-      benchmark::DoNotOptimize(readThreeFields(*row));
+  const auto snapshot = std::make_shared<ReadTransaction>(subject.store.read());
+  return {.run = [&subject, snapshot, options] {
+    for (const auto& row : subject.orders.scan(*snapshot, options)) {
+      if constexpr (use == Use::threeFields) benchmark::DoNotOptimize(readThreeFields(*row));
     }
-  }
-  count(state, subjects);
+  }};
 }
 
-void scanLmdb(State& state, Subjects& subjects, MDB_cursor_op step) {
+Block scanLmdb(Subjects& subjects, MDB_cursor_op step) {
   const LmdbReference& reference = subjects.lmdb();
-  const LmdbTransaction snapshot(reference, MDB_RDONLY);
-  for (auto _ : state) {
+  const auto snapshot = std::make_shared<LmdbTransaction>(reference, MDB_RDONLY);
+  return {.run = [&reference, snapshot, step] {
     MDB_cursor* cursor = nullptr;
-    checkLmdb(mdb_cursor_open(snapshot.get(), reference.tree(), &cursor), "mdb_cursor_open");
+    checkLmdb(mdb_cursor_open(snapshot->get(), reference.tree(), &cursor), "mdb_cursor_open");
     MDB_val key;
     MDB_val value;
     while (mdb_cursor_get(cursor, &key, &value, step) == 0) benchmark::DoNotOptimize(sumWords(value));
     mdb_cursor_close(cursor);
-  }
-  count(state, subjects);
+  }};
 }
 
-void scanSqlite(State& state, Subjects& subjects) {
-  SqliteStatement select(subjects.sqlite().connection(), kSelectThreeOfAll);
-  for (auto _ : state) {
-    while (select.step()) benchmark::DoNotOptimize(readThreeColumns(select));
-    select.reset();
-  }
-  count(state, subjects);
+Block scanSqlite(Subjects& subjects) {
+  const auto select = std::make_shared<SqliteStatement>(subjects.sqlite().connection(), kSelectThreeOfAll);
+  return {.run = [select] {
+    while (select->step()) benchmark::DoNotOptimize(readThreeColumns(*select));
+    select->reset();
+  }};
 }
 
 }  // namespace
 
 void addScanBenchmarks(Subjects& subjects, std::vector<Figure>& figures) {
-  const auto add = [&subjects](const char* name, auto function) {
-    benchmark::RegisterBenchmark(name, [&subjects, function](State& state) { function(state, subjects); });
-  };
-  add("scan/instar", [](State& state, Subjects& all) { scanInstar(state, all, {}); });
-  add("scan/lmdb", [](State& state, Subjects& all) { scanLmdb(state, all, MDB_NEXT); });
-  add("scan/sqlite", scanSqlite);
-  add("scan in reverse/instar",
-      [](State& state, Subjects& all) { scanInstar(state, all, {.reverse = true}); });
-  add("scan in reverse/lmdb", [](State& state, Subjects& all) { scanLmdb(state, all, MDB_PREV); });
+  add({.name = "scan",
+       .itemsPerBlock = subjects.sizes().rows,
+       .contenders = {{"Instar, three fields", [&] { return scanInstar<Use::threeFields>(subjects, {}); }},
+                      {"Instar, verified only", [&] { return scanInstar<Use::nothing>(subjects, {}); }},
+                      {"LMDB, all bytes", [&] { return scanLmdb(subjects, MDB_NEXT); }},
+                      {"SQLite", [&] { return scanSqlite(subjects); }}}});
+  figures.push_back({"scan", "Instar, three fields", "LMDB, all bytes", 1.3});
+  figures.push_back({"scan", "Instar, verified only", "LMDB, all bytes"});
+  figures.push_back({"scan", "Instar, three fields", "SQLite"});
 
-  figures.insert(figures.end(),
-                 {{"scan, verified, three fields : LMDB, all bytes", "scan/instar", "scan/lmdb", 1.3},
-                  {"scan, verified, three fields : SQLite", "scan/instar", "scan/sqlite"},
-                  {"scan in reverse : LMDB, all bytes", "scan in reverse/instar", "scan in reverse/lmdb"}});
+  add({.name = "scan in reverse",
+       .itemsPerBlock = subjects.sizes().rows,
+       .contenders = {{"Instar, three fields",
+                       [&] { return scanInstar<Use::threeFields>(subjects, {.reverse = true}); }},
+                      {"LMDB, all bytes", [&] { return scanLmdb(subjects, MDB_PREV); }}}});
+  figures.push_back({"scan in reverse", "Instar, three fields", "LMDB, all bytes"});
 }
 
 }  // namespace instar::bench

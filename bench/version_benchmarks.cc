@@ -4,14 +4,13 @@
 #include <memory>
 #include <optional>
 
+#include "instar/bench/alternation.h"
 #include "instar/bench/benchmarks.h"
 #include "instar/bench/grown_order.capnp.h"
 #include "instar/bench/order_history.h"
 
 namespace instar::bench {
 namespace {
-
-using benchmark::State;
 
 constexpr std::array<std::uint16_t, 4> kAges = {0, 1, 10, 1000};  // in versions
 constexpr std::size_t kRowsPerTransaction = 10'000;
@@ -68,32 +67,35 @@ class AgedSubject {
   std::optional<Collection<GrownOrder>> orders_;
 };
 
-void getAged(State& state, const AgedSubject& subject, std::size_t age) {
-  const auto snapshot = subject.store().read();
-  Rotation ids(subject.ids(age));
-  for (auto _ : state) {
-    const auto row = subject.orders().get(snapshot, ids.next());
+constexpr std::uint64_t kReadsPerBlock = 5'000;
+
+Block getAged(const AgedSubject& subject, std::size_t age) {
+  const auto snapshot = std::make_shared<ReadTransaction>(subject.store().read());
+  return repeat(kReadsPerBlock, [&subject, snapshot, ids = Rotation(subject.ids(age))]() mutable {
+    const auto row = subject.orders().get(*snapshot, ids.next());
     benchmark::DoNotOptimize(readThreeFields(*row));
-  }
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
+  });
+}
+
+std::string nameOf(std::uint16_t age) {
+  return age == 0 ? "current" : std::to_string(age) + (age == 1 ? " version old" : " versions old");
 }
 
 }  // namespace
 
 void addVersionBenchmarks(Subjects& subjects, std::vector<Figure>& figures) {
-  const auto subject = std::make_shared<std::unique_ptr<AgedSubject>>();
+  Group group;
+  group.name = "get among rows of four ages";
+  group.itemsPerBlock = kReadsPerBlock;
+  const auto subject = std::make_shared<std::optional<AgedSubject>>();
   for (std::size_t age = 0; age < kAges.size(); ++age) {
-    const auto name = [](std::uint16_t versions) {
-      return "get, " + std::to_string(versions) + " versions old/instar";
-    };
-    benchmark::RegisterBenchmark(name(kAges[age]).c_str(), [&subjects, subject, age](State& state) {
-      if (!*subject) *subject = std::make_unique<AgedSubject>(subjects);
-      getAged(state, **subject, age);
-    });
-    if (kAges[age] == 0) continue;
-    figures.push_back({"get, " + std::to_string(kAges[age]) + " additive versions old : a current row",
-                       name(kAges[age]), name(0), 1.03});
+    group.contenders.push_back({nameOf(kAges[age]), [&subjects, subject, age] {
+                                  if (!*subject) subject->emplace(subjects);
+                                  return getAged(**subject, age);
+                                }});
+    if (kAges[age] != 0) figures.push_back({group.name, nameOf(kAges[age]), nameOf(0), 1.03});
   }
+  add(std::move(group));
 }
 
 }  // namespace instar::bench

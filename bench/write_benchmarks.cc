@@ -1,32 +1,23 @@
-#include <benchmark/benchmark.h>
-
 #include <algorithm>
-#include <chrono>
 #include <memory>
+#include <optional>
 
+#include "instar/bench/alternation.h"
 #include "instar/bench/benchmarks.h"
 
 namespace instar::bench {
 namespace {
 
-using benchmark::State;
-
 constexpr std::size_t kPutsPerTransaction = 1'000;
 
-// What can put a batch of rows in one transaction. Only run() is measured.
-class Putter {
- public:
-  virtual ~Putter() = default;
-  virtual void prepare(std::span<const Sample> samples) = 0;
-  virtual void run() = 0;
-};
+// Each of the three puts a batch of rows in one transaction. Only run() is measured.
 
-// From values: the record is built, its key encoded, its checksum computed.
-class InstarPutter final : public Putter {
+// Of values: the record is built, its key encoded, its checksum computed.
+class InstarPutter {
  public:
   InstarPutter(const std::filesystem::path& path, Durability durability) : subject_(path, durability) {}
-  void prepare(std::span<const Sample> samples) override { samples_ = samples; }
-  void run() override {
+  void prepare(std::span<const Sample> samples) { samples_ = samples; }
+  void run() {
     auto transaction = subject_.store.write();
     for (const Sample& sample : samples_) {
       auto order = subject_.orders.create();
@@ -42,14 +33,14 @@ class InstarPutter final : public Putter {
 };
 
 // Of keys and values that lie ready: as little as LMDB can do.
-class LmdbPutter final : public Putter {
+class LmdbPutter {
  public:
   LmdbPutter(const std::filesystem::path& path, Durability durability) : reference_(path, durability) {}
-  void prepare(std::span<const Sample> samples) override {
+  void prepare(std::span<const Sample> samples) {
     rows_.resize(samples.size());
     for (std::size_t i = 0; i < samples.size(); ++i) encoder_.encode(samples[i], rows_[i]);
   }
-  void run() override {
+  void run() {
     LmdbTransaction transaction(reference_, 0);
     for (const StoredRow& row : rows_) {
       MDB_val key = toValue(row.key.bytes());
@@ -65,12 +56,12 @@ class LmdbPutter final : public Putter {
   std::vector<StoredRow> rows_;
 };
 
-class SqlitePutter final : public Putter {
+class SqlitePutter {
  public:
   SqlitePutter(const std::filesystem::path& path, Durability durability)
       : reference_(path, durability), insert_(reference_) {}
-  void prepare(std::span<const Sample> samples) override { samples_ = samples; }
-  void run() override {
+  void prepare(std::span<const Sample> samples) { samples_ = samples; }
+  void run() {
     reference_.execute("BEGIN IMMEDIATE");
     for (const Sample& sample : samples_) insert_.insert(sample);
     reference_.execute("COMMIT");
@@ -92,19 +83,6 @@ std::vector<std::uint64_t> idsToPut(const Sizes& sizes) {
   return ids;
 }
 
-void putAll(State& state, Putter& putter, std::span<const std::uint64_t> ids) {
-  std::vector<Sample> samples(kPutsPerTransaction);
-  for (auto _ : state) {
-    for (std::size_t i = 0; i < kPutsPerTransaction; ++i) samples[i] = sampleOf(ids[i]);
-    ids = ids.subspan(kPutsPerTransaction);
-    putter.prepare(samples);
-    const auto begin = std::chrono::steady_clock::now();
-    putter.run();
-    state.SetIterationTime(std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
-  }
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * kPutsPerTransaction));
-}
-
 struct Case {
   std::string name;
   bool filled;  // whether all rows are there before
@@ -112,22 +90,53 @@ struct Case {
   Sizes sizes;
 };
 
+// A file that is removed when nobody uses it any more.
+class TemporaryFile {
+ public:
+  TemporaryFile(const Workspace& workspace, const char* name)
+      : workspace_(workspace), path_(workspace.file(name)) {}
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() { workspace_.remove(path_); }
+  const std::filesystem::path& path() const noexcept { return path_; }
+
+ private:
+  const Workspace& workspace_;
+  std::filesystem::path path_;
+};
+
+// Puts the ids one transaction after the other.
 template <class Subject>
-void addPut(Subjects& subjects, const Case& put, const char* suffix,
-            const std::filesystem::path& (Subjects::*filled)()) {
-  benchmark::RegisterBenchmark((put.name + suffix).c_str(),
-                               [&subjects, put, filled](State& state) {
-                                 const Workspace& workspace = subjects.workspace();
-                                 const auto path = workspace.file("put");
-                                 if (put.filled) copyDurably((subjects.*filled)(), path);
-                                 {
-                                   Subject subject(path, put.durability);
-                                   putAll(state, subject, idsToPut(put.sizes));
-                                 }
-                                 workspace.remove(path);
-                               })
-      ->UseManualTime()
-      ->Iterations(static_cast<benchmark::IterationCount>(put.sizes.transactions));
+class Putting {
+ public:
+  Putting(Subjects& subjects, const Case& put, const char* name, const std::filesystem::path* filled)
+      : file_(subjects.workspace(), name), ids_(idsToPut(put.sizes)), samples_(kPutsPerTransaction) {
+    if (filled != nullptr) copyDurably(*filled, file_.path());
+    subject_.emplace(file_.path(), put.durability);
+  }
+
+  void prepare() {
+    for (Sample& sample : samples_) sample = sampleOf(ids_[next_++]);
+    subject_->prepare(samples_);
+  }
+  void run() { subject_->run(); }
+
+ private:
+  TemporaryFile file_;
+  std::vector<std::uint64_t> ids_;
+  std::size_t next_ = 0;
+  std::vector<Sample> samples_;
+  std::optional<Subject> subject_;
+};
+
+template <class Subject>
+Contender contender(Subjects& subjects, const Case& put, const char* name,
+                    const std::filesystem::path& (Subjects::*filled)()) {
+  return {name, [&subjects, put, name, filled] {
+            const auto putting = std::make_shared<Putting<Subject>>(
+                subjects, put, name, put.filled ? &(subjects.*filled)() : nullptr);
+            return Block{.prepare = [putting] { putting->prepare(); }, .run = [putting] { putting->run(); }};
+          }};
 }
 
 }  // namespace
@@ -145,11 +154,15 @@ void addWriteBenchmarks(Subjects& subjects, std::vector<Figure>& figures) {
       {"put into a filled store, durability full", true, Durability::full, durable},
   };
   for (const Case& put : cases) {
-    addPut<InstarPutter>(subjects, put, "/instar", &Subjects::instarFile);
-    addPut<LmdbPutter>(subjects, put, "/lmdb", &Subjects::lmdbFile);
-    addPut<SqlitePutter>(subjects, put, "/sqlite", &Subjects::sqliteFile);
-    figures.push_back({put.name + " : LMDB", put.name + "/instar", put.name + "/lmdb", 1.3});
-    figures.push_back({put.name + " : SQLite", put.name + "/instar", put.name + "/sqlite"});
+    add({.name = put.name,
+         .measured = Measured::realTime,
+         .itemsPerBlock = kPutsPerTransaction,
+         .blocks = put.sizes.transactions,
+         .contenders = {contender<InstarPutter>(subjects, put, "Instar", &Subjects::instarFile),
+                        contender<LmdbPutter>(subjects, put, "LMDB", &Subjects::lmdbFile),
+                        contender<SqlitePutter>(subjects, put, "SQLite", &Subjects::sqliteFile)}});
+    figures.push_back({put.name, "Instar", "LMDB", 1.3});
+    figures.push_back({put.name, "Instar", "SQLite"});
   }
 }
 
