@@ -38,7 +38,8 @@ struct TreeStatistics {
   std::uint32_t depth = 0;
 };
 
-// A position in a tree. After a change through the same transaction it must be positioned again.
+// A position in a tree. After a change through the same transaction it must be positioned again: Error(fixCall). Where
+// there is no position, before the first move or after one that found nothing, next() and previous() find nothing.
 class Cursor {
  public:
   virtual ~Cursor() = default;
@@ -63,6 +64,10 @@ class Transaction {
   virtual bool erase(TreeId tree, Bytes key) = 0;  // whether there was such an entry
   virtual std::unique_ptr<Cursor> cursor(TreeId tree) = 0;
   virtual TreeStatistics statistics(TreeId tree) = 0;
+  // Whether a writer may overwrite bytes that were handed out, because nothing tells it that they are being read: copy them,
+  // then checkIntact(), then use the copy.
+  virtual bool canBeOverwritten() const noexcept = 0;
+  virtual void checkIntact() const = 0;  // Error(retry) where that may have happened
   // Ends the transaction. Error(readBack): whether the commit is stored is unknown. Every other error: it is
   // not.
   virtual void commit() = 0;

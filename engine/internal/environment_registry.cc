@@ -14,7 +14,7 @@ using RegistryKey = std::tuple<std::uint32_t, dev_t, ino_t>;  // fork generation
 
 // Protected by forkSafeMutex(). An entry that cannot be locked is one that is being opened or closed.
 using Entries = std::map<RegistryKey, std::weak_ptr<LmdbEnvironment>>;
-Entries& entries() noexcept {
+Entries& entries() {
   static Entries* const instance = new Entries;  // never destroyed: environments may outlive static objects
   return *instance;
 }

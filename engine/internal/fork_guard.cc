@@ -19,7 +19,7 @@ struct Guarded {
   std::mutex mutex;
   std::vector<int> descriptors;
 };
-Guarded& guarded() noexcept {
+Guarded& guarded() {
   static Guarded* const instance = new Guarded;
   return *instance;
 }
@@ -45,7 +45,7 @@ void installForkHandlers() {
   static_cast<void>(installed);
 }
 
-std::mutex& forkSafeMutex() noexcept { return guarded().mutex; }
+std::mutex& forkSafeMutex() { return guarded().mutex; }
 
 void closeInChild(int descriptor) {
   const std::lock_guard lock(guarded().mutex);

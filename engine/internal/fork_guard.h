@@ -23,7 +23,7 @@ void installForkHandlers();
 inline std::uint32_t forkGeneration() noexcept { return internal::forkCount.load(std::memory_order_relaxed); }
 
 // Held across a fork, so that what it protects is whole and free in the child.
-std::mutex& forkSafeMutex() noexcept;
+std::mutex& forkSafeMutex();
 
 // The child of a fork will close `descriptor` when it begins.
 void closeInChild(int descriptor);

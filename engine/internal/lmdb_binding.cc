@@ -5,9 +5,8 @@
 #include <signal.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "instar/engine/internal/lmdb_error.h"
@@ -23,6 +22,13 @@ static_assert(lmdb::kReadersFull == MDB_READERS_FULL && lmdb::kTransactionFull =
 static_assert(lmdb::kMapResized == MDB_MAP_RESIZED && lmdb::kIncompatible == MDB_INCOMPATIBLE);
 static_assert(lmdb::kBadReaderSlot == MDB_BAD_RSLOT && lmdb::kBadTransaction == MDB_BAD_TXN);
 static_assert(lmdb::kBadTree == MDB_BAD_DBI);
+
+constexpr bool isNumbered(lmdb::Move move, MDB_cursor_op operation) noexcept {
+  return static_cast<MDB_cursor_op>(move) == operation;
+}
+static_assert(isNumbered(lmdb::Move::first, MDB_FIRST) && isNumbered(lmdb::Move::last, MDB_LAST));
+static_assert(isNumbered(lmdb::Move::next, MDB_NEXT) && isNumbered(lmdb::Move::previous, MDB_PREV));
+static_assert(isNumbered(lmdb::Move::seek, MDB_SET_RANGE));
 
 constexpr std::uint64_t kLargestMap = std::uint64_t{1} << 40;
 constexpr std::uint64_t kSmallestPlentifulMap = std::uint64_t{1} << 30;
@@ -81,13 +87,13 @@ void closeOnExecute(MDB_env* environment) noexcept {
 
 // A line of mdb_reader_list(): process, thread, and transaction or "-".
 int addReader(const char* line, void* context) noexcept {
-  int process = 0;
-  std::array<char, 24> transaction{};
-  if (std::sscanf(line, "%d %*s %23s", &process, transaction.data()) != 2) return 0;  // a heading
-  std::uint64_t number = 0;
-  std::sscanf(transaction.data(), "%lu", &number);
-  const bool alive = ::kill(process, 0) == 0 || errno == EPERM;
-  static_cast<std::vector<ReaderInfo>*>(context)->push_back({process, number, alive});
+  char* rest = nullptr;
+  const long process = std::strtol(line, &rest, 10);
+  if (process <= 0) return 0;  // a heading
+  std::strtoull(rest, &rest, 16);
+  const std::uint64_t number = std::strtoull(rest, nullptr, 10);
+  const bool alive = ::kill(static_cast<pid_t>(process), 0) == 0 || errno == EPERM;
+  static_cast<std::vector<ReaderInfo>*>(context)->push_back({static_cast<pid_t>(process), number, alive});
   return 0;
 }
 
@@ -249,11 +255,9 @@ int openCursor(MDB_txn* transaction, TreeId tree, MDB_cursor*& cursor) noexcept 
 void closeCursor(MDB_cursor* cursor) noexcept { mdb_cursor_close(cursor); }
 
 int move(MDB_cursor* cursor, Move move, Bytes& key, Bytes& value) noexcept {
-  constexpr MDB_cursor_op kOperations[] = {MDB_FIRST, MDB_LAST, MDB_SET_RANGE, MDB_NEXT, MDB_PREV};
   MDB_val foundKey = valueOf(key);
   MDB_val foundValue;
-  const int code =
-      mdb_cursor_get(cursor, &foundKey, &foundValue, kOperations[static_cast<std::size_t>(move)]);
+  const int code = mdb_cursor_get(cursor, &foundKey, &foundValue, static_cast<MDB_cursor_op>(move));
   if (code != 0) return code;
   key = bytesOf(foundKey);
   value = bytesOf(foundValue);

@@ -98,7 +98,13 @@ int countFreePages(MDB_txn* transaction, std::uint64_t& pages) noexcept;
 int countTrees(MDB_txn* transaction, std::uint64_t& count) noexcept;
 int listTrees(MDB_txn* transaction, std::vector<std::string>& names);
 
-enum class Move : std::uint8_t { first, last, seek, next, previous };
+enum class Move : std::uint8_t {
+  first = 0,
+  last = 6,
+  next = 8,
+  previous = 12,
+  seek = 17
+};  // as LMDB numbers them
 int openCursor(MDB_txn* transaction, TreeId tree, MDB_cursor*& cursor) noexcept;
 void closeCursor(MDB_cursor* cursor) noexcept;
 // Move::seek reads `key`; every move that succeeds sets both.

@@ -34,13 +34,14 @@ LmdbTransaction::LmdbTransaction(std::shared_ptr<LmdbEnvironment> environment, M
       owner_(std::this_thread::get_id()),
       generation_(forkGeneration()),
       access_(access),
-      lockless_(environment_->lockless()) {}
+      lockless_(environment_->lockless()),
+      isSpecial_(lockless_) {}
 
 LmdbTransaction::~LmdbTransaction() {
   if (transaction_ != nullptr) finish();
 }
 
-void LmdbTransaction::checkUsable() const {
+void LmdbTransaction::lookCloser() const {
   if (transaction_ == nullptr) throwTransactionEnded();
   if (generation_ != forkGeneration()) throwForked();
   if (failure_) throw Error(*failure_);
@@ -55,6 +56,7 @@ void LmdbTransaction::checkWritable() const {
 void LmdbTransaction::fail(int code, const char* call, std::size_t size) {
   if (code == lmdb::kMapFull) environment_->requestLargerMap(size);
   failure_ = std::make_unique<Error>(lmdb::error(code, call, environment_->path()));
+  isSpecial_ = true;
   throw Error(*failure_);
 }
 
@@ -178,25 +180,32 @@ void LmdbCursor::detach() noexcept {
   positioned_ = false;
 }
 
-bool LmdbCursor::isPositioned() const {
+bool LmdbCursor::lookCloser() const {
   if (transaction_ == nullptr) throwTransactionEnded();
   if (positioned_ && changes_ != transaction_->changes_) throwCursorUnpositioned();
   return positioned_;
 }
 
-bool LmdbCursor::move(lmdb::Move how, Bytes key) {
-  if (transaction_ == nullptr) throwTransactionEnded();
-  transaction_->checkUsable();
-  Bytes value;
-  const int code = lmdb::move(cursor_, how, key, value);
-  if (transaction_->lockless_) transaction_->environment_->checkSnapshotIsIntact(transaction_->id_);
-  positioned_ = code == 0;
-  if (code == lmdb::kNotFound) return false;
-  if (code != 0) transaction_->fail(code, "mdb_cursor_get");
-  changes_ = transaction_->changes_;
+bool LmdbCursor::seek(Bytes key) {
+  if (key.empty()) return first();
   key_ = key;
-  value_ = value;
-  return true;
+  return move(lmdb::Move::seek);
+}
+
+bool LmdbCursor::move(lmdb::Move how) {
+  LmdbTransaction* const transaction = transaction_;
+  if (transaction == nullptr) throwTransactionEnded();
+  transaction->checkUsable();
+  const int code = lmdb::move(cursor_, how, key_, value_);
+  if (transaction->lockless_) transaction->environment_->checkSnapshotIsIntact(transaction->id_);
+  changes_ = transaction->changes_;
+  positioned_ = code == 0;
+  return positioned_ || hasNoEntry(code);
+}
+
+bool LmdbCursor::hasNoEntry(int code) {
+  if (code == lmdb::kNotFound) return false;
+  transaction_->fail(code, "mdb_cursor_get");
 }
 
 }  // namespace instar::storage

@@ -12,6 +12,7 @@
 #include <optional>
 #include <thread>
 
+#include "instar/engine/internal/fork_guard.h"
 #include "instar/engine/internal/lmdb_binding.h"
 #include "instar/engine/storage.h"
 #include "instar/format/error.h"
@@ -34,6 +35,8 @@ class LmdbTransaction final : public Transaction {
   bool erase(TreeId tree, Bytes key) override;
   std::unique_ptr<Cursor> cursor(TreeId tree) override;
   TreeStatistics statistics(TreeId tree) override;
+  bool canBeOverwritten() const noexcept override { return lockless_; }
+  void checkIntact() const override { checkUsable(); }
   void commit() override;
 
   std::uint64_t countFreePages();  // in the whole file
@@ -41,7 +44,11 @@ class LmdbTransaction final : public Transaction {
  private:
   friend class LmdbCursor;
 
-  void checkUsable() const;
+  void checkUsable() const {
+    if (transaction_ == nullptr || isSpecial_ || generation_ != forkGeneration()) [[unlikely]]
+      lookCloser();
+  }
+  void lookCloser() const;  // throws if it is not usable
   void checkWritable() const;
   [[noreturn]] void fail(int code, const char* call, std::size_t size = 0);
   void finish() noexcept;
@@ -57,6 +64,7 @@ class LmdbTransaction final : public Transaction {
   std::uint32_t generation_;
   Access access_;
   bool lockless_;
+  bool isSpecial_;  // has failed or is lockless: what an ordinary transaction need not ask for one by one
 };
 
 class LmdbCursor final : public Cursor {
@@ -68,7 +76,7 @@ class LmdbCursor final : public Cursor {
 
   bool first() override { return move(lmdb::Move::first); }
   bool last() override { return move(lmdb::Move::last); }
-  bool seek(Bytes key) override { return key.empty() ? first() : move(lmdb::Move::seek, key); }
+  bool seek(Bytes key) override;
   bool next() override { return isPositioned() && move(lmdb::Move::next); }
   bool previous() override { return isPositioned() && move(lmdb::Move::previous); }
   Bytes key() const override { return key_; }
@@ -77,9 +85,15 @@ class LmdbCursor final : public Cursor {
  private:
   friend class LmdbTransaction;
 
-  bool move(lmdb::Move how, Bytes key = {});
-  bool isPositioned() const;
-  void detach() noexcept;  // closes, leaves the list
+  bool move(lmdb::Move how);  // a seek is for key_
+  bool isPositioned() const {
+    if (transaction_ == nullptr || changes_ != transaction_->changes_) [[unlikely]]
+      return lookCloser();
+    return positioned_;
+  }
+  bool lookCloser() const;    // throws where the position is out of date
+  bool hasNoEntry(int code);  // throws unless that is all
+  void detach() noexcept;     // closes, leaves the list
 
   LmdbTransaction* transaction_;  // null once that has ended
   MDB_cursor* cursor_;

@@ -162,6 +162,21 @@ TEST_F(Opening, AFileThatIsCutShortIsReportedWhereverItIsCut) {
   }
 }
 
+TEST_F(Opening, APageThatIsNotWhatItShouldBeIsReported) {
+  {
+    const auto environment = open(path);
+    const TreeId tree = openTree(*environment);
+    for (const char* value : {"1", "2", "3"}) put(*environment, tree, "a", value);
+  }
+  std::string bytes = readFile(path);
+  for (std::size_t page = 2 * 4096; page < bytes.size(); page += 4096) bytes[page + 10] = '\0';  // its kind
+  writeFile(path, bytes);
+  for (const OpenMode mode : {OpenMode::openExisting, OpenMode::readOnly}) {
+    const auto environment = open(path, withMode(mode));
+    EXPECT_ERROR(environment->openTree("tree", false), restoreFromBackup, "damaged");
+  }
+}
+
 TEST_F(Opening, AFileThatRightlyEndsBeforeItsLastPageNumberIsOpened) {
   // A large value that is replaced in its own transaction leaves page numbers that were given out and never written. To a
   // comparison of sizes such a file looks cut short.
