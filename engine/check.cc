@@ -3,6 +3,7 @@
 #include <capnp/dynamic.h>
 
 #include <map>
+#include <set>
 
 #include "instar/engine/internal/catalog.h"
 #include "instar/engine/internal/store_state.h"
@@ -88,7 +89,10 @@ class Checker {
       return report_;  // the damaged record is reported already
     }
     for (const auto& collection : collections) total_ += entries(collection.name);
-    for (const auto& collection : collections) checkCollection(collection);
+    for (const auto& collection : collections) {
+      checkVersions(collection);
+      checkCollection(collection);
+    }
     progress();
     return report_;
   }
@@ -109,8 +113,39 @@ class Checker {
 
   void checkCatalog() {
     catalog_.verifyAll([&](Bytes key, const char* problem) {
-      if (problem != nullptr) add(Finding::damagedCatalog, "", printKey({}, key), problem);
+      if (problem == nullptr) return;
+      damagedRecords_.emplace(asText(key));
+      add(Finding::damagedCatalog, "", printKey({}, key), problem);
     });
+  }
+
+  // Every version of the collection can be decoded and is the one that its record says, also where no row uses it.
+  void checkVersions(const Catalog::CollectionRecord& collection) {
+    const auto report = [&](std::uint16_t version, const char* message) {
+      const Key key = versionKey(collection.name, version);
+      if (damagedRecords_.contains(asText(key.bytes()))) return;  // said already
+      add(Finding::damagedCatalog, collection.name, printKey({}, key.bytes()), message);
+    };
+    std::optional<std::uint16_t> number = catalog_.versionAbove(collection.name, 0);
+    for (; number; number = catalog_.versionAbove(collection.name, *number)) {
+      try {
+        const RecordSchema schema = catalog_.version(collection.name, *number)->schema;
+        if (schema.version() != *number) report(*number, "the schema in it has another number");
+        if (schema.fingerprint() != catalog_.fingerprint(collection.name, *number)) {
+          report(*number, "the fingerprint is not that of its schema");
+        }
+      } catch (const Error& error) {
+        if (error.code() == ErrorCode::retry) throw;
+        report(*number, error.what());
+      }
+    }
+    if (!catalog_.hasVersion(collection.name, collection.currentVersion)) {
+      report(collection.currentVersion, "the current version is missing");
+    }
+    if (collection.readerFloor > collection.currentVersion ||
+        collection.writerFloor > collection.currentVersion) {
+      report(collection.currentVersion, "a floor is above the current version");
+    }
   }
 
   std::optional<storage::TreeId> tree(const std::string& collection) const {
@@ -130,8 +165,7 @@ class Checker {
       const auto found = catalog_.version(collection, version);
       if (found) entry->second = found->schema;
     } catch (const Error& error) {
-      add(Finding::damagedCatalog, collection, printKey({}, versionKey(collection, version).bytes()),
-          error.what());
+      if (error.code() == ErrorCode::retry) throw;  // checkVersions has reported all else
     }
     return entry->second;
   }
@@ -156,6 +190,8 @@ class Checker {
                 Bytes value) {
     ++report_.rows;
     report_.bytes += value.size();
+    std::vector<std::byte> copy;
+    value = state_.steady(value, copy);
     RowView row;
     const RowDamage damage = decodeRow(key, value, Verify::yes, row);
     if (damage != RowDamage::none) {
@@ -207,6 +243,7 @@ class Checker {
   TransactionState& state_;
   Catalog catalog_;
   CheckReport report_;
+  std::set<std::string, std::less<>> damagedRecords_;  // keys in the catalog
   std::uint64_t total_ = 0;
 };
 

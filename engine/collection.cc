@@ -5,8 +5,8 @@
 
 namespace instar {
 
-capnp::StructSchema internal::rootSchema(const CollectionState& collection) noexcept {
-  return collection.root();
+const RecordSchema& internal::schemaOf(const CollectionState& collection) noexcept {
+  return collection.schema();
 }
 
 const std::string& CollectionBase::name() const noexcept { return state_->name(); }
@@ -57,8 +57,25 @@ void CollectionBase::refuseEmptyDraft() const {
               {{"collection", name()}});
 }
 
+void CollectionBase::refuseOtherType(const RecordSchema& draft) const {
+  if (draft.fingerprint() == schema().fingerprint()) return;
+  throw Error(
+      ErrorCode::fixCall, "the draft was begun by a collection with another schema: begin it with this one",
+      {{"collection", name()},
+       {"draft", std::string(draft.typeName()) + " version " + std::to_string(draft.version())},
+       {"schema", std::string(schema().typeName()) + " version " + std::to_string(schema().version())}});
+}
+
+void CollectionBase::refuseOtherType(capnp::StructSchema record) const {
+  if (record.getProto().getId() == schema().rootId()) return;
+  throw Error(ErrorCode::fixCall, "the record is of another type than the collection",
+              {{"collection", name()},
+               {"record", record.getShortDisplayName().cStr()},
+               {"schema", std::string(schema().typeName())}});
+}
+
 void CollectionBase::store(WriteTransaction& transaction, const Key* explicitKey,
-                           capnp::MessageBuilder& message, bool edited) const {
+                           capnp::MessageBuilder& message, const internal::DraftOrigin* origin) const {
   TransactionState& state = transaction.state();
   state_->admitWriting(state);
   Key key;
@@ -78,7 +95,9 @@ void CollectionBase::store(WriteTransaction& transaction, const Key* explicitKey
 
   std::optional<capnp::MallocMessageBuilder> merged;
   capnp::MessageBuilder* source = &message;
-  if (state_->isOlderProgram() && !edited) {
+  // A draft that began as this very row, in this transaction, has all of it already.
+  const bool hasWholeRow = origin != nullptr && origin->transaction == transaction.id() && origin->key == key;
+  if (state_->isOlderProgram() && !hasWholeRow) {
     const auto stored = state.storage().get(state_->tree(), key.bytes());
     if (stored) {
       internal::RowBytes row;
@@ -89,7 +108,8 @@ void CollectionBase::store(WriteTransaction& transaction, const Key* explicitKey
       source = &*merged;
     }
   }
-  const FlatRecord flat(*source, edited || merged ? FlatRecord::Waste::removed : FlatRecord::Waste::allowed);
+  const FlatRecord flat(
+      *source, origin != nullptr || merged ? FlatRecord::Waste::removed : FlatRecord::Waste::allowed);
   if (state_->nestsWithoutLimit()) flat.refuseDeepNesting();
   writeRow(state, state_->tree(), key, schema().version(), flat.payload());
 }

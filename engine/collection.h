@@ -22,6 +22,10 @@ namespace instar {
 class CollectionState;
 class ScanCursor;
 
+namespace internal {
+const RecordSchema& schemaOf(const CollectionState& collection) noexcept;
+}
+
 // Which rows, and in which order. Everything that is set must hold.
 struct ScanOptions {
   std::optional<Key> from{};    // the first key that belongs to it
@@ -49,10 +53,13 @@ class CollectionBase {
 
  protected:
   void find(const Transaction& transaction, const Key& key, internal::RowBytes& row) const;
+  // `origin` is null for a new record.
   void store(WriteTransaction& transaction, const Key* key, capnp::MessageBuilder& message,
-             bool edited) const;
+             const internal::DraftOrigin* origin) const;
   Key encode(std::span<const KeyValue> values, KeyForm form) const;
   [[noreturn]] void refuseEmptyDraft() const;
+  void refuseOtherType(const RecordSchema& draft) const;
+  void refuseOtherType(capnp::StructSchema record) const;
 
   std::shared_ptr<CollectionState> state_;
 };
@@ -77,13 +84,24 @@ class ScanBase {
  private:
   bool start();
   bool step();
+  bool stepAfterChange();
   bool inRange() const;
+  void lookAhead();
 
   std::unique_ptr<ScanCursor> cursor_;
-  ScanOptions options_;            // prefix is folded into from and to
-  std::uint64_t seenChanges_ = 0;  // when the cursor was positioned
+  ScanOptions options_;  // prefix is folded into from and to
   bool started_ = false;
-  Key current_;  // kept in write transactions, to find the way back after a change
+  bool found_ = false;       // whether the cursor stands on a row
+  bool stepFailed_ = false;  // on the way to the row ahead
+
+  // In a snapshot the cursor is one row ahead, whose bytes come closer while this one is used.
+  Bytes key_;
+  Bytes value_;
+  mutable std::vector<std::byte> steadyValue_;  // where value() has to copy it
+
+  // In a write transaction it stands on the row, unless something was changed since.
+  std::uint64_t seenChanges_ = 0;
+  Key current_;  // to find the way back
 };
 
 template <class T>
@@ -111,29 +129,36 @@ class Scan : public ScanBase {
   std::default_sentinel_t end() const noexcept { return {}; }
 };
 
-// Anything that can be part of a key: integers, bool, floating point, text, Bytes, generated enums.
+// Anything that can be part of a key: integers, bool, floating point, generated enums, text (also Cap'n Proto's), Data, Bytes.
 template <class Value>
-KeyValue toKeyValue(const Value& value) {
-  if constexpr (std::is_enum_v<Value>)
-    return static_cast<std::uint64_t>(value);
-  else if constexpr (std::same_as<Value, bool>)
-    return value;
-  else if constexpr (std::signed_integral<Value>)
-    return static_cast<std::int64_t>(value);
-  else if constexpr (std::unsigned_integral<Value>)
-    return static_cast<std::uint64_t>(value);
-  else if constexpr (std::floating_point<Value>)
-    return static_cast<double>(value);
-  else if constexpr (std::convertible_to<Value, std::string_view>)
-    return std::string_view(value);
-  else
-    return Bytes(value);
-}
+concept KeyPartValue = std::is_enum_v<Value> || std::is_arithmetic_v<Value> ||
+    std::convertible_to<Value, std::string_view> || std::convertible_to<Value, kj::StringPtr> ||
+    std::convertible_to<Value, Bytes> || std::convertible_to<Value, kj::ArrayPtr<const kj::byte>>;
 
-template <class Value>
-concept KeyPartValue = !std::same_as<std::remove_cvref_t<Value>, Key> && requires(const Value& value) {
-  toKeyValue(value);
-};
+template <KeyPartValue Value>
+KeyValue toKeyValue(const Value& value) {
+  if constexpr (std::is_enum_v<Value>) {
+    return static_cast<std::uint64_t>(value);
+  } else if constexpr (std::same_as<Value, bool>) {
+    return value;
+  } else if constexpr (std::signed_integral<Value>) {
+    return static_cast<std::int64_t>(value);
+  } else if constexpr (std::unsigned_integral<Value>) {
+    return static_cast<std::uint64_t>(value);
+  } else if constexpr (std::floating_point<Value>) {
+    return static_cast<double>(value);
+  } else if constexpr (std::convertible_to<Value, std::string_view>) {
+    return std::string_view(value);
+  } else if constexpr (std::convertible_to<Value, kj::StringPtr>) {
+    const kj::StringPtr text = value;
+    return std::string_view(text.begin(), text.size());
+  } else if constexpr (std::convertible_to<Value, Bytes>) {
+    return Bytes(value);
+  } else {
+    const kj::ArrayPtr<const kj::byte> data = value;
+    return std::as_bytes(std::span(data.begin(), data.size()));
+  }
+}
 
 template <class T>
 class Collection : public CollectionBase {
@@ -158,7 +183,7 @@ class Collection : public CollectionBase {
   }
 
   Row<T> get(const Transaction& transaction, const Key& key) const {
-    return Row<T>(root(), [&](internal::RowBytes& row) { find(transaction, key, row); });
+    return Row<T>(recordSchema(), [&](internal::RowBytes& row) { find(transaction, key, row); });
   }
   template <KeyPartValue... Values>
   Row<T> get(const Transaction& transaction, const Values&... values) const {
@@ -174,33 +199,28 @@ class Collection : public CollectionBase {
   }
 
   // An empty record.
-  Draft<T> create() const { return Draft<T>(root()); }
+  Draft<T> create() const { return Draft<T>(recordSchema()); }
 
   // The stored row, to be changed and put again; an empty Draft (false) where there is none.
   Draft<T> edit(const Transaction& transaction, const Key& key) const {
-    return Draft<T>(root(), get(transaction, key));
+    return Draft<T>(recordSchema(), get(transaction, key), transaction.id());
   }
   template <KeyPartValue... Values>
   Draft<T> edit(const Transaction& transaction, const Values&... values) const {
     return edit(transaction, key(values...));
   }
 
-  // Inserts or replaces the row under the key in its $key fields. A program older than the collection that
-  // replaces a newer row keeps that row's fields that it does not know.
-  void put(WriteTransaction& transaction, Draft<T>& draft) const {
-    if (!draft) refuseEmptyDraft();
-    store(transaction, nullptr, draft.message(), draft.edited());
-  }
-  void put(WriteTransaction& transaction, Reader record) const {
-    capnp::MallocMessageBuilder message;
-    message.setRoot(record);
-    store(transaction, nullptr, message, false);
-  }
+  // Inserts or replaces the row under the key in its $key fields. A program older than the collection that replaces a newer
+  // row keeps that row's fields that it does not know. Throws Error(fixCall) also for a draft or record of another type.
+  void put(WriteTransaction& transaction, Draft<T>& draft) const { store(transaction, nullptr, draft); }
+  void put(WriteTransaction& transaction, Reader record) const { store(transaction, nullptr, record); }
 
   // The same under an explicit key: only for collections with byte-string keys, else Error(fixCall).
   void put(WriteTransaction& transaction, const Key& key, Draft<T>& draft) const {
-    if (!draft) refuseEmptyDraft();
-    store(transaction, &key, draft.message(), draft.edited());
+    store(transaction, &key, draft);
+  }
+  void put(WriteTransaction& transaction, const Key& key, Reader record) const {
+    store(transaction, &key, record);
   }
 
   template <KeyPartValue... Values>
@@ -209,26 +229,36 @@ class Collection : public CollectionBase {
   }
 
  private:
-  capnp::StructSchema root() const;
+  using CollectionBase::store;
+  static constexpr bool kDynamic = std::same_as<T, capnp::DynamicStruct>;
+
+  typename internal::RecordTraits<T>::Schema recordSchema() const {
+    if constexpr (kDynamic)
+      return schema();
+    else
+      return {};
+  }
+
+  void store(WriteTransaction& transaction, const Key* key, Draft<T>& draft) const {
+    if (!draft) refuseEmptyDraft();
+    if constexpr (kDynamic) refuseOtherType(draft.schema());
+    store(transaction, key, draft.message(), draft.origin());
+  }
+  void store(WriteTransaction& transaction, const Key* key, Reader record) const {
+    if constexpr (kDynamic) refuseOtherType(record.getSchema());
+    capnp::MallocMessageBuilder message;
+    message.setRoot(record);
+    store(transaction, key, message, nullptr);
+  }
 };
-
-namespace internal {
-capnp::StructSchema rootSchema(const CollectionState& collection) noexcept;
-}
-
-template <class T>
-capnp::StructSchema Collection<T>::root() const {
-  if constexpr (std::same_as<T, capnp::DynamicStruct>)
-    return internal::rootSchema(*state_);
-  else
-    return {};
-}
 
 template <class T>
 Row<T> Scan<T>::row() const {
-  capnp::StructSchema schema;
-  if constexpr (std::same_as<T, capnp::DynamicStruct>) schema = internal::rootSchema(*collection_);
-  return Row<T>(schema, [this](internal::RowBytes& bytes) { load(bytes); });
+  const auto fill = [this](internal::RowBytes& bytes) { load(bytes); };
+  if constexpr (std::same_as<T, capnp::DynamicStruct>)
+    return Row<T>(internal::schemaOf(*collection_), fill);
+  else
+    return Row<T>({}, fill);
 }
 
 }  // namespace instar

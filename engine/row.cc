@@ -3,6 +3,7 @@
 #include <capnp/serialize.h>
 
 #include "instar/engine/internal/transaction_state.h"
+#include "instar/format/error.h"
 #include "instar/format/payload.h"
 
 namespace instar::internal {
@@ -39,6 +40,8 @@ void RowBytes::set(TransactionState& transaction, Bytes key, std::uint16_t versi
     transaction.rowBorn();
   }
 }
+
+void throwNoRow() { throw Error(ErrorCode::fixCall, "there is no row: test it before using it"); }
 
 PayloadMessage::Checked::Checked(Bytes payload)
     : segment(reinterpret_cast<const capnp::word*>(payload.data()), payload.size() / sizeof(capnp::word)),

@@ -12,6 +12,7 @@
 #include <new>
 #include <optional>
 
+#include "instar/evolve/record_schema.h"
 #include "instar/format/key.h"
 
 namespace instar {
@@ -49,6 +50,8 @@ class RowBytes {
   TransactionState* snapshot_ = nullptr;  // whose count of living rows includes this one
 };
 
+[[noreturn]] void throwNoRow();
+
 // A Cap'n Proto message over a payload that lies 8-byte aligned; borrows it. A payload that is whole in itself
 // (format/payload.h) is read as it is; every other through Cap'n Proto's own checks, which throw when they meet
 // what is wrong.
@@ -70,31 +73,39 @@ class PayloadMessage {
   capnp::AnyPointer::Reader root_;
 };
 
+// How a record type is read and built. Run-time types hold on to their schema, generated ones need none.
 template <class T>
 struct RecordTraits {
-  static typename T::Reader reader(const capnp::AnyPointer::Reader& root, capnp::StructSchema) {
+  struct Schema {};
+  static typename T::Reader reader(const capnp::AnyPointer::Reader& root, const Schema&) {
     return root.getAs<T>();
   }
-  static typename T::Builder builder(capnp::MessageBuilder& message, capnp::StructSchema) {
+  static typename T::Builder create(capnp::MessageBuilder& message, const Schema&) {
     return message.initRoot<T>();
   }
-  static typename T::Builder existing(capnp::MessageBuilder& message, capnp::StructSchema) {
+  static typename T::Builder existing(capnp::MessageBuilder& message, const Schema&) {
     return message.getRoot<T>();
   }
 };
 
 template <>
 struct RecordTraits<capnp::DynamicStruct> {
-  static capnp::DynamicStruct::Reader reader(const capnp::AnyPointer::Reader& root,
-                                             capnp::StructSchema schema) {
-    return root.getAs<capnp::DynamicStruct>(schema);
+  using Schema = RecordSchema;
+  static capnp::DynamicStruct::Reader reader(const capnp::AnyPointer::Reader& root, const Schema& schema) {
+    return root.getAs<capnp::DynamicStruct>(schema.root());
   }
-  static capnp::DynamicStruct::Builder builder(capnp::MessageBuilder& message, capnp::StructSchema schema) {
-    return message.initRoot<capnp::DynamicStruct>(schema);
+  static capnp::DynamicStruct::Builder create(capnp::MessageBuilder& message, const Schema& schema) {
+    return message.initRoot<capnp::DynamicStruct>(schema.root());
   }
-  static capnp::DynamicStruct::Builder existing(capnp::MessageBuilder& message, capnp::StructSchema schema) {
-    return message.getRoot<capnp::DynamicStruct>(schema);
+  static capnp::DynamicStruct::Builder existing(capnp::MessageBuilder& message, const Schema& schema) {
+    return message.getRoot<capnp::DynamicStruct>(schema.root());
   }
+};
+
+// Where an edited draft comes from.
+struct DraftOrigin {
+  Key key;
+  std::uint64_t transaction = 0;
 };
 
 }  // namespace internal
@@ -105,14 +116,15 @@ template <class T>
 class Row {
  public:
   using Reader = typename T::Reader;
+  using Schema = typename internal::RecordTraits<T>::Schema;
 
   // `fill(RowBytes&)` looks the row up; the engine's own way of making rows.
   template <class Fill>
-  Row(capnp::StructSchema schema, Fill&& fill) {
+  Row(Schema schema, Fill&& fill) : schema_(std::move(schema)) {
     fill(bytes_);
     if (!bytes_.found()) return;
     message_.emplace(bytes_.payload());
-    reader_ = internal::RecordTraits<T>::reader(message_->root(), schema);
+    reader_ = internal::RecordTraits<T>::reader(message_->root(), schema_);
   }
   Row(const Row&) = delete;
   Row& operator=(const Row&) = delete;
@@ -126,12 +138,14 @@ class Row {
   std::uint16_t version() const noexcept { return bytes_.version(); }  // that the row was written with
   Bytes payload() const noexcept { return bytes_.payload(); }          // as stored: one Cap'n Proto segment
 
-  // The row through another version of its schema.
-  capnp::DynamicStruct::Reader as(capnp::StructSchema schema) {
+  // The row through another version of its schema. Throws Error(fixCall) where there is no row.
+  capnp::DynamicStruct::Reader as(capnp::StructSchema schema) const {
+    if (!message_) internal::throwNoRow();
     return message_->root().getAs<capnp::DynamicStruct>(schema);
   }
 
  private:
+  [[no_unique_address]] Schema schema_;
   internal::RowBytes bytes_;
   std::optional<internal::PayloadMessage> message_;
   Reader reader_;
@@ -143,15 +157,18 @@ template <class T>
 class Draft {
  public:
   using Builder = typename T::Builder;
+  using Schema = typename internal::RecordTraits<T>::Schema;
 
-  explicit Draft(capnp::StructSchema schema) : message_(scratch()) {
-    builder_.emplace(internal::RecordTraits<T>::builder(message_, schema));
+  explicit Draft(Schema schema) : schema_(std::move(schema)), message_(scratch()) {
+    builder_.emplace(internal::RecordTraits<T>::create(message_, schema_));
   }
   // A copy of `row`, including fields that `schema` does not know; or, of an absent row, nothing.
-  Draft(capnp::StructSchema schema, const Row<T>& row) : message_(scratch()), edited_(true) {
+  Draft(Schema schema, const Row<T>& row, std::uint64_t transaction)
+      : schema_(std::move(schema)), message_(scratch()) {
     if (!row) return;
+    origin_ = {.key = Key(row.key()), .transaction = transaction};
     message_.setRoot(*row);
-    builder_.emplace(internal::RecordTraits<T>::existing(message_, schema));
+    builder_.emplace(internal::RecordTraits<T>::existing(message_, schema_));
   }
   Draft(const Draft&) = delete;
   Draft& operator=(const Draft&) = delete;
@@ -160,8 +177,9 @@ class Draft {
   Builder* operator->() noexcept { return &*builder_; }
   Builder& operator*() noexcept { return *builder_; }
 
-  // Whether it began as a stored row.
-  bool edited() const noexcept { return edited_; }
+  const Schema& schema() const noexcept { return schema_; }
+  // Of a draft that began as a stored row; null for a new record.
+  const internal::DraftOrigin* origin() const noexcept { return origin_ ? &*origin_ : nullptr; }
   capnp::MessageBuilder& message() noexcept { return message_; }
 
  private:
@@ -172,10 +190,11 @@ class Draft {
     return {reinterpret_cast<capnp::word*>(scratch_), kScratchWords};
   }
 
+  [[no_unique_address]] Schema schema_;
   alignas(capnp::word) std::byte scratch_[kScratchWords * sizeof(capnp::word)];
   capnp::MallocMessageBuilder message_;
   std::optional<Builder> builder_;
-  bool edited_ = false;
+  std::optional<internal::DraftOrigin> origin_;
 };
 
 }  // namespace instar

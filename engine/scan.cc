@@ -1,7 +1,21 @@
+#include <algorithm>
+
 #include "instar/engine/collection.h"
 #include "instar/engine/internal/collection_state.h"
 
 namespace instar {
+namespace {
+
+// Asks the processor for the bytes of a row that will be read soon; of a large row only for the beginning.
+void prefetch(Bytes value) noexcept {
+  constexpr std::size_t kCacheLine = 64;
+  constexpr std::size_t kMostBytes = 512;
+  const std::byte* const end = value.data() + std::min(value.size(), kMostBytes);
+  for (const std::byte* line = value.data(); line < end; line += kCacheLine) __builtin_prefetch(line);
+  __builtin_prefetch(end - 1);
+}
+
+}  // namespace
 
 ScanBase::ScanBase(std::shared_ptr<CollectionState> collection, const Transaction& transaction,
                    ScanOptions options)
@@ -29,9 +43,11 @@ bool ScanBase::start() {
 
 bool ScanBase::step() {
   storage::Cursor& cursor = cursor_->get();
-  TransactionState& transaction = cursor_->transaction();
-  if (seenChanges_ == transaction.changes()) return options_.reverse ? cursor.previous() : cursor.next();
-  // Something was changed through this transaction since: find the place again by its key.
+  return options_.reverse ? cursor.previous() : cursor.next();
+}
+
+bool ScanBase::stepAfterChange() {
+  storage::Cursor& cursor = cursor_->get();
   const bool found = cursor.seek(current_.bytes());
   if (options_.reverse) return found ? cursor.previous() : cursor.last();
   if (found && compareBytes(cursor.key(), current_.bytes()) == 0) return cursor.next();
@@ -39,34 +55,59 @@ bool ScanBase::step() {
 }
 
 bool ScanBase::inRange() const {
-  const Bytes key = cursor_->get().key();
-  if (options_.reverse) return !options_.from || compareBytes(key, options_.from->bytes()) >= 0;
-  return !options_.to || compareBytes(key, options_.to->bytes()) < 0;
+  if (options_.reverse)
+    return !options_.from || compareBytes(cursor_->get().key(), options_.from->bytes()) >= 0;
+  return !options_.to || compareBytes(cursor_->get().key(), options_.to->bytes()) < 0;
+}
+
+void ScanBase::lookAhead() {
+  const storage::Cursor& cursor = cursor_->get();
+  key_ = cursor.key();
+  value_ = cursor.value();
+  try {
+    found_ = options_.limit != 0 && step();
+  } catch (const Error&) {
+    found_ = false;
+    stepFailed_ = true;  // this row is sound: the next call to next() says it
+  }
+  if (found_) prefetch(cursor.value());
 }
 
 bool ScanBase::next() {
   TransactionState& transaction = cursor_->transaction();
   if (options_.limit == 0) return false;
-  const bool found = started_ ? step() : start();
-  started_ = true;
-  if (!found || !inRange()) {
+  if (!started_) {
+    found_ = start();
+    started_ = true;
+  } else if (transaction.writable()) {
+    found_ = seenChanges_ == transaction.changes() ? step() : stepAfterChange();
+  } else if (stepFailed_) {
+    found_ = step();  // fails again
+  }
+  if (!found_ || !inRange()) {
     options_.limit = 0;
     return false;
   }
   --options_.limit;
-  seenChanges_ = transaction.changes();
-  if (transaction.writable()) current_ = Key(cursor_->get().key());
+  if (transaction.writable()) {
+    seenChanges_ = transaction.changes();
+    current_ = Key(cursor_->get().key());
+  } else {
+    lookAhead();
+  }
   return true;
 }
 
-Bytes ScanBase::key() const {
-  return cursor_->transaction().writable() ? current_.bytes() : cursor_->get().key();
-}
+Bytes ScanBase::key() const { return cursor_->transaction().writable() ? current_.bytes() : key_; }
 
-Bytes ScanBase::value() const { return cursor_->get().value(); }
+Bytes ScanBase::value() const {
+  TransactionState& transaction = cursor_->transaction();
+  return transaction.steady(transaction.writable() ? cursor_->get().value() : value_, steadyValue_);
+}
 
 void ScanBase::load(internal::RowBytes& row) const {
   TransactionState& transaction = cursor_->transaction();
+  if (!transaction.writable()) return collection_->load(transaction, key_, value_, row);
   if (seenChanges_ == transaction.changes()) {
     const storage::Cursor& cursor = cursor_->get();
     return collection_->load(transaction, cursor.key(), cursor.value(), row);

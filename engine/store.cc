@@ -26,6 +26,15 @@ void checkName(std::string_view name) {
   }
 }
 
+[[noreturn]] void refuseForeignFile() {
+  throw Error(ErrorCode::fixEnvironment, "this is not an Instar file: name another file");
+}
+
+[[noreturn]] void refuseUnfinishedFile() {
+  throw Error(ErrorCode::fixEnvironment,
+              "the file was not finished when it was created: open it for writing once");
+}
+
 [[noreturn]] void refuseUnknown(const Catalog& catalog, std::string_view name) {
   std::string known;
   for (const auto& collection : catalog.collections()) known += (known.empty() ? "" : ", ") + collection.name;
@@ -54,26 +63,23 @@ Store Store::open(const std::filesystem::path& path, const StoreOptions& options
 
 Store Store::open(std::shared_ptr<storage::Environment> environment, const StoreOptions& options) {
   const bool writable = options.mode != OpenMode::readOnly;
+  const bool isNew = environment->info().lastTransaction == 0;
   auto catalogTree = environment->openTree(kCatalogTree, false);
-  if (!catalogTree) {
-    // Only a file in which nothing was ever committed is ours to begin; everything else is somebody's data.
-    if (!writable || environment->info().lastTransaction != 0) {
-      throw Error(ErrorCode::fixEnvironment, "this is not an Instar file: name another file");
-    }
-    catalogTree = environment->openTree(kCatalogTree, true);
-  }
+  if (!catalogTree && !isNew) refuseForeignFile();
+  if (!catalogTree && !writable) refuseUnfinishedFile();
+  if (!catalogTree) catalogTree = environment->openTree(kCatalogTree, true);
   Store store(std::make_shared<StoreState>(environment, options, *catalogTree));
   {
     const ReadTransaction transaction = store.read();
     if (Catalog(transaction.state()).file()) return store;
   }
-  if (!writable) {
-    throw Error(ErrorCode::fixEnvironment,
-                "the file was not finished when it was created: open it for writing once");
-  }
+  // Only a file in which nothing but that tree was ever committed is ours to finish; everything else is somebody's data.
+  if (!writable && environment->info().lastTransaction > 1) refuseForeignFile();
+  if (!writable) refuseUnfinishedFile();
   WriteTransaction transaction = store.write();
   Catalog catalog(transaction.state());
   if (!catalog.file()) {
+    if (transaction.state().snapshot() > 1) refuseForeignFile();
     catalog.createFile();
     transaction.commit();
   }
@@ -152,17 +158,19 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name,
   checkName(name);
   storage::Environment& environment = state_->environment();
   const std::string tree = rowTreeName(name);
+  bool isNew;
   bool mustRecord;
   {
     const ReadTransaction transaction = read();
     const SchemaChange change = examineSchema(transaction.state(), name, schema);
+    isNew = change.outcome == SchemaChange::Outcome::created;
     mustRecord = isRecorded(change) && !environment.readOnly();
-    if (change.outcome == SchemaChange::Outcome::created && environment.readOnly()) {
+    if (isNew && environment.readOnly()) {
       refuseUnknown(Catalog(transaction.state()), name);
     }
   }
   // The tree comes first: a crash between the two leaves an empty tree, which the next opening takes.
-  const auto rows = environment.openTree(tree, !environment.readOnly());
+  const auto rows = environment.openTree(tree, isNew);
   if (!rows) refuseMissingTree(name);
   if (mustRecord) {
     WriteTransaction transaction = write();
@@ -174,7 +182,7 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name,
   }
   const ReadTransaction transaction = read();
   return std::make_shared<CollectionState>(
-      state_, schema, *rows, *Catalog(transaction.state()).collection(name), transaction.state().snapshot());
+      state_, schema, *rows, *Catalog(transaction.state()).collection(name), transaction.state());
 }
 
 std::shared_ptr<CollectionState> Store::openCollection(std::string_view name) const {
@@ -185,8 +193,7 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name) co
   const auto version = catalog.version(name, record->currentVersion);
   const auto rows = state_->environment().openTree(rowTreeName(name), false);
   if (!version || !rows) refuseMissingTree(name);
-  return std::make_shared<CollectionState>(state_, version->schema, *rows, *record,
-                                           transaction.state().snapshot());
+  return std::make_shared<CollectionState>(state_, version->schema, *rows, *record, transaction.state());
 }
 
 }  // namespace instar

@@ -28,6 +28,7 @@ TransactionState::TransactionState(std::shared_ptr<StoreState> store, storage::A
     : store_(std::move(store)),
       storage_(store_->environment().begin(access, store_->options().writeTimeout)),
       writable_(access == storage::Access::write),
+      copiesRows_(writable_ || storage_->canBeOverwritten()),
       snapshot_(storage_->id() - (writable_ ? 1 : 0)) {}
 
 TransactionState::~TransactionState() {
@@ -46,6 +47,12 @@ void TransactionState::closeScans() noexcept {
     scan->transaction_ = nullptr;
   }
   scans_.clear();
+}
+
+Bytes TransactionState::steadyCopy(Bytes bytes, std::vector<std::byte>& copy) const {
+  copy.assign(bytes.begin(), bytes.end());
+  storage_->checkIntact();
+  return copy;
 }
 
 void TransactionState::commit() {

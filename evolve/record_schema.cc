@@ -38,16 +38,6 @@ void refuseGeneric(const internal::NodeIndex& index, std::uint64_t rootId) {
               {{"type", std::string(index.shortName(rootId))}});
 }
 
-bool hasSensitive(const internal::NodeIndex& index) {
-  for (const auto& [id, node] : index.nodes()) {
-    if (!node.isStruct()) continue;
-    for (auto field : node.getStruct().getFields()) {
-      if (internal::findAnnotation(field.getAnnotations(), internal::kSensitiveAnnotation)) return true;
-    }
-  }
-  return false;
-}
-
 }  // namespace
 
 struct RecordSchema::State {
@@ -61,7 +51,6 @@ struct RecordSchema::State {
   std::uint16_t version = 0;
   std::uint64_t fingerprint = 0;
   KeySpec key;
-  bool sensitive = false;
   bool recursive = false;
 
   NodeBuilders initNodes(std::size_t count) {
@@ -78,7 +67,6 @@ struct RecordSchema::State {
     typeName = index.shortName(id);
     version = versionOf(index.get(id), typeName);
     key = internal::keyOf(index, id);
-    sensitive = hasSensitive(index);
     auto meaning = internal::canonicalText(index, id) + "version " + std::to_string(version);
     fingerprint = hash64(asBytes(meaning));
     for (auto node : nodes) loader.load(node);
@@ -128,7 +116,6 @@ std::uint64_t RecordSchema::fingerprint() const noexcept { return state_->finger
 std::string_view RecordSchema::typeName() const noexcept { return state_->typeName; }
 std::uint64_t RecordSchema::rootId() const noexcept { return state_->rootId; }
 const KeySpec& RecordSchema::key() const noexcept { return state_->key; }
-bool RecordSchema::hasSensitiveFields() const noexcept { return state_->sensitive; }
 bool RecordSchema::isRecursive() const noexcept { return state_->recursive; }
 capnp::StructSchema RecordSchema::root() const { return state_->root; }
 capnp::List<Node>::Reader RecordSchema::nodes() const { return state_->nodes; }

@@ -29,9 +29,8 @@ class RecordSchema {
   std::string_view typeName() const noexcept;  // "Contact"
   std::uint64_t rootId() const noexcept;
   const KeySpec& key() const noexcept;  // empty: byte-string keys
-  bool hasSensitiveFields() const noexcept;
-  bool isRecursive() const noexcept;  // rows can nest without limit
-  capnp::StructSchema root() const;   // valid as long as any copy of this RecordSchema
+  bool isRecursive() const noexcept;    // rows can nest without limit
+  capnp::StructSchema root() const;     // valid as long as any copy of this RecordSchema
 
   // Every node, the record struct first; borrowed from this object.
   capnp::List<capnp::schema::Node>::Reader nodes() const;

@@ -100,20 +100,35 @@ std::uint64_t integerBits(const KeyPart& part, std::uint64_t magnitude, bool neg
   return (negative ? ~magnitude + 1 : magnitude) & allBits(width);
 }
 
-std::uint64_t scalarBits(const KeyPart& part, const KeyValue& value) {
-  if (isFloat(part.type)) {
-    double number;
-    if (const auto* real = std::get_if<double>(&value))
-      number = *real;
-    else if (const auto* whole = std::get_if<std::int64_t>(&value))
-      number = static_cast<double>(*whole);
-    else if (const auto* natural = std::get_if<std::uint64_t>(&value))
-      number = static_cast<double>(*natural);
-    else
-      refuse(part, "the key value has the wrong type: give a number");
-    if (part.type == KeyType::float64) return std::bit_cast<std::uint64_t>(number);
+// A whole number must be one that the type has; a Float32 is rounded as Cap'n Proto's setter rounds it.
+std::uint64_t floatBits(const KeyPart& part, const KeyValue& value) {
+  double number;
+  bool exact = true;
+  if (const auto* real = std::get_if<double>(&value)) {
+    number = *real;
+  } else if (const auto* whole = std::get_if<std::int64_t>(&value)) {
+    number = static_cast<double>(*whole);
+    exact = number < 0x1p63 && static_cast<std::int64_t>(number) == *whole;
+  } else if (const auto* natural = std::get_if<std::uint64_t>(&value)) {
+    number = static_cast<double>(*natural);
+    exact = number < 0x1p64 && static_cast<std::uint64_t>(number) == *natural;
+  } else {
+    refuse(part, "the key value has the wrong type: give a number");
+  }
+  if (part.type == KeyType::float32) {
+    const bool fits = !std::isfinite(number) || std::abs(number) <= std::numeric_limits<float>::max();
+    const bool isWhole = !std::holds_alternative<double>(value);
+    if (!exact || !fits || (isWhole && static_cast<double>(static_cast<float>(number)) != number)) {
+      refuse(part, "the key value is out of range", std::to_string(number));
+    }
     return std::bit_cast<std::uint32_t>(static_cast<float>(number));
   }
+  if (!exact) refuse(part, "the key value is out of range", std::to_string(number));
+  return std::bit_cast<std::uint64_t>(number);
+}
+
+std::uint64_t scalarBits(const KeyPart& part, const KeyValue& value) {
+  if (isFloat(part.type)) return floatBits(part, value);
   if (const auto* truth = std::get_if<bool>(&value)) {
     if (part.type != KeyType::boolean) refuse(part, "the key value has the wrong type: give a number");
     return *truth ? 1 : 0;
@@ -205,14 +220,10 @@ KeyValue scalarValue(KeyType type, std::uint64_t bits) noexcept {
 
 std::string_view keyTypeName(KeyType type) noexcept { return kTypes[static_cast<unsigned>(type)].name; }
 
-void Key::append(Bytes bytes) {
-  if (size_ + bytes.size() > kMaxKeyLength) {
-    throw Error(ErrorCode::fixCall,
-                "the key is longer than 511 bytes: store long text in a field that is not a key",
-                {{"length", "at least " + std::to_string(size_ + bytes.size())}});
-  }
-  if (!bytes.empty()) std::memcpy(bytes_.data() + size_, bytes.data(), bytes.size());
-  size_ = static_cast<std::uint16_t>(size_ + bytes.size());
+void Key::refuseLength(std::size_t length) {
+  throw Error(ErrorCode::fixCall,
+              "the key is longer than 511 bytes: store long text in a field that is not a key",
+              {{"length", "at least " + std::to_string(length)}});
 }
 
 bool nextAfterPrefix(Bytes prefix, Key& next) {

@@ -6,9 +6,8 @@
 //     Bool                    one byte, 0 or 1
 //     UInt8..UInt64, enum     big-endian, 1, 2, 4, 8 bytes (an enum 2)
 //     Int8..Int64             the same with the sign bit flipped
-//     Float32, Float64        big-endian IEEE bits, all flipped if negative, else the sign bit flipped; -0 is
-//     stored as 0;
-//                             NaN has no place in an order and is refused
+//     Float32, Float64        big-endian IEEE bits: all flipped if negative, else the sign bit flipped; -0 is
+//                             stored as 0; NaN has no place in an order and is refused
 //     Text, Data (last part)  the bytes as they are
 //     Text, Data (earlier)    each 00 as 00 ff, then 00 00
 //
@@ -47,7 +46,11 @@ class Key {
 
   Bytes bytes() const noexcept { return {bytes_.data(), size_}; }
   bool empty() const noexcept { return size_ == 0; }
-  void append(Bytes bytes);
+  void append(Bytes bytes) {
+    if (bytes.size() > kMaxKeyLength - size_) refuseLength(size_ + bytes.size());
+    if (!bytes.empty()) std::memcpy(bytes_.data() + size_, bytes.data(), bytes.size());
+    size_ = static_cast<std::uint16_t>(size_ + bytes.size());
+  }
   void clear() noexcept { size_ = 0; }
 
   friend std::strong_ordering operator<=>(const Key& left, const Key& right) noexcept {
@@ -56,6 +59,8 @@ class Key {
   friend bool operator==(const Key& left, const Key& right) noexcept { return (left <=> right) == 0; }
 
  private:
+  [[noreturn]] static void refuseLength(std::size_t length);
+
   std::uint16_t size_;
   std::array<std::byte, kMaxKeyLength> bytes_;
 };

@@ -2,10 +2,12 @@
 
 // The bytes of a row: the value that LMDB holds under a key.
 //
-//     0  u8   row format (low four bits, now 1) and flags (high four bits, none defined yet); 0 is never
-//     valid 1  u8   length h of this header, 8..15 2  u16  schema version that the row was written with,
-//     never 0 4  u32  checksum over key, header and payload (checksum.h) 8  0    padding up to h h payload:
-//     one Cap'n Proto segment without a segment table, a positive multiple of 8 bytes
+//     0  u8   row format (low four bits, now 1) and flags (high four, none defined yet); 0 is never valid
+//     1  u8   length h of this header, 8..15
+//     2  u16  schema version that the row was written with, never 0
+//     4  u32  checksum over key, header and payload (checksum.h)
+//     8  0    padding up to h
+//     h       payload: one Cap'n Proto segment without a segment table, a positive multiple of 8 bytes
 //
 // Numbers are little-endian. h makes (key length + h) a multiple of 8, which makes every LMDB node of a tree
 // a multiple of 8 bytes long and every payload 8-byte aligned; a row that LMDB puts on pages of its own has h

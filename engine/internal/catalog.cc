@@ -76,7 +76,8 @@ template <class Record>
 Row<Record> Catalog::decode(Bytes key, Bytes value) const {
   return Row<Record>({}, [&](internal::RowBytes& row) {
     RowView view;
-    const RowDamage damage = decodeRow(key, value, Verify::yes, view);
+    std::vector<std::byte> copy;
+    const RowDamage damage = decodeRow(key, transaction_.steady(value, copy), Verify::yes, view);
     if (damage != RowDamage::none) {
       throw Error(ErrorCode::restoreFromBackup, "the catalog is damaged: restore the file from a backup",
                   {{"record", printKey({}, key)}, {"damage", describe(damage)}});
@@ -127,12 +128,14 @@ std::uint64_t Catalog::generation() const {
 }
 
 void Catalog::touch() {
+  const std::uint64_t before = generation();
   Draft<catalog::Generation> record{{}};
-  record->setNumber(transaction_.id());
+  record->setNumber(before + 1);
   write(Key(kGenerationKey), record);
 }
 
 std::optional<Catalog::CollectionRecord> Catalog::collection(std::string_view name) const {
+  if (name.size() > kMaxCollectionNameLength) return std::nullopt;
   const auto record = read<catalog::Collection>(collectionKey(name));
   if (!record) return std::nullopt;
   return toCollection(*record);
@@ -224,7 +227,9 @@ void Catalog::verifyAll(const std::function<void(Bytes key, const char* problem)
   const auto cursor = transaction_.storage().cursor(transaction_.store().catalog());
   for (bool more = cursor->first(); more; more = cursor->next()) {
     RowView view;
-    const RowDamage damage = decodeRow(cursor->key(), cursor->value(), Verify::yes, view);
+    std::vector<std::byte> copy;
+    const RowDamage damage =
+        decodeRow(cursor->key(), transaction_.steady(cursor->value(), copy), Verify::yes, view);
     visit(cursor->key(), damage == RowDamage::none ? nullptr : describe(damage));
   }
 }

@@ -23,7 +23,7 @@ class Catalog {
   std::optional<FileInfo> file() const;
   void createFile();
 
-  // Number of the last commit that changed a collection or a version; 0 where none did.
+  // How often collections or versions were changed.
   std::uint64_t generation() const;
 
   struct CollectionRecord {

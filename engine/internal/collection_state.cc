@@ -15,7 +15,7 @@ void raise(std::atomic<Number>& value, Number to) noexcept {
 }  // namespace
 
 CollectionState::CollectionState(std::shared_ptr<StoreState> store, RecordSchema schema, storage::TreeId tree,
-                                 const Catalog::CollectionRecord& record, std::uint64_t snapshot)
+                                 const Catalog::CollectionRecord& record, TransactionState& transaction)
     : store_(std::move(store)),
       name_(record.name),
       schema_(std::move(schema)),
@@ -23,7 +23,8 @@ CollectionState::CollectionState(std::shared_ptr<StoreState> store, RecordSchema
       root_(schema_.root()),
       tree_(tree),
       nestsWithoutLimit_(schema_.isRecursive()),
-      checkedSnapshot_(snapshot),
+      checkedSnapshot_(transaction.snapshot()),
+      checkedGeneration_(Catalog(transaction).generation()),
       currentVersion_(record.currentVersion),
       readerFloor_(record.readerFloor),
       writerFloor_(record.writerFloor) {}
@@ -57,7 +58,8 @@ void CollectionState::admitWriting(TransactionState& transaction) {
 
 void CollectionState::refresh(TransactionState& transaction) {
   const Catalog catalog(transaction);
-  if (catalog.generation() > checkedSnapshot_.load(std::memory_order_acquire)) {
+  const std::uint64_t generation = catalog.generation();
+  if (generation > checkedGeneration_.load(std::memory_order_acquire)) {
     const auto record = catalog.collection(name_);
     if (!record) {
       throw Error(ErrorCode::restoreFromBackup,
@@ -66,6 +68,7 @@ void CollectionState::refresh(TransactionState& transaction) {
     raise(currentVersion_, record->currentVersion);
     raise(readerFloor_, record->readerFloor);
     raise(writerFloor_, record->writerFloor);
+    raise(checkedGeneration_, generation);
   }
   raise(checkedSnapshot_, transaction.snapshot());
 }
@@ -94,8 +97,9 @@ RowView CollectionState::decode(TransactionState& transaction, Bytes key, Bytes 
 }
 
 void CollectionState::load(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row) {
-  const RowView view = decode(transaction, key, value);
-  row.set(transaction, key, view.version, view.payload, transaction.writable());
+  std::vector<std::byte> copy;
+  const RowView view = decode(transaction, key, transaction.steady(value, copy));
+  row.set(transaction, key, view.version, view.payload, transaction.copiesRows());
 }
 
 }  // namespace instar

@@ -19,7 +19,7 @@ namespace instar {
 class CollectionState {
  public:
   CollectionState(std::shared_ptr<StoreState> store, RecordSchema schema, storage::TreeId tree,
-                  const Catalog::CollectionRecord& record, std::uint64_t snapshot);
+                  const Catalog::CollectionRecord& record, TransactionState& transaction);
 
   StoreState& store() const noexcept { return *store_; }
   const std::string& name() const noexcept { return name_; }
@@ -59,6 +59,7 @@ class CollectionState {
 
   // Each only goes up, so the newest snapshot that any thread has seen serves all.
   std::atomic<std::uint64_t> checkedSnapshot_;
+  std::atomic<std::uint64_t> checkedGeneration_;  // of the catalog
   std::atomic<std::uint16_t> currentVersion_;
   std::atomic<std::uint16_t> readerFloor_;
   std::atomic<std::uint16_t> writerFloor_;

@@ -42,6 +42,8 @@ class MemoryTransaction final : public Transaction {
   bool erase(TreeId tree, Bytes key) override;
   std::unique_ptr<Cursor> cursor(TreeId tree) override;
   TreeStatistics statistics(TreeId tree) override;
+  bool canBeOverwritten() const noexcept override { return false; }
+  void checkIntact() const override {}
   void commit() override;
 
  private:

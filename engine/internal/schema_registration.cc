@@ -51,6 +51,10 @@ SchemaChange examineSchema(TransactionState& transaction, std::string_view colle
             .readerFloor = versions.readerFloor,
             .writerFloor = versions.writerFloor};
   }
+  if (!record && catalog.collections().size() >= kMaxCollections) {
+    throw Error(ErrorCode::fixCall, "a file holds at most 1,000 collections: use another file",
+                {{"collection", std::string(collection)}});
+  }
   Admission admission = admit(versions, storedVersions(catalog, collection), schema);
   return {.outcome = record ? outcomeOf(admission.kind) : SchemaChange::Outcome::created,
           .from = versions.current,
@@ -69,10 +73,6 @@ void recordSchema(TransactionState& transaction, std::string_view collection, co
   Catalog catalog(transaction);
   Catalog::CollectionRecord record;
   if (change.outcome == SchemaChange::Outcome::created) {
-    if (catalog.collections().size() >= kMaxCollections) {
-      throw Error(ErrorCode::fixCall, "a file holds at most 1,000 collections: use another file",
-                  {{"collection", std::string(collection)}});
-    }
     record.name = collection;
     record.createdAt = now();
   } else {

@@ -54,6 +54,14 @@ class TransactionState {
   // Number of the last commit that is seen, the own changes left aside.
   std::uint64_t snapshot() const noexcept { return snapshot_; }
 
+  // Whether what is read must be copied, because it does not stay as it is until the transaction ends.
+  bool copiesRows() const noexcept { return copiesRows_; }
+
+  // `bytes` from the storage as they were read, or Error(retry); `copy` is where they are kept if they have to be.
+  Bytes steady(Bytes bytes, std::vector<std::byte>& copy) const {
+    return storage_->canBeOverwritten() ? steadyCopy(bytes, copy) : bytes;
+  }
+
   // Goes up with every change, so that scans know when to position themselves again.
   std::uint64_t changes() const noexcept { return changes_; }
   void changed() noexcept { ++changes_; }
@@ -66,11 +74,13 @@ class TransactionState {
  private:
   friend class ScanCursor;
   void closeScans() noexcept;
+  Bytes steadyCopy(Bytes bytes, std::vector<std::byte>& copy) const;
 
   std::shared_ptr<StoreState> store_;
   std::unique_ptr<storage::Transaction> storage_;
-  bool writable_;
-  std::uint64_t snapshot_;
+  const bool writable_;
+  const bool copiesRows_;
+  const std::uint64_t snapshot_;
   std::uint64_t changes_ = 0;
   std::uint64_t livingRows_ = 0;
   std::vector<ScanCursor*> scans_;

@@ -198,6 +198,31 @@ TEST_F(CheckTest, ADamagedCatalogIsFound) {
   EXPECT_ERROR(store.collection<Contact>("contacts"), restoreFromBackup, "catalog is damaged");
 }
 
+TEST_F(CheckTest, AVersionThatDoesNotHoldTogetherIsFoundAlsoWhereNoRowUsesIt) {
+  {
+    const auto environment = storage::openLmdb(path, {});
+    const auto tree = environment->openTree(kCatalogTree, false);
+    const auto transaction = environment->begin(storage::Access::write, std::chrono::seconds(1));
+    Key stored("version/contacts/");
+    Key added = stored;
+    stored.append(asBytes({"\0\3", 2}));
+    added.append(asBytes({"\0\2", 2}));
+    RowView row;
+    ASSERT_EQ(decodeRow(stored.bytes(), *transaction->get(*tree, stored.bytes()), Verify::yes, row),
+              RowDamage::none);
+    const std::vector<std::byte> payload(row.payload.begin(), row.payload.end());
+    const auto placement = environment->placement(added.bytes().size(), kMinRowHeaderLength + payload.size());
+    const std::size_t length = rowHeaderLength(added.bytes().size(), placement) + payload.size();
+    encodeRow(transaction->reserve(*tree, added.bytes(), length), added.bytes(), kFileFormat, payload,
+              placement);
+    transaction->commit();
+  }
+  const CheckReport report = checkFile();
+  ASSERT_EQ(report.problemCount, 1U);
+  EXPECT_EQ(report.problems[0].finding, Finding::damagedCatalog);
+  EXPECT_THAT(report.problems[0].message, HasSubstr("another number"));
+}
+
 TEST_F(CheckTest, MoreProblemsThanAreListedAreCounted) {
   for (std::uint64_t id = 1; id <= 3; ++id) {
     tamper(id, [](std::vector<std::byte>& value) { value.back() ^= std::byte{1}; });

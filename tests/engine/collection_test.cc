@@ -241,6 +241,49 @@ TEST_F(CollectionTest, RunTimeTypesReadAndWriteTheSameRows) {
   EXPECT_EQ(row->get("name").as<capnp::Text>(), "Ada");
 }
 
+TEST_F(CollectionTest, RunTimeRowsOutliveTheirCollection) {
+  put(7, "Ada");
+  const auto snapshot = store.read();
+  const auto row = store.collection("contacts").get(snapshot, 7);
+  auto draft = store.collection("contacts").create();
+  EXPECT_EQ(row->get("name").as<capnp::Text>(), "Ada");
+  draft->set("name", "Grace");
+  EXPECT_EQ(draft->get("name").as<capnp::Text>(), "Grace");
+}
+
+TEST_F(CollectionTest, RecordsOfAnotherTypeAreRefused) {
+  const auto visits = store.collection<Visit>("visits");
+  const auto people = store.collection("contacts");
+  const auto places = store.collection("visits");
+  auto transaction = store.write();
+  auto draft = places.create();
+  EXPECT_ERROR(people.put(transaction, draft), fixCall, "draft: Visit version 1");
+  EXPECT_ERROR(people.put(transaction, (*draft).asReader()), fixCall, "another type");
+  EXPECT_EQ(people.count(transaction), 0U);
+}
+
+TEST_F(CollectionTest, KeysAreTakenFromRecordsAndStrings) {
+  const auto visits = store.collection<Visit>("visits");
+  auto visit = visits.create();
+  visit->setPlace("London");
+  visit->setHour(5);
+  auto transaction = store.write();
+  visits.put(transaction, visit);
+  transaction.commit();
+  const auto snapshot = store.read();
+  EXPECT_TRUE(visits.get(snapshot, (*visit).asReader().getPlace(), (*visit).getHour()));
+  EXPECT_TRUE(visits.get(snapshot, std::string("London"), short{5}));
+  EXPECT_TRUE(visits.get(snapshot, kj::StringPtr("London"), 5L));
+  const auto notes = store.collection<Note>("notes");
+  EXPECT_EQ(notes.key(kj::StringPtr("ab").asBytes()), Key("ab"));
+}
+
+TEST_F(CollectionTest, AnAbsentRowCannotBeReadThroughAnotherSchema) {
+  const auto snapshot = store.read();
+  const auto row = store.collection("contacts").get(snapshot, 7);
+  EXPECT_ERROR(row.as(capnp::Schema::from<Contact>()), fixCall, "no row");
+}
+
 TEST_F(CollectionTest, ATransactionOfAnotherStoreIsRefused) {
   const Store other = Store::open(folder / "other.instar");
   const auto snapshot = other.read();

@@ -175,6 +175,44 @@ TEST_F(EvolutionTest, AnOlderProgramThatEditsANewerRowKeepsWhatItDoesNotKnow) {
             R"(contact = (mail = "ada@example.org"), pet = (name = "Puff", legs = 3), age = 36))");
 }
 
+// A draft that an older program began in a snapshot held what newer programs had put into the row then; writing it back
+// undid what they had changed since.
+TEST_F(EvolutionTest, AnEditFromASnapshotKeepsWhatNewerProgramsWroteSince) {
+  const Rows now = open(version2());
+  putFullVersion2(now);
+  const Rows old = open(version1());
+  auto draft = old.edit(store.read(), 1);
+  draft->set("name", "Ada Lovelace");
+  {
+    auto transaction = store.write();
+    auto newer = now.edit(transaction, 1);
+    newer->set("age", 37U);
+    now.put(transaction, newer);
+    transaction.commit();
+  }
+  auto transaction = store.write();
+  old.put(transaction, draft);
+  transaction.commit();
+  const auto snapshot = store.read();
+  EXPECT_EQ(now.get(snapshot, 1)->get("age").as<unsigned>(), 37U);
+  EXPECT_EQ(now.get(snapshot, 1)->get("name").as<capnp::Text>(), "Ada Lovelace");
+}
+
+TEST_F(EvolutionTest, AnEditUnderAnotherKeyKeepsWhatIsUnknownInTheRowThere) {
+  const Rows now = open(version2());
+  putFullVersion2(now);
+  putWith(now, 2, "Grace");
+  const Rows old = open(version1());
+  auto transaction = store.write();
+  auto draft = old.edit(transaction, 2);
+  draft->set("id", 1U);
+  old.put(transaction, draft);
+  transaction.commit();
+  const auto snapshot = store.read();
+  EXPECT_EQ(now.get(snapshot, 1)->get("age").as<unsigned>(), 36U);
+  EXPECT_EQ(now.get(snapshot, 1)->get("name").as<capnp::Text>(), "Grace");
+}
+
 TEST_F(EvolutionTest, WhatAnOlderProgramClearsIsCleared) {
   putFullVersion2(open(version2()));
   const Rows old = open(version1());

@@ -3,6 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdio>
 #include <fstream>
 
 #include "instar/engine/internal/lmdb_storage.h"
@@ -78,6 +82,7 @@ TEST(StoreTest, AnAbsentCollectionIsCreatedOrNamed) {
   EXPECT_ERROR(store.collection<Visit>("visits"), fixCall, "collections: contacts");
   EXPECT_ERROR(store.collection("visits"), fixCall, "no such collection");
   EXPECT_ERROR(store.versions(store.read(), "visits"), fixCall, "no such collection");
+  EXPECT_ERROR(store.versions(store.read(), std::string(600, 'n')), fixCall, "no such collection");
 }
 
 TEST(StoreTest, NamesOfCollectionsAreChecked) {
@@ -98,6 +103,9 @@ TEST(StoreTest, AThousandCollectionsAreTheLimit) {
   for (std::size_t i = 0; i < kMaxCollections; ++i) store.collection<Visit>("c" + std::to_string(i));
   EXPECT_ERROR(store.collection<Visit>("one more"), fixCall, "at most 1,000 collections");
   EXPECT_EQ(store.collections(store.read()).size(), kMaxCollections);
+  const auto last = store.info().lastTransaction;
+  EXPECT_ERROR(store.collection<Visit>("another"), fixCall, "at most 1,000 collections");
+  EXPECT_EQ(store.info().lastTransaction, last) << "a refused collection must not leave a tree";
 }
 
 TEST(StoreTest, TheOwnWriteTransactionIsNotWaitedFor) {
@@ -144,6 +152,87 @@ TEST(StoreTest, SomebodyElsesDatabaseIsRefusedAndLeftAlone) {
   EXPECT_ERROR(Store::open(path), fixEnvironment, "not an Instar file");
   const auto environment = storage::openLmdb(path, {});
   EXPECT_FALSE(environment->openTree(kCatalogTree, false).has_value());
+}
+
+// A tree of that name was enough to be taken for an Instar file that had not been finished.
+TEST(StoreTest, SomebodyElsesTreeNamedCatalogIsLeftAlone) {
+  const testing::TemporaryFolder folder;
+  const auto path = folder / "store.mdb";
+  {
+    const auto environment = storage::openLmdb(path, {});
+    const auto tree = environment->openTree(kCatalogTree, true);
+    const auto transaction = environment->begin(storage::Access::write, std::chrono::seconds(1));
+    transaction->reserve(*tree, asBytes("theirs"), 1)[0] = std::byte{1};
+    transaction->commit();
+  }
+  for (const OpenMode mode : {OpenMode::createOrOpen, OpenMode::readOnly}) {
+    EXPECT_ERROR(Store::open(path, {.mode = mode}), fixEnvironment, "not an Instar file");
+  }
+  const auto environment = storage::openLmdb(path, {});
+  EXPECT_EQ(environment->info().lastTransaction, 2U);
+}
+
+TEST(StoreTest, ManyProcessesMayCreateTheSameStore) {
+  for (int round = 0; round < 20; ++round) {
+    const testing::TemporaryFolder folder;
+    const auto path = folder / "store.instar";
+    std::vector<pid_t> children;
+    for (std::uint64_t id = 0; id < 4; ++id) {
+      children.push_back(fork());
+      if (children.back() != 0) continue;
+      try {
+        putContact(Store::open(path, {.durability = Durability::off}), id);
+        _exit(0);
+      } catch (const std::exception& error) {
+        std::fprintf(stderr, "%s\n", error.what());
+        _exit(1);
+      }
+    }
+    for (const pid_t child : children) {
+      int status = 0;
+      ASSERT_EQ(waitpid(child, &status, 0), child);
+      EXPECT_EQ(status, 0);
+    }
+    const Store store = Store::open(path);
+    EXPECT_EQ(store.collection<Contact>("contacts").count(store.read()), 4U);
+  }
+}
+
+// Without a lock file a writer does not know that its pages are being read: rows are copied, and the reading ends in time.
+TEST(StoreTest, AReaderWithoutALockFileNeverSeesWhatAWriterDoes) {
+  const testing::TemporaryFolder folder;
+  const auto path = folder / "store.instar";
+  for (std::uint64_t id = 0; id < 50; ++id) putContact(Store::open(path), id);
+  std::filesystem::remove(path.string() + "-lock");
+  int toChild[2];
+  int toParent[2];
+  ASSERT_EQ(pipe(toChild), 0);
+  ASSERT_EQ(pipe(toParent), 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    char byte;
+    if (read(toChild[0], &byte, 1) != 1) _exit(1);
+    for (int round = 0; round < 5; ++round) {
+      for (std::uint64_t id = 0; id < 50; ++id) putContact(Store::open(path), id);
+    }
+    _exit(write(toParent[1], "x", 1) == 1 ? 0 : 1);
+  }
+  {
+    const Store store = Store::open(path, {.mode = OpenMode::readOnly});
+    const auto contacts = store.collection<Contact>("contacts");
+    const auto snapshot = store.read();
+    const auto row = contacts.get(snapshot, 7);
+    const std::string before(asText(row.payload()));
+    char byte;
+    ASSERT_EQ(write(toChild[1], "x", 1), 1);
+    ASSERT_EQ(read(toParent[0], &byte, 1), 1);
+    EXPECT_EQ(asText(row.payload()), before);
+    EXPECT_EQ(row->getId(), 7U);
+    EXPECT_ERROR(contacts.get(snapshot, 8), retry, "overwritten");
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
 }
 
 TEST(StoreTest, AFileThatWasNotFinishedIsFinished) {

@@ -98,7 +98,6 @@ TEST(RecordSchema, OutlivesWhatItWasMadeFrom) {
   EXPECT_EQ(schema.version(), 3);
   EXPECT_EQ(schema.root().getProto().getId(), schema.rootId());
   EXPECT_EQ(schema.nodes()[0].getId(), schema.rootId());
-  EXPECT_TRUE(schema.hasSensitiveFields());
   EXPECT_TRUE(isSensitive(schema.root().getFieldByName("secret")));
   EXPECT_TRUE(isSensitive(schema.root().getFieldByName("address")));
   EXPECT_FALSE(isSensitive(schema.root().getFieldByName("text")));

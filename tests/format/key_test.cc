@@ -188,6 +188,19 @@ TEST(KeyRefusals, WrongTypesAndRangesAreNamed) {
             "the number of key values does not match the key");
 }
 
+TEST(KeyRefusals, WholeNumbersThatAFloatDoesNotHaveAreRefused) {
+  const auto big = (std::int64_t{1} << 53) + 1;
+  EXPECT_EQ(refusal(one(KeyType::float64), {big}), "the key value is out of range");
+  EXPECT_EQ(refusal(one(KeyType::float64), {big - 1}), "accepted");
+  EXPECT_EQ(refusal(one(KeyType::float64), {std::numeric_limits<std::uint64_t>::max()}),
+            "the key value is out of range");
+  EXPECT_EQ(refusal(one(KeyType::float64), {std::numeric_limits<std::int64_t>::min()}), "accepted");
+  EXPECT_EQ(refusal(one(KeyType::float32), {std::int64_t{16'777'217}}), "the key value is out of range");
+  EXPECT_EQ(refusal(one(KeyType::float32), {1e39}), "the key value is out of range");
+  EXPECT_EQ(refusal(one(KeyType::float32), {0.1}), "accepted");
+  EXPECT_EQ(refusal(one(KeyType::float32), {std::numeric_limits<double>::infinity()}), "accepted");
+}
+
 TEST(KeyRefusals, LimitsOfIntegersAreAccepted) {
   EXPECT_EQ(refusal(one(KeyType::int64), {std::numeric_limits<std::int64_t>::min()}), "accepted");
   EXPECT_EQ(refusal(one(KeyType::int8), {std::int64_t{-128}}), "accepted");

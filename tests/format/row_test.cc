@@ -23,7 +23,7 @@ TEST(RowBytes, AreAsDocumented) {
             "01"          // row format 1, no flags
             "0d"          // header length 13: 3 bytes of key + 13 = 16
             "0203"        // schema version 0x0302
-            "92e5ba31"    // checksum
+            "fa88f215"    // checksum
             "0000000000"  // padding
             "7061796c6f616421");
 }
