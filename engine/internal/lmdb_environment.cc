@@ -40,6 +40,12 @@ bool addressSpaceHasRoom(std::uint64_t size) noexcept {
   return true;
 }
 
+// Not a tree, or one too many: trying again changes nothing, and whoever asks for it by name is told.
+bool staysUnopened(const Error& error) {
+  const std::string_view code = error.fact("code");
+  return code == std::to_string(lmdb::kIncompatible) || code == std::to_string(lmdb::kTooManyTrees);
+}
+
 class ClosedGate {
  public:
   ClosedGate(ActivityGate& gate, milliseconds wait) noexcept : gate_(gate), isClosed_(gate.close(wait)) {}
@@ -151,8 +157,8 @@ void LmdbEnvironment::openTrees(const std::vector<std::string>& names) {
   for (const std::string& name : names) {
     try {
       openTree(name, Access::read);
-    } catch (const Error&) {
-      // Not a tree, or one too many: whoever asks for it by name is told.
+    } catch (const Error& error) {
+      if (!staysUnopened(error)) throw;
     }
   }
   std::uint64_t seen = treesSeen_.load(std::memory_order_relaxed);

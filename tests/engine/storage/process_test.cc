@@ -206,6 +206,31 @@ TEST_F(StorageProcesses, WithoutFreeSlotsItSaysToCloseSnapshots) {
   EXPECT_EQ(get(*environment, tree, "a"), "2");
 }
 
+TEST_F(StorageProcesses, ATreeThatCannotBeOpenedForNowIsOpenedLater) {
+  // A tree that another process created could not be opened while all reader slots were taken. It counted as opened all
+  // the same, so that every later transaction said that it began before the tree was opened.
+  ChildProcess child([&](const Steps& parent) {
+    parent.await();
+    const auto environment = openAgain();
+    put(*environment, openTree(*environment, "created elsewhere"), "a", "2");
+    std::vector<std::unique_ptr<Transaction>> snapshots;
+    const auto takeAllSlots = [&] {
+      for (;;) snapshots.push_back(beginRead(*environment));
+    };
+    EXPECT_ERROR(takeAllSlots(), retry, "close snapshots");
+    parent.tell();
+    parent.await();
+  });
+  const auto environment = openAgain();
+  child.tell();
+  child.await();
+  EXPECT_ERROR(beginWrite(*environment), retry, "close snapshots");
+  child.tell();
+  child.expectSuccess();
+  const auto writer = beginWrite(*environment);
+  EXPECT_EQ(get(*writer, environment->openTree("created elsewhere", false).value(), "a"), "2");
+}
+
 TEST_F(StorageProcesses, AChildOfAForkIsToldToOpenAgain) {
   const auto environment = openAgain();
   const TreeId tree = openTree(*environment);
