@@ -313,10 +313,20 @@ void LmdbEnvironment::close() noexcept {
 }
 
 bool LmdbEnvironment::isBroken() noexcept {
-  MDB_txn* transaction = nullptr;
+  MDB_txn* transaction = pool_.take();  // keeps its slot: that all are taken is no sign of anything
   const int code = lmdb_->beginRead(transaction);
+  if (code == 0) {
+    lmdb::reset(transaction);
+    pool_.put(transaction);
+  }
+  return code != 0;
+}
+
+bool LmdbEnvironment::commitIsUnknown() noexcept {
+  MDB_txn* transaction = nullptr;
+  const int code = lmdb_->beginWrite(transaction);  // needs no reader slot
   if (code == 0) lmdb::abort(transaction);
-  return code == lmdb::kPanic;
+  return code != 0;
 }
 
 void LmdbEnvironment::throwSnapshotsInTheWay(const char* reason) {
@@ -349,7 +359,7 @@ void LmdbEnvironment::endRead(MDB_txn* transaction) noexcept {
 void LmdbEnvironment::commitWrite(MDB_txn* transaction) {
   const int code = lmdb::commit(transaction);
   if (code == lmdb::kMapFull) requestLargerMap(0);
-  const bool isUnknown = code != 0 && isBroken();
+  const bool isUnknown = code != 0 && commitIsUnknown();
   gate_.leave();
   releaseWriteLocks();
   if (code == 0) return;

@@ -109,7 +109,9 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
   bool growMap(std::uint64_t size, std::chrono::milliseconds wait);  // false where snapshots were in the way
   void openAnew(std::chrono::milliseconds wait);
   void close() noexcept;
-  bool isBroken() noexcept;  // a commit has failed on its last page
+  // A commit has failed on its last page, after which LMDB begins nothing more.
+  bool isBroken() noexcept;         // inside the closed gate; also where that cannot be told
+  bool commitIsUnknown() noexcept;  // for the thread that has the write locks, after its commit has failed
   LmdbHandle::State mapState() noexcept;
   std::uint64_t bytesInUse(const LmdbHandle::State& state) const noexcept;
   [[noreturn]] void throwSnapshotsInTheWay(const char* reason);

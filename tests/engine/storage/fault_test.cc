@@ -139,6 +139,26 @@ TEST_F(StorageFaults, ACommitPageThatIsWrittenAfterAllIsReadBackAsPresent) {
   expectItGoesOn();
 }
 
+TEST_F(StorageFaults, ACommitPageThatIsNotWrittenIsReadBackAlsoWithoutFreeReaderSlots) {
+  // Whether LMDB was broken was asked by beginning to read. Without a free slot that failed for another reason, and the
+  // commit was reported as not stored, which nobody knew.
+  std::vector<std::unique_ptr<Transaction>> snapshots;
+  for (int count = 0; count < 1024; ++count) snapshots.push_back(beginRead(*environment));
+  {
+    const ScopedIoRule rule(failing(isCommitPage, {EIO, true}));
+    EXPECT_ERROR(put(*environment, tree, "b", "2"), readBack, "read back whether it is stored");
+  }
+  snapshots.clear();
+  expectItGoesOn();
+}
+
+TEST_F(StorageFaults, AFailureBeforeTheCommitPageIsNotReadBackEvenWithoutFreeReaderSlots) {
+  std::vector<std::unique_ptr<Transaction>> snapshots;
+  for (int count = 0; count < 1024; ++count) snapshots.push_back(beginRead(*environment));
+  const ScopedIoRule rule(failing(isDataPage, {ENOSPC}));
+  EXPECT_ERROR(put(*environment, tree, "b", "2"), freeSpace, "disk is full");
+}
+
 TEST_F(StorageFaults, AfterAFailedCommitPageSnapshotsGoOnAndAreWaitedFor) {
   auto snapshot = beginRead(*environment);
   {
