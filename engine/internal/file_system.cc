@@ -159,9 +159,9 @@ TemporaryFile::TemporaryFile(std::filesystem::path target, mode_t mode) : target
     path_ = target_.parent_path() /
             std::string(1, '.').append(target_.filename().string()).append(randomSuffix());
     file_ = FileDescriptor(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode));
-    if (!file_.valid() && errno != EEXIST) throwSystemError("open", path_);
+    if (!file_.valid() && errno != EEXIST) throw withTarget(systemError(errno, "open", path_));
   }
-  if (!file_.valid()) throw systemError(EEXIST, "open", path_);
+  if (!file_.valid()) throw withTarget(systemError(EEXIST, "open", path_));
 }
 
 TemporaryFile::~TemporaryFile() {
@@ -169,7 +169,7 @@ TemporaryFile::~TemporaryFile() {
 }
 
 bool TemporaryFile::publish(Existing existing) {
-  if (::fsync(file_.get()) != 0) throwSystemError("fsync", path_);
+  if (::fsync(file_.get()) != 0) throw withTarget(systemError(errno, "fsync", path_));
   const bool replace = existing == Existing::replace;
   const int result =
       replace ? ::rename(path_.c_str(), target_.c_str()) : renameToNewName(path_.c_str(), target_.c_str());

@@ -66,11 +66,24 @@ class TemporaryFile {
   const std::filesystem::path& path() const noexcept { return path_; }
   int descriptor() const noexcept { return file_.get(); }
 
+  // Calls `write`. An Error about this file, whose name nobody knows, gets the target as another fact.
+  template <class Write>
+  void fill(Write write) const {
+    try {
+      write();
+    } catch (const Error& error) {
+      if (error.fact("path") != path_.native()) throw;
+      throw withTarget(error);
+    }
+  }
+
   enum class Existing : bool { refuse, replace };
   // Syncs the file, gives it its name and syncs the folder. False where the target exists and is refused.
   bool publish(Existing existing);
 
  private:
+  Error withTarget(const Error& error) const { return error.with("target", target_.string()); }
+
   std::filesystem::path target_;
   std::filesystem::path path_;
   FileDescriptor file_;

@@ -149,7 +149,9 @@ void LmdbEnvironment::copyTo(const std::filesystem::path& target, CopyOptions op
   std::unique_ptr<StoreLocks> replaced;
   if (options.replace) replaced = excludeUsersOf(resolved, identityOf(source));
   TemporaryFile copy(resolved, source.st_mode & 0777);
-  copyEnvironment(*lmdb_, path(), copy.descriptor(), copy.path(), options.compact, options.progress);
+  copy.fill([&] {
+    copyEnvironment(*lmdb_, path(), copy.descriptor(), copy.path(), options.compact, options.progress);
+  });
   if (lockless()) checkSnapshotIsIntact(snapshot->id());
   const auto existing = options.replace ? TemporaryFile::Existing::replace : TemporaryFile::Existing::refuse;
   if (!copy.publish(existing)) throw systemError(EEXIST, "rename", resolved);

@@ -54,7 +54,7 @@ void createStore(const std::filesystem::path& path) {
   settings.path = file.path();
   settings.lockless = true;
   settings.mapSize = std::uint64_t{1} << 20;
-  { const LmdbHandle lmdb(settings); }  // LMDB writes the first pages of an empty file
+  file.fill([&] { const LmdbHandle lmdb(settings); });  // LMDB writes the first pages of an empty file
   file.publish(TemporaryFile::Existing::refuse);
 }
 
@@ -266,7 +266,7 @@ void compactInPlace(const std::filesystem::path& path, const ProgressCallback& p
   TemporaryFile copy(resolved, permissionsOf(status));
   ::fchmod(copy.descriptor(), permissionsOf(status));
   if (::fchown(copy.descriptor(), status.st_uid, status.st_gid) != 0) errno = 0;  // root's to give away
-  copyEnvironment(lmdb, resolved, copy.descriptor(), copy.path(), true, progress);
+  copy.fill([&] { copyEnvironment(lmdb, resolved, copy.descriptor(), copy.path(), true, progress); });
   copy.publish(TemporaryFile::Existing::replace);
 }
 

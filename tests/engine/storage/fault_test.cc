@@ -209,6 +209,29 @@ TEST_F(StorageFaults, ACreationThatFailsLeavesNothingBehind) {
   open(folder / "new");
 }
 
+TEST_F(StorageFaults, AnErrorAboutAnUnfinishedFileNamesTheFileThatTheCallerAskedFor) {
+  // It named only the hidden name under which the file is made, which says nothing to whoever reads it.
+  const auto targetOfFailure = [](IoCall call, const auto& write) {
+    const ScopedIoRule rule([call](const IoEvent& event) {
+      const bool isInFile = event.call == call && ::lseek(event.descriptor, 0, SEEK_CUR) >= 0;
+      return isInFile ? IoOutcome{ENOSPC} : IoOutcome{};
+    });
+    try {
+      write();
+    } catch (const Error& error) {
+      return std::string(error.fact("target"));
+    }
+    return std::string("no failure");
+  };
+  for (const IoCall call : {IoCall::pwrite, IoCall::fsync}) {
+    EXPECT_EQ(targetOfFailure(call, [&] { open(folder / "new"); }), (folder / "new").string());
+  }
+  for (const IoCall call : {IoCall::write, IoCall::fsync}) {
+    EXPECT_EQ(targetOfFailure(call, [&] { environment->copyTo(folder / "copy", {}); }),
+              (folder / "copy").string());
+  }
+}
+
 TEST_F(StorageFaults, SyncReportsWhatTheDiskReports) {
   const ScopedIoRule rule(failing(isSync, {EIO}));
   EXPECT_ERROR(environment->sync(), fixEnvironment, "call: mdb_env_sync");
