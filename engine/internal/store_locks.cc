@@ -113,8 +113,6 @@ bool StoreLocks::isOpenWithOtherLockFile(std::uint64_t lockFile) const {
 
 bool StoreLocks::isOpenForWriting() const { return !isFree(kWriterPresence, 1); }
 
-bool StoreLocks::isOpen() const { return !isFree(kPresence, kPresenceLength); }
-
 bool StoreLocks::excludeAll() { return apply(F_WRLCK, kPresence, kPresenceLength); }
 
 }  // namespace instar::storage

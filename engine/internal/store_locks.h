@@ -44,7 +44,6 @@ class StoreLocks {
   void enter(std::uint64_t lockFile, bool writer);
   bool isOpenWithOtherLockFile(std::uint64_t lockFile) const;
   bool isOpenForWriting() const;  // by another process
-  bool isOpen() const;            // by another process
   // Keeps everybody else out, until this object is gone. False where somebody is in.
   bool excludeAll();
 
