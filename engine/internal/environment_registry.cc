@@ -47,4 +47,17 @@ Registered findOrRegister(FileIdentity file, Deadline deadline) {
   }
 }
 
+std::unique_ptr<Registration> tryRegister(FileIdentity file) {
+  installForkHandlers();
+  const std::lock_guard lock(forkSafeMutex());
+  const bool isNew = entries().try_emplace({forkGeneration(), file.device, file.inode}).second;
+  return isNew ? std::make_unique<Registration>(file, forkGeneration()) : nullptr;
+}
+
+void doWhileUnregistered(FileIdentity file, const std::function<void()>& look) {
+  installForkHandlers();
+  const std::lock_guard lock(forkSafeMutex());
+  if (!entries().contains({forkGeneration(), file.device, file.inode})) look();
+}
+
 }  // namespace instar::storage

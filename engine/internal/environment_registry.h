@@ -5,6 +5,7 @@
 //
 // Any thread. The child of a fork starts with an empty registry.
 
+#include <functional>
 #include <memory>
 
 #include "instar/engine/internal/file_system.h"
@@ -14,7 +15,7 @@ namespace instar::storage {
 
 class LmdbEnvironment;
 
-// The right to have an environment for a file. It ends when this object is gone, which must be after LMDB's closing.
+// The right to have an environment for a file, or to use a lock file. It ends when this object is gone, which must be after LMDB's closing.
 class Registration {
  public:
   Registration(FileIdentity file, std::uint32_t generation) noexcept : file_(file), generation_(generation) {}
@@ -36,5 +37,12 @@ struct Registered {
 
 // Waits while another thread opens or closes an environment of this file; until the deadline, then Error(retry).
 Registered findOrRegister(FileIdentity file, Deadline deadline);
+
+// The right to a file that belongs to an environment. Null where another environment of this process has it.
+std::unique_ptr<Registration> tryRegister(FileIdentity file);
+
+// Calls `look` unless this process has registered the file, and registers none meanwhile. `look` is short and
+// opens no environment.
+void doWhileUnregistered(FileIdentity file, const std::function<void()>& look);
 
 }  // namespace instar::storage

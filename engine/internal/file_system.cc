@@ -116,6 +116,11 @@ void FileDescriptor::close() noexcept {
 
 FileIdentity identityOf(const struct stat& status) noexcept { return {status.st_dev, status.st_ino}; }
 
+bool stillNames(const std::filesystem::path& path, FileIdentity file) noexcept {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && identityOf(status) == file;
+}
+
 Error systemError(int number, const char* call, const std::filesystem::path& path) {
   const Verdict verdict = verdictOn(number, path);
   return Error(

@@ -40,6 +40,7 @@ struct FileIdentity {
   friend auto operator<=>(const FileIdentity&, const FileIdentity&) = default;
 };
 FileIdentity identityOf(const struct stat& status) noexcept;
+bool stillNames(const std::filesystem::path& path, FileIdentity file) noexcept;
 
 // An error number of the system as an Error: a full disk, quota or file size limit is freeSpace, also where it only shows as
 // EIO (LMDB reports a short write so) and the disk turns out to be full; everything else is fixEnvironment.

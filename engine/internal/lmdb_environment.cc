@@ -116,6 +116,7 @@ class LmdbEnvironment::WriteLocks {
 LmdbEnvironment::LmdbEnvironment(Parts parts) noexcept
     : registration_(std::move(parts.registration)),
       locks_(std::move(parts.locks)),
+      lockFile_(std::move(parts.lockFile)),
       settings_(std::move(parts.settings)),
       requestedMapSize_(settings_.mapSize),
       writeTimeout_(parts.writeTimeout),
@@ -130,6 +131,7 @@ LmdbEnvironment::~LmdbEnvironment() {
     // The thread that has LMDB's mutex still lives, and that mutex lies in LMDB's lock file.
     lmdb_->leak();
     static_cast<void>(lmdb_.release());
+    static_cast<void>(lockFile_.release());
     static_cast<void>(registration_.release());
     return;
   }
@@ -297,6 +299,12 @@ void LmdbEnvironment::openAnew(milliseconds wait) {
   if (lmdb_ && !isBroken()) return;  // another thread was faster
   close();
   auto lmdb = std::make_unique<LmdbHandle>(settings_);
+  if (!filesHaveTheirNames()) {
+    throw Error(
+        ErrorCode::retry,
+        "another file has taken the name of the open store, whose commit failed: close it and open again",
+        {{"path", path().string()}});
+  }
   TreeId expected = 0;
   for (const std::string& name : openedTrees()) {
     TreeId tree = 0;
@@ -305,6 +313,11 @@ void LmdbEnvironment::openAnew(milliseconds wait) {
     if (tree != expected++) throw lmdb::error(lmdb::kBadTree, "mdb_dbi_open", path());
   }
   lmdb_ = std::move(lmdb);
+}
+
+bool LmdbEnvironment::filesHaveTheirNames() const {
+  return stillNames(path(), identityOf(statusOf(descriptor(), path()))) &&
+         (!lockFile_ || lockFile_->hasItsName());
 }
 
 void LmdbEnvironment::close() noexcept {

@@ -24,6 +24,7 @@
 #include "instar/engine/internal/environment_registry.h"
 #include "instar/engine/internal/fork_guard.h"
 #include "instar/engine/internal/lmdb_binding.h"
+#include "instar/engine/internal/lock_file.h"
 #include "instar/engine/internal/store_locks.h"
 #include "instar/engine/internal/write_turn.h"
 #include "instar/engine/storage.h"
@@ -49,6 +50,7 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
   struct Parts {
     std::unique_ptr<Registration> registration;
     std::shared_ptr<StoreLocks> locks;
+    std::unique_ptr<LockFile> lockFile;  // null if lockless
     LmdbHandle::Settings settings;
     std::unique_ptr<LmdbHandle> lmdb;        // opened with these settings
     std::chrono::milliseconds writeTimeout;  // for the creation of trees
@@ -108,6 +110,7 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
   void growWhereNeeded(std::chrono::milliseconds wait);
   bool growMap(std::uint64_t size, std::chrono::milliseconds wait);  // false where snapshots were in the way
   void openAnew(std::chrono::milliseconds wait);
+  bool filesHaveTheirNames() const;
   void close() noexcept;
   // A commit has failed on its last page, after which LMDB begins nothing more.
   bool isBroken() noexcept;         // inside the closed gate; also where that cannot be told
@@ -118,6 +121,7 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
 
   std::unique_ptr<Registration> registration_;  // first, so that it ends last
   std::shared_ptr<StoreLocks> locks_;
+  std::unique_ptr<LockFile> lockFile_;  // null if lockless
   LmdbHandle::Settings settings_;
   const std::uint64_t requestedMapSize_;
   const std::chrono::milliseconds writeTimeout_;

@@ -6,7 +6,6 @@
 
 #include <cerrno>
 #include <chrono>
-#include <optional>
 #include <string>
 #include <utility>
 
@@ -17,6 +16,7 @@
 #include "instar/engine/internal/lmdb_environment.h"
 #include "instar/engine/internal/lmdb_error.h"
 #include "instar/engine/internal/lmdb_file.h"
+#include "instar/engine/internal/lock_file.h"
 #include "instar/engine/internal/storage_checks.h"
 #include "instar/engine/internal/store_locks.h"
 
@@ -24,12 +24,6 @@ namespace instar::storage {
 namespace {
 
 constexpr mode_t kNewFileMode = 0644;
-// LMDB's table for kMaxReaders readers at 64 bytes each, and its head.
-constexpr off_t kLockFileBytes = 68 * 1024;
-static_assert(kMaxReaders * 64 + 1024 < kLockFileBytes);
-
-std::filesystem::path lockFileOf(const std::filesystem::path& path) { return path.string() + "-lock"; }
-
 mode_t permissionsOf(const struct stat& status) noexcept { return status.st_mode & 0777; }
 
 // Releases the lock on opening at the end of the scope.
@@ -60,50 +54,15 @@ void createStore(const std::filesystem::path& path) {
 
 FileDescriptor openDataFile(const std::filesystem::path& path, const StoreOptions& options) {
   std::error_code ignored;  // opening will say what is wrong
-  if (options.mode == OpenMode::createOrOpen && !std::filesystem::exists(path, ignored)) createStore(path);
+  if (options.mode == OpenMode::createOrOpen && !std::filesystem::exists(path, ignored)) {
+    LockFile::refuseUseWithout(path);
+    createStore(path);
+  }
   return openRegularFile(path, options.mode == OpenMode::readOnly ? O_RDONLY : O_RDWR);
 }
 
-bool stillNames(const std::filesystem::path& path, FileIdentity file) noexcept {
-  struct stat status {};
-  return ::stat(path.c_str(), &status) == 0 && identityOf(status) == file;
-}
-
-// LMDB maps its lock file and writes to the map; on a full disk that would be a signal. So the blocks are there before.
-// No environment of the file is open in this process, so closing the lock file here drops no locks.
-void allocateLockFile(const std::filesystem::path& path, const struct stat& data) {
-  std::error_code ignored;  // opening will say what is wrong
-  const bool isNew = !std::filesystem::exists(path, ignored);
-  const FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, permissionsOf(data)));
-  if (!file.valid()) throw systemError(errno, "open", path);
-  if (::fallocate(file.get(), FALLOC_FL_KEEP_SIZE, 0, kLockFileBytes) != 0 &&
-      (errno == ENOSPC || errno == EDQUOT)) {
-    throw systemError(errno, "fallocate", path);
-  }
-  if (!isNew) return;
-  ::fchmod(file.get(), permissionsOf(data));
-  // Root must not lock the owner of the file out. It does not matter to root if this fails.
-  if (::geteuid() == 0 && ::fchown(file.get(), data.st_uid, data.st_gid) != 0) errno = 0;
-}
-
-// The inode of the lock file to be used; nothing where the store must be read without one. That is so only for
-// readers: where there is no lock file, because a reader creates none, and where it may not be written to.
-std::optional<std::uint64_t> prepareLockFile(const std::filesystem::path& path, const struct stat& data,
-                                             bool readOnly) {
-  const std::filesystem::path lockFile = lockFileOf(path);
-  if (!readOnly) allocateLockFile(lockFile, data);
-  struct stat status {};
-  if (::stat(lockFile.c_str(), &status) != 0) {
-    if (readOnly && errno == ENOENT) return std::nullopt;
-    throw systemError(errno, "stat", lockFile);
-  }
-  if (readOnly && ::faccessat(AT_FDCWD, lockFile.c_str(), R_OK | W_OK, AT_EACCESS) != 0) return std::nullopt;
-  return status.st_ino;
-}
-
-void checkSharing(const StoreLocks& locks, const std::filesystem::path& path,
-                  const std::optional<std::uint64_t>& lockFile) {
-  if (lockFile && locks.isOpenWithOtherLockFile(*lockFile)) {
+void checkSharing(const StoreLocks& locks, const std::filesystem::path& path, const LockFile* lockFile) {
+  if (lockFile && locks.isOpenWithOtherLockFile(lockFile->inode())) {
     throw Error(ErrorCode::fixEnvironment,
                 "another process has the file open under another name: use one name, or close it there",
                 {{"path", path.string()}});
@@ -177,7 +136,7 @@ struct OpenFile {
   struct stat status;
 };
 
-// Null where the path has come to name another file meanwhile.
+// Null where the path, or the lock file's, has come to name another file meanwhile.
 std::shared_ptr<Environment> openRegistered(OpenFile file, std::unique_ptr<Registration> registration,
                                             std::vector<std::string> warnings, const StoreOptions& options,
                                             Deadline deadline) {
@@ -188,15 +147,17 @@ std::shared_ptr<Environment> openRegistered(OpenFile file, std::unique_ptr<Regis
   const OpeningLock opening(locks, readOnly, deadline);
   if (!stillNames(file.path, identity)) return nullptr;
   checkLooksLikeLmdb(locks->descriptor(), file.path);
-  const std::optional<std::uint64_t> lockFile = prepareLockFile(file.path, file.status, readOnly);
-  checkSharing(*locks, file.path, lockFile);
-  locks->enter(lockFile.value_or(0), !readOnly);
+  auto lockFile = LockFile::use(file.path, file.status, readOnly);
+  checkSharing(*locks, file.path, lockFile.get());
+  locks->enter(lockFile ? lockFile->inode() : 0, !readOnly);
   LmdbHandle::Settings settings{file.path,          readOnly,        !lockFile,
                                 options.durability, options.mapSize, permissionsOf(file.status)};
   auto lmdb = openWhole(settings, locks->descriptor());
+  // LMDB opens them by name.
+  if (!stillNames(file.path, identity) || (lockFile && !lockFile->hasItsName())) return nullptr;
   const std::shared_ptr<LmdbEnvironment> environment(
-      new LmdbEnvironment({std::move(registration), locks, std::move(settings), std::move(lmdb),
-                           options.writeTimeout, std::move(warnings)}),
+      new LmdbEnvironment({std::move(registration), locks, std::move(lockFile), std::move(settings),
+                           std::move(lmdb), options.writeTimeout, std::move(warnings)}),
       closeUnlessForked);
   registered.publish(environment);
   return environment;

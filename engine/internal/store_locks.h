@@ -18,6 +18,7 @@
 #include <filesystem>
 
 #include "instar/engine/internal/file_system.h"
+#include "instar/engine/internal/presence.h"
 
 namespace instar::storage {
 
@@ -48,10 +49,7 @@ class StoreLocks {
   bool excludeAll();
 
  private:
-  bool apply(short type, std::uint64_t start, std::uint64_t length) const;
-  bool isFree(std::uint64_t start, std::uint64_t length) const;
-  void lockUntil(short type, std::uint64_t start, Deadline deadline, const char* message) const;
-  void unlock(std::uint64_t start, std::uint64_t length) const noexcept;
+  void lockUntil(short type, ByteRange range, Deadline deadline, const char* message) const;
 
   FileDescriptor file_;
   std::filesystem::path path_;

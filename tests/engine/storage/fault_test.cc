@@ -185,6 +185,21 @@ TEST_F(StorageFaults, AfterAFailedCommitPageAllTreesAreStillOpen) {
   put(*environment, openTree(*environment, "fourth"), "a", "fourth");
 }
 
+TEST_F(StorageFaults, OpeningAnewRefusesAnotherFileThatHasTakenTheName) {
+  environment->copyTo(folder / "backup", {});
+  {
+    const ScopedIoRule rule(failing(isCommitPage, {EIO}));
+    EXPECT_ERROR(put(*environment, tree, "b", "2"), readBack, "read back");
+  }
+  std::filesystem::rename(folder / "backup", path);
+  EXPECT_ERROR(beginRead(*environment), retry, "another file has taken the name");
+  EXPECT_ERROR(beginWrite(*environment), retry, "another file has taken the name");
+  environment.reset();
+  environment = open(path);
+  tree = openTree(*environment);
+  expectItGoesOn();
+}
+
 TEST_F(StorageFaults, OpeningAnewMayFailAndIsTriedAgain) {
   {
     const ScopedIoRule rule(failing(isCommitPage, {EIO}));

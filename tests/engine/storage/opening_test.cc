@@ -252,6 +252,64 @@ TEST_F(Opening, AFileThatWasRenamedWhileOpenIsRefusedUnderItsNewName) {
   child.expectSuccess();
 }
 
+TEST_F(Opening, AFileThatWasMovedToTheNameOfAnOpenOneIsRefusedUntilThatIsClosed) {
+  // Both files' users shared one lock file. LMDB finds the newest commit by the number in it, took the wrong one of the
+  // new file's two first pages, and committed rows were gone.
+  createFilled();
+  open(path)->copyTo(folder / "backup", {});
+  ChildProcess child([&](const Steps& parent) {
+    const auto environment = open(path);
+    const TreeId tree = openTree(*environment);
+    put(*environment, tree, "a", "2");
+    parent.tell();
+    parent.await();
+    put(*environment, tree, "a", "3");
+    EXPECT_EQ(get(*environment, tree, "a"), "3") << "it goes on with the file that it opened";
+  });
+  child.await();
+  std::filesystem::rename(folder / "backup", path);
+  const std::string before = readFile(path);
+  for (const OpenMode mode : {OpenMode::createOrOpen, OpenMode::openExisting, OpenMode::readOnly}) {
+    EXPECT_ERROR(open(path, withMode(mode)), retry, "another file of this name open: close them");
+  }
+  EXPECT_EQ(readFile(path), before);
+  child.tell();
+  child.expectSuccess();
+  const auto environment = open(path);
+  EXPECT_EQ(get(*environment, openTree(*environment), "a"), "1");
+}
+
+TEST_F(Opening, AFileThatWasMovedToTheNameOfOneThatThisProcessHasOpenIsRefused) {
+  createFilled();
+  auto environment = open(path);
+  environment->copyTo(folder / "backup", {});
+  const auto snapshot = beginRead(*environment);
+  std::filesystem::rename(folder / "backup", path);
+  EXPECT_ERROR(open(path), retry, "another file of this name open: close them");
+  ChildProcess child(
+      [&](const Steps&) { EXPECT_ERROR(open(path), retry, "another file of this name open: close them"); });
+  child.expectSuccess();
+  for (const ReaderInfo& reader : environment->readers()) EXPECT_EQ(reader.process, ::getpid());
+  EXPECT_EQ(environment->clearStaleReaders(), 0U);
+}
+
+TEST_F(Opening, BesideAnOpenFileThatWasRemovedNoneIsCreated) {
+  // It was created, and could not be opened: "the file changes too fast".
+  createFilled();
+  ChildProcess child([&](const Steps& parent) {
+    const auto environment = open(path);
+    parent.tell();
+    parent.await();
+  });
+  child.await();
+  std::filesystem::remove(path);
+  EXPECT_ERROR(open(path), retry, "another file of this name open: close them");
+  EXPECT_EQ(namesIn(folder.path()), std::vector<std::string>{"store-lock"});
+  child.tell();
+  child.expectSuccess();
+  open(path);
+}
+
 TEST_F(Opening, OtherOptionsInTheSameProcessAreRefused) {
   StoreOptions options;
   options.mapSize = 8 << 20;
