@@ -56,6 +56,7 @@ void LmdbTransaction::checkWritable() const {
 void LmdbTransaction::fail(int code, const char* call, std::size_t size) {
   if (code == lmdb::kMapFull) environment_->requestLargerMap(size);
   failure_ = std::make_unique<Error>(lmdb::error(code, call, environment_->path()));
+  ++changes_;  // no cursor has a position any more
   isSpecial_ = true;
   throw Error(*failure_);
 }
@@ -182,8 +183,10 @@ void LmdbCursor::detach() noexcept {
 
 bool LmdbCursor::lookCloser() const {
   if (transaction_ == nullptr) throwTransactionEnded();
-  if (positioned_ && changes_ != transaction_->changes_) throwCursorUnpositioned();
-  return positioned_;
+  if (changes_ == transaction_->changes_) return positioned_;
+  transaction_->checkUsable();
+  if (positioned_) throwCursorUnpositioned();
+  return false;
 }
 
 bool LmdbCursor::seek(Bytes key) {

@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstring>
 
 #include "instar/tests/engine/storage/environment_helpers.h"
 #include "instar/tests/support/child_process.h"
@@ -245,6 +246,53 @@ TEST_F(StorageFaults, AnErrorAboutAnUnfinishedFileNamesTheFileThatTheCallerAsked
     EXPECT_EQ(targetOfFailure(call, [&] { environment->copyTo(folder / "copy", {}); }),
               (folder / "copy").string());
   }
+}
+
+// All children of branch pages but the first get numbers that no page has.
+void loseLeafPages(const std::filesystem::path& path) {
+  constexpr std::size_t kPage = 4096;
+  constexpr std::size_t kHeader = 16;
+  constexpr std::uint16_t kBranch = 1;
+  std::string file = readFile(path);
+  const auto numberAt = [&](std::size_t offset) {
+    std::uint16_t number = 0;
+    std::memcpy(&number, file.data() + offset, sizeof number);
+    return number;
+  };
+  for (std::size_t page = 2 * kPage; page < file.size(); page += kPage) {
+    if (numberAt(page + 10) != kBranch) continue;
+    for (std::size_t node = kHeader + 2; node < numberAt(page + 12); node += 2) {
+      std::memset(file.data() + page + numberAt(page + node), 0xff, 6);
+    }
+  }
+  writeFile(path, file);
+}
+
+TEST_F(StorageFaults, AScanThatFailsDoesNotEndAsIfItWereComplete) {
+  // The cursor lost its position with the failure. Whoever caught the error and went on was told that there are no more
+  // rows.
+  {
+    const auto writer = beginWrite(*environment);
+    for (int row = 0; row < 100; ++row) put(*writer, tree, std::to_string(row), std::string(500, 'x'));
+    writer->commit();
+  }
+  environment.reset();
+  loseLeafPages(path);
+  environment = open(path);
+  tree = openTree(*environment);
+  const auto snapshot = beginRead(*environment);
+  const auto cursor = snapshot->cursor(tree);
+  const auto other = snapshot->cursor(tree);
+  ASSERT_TRUE(other->first());
+  ASSERT_TRUE(cursor->first());
+  const auto scan = [&] {
+    while (cursor->next()) {
+    }
+  };
+  EXPECT_ERROR(scan(), restoreFromBackup, "call: mdb_cursor_get");
+  EXPECT_ERROR(cursor->next(), restoreFromBackup, "call: mdb_cursor_get");
+  EXPECT_ERROR(cursor->previous(), restoreFromBackup, "call: mdb_cursor_get");
+  EXPECT_ERROR(other->next(), restoreFromBackup, "call: mdb_cursor_get");
 }
 
 TEST_F(StorageFaults, SyncReportsWhatTheDiskReports) {
