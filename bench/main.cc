@@ -14,9 +14,7 @@
 namespace instar::bench {
 namespace {
 
-// Repetitions of all benchmarks in random order, so that what disturbs the machine for a while disturbs one of each.
-constexpr const char* kDefaults[] = {"--benchmark_enable_random_interleaving=true",
-                                     "--benchmark_repetitions=5", "--benchmark_min_time=1"};
+constexpr const char* kDefaults[] = {"--benchmark_repetitions=5", "--benchmark_min_time=1"};
 
 // Google Benchmark's own arguments; of two of the same name the later one counts.
 void initialize(const std::vector<std::string>& given) {

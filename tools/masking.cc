@@ -26,7 +26,7 @@ kj::Maybe<capnp::StructSchema> structInside(capnp::Type type) {
 
 Masking::Masking(const std::vector<RecordSchema>& versions) {
   for (const RecordSchema& version : versions) {
-    std::set<std::uint64_t> seen;
+    std::vector<capnp::StructSchema> seen;
     collect(version.root(), seen);
   }
 }
@@ -38,8 +38,10 @@ Masking::FieldId Masking::fieldId(capnp::StructSchema::Field field) {
   return {field.getContainingStruct().getProto().getId(), proto.getOrdinal().getExplicit()};
 }
 
-void Masking::collect(capnp::StructSchema type, std::set<std::uint64_t>& seen) {
-  if (!seen.insert(type.getProto().getId()).second) return;
+// Each binding of a generic type is a type of its own.
+void Masking::collect(capnp::StructSchema type, std::vector<capnp::StructSchema>& seen) {
+  if (std::find(seen.begin(), seen.end(), type) != seen.end()) return;
+  seen.push_back(type);
   for (const auto field : type.getFields()) {
     if (isSensitive(field)) sensitive_.insert(fieldId(field));
     KJ_IF_MAYBE (inner, structInside(field.getType())) {
@@ -69,27 +71,35 @@ std::vector<bool> Masking::maskedKeyParts(const RecordSchema& schema) const {
   return masked;
 }
 
-void Masking::clear(capnp::DynamicStruct::Builder record) const {
-  for (const auto field : record.getSchema().getFields()) {
-    // Outside a union a group is always there, so NON_DEFAULT and NON_NULL both find what is worth clearing.
-    if (!record.has(field, capnp::HasMode::NON_NULL)) continue;
-    if (masks(field)) {
-      record.clear(field);
-    } else if (field.getType().isStruct()) {
-      clear(record.get(field).as<capnp::DynamicStruct>());
-    } else if (field.getType().isList() && structInside(field.getType()) != nullptr) {
-      clearList(record.get(field).as<capnp::DynamicList>());
-    }
+void Masking::copyVisible(capnp::DynamicStruct::Reader record, capnp::DynamicStruct::Builder copy) const {
+  for (const auto field : record.getSchema().getNonUnionFields()) copyField(record, field, copy);
+  KJ_IF_MAYBE (active, record.which()) {
+    copyField(record, *active, copy);
   }
 }
 
-void Masking::clearList(capnp::DynamicList::Builder list) const {
+void Masking::copyField(capnp::DynamicStruct::Reader record, capnp::StructSchema::Field field,
+                        capnp::DynamicStruct::Builder copy) const {
+  if (!record.has(field) || masks(field)) {
+    copy.clear(field);  // which also makes a member of a union the active one
+  } else if (field.getType().isStruct()) {
+    copyVisible(record.get(field).as<capnp::DynamicStruct>(), copy.init(field).as<capnp::DynamicStruct>());
+  } else if (field.getType().isList() && structInside(field.getType()) != nullptr) {
+    const auto list = record.get(field).as<capnp::DynamicList>();
+    copyList(list, copy.init(field, list.size()).as<capnp::DynamicList>());
+  } else {
+    copy.set(field, record.get(field));
+  }
+}
+
+void Masking::copyList(capnp::DynamicList::Reader list, capnp::DynamicList::Builder copy) const {
   const bool nested = list.getSchema().getElementType().isList();
   for (unsigned i = 0; i < list.size(); ++i) {
     if (nested) {
-      clearList(list[i].as<capnp::DynamicList>());
+      const auto inner = list[i].as<capnp::DynamicList>();
+      copyList(inner, copy.init(i, inner.size()).as<capnp::DynamicList>());
     } else {
-      clear(list[i].as<capnp::DynamicStruct>());
+      copyVisible(list[i].as<capnp::DynamicStruct>(), copy[i].as<capnp::DynamicStruct>());
     }
   }
 }

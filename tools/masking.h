@@ -33,14 +33,17 @@ class Masking {
   // For each part of the key, whether the field that it comes from, or a group around it, is sensitive.
   std::vector<bool> maskedKeyParts(const RecordSchema& schema) const;
 
-  // Sets every sensitive field of the record, however deep, to its default.
-  void clear(capnp::DynamicStruct::Builder record) const;
+  // Copies what may be seen, field by field: nothing else of `record` is in the bytes of `copy`, neither sensitive fields nor
+  // what lies in members of unions that are not active. Sensitive fields have their default.
+  void copyVisible(capnp::DynamicStruct::Reader record, capnp::DynamicStruct::Builder copy) const;
 
  private:
   using FieldId = std::pair<std::uint64_t, std::uint32_t>;
   static FieldId fieldId(capnp::StructSchema::Field field);
-  void collect(capnp::StructSchema type, std::set<std::uint64_t>& seen);
-  void clearList(capnp::DynamicList::Builder list) const;
+  void collect(capnp::StructSchema type, std::vector<capnp::StructSchema>& seen);
+  void copyField(capnp::DynamicStruct::Reader record, capnp::StructSchema::Field field,
+                 capnp::DynamicStruct::Builder copy) const;
+  void copyList(capnp::DynamicList::Reader list, capnp::DynamicList::Builder copy) const;
 
   std::set<FieldId> sensitive_;
 };

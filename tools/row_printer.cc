@@ -26,7 +26,6 @@ std::string segmentTable(std::size_t payloadSize) {
 RowPrinter::RowPrinter(std::string collection, const RecordSchema& newest, const RecordSchema& shown,
                        const Masking& masking, const RowPrinterOptions& options)
     : collection_(std::move(collection)),
-      newest_(newest),
       masking_(masking),
       keys_(newest, masking),
       options_(options),
@@ -95,10 +94,8 @@ void RowPrinter::writeCapnp(std::string& out, Bytes payload, capnp::DynamicStruc
     out.append(segmentTable(payload.size())).append(asText(payload));
     return;
   }
-  // Through the newest schema, which knows every field that the row can have.
   capnp::MallocMessageBuilder copy;
-  copy.setRoot(record);
-  masking_.clear(copy.getRoot<capnp::DynamicStruct>(newest_.root()));
+  masking_.copyVisible(record, copy.initRoot<capnp::DynamicStruct>(record.getSchema()));
   const auto words = capnp::messageToFlatArray(copy);
   out.append(asText(std::as_bytes(std::span(words.begin(), words.size()))));
 }

@@ -50,7 +50,6 @@ class RowPrinter {
                       capnp::DynamicStruct::Reader record) const;
 
   std::string collection_;
-  RecordSchema newest_;
   Masking masking_;
   KeyPrinter keys_;
   RowPrinterOptions options_;

@@ -83,8 +83,9 @@ class NdjsonSource final : public RowSource {
   std::optional<Key> fill(capnp::DynamicStruct::Builder record) override {
     for (const JsonMember& member : row_.members) checkSpecial(member.name);
     readJson(row_, record, {.ignoreUnknown = options_.ignoreUnknown, .masking = &masking_});
-    if (!schema_.key().empty()) return std::nullopt;
-    return readKey();
+    if (schema_.key().empty()) return readKey();
+    for (const KeyPart& part : schema_.key()) checkPresent(part);
+    return std::nullopt;
   }
 
  private:
@@ -97,6 +98,18 @@ class NdjsonSource final : public RowSource {
       refuseValue(name, "the key is made of the fields of the row: " + keyFieldNames(schema_));
     }
     if (!isKey && !options_.ignoreUnknown) refuseValue(name, "no member has this name");
+  }
+
+  // Text and Data may be absent in a row; a number in the key that is absent was forgotten, and rows would meet under 0.
+  void checkPresent(const KeyPart& part) const {
+    if (part.type == KeyType::text || part.type == KeyType::data) return;
+    const JsonValue* value = &row_;
+    for (std::string_view rest = part.name; value != nullptr && !rest.empty();) {
+      const std::string_view name = rest.substr(0, rest.find('.'));
+      rest.remove_prefix(std::min(name.size() + 1, rest.size()));
+      value = value->find(name);
+    }
+    if (value == nullptr) refuseValue(part.name, "this field is part of the key, and each row needs it");
   }
 
   Key readKey() const {
@@ -212,6 +225,11 @@ class CsvSource final : public RowSource {
         refuseValue(name, "the header names this column twice");
       }
       targets_.push_back(target);
+    }
+    for (const KeyPart& part : schema_.key()) {
+      if (std::find(targets_.begin(), targets_.end(), findColumn(part.name)) == targets_.end()) {
+        refuseValue(part.name, "this field is part of the key, and the header does not name it");
+      }
     }
   }
 

@@ -53,6 +53,40 @@ TEST_F(ImportCommand, OfADumpGivesTheSameRowsInEveryForm) {
     expectRoundTrip(path("f.instar"), "all", "every_kind.capnp:EveryKind", format);
 }
 
+// A bad line left the new version of the schema, or a new file, behind.
+TEST_F(ImportCommand, OfABadLineLeavesNothingBehind) {
+  const std::string input =
+      write("bad.ndjson", "{\"group\":\"a\",\"id\":1}\n{\"group\":\"a\",\"id\":\"x\"}\n");
+  const auto before = listing();
+  EXPECT_EQ(import("contacts", input, "contact_v1.capnp:Contact").status, 1);
+  EXPECT_EQ(listing(), before);
+
+  const std::string file = makeContacts();
+  const std::string versions = expect(0, {"versions", file});
+  EXPECT_EQ(run({"import", file, "contacts", input, "--schema", schema("contact_v2.capnp:Contact")}).status,
+            1);
+  RunOptions fromPipe;
+  fromPipe.input = "{\"group\":\"a\",\"id\":1}\n{\"group\":7}\n";
+  EXPECT_EQ(
+      run({"import", file, "contacts", "-", "--schema", schema("contact_v2.capnp:Contact")}, fromPipe).status,
+      1);
+  EXPECT_EQ(expect(0, {"versions", file}), versions);
+
+  fromPipe.input = "{\"group\":\"a\",\"id\":1,\"tier\":4}\n";
+  expect(0, {"import", file, "contacts", "-", "--schema", schema("contact_v2.capnp:Contact")}, fromPipe);
+  EXPECT_EQ(expect(0, {"get", file, "contacts", "a,1"}), "{\"group\":\"a\",\"id\":1,\"tier\":4}\n");
+}
+
+// Rows without their key all met under 0, and only the last was left.
+TEST_F(ImportCommand, RefusesRowsWithoutTheirKey) {
+  const Result json = importContacts("c.ndjson", "{\"group\":\"a\",\"name\":\"Ada\"}\n");
+  EXPECT_EQ(json.status, 1);
+  EXPECT_THAT(json.messages, HasSubstr("id: this field is part of the key"));
+  const Result csv = importContacts("c.csv", "group,name\na,Ada\n", {"--header"});
+  EXPECT_EQ(csv.status, 1);
+  EXPECT_THAT(csv.messages, HasSubstr("id: this field is part of the key"));
+}
+
 TEST_F(ImportCommand, KeepsKeysThatAreByteStrings) {
   const std::string rows =
       write("s.ndjson",

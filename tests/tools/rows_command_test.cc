@@ -293,5 +293,19 @@ TEST_F(MaskedCommand, AMaskedDumpIsNotImported) {
   }
 }
 
+// The option parser took a key in brackets apart, and another row was deleted.
+TEST_F(DumpCommand, KeysInBracketsAreTakenAsTheyAre) {
+  RunOptions input;
+  input.input =
+      "{\"$key\":\"a\"}\n{\"$key\":\"[a]\",\"value\":\"x\"}\n{\"$key\":\"[a,b]\"}\n{\"$key\":\"{}\"}\n";
+  const std::string file = path("s.instar");
+  expect(0, {"import", file, "settings", "-", "--schema", schema("setting.capnp:Setting")}, input);
+  EXPECT_EQ(expect(0, {"get", file, "settings", "[a]"}), "{\"$key\":\"[a]\",\"value\":\"x\"}\n");
+  expect(0, {"delete", file, "settings", "[a]", "[a,b]", "{}"});
+  EXPECT_EQ(expect(0, {"dump", file, "settings"}), "{\"$key\":\"a\"}\n");
+  expect(0, {"put", file, "settings", "{\"$key\":\n\"[c]\"}", "{\"$key\":\"d\"}"});
+  EXPECT_EQ(expect(0, {"count", file, "settings"}), "3\n");
+}
+
 }  // namespace
 }  // namespace instar::tools

@@ -160,6 +160,13 @@ RecordSchema schemaVersion(const Store& store, const Transaction& transaction, s
               {{"collection", std::string(name)}, {"version", std::to_string(number)}});
 }
 
+CLI::Option* addWordsOption(CLI::App& command, const std::string& name, std::vector<std::string>& words,
+                            const std::string& description) {
+  CLI::Option* option = command.add_option(name, words, description);
+  option->expected(1, CLI::detail::expected_max_vector_size)->allow_extra_args(false);
+  return option;
+}
+
 void addImportPathOption(CLI::App& command, std::vector<std::string>& importPaths) {
   command
       .add_option("-I,--import-path", importPaths, "folder for imports that begin with /; may be repeated")

@@ -55,6 +55,9 @@ void checkUsage(DumpOptions& options) {
   if (options.asStored && columns) {
     refuseUsage("rows as they were stored have no common columns; use --at-version, or --format ndjson");
   }
+  if (options.printer.withVersion && (format == RowFormat::capnp || format == RowFormat::hex)) {
+    refuseUsage("--with-version prints ndjson, csv, tsv or text; hex has the version in each row's header");
+  }
   if (options.printer.keysOnly && (format == RowFormat::capnp || format == RowFormat::hex)) {
     refuseUsage("--keys-only prints ndjson, csv, tsv or text");
   }
@@ -260,7 +263,9 @@ void addDumpCommand(CLI::App& app, Context& context) {
   command->add_option("COLLECTION", options->collection, "the collection; otherwise all of them, as ndjson");
   addFormatOptions(*command, *options);
   options->range.addTo(*command);
-  command->add_option("--limit", options->limit, "at most so many rows")->type_name("N");
+  command->add_option("--limit", options->limit, "at most so many rows")
+      ->type_name("N")
+      ->check(CLI::NonNegativeNumber.description(""));
   command->add_flag("--reverse", options->reverse, "from the last key to the first");
   command->add_flag("--keys-only", options->printer.keysOnly,
                     "print keys, in the form that `instar get` takes");
@@ -280,7 +285,7 @@ void addGetCommand(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("get", "Prints the rows under some keys");
   command->add_option("FILE", options->file, "the file")->required();
   command->add_option("COLLECTION", options->collection, "the collection")->required();
-  command->add_option("KEY", options->keys, "the keys, for example main,7")->required();
+  addWordsOption(*command, "KEY", options->keys, "the keys, for example main,7")->required();
   addFormatOptions(*command, *options);
   command->footer(
       "A key without a row is reported, and the exit status is then 1.\n\nExamples:\n"

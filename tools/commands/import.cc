@@ -1,5 +1,8 @@
 // `instar import` and `instar put`: rows on their way in.
 
+#include <algorithm>
+#include <array>
+#include <cstdio>
 #include <fstream>
 #include <memory>
 #include <sstream>
@@ -57,24 +60,27 @@ class Importer {
         masking_(masking),
         progress_(context.messages, context.messagesAreSeen, "rows") {}
 
+  // Reads all of the input and stores nothing. False where a line is bad and bad lines are not to be left out.
+  bool check(const RecordSchema& schema, std::istream& input) {
+    const auto source = open(schema, input);
+    const auto take = [&](RowSource& row) {
+      Draft<capnp::DynamicStruct> draft(schema);
+      Key key;
+      row.fill(*draft);
+      if (!schema.key().empty()) encodeKey(schema.key(), capnp::AnyStruct::Reader((*draft).asReader()), key);
+    };
+    const bool good = source != nullptr && takeAll(*source, take);
+    counts_ = {};
+    return good;
+  }
+
   // Throws as WriteTransaction::commit does; false where nothing was stored because of a bad line.
-  bool run(const Store& store, const Rows& rows, InputFormat format, std::istream& input) {
-    const RowSourceOptions sourceOptions{.collection = options_.collection,
-                                         .header = options_.header,
-                                         .ignoreUnknown = options_.ignoreUnknown};
-    std::unique_ptr<RowSource> source;
-    try {
-      source = makeRowSource(format, input, rows.schema(), masking_, sourceOptions);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::fixInput) throw;
-      report(1, error);  // the header
-      return false;
-    }
+  bool run(const Store& store, const Rows& rows, std::istream& input) {
+    const auto source = open(rows.schema(), input);
+    if (source == nullptr) return false;
     WriteTransaction transaction = store.write();
     const std::uint64_t before = rows.count(transaction);
-    while (const Step step = takeRow(transaction, rows, *source)) {
-      if (step == Step::bad && !options_.skipBad) return false;
-    }
+    if (!takeAll(*source, [&](RowSource& row) { putRow(transaction, rows, row); })) return false;
     counts_.added = rows.count(transaction) - before;
     transaction.commit();
     return true;
@@ -87,14 +93,37 @@ class Importer {
  private:
   enum Step : std::uint8_t { end = 0, stored, bad };
 
-  Step takeRow(WriteTransaction& transaction, const Rows& rows, RowSource& source) {
+  // Null where the header is bad, which is then reported.
+  std::unique_ptr<RowSource> open(const RecordSchema& schema, std::istream& input) {
+    sourceOptions_ = {.collection = options_.collection,
+                      .header = options_.header,
+                      .ignoreUnknown = options_.ignoreUnknown};
+    try {
+      return makeRowSource(inputFormat(options_), input, schema, masking_, sourceOptions_);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::fixInput) throw;
+      report(1, error);
+      return nullptr;
+    }
+  }
+
+  template <class Take>
+  bool takeAll(RowSource& source, Take&& take) {
+    while (const Step step = takeRow(source, take)) {
+      if (step == Step::bad && !options_.skipBad) return false;
+    }
+    return true;
+  }
+
+  template <class Take>
+  Step takeRow(RowSource& source, Take& take) {
     try {
       if (!source.next()) return Step::end;
       if (source.isForeign()) {
         ++counts_.foreign;
         return Step::stored;
       }
-      putRow(transaction, rows, source);
+      take(source);
       progress_.update(++counts_.rows);
       return Step::stored;
     } catch (const Error& error) {
@@ -131,6 +160,7 @@ class Importer {
   const std::string inputName_;
   const ImportOptions& options_;
   const Masking& masking_;
+  RowSourceOptions sourceOptions_;
   ProgressLine progress_;
   Counts counts_;
 };
@@ -160,19 +190,60 @@ void printCounts(Context& context, const Importer& importer, bool json) {
     context.message("left out " + counted(counts.foreign, "row") + " of other collections");
 }
 
+void reportNothingStored(Context& context, const ImportOptions& options) {
+  context.message("no row was stored; --skip-bad leaves bad lines out");
+  context.found(ExitStatus::problem);
+  if (!options.json) return;
+  std::string out;
+  JsonWriter(out).beginObject().member("rows", std::uint64_t{0}).endObject();
+  context.output.line(out);
+}
+
 void runImporter(Context& context, const Store& store, const Rows& rows, const ImportOptions& options,
                  const std::string& inputName, std::istream& input) {
   const ReadTransaction snapshot = store.read();
   const Masking masking = collectionMasking(store, snapshot, options.collection);
   Importer importer(context, inputName, options, masking);
-  const bool stored = importer.run(store, rows, inputFormat(options), input);
+  const bool stored = importer.run(store, rows, input);
   importer.clearProgress();
-  if (stored) {
-    printCounts(context, importer, options.json);
-  } else {
-    context.message("no row was stored; --skip-bad leaves bad lines out");
-    context.found(ExitStatus::problem);
+  if (!stored) return reportNothingStored(context, options);
+  printCounts(context, importer, options.json);
+  if (importer.counts().rows == 0 && importer.counts().foreign != 0) context.found(ExitStatus::problem);
+}
+
+// Standard input can be read once only: what has to be read twice is kept in a file without a name.
+class Replay {
+ public:
+  explicit Replay(std::istream& input) : file_(std::tmpfile()) {
+    if (file_ == nullptr) throw Error(ErrorCode::freeSpace, "no temporary file can be made for the input");
+    std::array<char, 65536> buffer;
+    while (input.read(buffer.data(), buffer.size()), input.gcount() > 0) {
+      const auto size = static_cast<std::size_t>(input.gcount());
+      if (std::fwrite(buffer.data(), 1, size, file_.get()) != size) break;
+    }
+    if (std::fflush(file_.get()) != 0 || std::ferror(file_.get()) != 0) {
+      throw Error(ErrorCode::freeSpace, "the input does not fit into a temporary file: free space");
+    }
   }
+
+  // The input from its beginning.
+  std::ifstream open() const {
+    return std::ifstream("/proc/self/fd/" + std::to_string(fileno(file_.get())), std::ios::binary);
+  }
+
+ private:
+  struct Close {
+    void operator()(std::FILE* file) const noexcept { std::fclose(file); }
+  };
+  std::unique_ptr<std::FILE, Close> file_;
+};
+
+// Whether importing with this schema would change the catalog, or make the file.
+bool changesCatalog(const ImportOptions& options, const RecordSchema& schema) {
+  if (!std::filesystem::exists(options.file)) return true;
+  const Store store = openToRead(options.file);
+  const auto outcome = store.examine(options.collection, schema).outcome;
+  return outcome != SchemaChange::Outcome::unchanged && outcome != SchemaChange::Outcome::older;
 }
 
 Rows openCollection(const Store& store, const ImportOptions& options,
@@ -184,6 +255,28 @@ Rows openCollection(const Store& store, const ImportOptions& options,
   }
   throw Error(ErrorCode::fixCall, "the file has no such collection; pass --schema to create it",
               {{"collection", options.collection}});
+}
+
+void storeInput(Context& context, const ImportOptions& options, const std::optional<RecordSchema>& schema,
+                const std::string& inputName, std::istream& input) {
+  const OpenMode mode = schema ? OpenMode::createOrOpen : OpenMode::openExisting;
+  const Store store = Store::open(options.file, {.mode = mode});
+  const Rows rows = openCollection(store, options, schema);
+  runImporter(context, store, rows, options, inputName, input);
+}
+
+// Nothing half-done: where a bad line could leave a new file, collection or version behind, all lines are read first.
+void checkThenStoreInput(Context& context, const ImportOptions& options, const RecordSchema& schema,
+                         const std::string& inputName, std::istream& input) {
+  const Replay replay(input);
+  const Masking masking({schema});
+  Importer importer(context, inputName, options, masking);
+  std::ifstream first = replay.open();
+  const bool good = importer.check(schema, first);
+  importer.clearProgress();
+  if (!good) return reportNothingStored(context, options);
+  std::ifstream second = replay.open();
+  storeInput(context, options, schema, inputName, second);
 }
 
 void runImport(Context& context, const ImportOptions& options) {
@@ -202,11 +295,13 @@ void runImport(Context& context, const ImportOptions& options) {
     throw Error(ErrorCode::fixEnvironment, "there is no such file; pass --schema to create it",
                 {{"file", options.file}});
   }
-  const OpenMode mode = schema ? OpenMode::createOrOpen : OpenMode::openExisting;
-  const Store store = Store::open(options.file, {.mode = mode});
-  const Rows rows = openCollection(store, options, schema);
   std::istream& input = options.input == "-" ? context.input : file;
-  runImporter(context, store, rows, options, options.input == "-" ? "standard input" : options.input, input);
+  const std::string inputName = options.input == "-" ? "standard input" : options.input;
+  if (schema && !options.skipBad && changesCatalog(options, *schema)) {
+    checkThenStoreInput(context, options, *schema, inputName, input);
+  } else {
+    storeInput(context, options, schema, inputName, input);
+  }
 }
 
 void runPut(Context& context, ImportOptions& options) {
@@ -216,7 +311,10 @@ void runPut(Context& context, ImportOptions& options) {
   if (options.rows.empty())
     return runImporter(context, store, rows, options, "standard input", context.input);
   std::string lines;
-  for (const std::string& row : options.rows) lines.append(row) += '\n';
+  for (const std::string& row : options.rows) {
+    lines.append(row) += '\n';
+    std::replace(lines.end() - static_cast<std::ptrdiff_t>(row.size() + 1), lines.end() - 1, '\n', ' ');
+  }
   std::istringstream input(std::move(lines));
   runImporter(context, store, rows, options, "row", input);
 }
@@ -257,8 +355,8 @@ void addPutCommand(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("put", "Stores rows that are given as JSON");
   command->add_option("FILE", options->file, "the file")->required();
   command->add_option("COLLECTION", options->collection, "the collection")->required();
-  command->add_option("ROW", options->rows,
-                      "rows, a JSON object each; otherwise they are read from standard input");
+  addWordsOption(*command, "ROW", options->rows,
+                 "rows, a JSON object each; otherwise they are read from standard input");
   command->add_flag("--ignore-unknown", options->ignoreUnknown,
                     "pass over fields that the schema does not have");
   command->add_flag("--skip-bad", options->skipBad, "leave bad rows out, instead of storing nothing");

@@ -34,3 +34,17 @@ struct Person {
   name @0 :Text;
   salary @1 :Int64 $Instar.sensitive;
 }
+
+struct Locked {
+  name @0 :Text $Instar.sensitive;
+}
+
+struct Box(Content) {
+  content @0 :Content;
+}
+
+struct Boxes $Instar.version(1) {
+  id @0 :UInt32 $Instar.key(0);
+  open @1 :Box(Visit);
+  closed @2 :Box(Locked);
+}
