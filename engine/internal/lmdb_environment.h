@@ -25,6 +25,7 @@
 #include "instar/engine/internal/fork_guard.h"
 #include "instar/engine/internal/lmdb_binding.h"
 #include "instar/engine/internal/lock_file.h"
+#include "instar/engine/internal/reader_pool.h"
 #include "instar/engine/internal/store_locks.h"
 #include "instar/engine/internal/write_turn.h"
 #include "instar/engine/storage.h"
@@ -32,18 +33,6 @@
 namespace instar::storage {
 
 class LmdbTransaction;
-
-// Read transactions that were reset and keep their reader slot. Lock-free; any thread.
-class ReaderPool {
- public:
-  MDB_txn* take() noexcept;                 // null where there is none
-  void put(MDB_txn* transaction) noexcept;  // frees it where there is no room
-  void drain() noexcept;
-
- private:
-  static constexpr std::size_t kPlaces = 32;  // as many threads read at once without looking for a slot
-  std::array<std::atomic<MDB_txn*>, kPlaces> places_{};
-};
 
 class LmdbEnvironment final : public Environment, public std::enable_shared_from_this<LmdbEnvironment> {
  public:

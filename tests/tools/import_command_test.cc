@@ -113,7 +113,7 @@ TEST_F(ImportCommand, ABadLineIsNamedAndNoRowIsStored) {
   EXPECT_EQ(result.messages, "instar: " + path("c.ndjson") +
                                  ":3: id: expected a whole number from 0 to 4294967295, found \"x\"\n"
                                  "instar: no row was stored; --skip-bad leaves bad lines out\n");
-  EXPECT_EQ(expect(0, {"count", path("f.instar"), "contacts"}), "0\n");
+  EXPECT_FALSE(std::filesystem::exists(path("f.instar")));
 }
 
 TEST_F(ImportCommand, BadLinesAreLeftOutAndCountedOnRequest) {

@@ -64,9 +64,32 @@ void flushQuietly(Context& context) noexcept {
   }
 }
 
+// CLI11 takes a word in brackets apart, `[a,b]` into `a` and `b`, but such a word can be a key. So words that begin with a
+// bracket are parsed behind a byte that no word can begin with, and every option takes that byte off again.
+constexpr char kGuard = '\x01';
+
+std::vector<std::string> guardedWords(int argumentCount, const char* const* arguments) {
+  std::vector<std::string> words;  // the last one first, as CLI11 wants them
+  for (int i = argumentCount - 1; i > 0; --i) {
+    const std::string_view word = arguments[i];
+    words.push_back((word.starts_with('[') || word.starts_with(kGuard) ? std::string(1, kGuard) : "") +
+                    std::string(word));
+  }
+  return words;
+}
+
+void unguardOptions(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_expected_max() == 0) continue;  // a flag
+    option->transform([](const std::string& word) { return word.substr(word.starts_with(kGuard) ? 1 : 0); },
+                      "");
+  }
+  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) unguardOptions(*command);
+}
+
 int parseAndRun(CLI::App& app, int argumentCount, const char* const* arguments, Context& context) {
   try {
-    app.parse(argumentCount, arguments);
+    app.parse(guardedWords(argumentCount, arguments));
   } catch (const CLI::CallForHelp&) {
     context.output.write(app.help());
     return finish(context);
@@ -98,6 +121,7 @@ int runCommandLine(int argumentCount, const char* const* arguments, Context& con
   app.require_subcommand(0, 1);
   app.set_version_flag("--version", versionText());
   for (const CommandAdder add : kAdders) add(app, context);
+  unguardOptions(app);
   try {
     return parseAndRun(app, argumentCount, arguments, context);
   } catch (const Error& error) {
@@ -158,13 +182,6 @@ RecordSchema schemaVersion(const Store& store, const Transaction& transaction, s
   if (const auto schema = store.version(transaction, name, number)) return *schema;
   throw Error(ErrorCode::fixCall, "the collection has no such version; see instar schema list",
               {{"collection", std::string(name)}, {"version", std::to_string(number)}});
-}
-
-CLI::Option* addWordsOption(CLI::App& command, const std::string& name, std::vector<std::string>& words,
-                            const std::string& description) {
-  CLI::Option* option = command.add_option(name, words, description);
-  option->expected(1, CLI::detail::expected_max_vector_size)->allow_extra_args(false);
-  return option;
 }
 
 void addImportPathOption(CLI::App& command, std::vector<std::string>& importPaths) {

@@ -74,10 +74,6 @@ Masking collectionMasking(const Store& store, const Transaction& transaction, st
 RecordSchema schemaVersion(const Store& store, const Transaction& transaction, std::string_view name,
                            std::uint16_t number);
 
-// A positional option that takes words as they are. CLI11 would take `[a,b]` apart.
-CLI::Option* addWordsOption(CLI::App& command, const std::string& name, std::vector<std::string>& words,
-                            const std::string& description);
-
 // --import-path, for commands that read schema files.
 void addImportPathOption(CLI::App& command, std::vector<std::string>& importPaths);
 

@@ -285,7 +285,7 @@ void addGetCommand(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("get", "Prints the rows under some keys");
   command->add_option("FILE", options->file, "the file")->required();
   command->add_option("COLLECTION", options->collection, "the collection")->required();
-  addWordsOption(*command, "KEY", options->keys, "the keys, for example main,7")->required();
+  command->add_option("KEY", options->keys, "the keys, for example main,7")->required();
   addFormatOptions(*command, *options);
   command->footer(
       "A key without a row is reported, and the exit status is then 1.\n\nExamples:\n"

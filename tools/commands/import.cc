@@ -355,8 +355,8 @@ void addPutCommand(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("put", "Stores rows that are given as JSON");
   command->add_option("FILE", options->file, "the file")->required();
   command->add_option("COLLECTION", options->collection, "the collection")->required();
-  addWordsOption(*command, "ROW", options->rows,
-                 "rows, a JSON object each; otherwise they are read from standard input");
+  command->add_option("ROW", options->rows,
+                      "rows, a JSON object each; otherwise they are read from standard input");
   command->add_flag("--ignore-unknown", options->ignoreUnknown,
                     "pass over fields that the schema does not have");
   command->add_flag("--skip-bad", options->skipBad, "leave bad rows out, instead of storing nothing");

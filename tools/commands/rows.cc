@@ -78,7 +78,7 @@ void addDeleteCommand(CLI::App& app, Context& context) {
   CLI::App* command = app.add_subcommand("delete", "Deletes the rows under some keys");
   command->add_option("FILE", options->file, "the file")->required();
   command->add_option("COLLECTION", options->collection, "the collection")->required();
-  addWordsOption(*command, "KEY", options->keys, "the keys, for example main,7")->required();
+  command->add_option("KEY", options->keys, "the keys, for example main,7")->required();
   command->add_flag("--json", options->json, "print the result as JSON");
   command->footer(
       "All in one transaction. A key without a row is reported, and the exit status is then 1.\n\nExample:\n"
