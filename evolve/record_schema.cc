@@ -38,6 +38,20 @@ void refuseGeneric(const internal::NodeIndex& index, std::uint64_t rootId) {
               {{"type", std::string(index.shortName(rootId))}});
 }
 
+// "/home/ada/app/contact.capnp:Contact" becomes "contact.capnp:Contact": where the sources lay on somebody's machine is
+// nobody's business who opens the file. What lies beside or below the record's own file keeps its place relative to it.
+void stripFolders(NodeBuilders nodes) {
+  const auto folderEnd = [](std::string_view name) { return name.substr(0, name.find(':')).rfind('/') + 1; };
+  const std::string rootName = nodes[0].getDisplayName().cStr();
+  const std::string folder = rootName.substr(0, folderEnd(rootName));
+  for (auto node : nodes) {
+    const std::string name = node.getDisplayName().cStr();
+    const std::size_t stripped = name.starts_with(folder) ? folder.size() : folderEnd(name);
+    node.setDisplayName(name.c_str() + stripped);
+    node.setDisplayNamePrefixLength(node.getDisplayNamePrefixLength() - static_cast<std::uint32_t>(stripped));
+  }
+}
+
 }  // namespace
 
 struct RecordSchema::State {
@@ -86,6 +100,7 @@ RecordSchema RecordSchema::fromStruct(capnp::StructSchema root) {
   for (const auto& [id, type] : types) {
     if (id != rootId) nodes.setWithCaveats(position++, type.getProto());
   }
+  stripFolders(nodes);
   state->describe(nodes, rootId);
   return RecordSchema(std::move(state));
 }

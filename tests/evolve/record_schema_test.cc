@@ -9,6 +9,7 @@
 
 #include <fstream>
 #include <map>
+#include <set>
 #include <sstream>
 
 #include "instar/evolve/internal/annotations.h"
@@ -90,6 +91,23 @@ TEST(Fingerprint, DependsOnEverythingThatChangesTheMeaning) {
     auto fingerprint = parseDeclarations(text, "R").fingerprint();
     EXPECT_TRUE(seen.emplace(fingerprint, text).second) << text << "\n" << seen[fingerprint];
   }
+}
+
+// Absolute paths of a developer's machine ended up in every database file.
+TEST(RecordSchema, KeepsNoFolders) {
+  testing::SchemaFiles files;
+  files.add("home/ada/app/contact.capnp",
+            "@0xc0ffee5eedf00d02;\nusing T = import \"shared/types.capnp\";\nusing U = import "
+            "\"/lib/unit.capnp\";\n"
+            "struct Contact { place @0 :T.Place; unit @1 :U.Unit; inner :group { x @2 :Text; } }");
+  files.add("home/ada/app/shared/types.capnp", "@0xc0ffee5eedf00d03;\nstruct Place { name @0 :Text; }");
+  files.add("lib/unit.capnp", "@0xc0ffee5eedf00d04;\nenum Unit { metre @0; }");
+  const auto schema = RecordSchema::fromStruct(files.structNamed("home/ada/app/contact.capnp", "Contact"));
+  EXPECT_EQ(schema.typeName(), "Contact");
+  std::set<std::string> names;
+  for (auto node : schema.nodes()) names.insert(node.getDisplayName().cStr());
+  EXPECT_EQ(names, (std::set<std::string>{"contact.capnp:Contact", "contact.capnp:Contact.inner",
+                                          "shared/types.capnp:Place", "unit.capnp:Unit"}));
 }
 
 TEST(RecordSchema, OutlivesWhatItWasMadeFrom) {
