@@ -1,7 +1,7 @@
 #pragma once
 
-// The seam below the engine: an ordered key-value contract that LMDB fulfils (internal/lmdb_storage.h) and
-// that an in-memory model fulfils too (internal/memory_storage.h), as an oracle and for injected faults.
+// The seam below the engine: an ordered key-value contract that LMDB fulfils (internal/storage/lmdb_storage.h) and
+// that an in-memory model fulfils too (internal/storage/memory_storage.h), as an oracle and for injected faults.
 //
 // Invariants: one writer at a time; a transaction sees the state at its begin and, if it writes, its own
 // changes; commit is atomic. Threads: an Environment may be used by all; a Transaction and its cursors by one

@@ -2,8 +2,8 @@
 
 #include "instar/engine/internal/catalog.h"
 #include "instar/engine/internal/collection_state.h"
-#include "instar/engine/internal/lmdb_storage.h"
 #include "instar/engine/internal/schema_registration.h"
+#include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/format/file_format.h"
 #include "instar/format/key_text.h"

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <fstream>
 
-#include "instar/engine/internal/lmdb_storage.h"
+#include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/format/file_format.h"
 #include "instar/tests/engine/contact.capnp.h"
 #include "instar/tests/support/expect_error.h"

@@ -9,8 +9,8 @@
 #include <cstdio>
 #include <fstream>
 
-#include "instar/engine/internal/lmdb_storage.h"
-#include "instar/engine/internal/memory_storage.h"
+#include "instar/engine/internal/storage/lmdb_storage.h"
+#include "instar/engine/internal/storage/memory_storage.h"
 #include "instar/format/file_format.h"
 #include "instar/format/row.h"
 #include "instar/tests/engine/contact.capnp.h"

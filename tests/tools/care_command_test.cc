@@ -3,7 +3,7 @@
 
 #include <fstream>
 
-#include "instar/engine/internal/lmdb_storage.h"
+#include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/store.h"
 #include "instar/format/file_format.h"
 #include "instar/format/row.h"

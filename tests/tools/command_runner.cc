@@ -8,7 +8,7 @@
 #include <csignal>
 #include <fstream>
 
-#include "instar/engine/internal/lmdb_storage.h"
+#include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/format/file_format.h"
 
 namespace instar::tools {

@@ -91,7 +91,7 @@ TEST_F(TreeRules, OurHeadersAreSpelledAsWhenInstalled) {
 }
 
 TEST_F(TreeRules, ThirdPartyInTwoFilesIsFound) {
-  write("engine/internal/lmdb_storage.cc", "#include <lmdb.h>\n");
+  write("engine/internal/storage/lmdb_storage.cc", "#include <lmdb.h>\n");
   write("engine/store.cc", "#include \"lmdb.h\"\n");
   write("format/cold_block.cc", "#include <zstd.h>\n#include <zdict.h>\n");
   write("bench/get.cc", "#include <lmdb.h>\n");

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
-#include "instar/engine/internal/memory_storage.h"
+#include "instar/engine/internal/storage/memory_storage.h"
 #include "instar/tests/engine/storage/environment_helpers.h"
 #include "instar/tests/support/temporary_folder.h"
 

@@ -5,9 +5,9 @@
 #include <atomic>
 #include <thread>
 
-#include "instar/engine/internal/activity_gate.h"
-#include "instar/engine/internal/memory_storage.h"
-#include "instar/engine/internal/write_turn.h"
+#include "instar/engine/internal/storage/activity_gate.h"
+#include "instar/engine/internal/storage/memory_storage.h"
+#include "instar/engine/internal/storage/write_turn.h"
 #include "instar/tests/engine/storage/environment_helpers.h"
 #include "instar/tests/support/expect_error.h"
 #include "instar/tests/support/temporary_folder.h"

@@ -6,7 +6,7 @@
 #include <set>
 #include <thread>
 
-#include "instar/engine/internal/memory_storage.h"
+#include "instar/engine/internal/storage/memory_storage.h"
 #include "instar/tests/engine/storage/environment_helpers.h"
 #include "instar/tests/support/expect_error.h"
 #include "instar/tests/support/temporary_folder.h"

@@ -15,7 +15,7 @@
 #include <string>
 #include <string_view>
 
-#include "instar/engine/internal/lmdb_storage.h"
+#include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/storage.h"
 
 namespace instar::storage {

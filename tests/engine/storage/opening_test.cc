@@ -7,8 +7,8 @@
 
 #include <thread>
 
-#include "instar/engine/internal/file_system.h"
-#include "instar/engine/internal/lmdb_file.h"
+#include "instar/engine/internal/storage/file_system.h"
+#include "instar/engine/internal/storage/lmdb_file.h"
 #include "instar/tests/engine/storage/environment_helpers.h"
 #include "instar/tests/support/child_process.h"
 #include "instar/tests/support/expect_error.h"

@@ -1,4 +1,4 @@
-#include "instar/engine/internal/reader_pool.h"
+#include "instar/engine/internal/storage/reader_pool.h"
 
 namespace instar::storage {
 

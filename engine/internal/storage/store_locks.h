@@ -17,8 +17,8 @@
 #include <cstdint>
 #include <filesystem>
 
-#include "instar/engine/internal/file_system.h"
-#include "instar/engine/internal/presence.h"
+#include "instar/engine/internal/storage/file_system.h"
+#include "instar/engine/internal/storage/presence.h"
 
 namespace instar::storage {
 

@@ -20,14 +20,14 @@
 #include <string>
 #include <vector>
 
-#include "instar/engine/internal/activity_gate.h"
-#include "instar/engine/internal/environment_registry.h"
-#include "instar/engine/internal/fork_guard.h"
-#include "instar/engine/internal/lmdb_binding.h"
-#include "instar/engine/internal/lock_file.h"
-#include "instar/engine/internal/reader_pool.h"
-#include "instar/engine/internal/store_locks.h"
-#include "instar/engine/internal/write_turn.h"
+#include "instar/engine/internal/storage/activity_gate.h"
+#include "instar/engine/internal/storage/environment_registry.h"
+#include "instar/engine/internal/storage/fork_guard.h"
+#include "instar/engine/internal/storage/lmdb_binding.h"
+#include "instar/engine/internal/storage/lock_file.h"
+#include "instar/engine/internal/storage/reader_pool.h"
+#include "instar/engine/internal/storage/store_locks.h"
+#include "instar/engine/internal/storage/write_turn.h"
 #include "instar/engine/storage.h"
 
 namespace instar::storage {

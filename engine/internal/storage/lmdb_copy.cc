@@ -1,4 +1,4 @@
-#include "instar/engine/internal/lmdb_copy.h"
+#include "instar/engine/internal/storage/lmdb_copy.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -12,13 +12,13 @@
 #include <thread>
 #include <vector>
 
-#include "instar/engine/internal/file_system.h"
-#include "instar/engine/internal/fork_guard.h"
-#include "instar/engine/internal/lmdb_environment.h"
-#include "instar/engine/internal/lmdb_error.h"
-#include "instar/engine/internal/lmdb_storage.h"
-#include "instar/engine/internal/lmdb_transaction.h"
-#include "instar/engine/internal/storage_checks.h"
+#include "instar/engine/internal/storage/file_system.h"
+#include "instar/engine/internal/storage/fork_guard.h"
+#include "instar/engine/internal/storage/lmdb_environment.h"
+#include "instar/engine/internal/storage/lmdb_error.h"
+#include "instar/engine/internal/storage/lmdb_storage.h"
+#include "instar/engine/internal/storage/lmdb_transaction.h"
+#include "instar/engine/internal/storage/storage_checks.h"
 
 namespace instar::storage {
 namespace {

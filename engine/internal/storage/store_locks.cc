@@ -1,11 +1,11 @@
-#include "instar/engine/internal/store_locks.h"
+#include "instar/engine/internal/storage/store_locks.h"
 
 #include <fcntl.h>
 
 #include <algorithm>
 #include <thread>
 
-#include "instar/engine/internal/fork_guard.h"
+#include "instar/engine/internal/storage/fork_guard.h"
 
 namespace instar::storage {
 namespace {

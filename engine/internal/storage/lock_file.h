@@ -13,8 +13,8 @@
 #include <filesystem>
 #include <memory>
 
-#include "instar/engine/internal/environment_registry.h"
-#include "instar/engine/internal/file_system.h"
+#include "instar/engine/internal/storage/environment_registry.h"
+#include "instar/engine/internal/storage/file_system.h"
 
 namespace instar::storage {
 

@@ -1,4 +1,4 @@
-#include "instar/engine/internal/fork_guard.h"
+#include "instar/engine/internal/storage/fork_guard.h"
 
 #include <pthread.h>
 #include <unistd.h>

@@ -1,9 +1,9 @@
-#include "instar/engine/internal/lmdb_error.h"
+#include "instar/engine/internal/storage/lmdb_error.h"
 
 #include <cerrno>
 #include <string>
 
-#include "instar/engine/internal/file_system.h"
+#include "instar/engine/internal/storage/file_system.h"
 
 namespace instar::storage::lmdb {
 namespace {

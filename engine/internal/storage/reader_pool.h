@@ -6,7 +6,7 @@
 #include <atomic>
 #include <cstddef>
 
-#include "instar/engine/internal/lmdb_binding.h"
+#include "instar/engine/internal/storage/lmdb_binding.h"
 
 namespace instar::storage {
 

@@ -1,11 +1,11 @@
-#include "instar/engine/internal/environment_registry.h"
+#include "instar/engine/internal/storage/environment_registry.h"
 
 #include <chrono>
 #include <map>
 #include <thread>
 #include <tuple>
 
-#include "instar/engine/internal/fork_guard.h"
+#include "instar/engine/internal/storage/fork_guard.h"
 
 namespace instar::storage {
 namespace {

@@ -1,4 +1,4 @@
-#include "instar/engine/internal/activity_gate.h"
+#include "instar/engine/internal/storage/activity_gate.h"
 
 namespace instar::storage {
 

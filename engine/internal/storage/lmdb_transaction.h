@@ -12,8 +12,8 @@
 #include <optional>
 #include <thread>
 
-#include "instar/engine/internal/fork_guard.h"
-#include "instar/engine/internal/lmdb_binding.h"
+#include "instar/engine/internal/storage/fork_guard.h"
+#include "instar/engine/internal/storage/lmdb_binding.h"
 #include "instar/engine/storage.h"
 #include "instar/format/error.h"
 

@@ -1,4 +1,4 @@
-#include "instar/engine/internal/lmdb_file.h"
+#include "instar/engine/internal/storage/lmdb_file.h"
 
 #include <sys/stat.h>
 #include <unistd.h>
@@ -11,7 +11,7 @@
 #include <span>
 #include <vector>
 
-#include "instar/engine/internal/file_system.h"
+#include "instar/engine/internal/storage/file_system.h"
 #include "instar/format/error.h"
 
 namespace instar::storage {

@@ -1,11 +1,11 @@
-#include "instar/engine/internal/presence.h"
+#include "instar/engine/internal/storage/presence.h"
 
 #include <fcntl.h>
 #include <unistd.h>
 
 #include <cerrno>
 
-#include "instar/engine/internal/file_system.h"
+#include "instar/engine/internal/storage/file_system.h"
 
 namespace instar::storage {
 namespace {

@@ -8,8 +8,8 @@
 #include <functional>
 #include <memory>
 
-#include "instar/engine/internal/file_system.h"
-#include "instar/engine/internal/store_locks.h"
+#include "instar/engine/internal/storage/file_system.h"
+#include "instar/engine/internal/storage/store_locks.h"
 
 namespace instar::storage {
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 
-#include "instar/engine/internal/lmdb_binding.h"
+#include "instar/engine/internal/storage/lmdb_binding.h"
 #include "instar/engine/options.h"
 
 namespace instar::storage {

@@ -1,4 +1,4 @@
-#include "instar/engine/internal/write_turn.h"
+#include "instar/engine/internal/storage/write_turn.h"
 
 #include "instar/format/error.h"
 

@@ -1,4 +1,4 @@
-#include "instar/engine/internal/memory_storage.h"
+#include "instar/engine/internal/storage/memory_storage.h"
 
 #include <algorithm>
 #include <iterator>
@@ -7,9 +7,9 @@
 #include <thread>
 #include <utility>
 
-#include "instar/engine/internal/lmdb_file.h"
-#include "instar/engine/internal/storage_checks.h"
-#include "instar/engine/internal/write_turn.h"
+#include "instar/engine/internal/storage/lmdb_file.h"
+#include "instar/engine/internal/storage/storage_checks.h"
+#include "instar/engine/internal/storage/write_turn.h"
 
 namespace instar::storage {
 namespace {

@@ -1,4 +1,4 @@
-#include "instar/engine/internal/lmdb_storage.h"
+#include "instar/engine/internal/storage/lmdb_storage.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,16 +9,16 @@
 #include <string>
 #include <utility>
 
-#include "instar/engine/internal/environment_registry.h"
-#include "instar/engine/internal/file_system.h"
-#include "instar/engine/internal/fork_guard.h"
-#include "instar/engine/internal/lmdb_copy.h"
-#include "instar/engine/internal/lmdb_environment.h"
-#include "instar/engine/internal/lmdb_error.h"
-#include "instar/engine/internal/lmdb_file.h"
-#include "instar/engine/internal/lock_file.h"
-#include "instar/engine/internal/storage_checks.h"
-#include "instar/engine/internal/store_locks.h"
+#include "instar/engine/internal/storage/environment_registry.h"
+#include "instar/engine/internal/storage/file_system.h"
+#include "instar/engine/internal/storage/fork_guard.h"
+#include "instar/engine/internal/storage/lmdb_copy.h"
+#include "instar/engine/internal/storage/lmdb_environment.h"
+#include "instar/engine/internal/storage/lmdb_error.h"
+#include "instar/engine/internal/storage/lmdb_file.h"
+#include "instar/engine/internal/storage/lock_file.h"
+#include "instar/engine/internal/storage/storage_checks.h"
+#include "instar/engine/internal/storage/store_locks.h"
 
 namespace instar::storage {
 namespace {

@@ -1,13 +1,13 @@
-#include "instar/engine/internal/lmdb_transaction.h"
+#include "instar/engine/internal/storage/lmdb_transaction.h"
 
 #include <array>
 #include <cstring>
 #include <utility>
 
-#include "instar/engine/internal/fork_guard.h"
-#include "instar/engine/internal/lmdb_environment.h"
-#include "instar/engine/internal/lmdb_error.h"
-#include "instar/engine/internal/storage_checks.h"
+#include "instar/engine/internal/storage/fork_guard.h"
+#include "instar/engine/internal/storage/lmdb_environment.h"
+#include "instar/engine/internal/storage/lmdb_error.h"
+#include "instar/engine/internal/storage/storage_checks.h"
 
 namespace instar::storage {
 namespace {

@@ -1,4 +1,4 @@
-#include "instar/engine/internal/lmdb_environment.h"
+#include "instar/engine/internal/storage/lmdb_environment.h"
 
 #include <sys/mman.h>
 
@@ -6,11 +6,11 @@
 #include <cerrno>
 #include <utility>
 
-#include "instar/engine/internal/fork_guard.h"
-#include "instar/engine/internal/lmdb_error.h"
-#include "instar/engine/internal/lmdb_file.h"
-#include "instar/engine/internal/lmdb_transaction.h"
-#include "instar/engine/internal/storage_checks.h"
+#include "instar/engine/internal/storage/fork_guard.h"
+#include "instar/engine/internal/storage/lmdb_error.h"
+#include "instar/engine/internal/storage/lmdb_file.h"
+#include "instar/engine/internal/storage/lmdb_transaction.h"
+#include "instar/engine/internal/storage/storage_checks.h"
 
 namespace instar::storage {
 namespace {

@@ -1,4 +1,4 @@
-#include "instar/engine/internal/file_system.h"
+#include "instar/engine/internal/storage/file_system.h"
 
 #include <fcntl.h>
 #include <sys/resource.h>

@@ -1,4 +1,4 @@
-#include "instar/engine/internal/lmdb_binding.h"
+#include "instar/engine/internal/storage/lmdb_binding.h"
 
 #include <fcntl.h>
 #include <lmdb.h>
@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "instar/engine/internal/lmdb_error.h"
+#include "instar/engine/internal/storage/lmdb_error.h"
 
 namespace instar::storage {
 namespace {

@@ -1,4 +1,4 @@
-#include "instar/engine/internal/lock_file.h"
+#include "instar/engine/internal/storage/lock_file.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -6,9 +6,9 @@
 #include <cerrno>
 #include <utility>
 
-#include "instar/engine/internal/fork_guard.h"
-#include "instar/engine/internal/lmdb_binding.h"
-#include "instar/engine/internal/presence.h"
+#include "instar/engine/internal/storage/fork_guard.h"
+#include "instar/engine/internal/storage/lmdb_binding.h"
+#include "instar/engine/internal/storage/presence.h"
 
 namespace instar::storage {
 namespace {
