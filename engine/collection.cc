@@ -43,7 +43,9 @@ void CollectionBase::find(const Transaction& transaction, const Key& key, intern
   TransactionState& state = transaction.state();
   state_->admitReading(state);
   const auto value = state.storage().get(state_->tree(), key.bytes());
-  if (value) state_->load(state, key.bytes(), *value, row);
+  if (!value) return;
+  state_->load(state, key.bytes(), *value, row);
+  row.copyKey();
 }
 
 Key CollectionBase::encode(std::span<const KeyValue> values, KeyForm form) const {

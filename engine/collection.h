@@ -82,26 +82,7 @@ class ScanBase {
   std::shared_ptr<CollectionState> collection_;
 
  private:
-  bool start();
-  bool step();
-  bool stepAfterChange();
-  bool inRange() const;
-  void lookAhead();
-
   std::unique_ptr<ScanCursor> cursor_;
-  ScanOptions options_;  // prefix is folded into from and to
-  bool started_ = false;
-  bool found_ = false;       // whether the cursor stands on a row
-  bool stepFailed_ = false;  // on the way to the row ahead
-
-  // In a snapshot the cursor is one row ahead, whose bytes come closer while this one is used.
-  Bytes key_;
-  Bytes value_;
-  mutable std::vector<std::byte> steadyValue_;  // where value() has to copy it
-
-  // In a write transaction it stands on the row, unless something was changed since.
-  std::uint64_t seenChanges_ = 0;
-  Key current_;  // to find the way back
 };
 
 template <class T>

@@ -25,20 +25,27 @@ RowBytes::~RowBytes() {
   if (snapshot_ != nullptr) snapshot_->rowGone();
 }
 
-void RowBytes::set(TransactionState& transaction, Bytes key, std::uint16_t version, Bytes payload,
-                   bool copy) {
-  key_.clear();
-  key_.append(key);
-  version_ = version;
-  if (copy || !isAligned(payload)) {
-    copy_ = std::make_unique_for_overwrite<std::byte[]>(payload.size());  // new aligns to 16
-    std::memcpy(copy_.get(), payload.data(), payload.size());
-    payload_ = {copy_.get(), payload.size()};
-  } else {
-    payload_ = payload;
-    snapshot_ = &transaction;
-    transaction.rowBorn();
-  }
+void RowBytes::borrow(TransactionState& transaction, Bytes key, const RowView& row) {
+  if (!isAligned(row.payload)) return copy(key, row);
+  key_ = key;
+  version_ = row.version;
+  payload_ = row.payload;
+  snapshot_ = &transaction;
+  transaction.rowBorn();
+}
+
+void RowBytes::copy(Bytes key, const RowView& row) {
+  key_ = key;
+  copyKey();
+  version_ = row.version;
+  copy_ = std::make_unique_for_overwrite<std::byte[]>(row.payload.size());  // new aligns to 16
+  std::memcpy(copy_.get(), row.payload.data(), row.payload.size());
+  payload_ = {copy_.get(), row.payload.size()};
+}
+
+void RowBytes::copyKey() {
+  ownKey_ = Key(key_);
+  key_ = ownKey_.bytes();
 }
 
 void throwNoRow() { throw Error(ErrorCode::fixCall, "there is no row: test it before using it"); }

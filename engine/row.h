@@ -14,6 +14,7 @@
 
 #include "instar/evolve/record_schema.h"
 #include "instar/format/key.h"
+#include "instar/format/row.h"
 
 namespace instar {
 
@@ -35,17 +36,20 @@ class RowBytes {
 
   bool found() const noexcept { return !payload_.empty(); }
 
-  // Takes what was decoded. `copy` where the bytes do not stay as they are as long as `transaction`.
-  void set(TransactionState& transaction, Bytes key, std::uint16_t version, Bytes payload, bool copy);
+  // Take what was decoded, once. What is borrowed stays as it is as long as `transaction`.
+  void borrow(TransactionState& transaction, Bytes key, const RowView& row);
+  void copy(Bytes key, const RowView& row);
+  void copyKey();  // where the key may go before the row
 
-  Bytes key() const noexcept { return key_.bytes(); }
+  Bytes key() const noexcept { return key_; }
   std::uint16_t version() const noexcept { return version_; }
   Bytes payload() const noexcept { return payload_; }
 
  private:
-  Key key_;
-  std::uint16_t version_ = 0;
+  Bytes key_;
   Bytes payload_;
+  std::uint16_t version_ = 0;
+  Key ownKey_;
   std::unique_ptr<std::byte[]> copy_;
   TransactionState* snapshot_ = nullptr;  // whose count of living rows includes this one
 };

@@ -38,6 +38,11 @@ struct TreeStatistics {
   std::uint32_t depth = 0;
 };
 
+struct Entry {
+  Bytes key;
+  Bytes value;
+};
+
 // A position in a tree. After a change through the same transaction it must be positioned again: Error(fixCall). Where
 // there is no position, before the first move or after one that found nothing, next() and previous() find nothing.
 class Cursor {
@@ -49,6 +54,10 @@ class Cursor {
   virtual bool seek(Bytes key) = 0;  // the first entry that is not less than `key`
   virtual bool next() = 0;
   virtual bool previous() = 0;
+  // As many as there are and `entries` has room for, in the order of the walk; stands on the last of them. How many:
+  // fewer than room means the end. An error behind the first of them is thrown by the next call.
+  virtual std::size_t next(std::span<Entry> entries) = 0;
+  virtual std::size_t previous(std::span<Entry> entries) = 0;
   virtual Bytes key() const = 0;
   virtual Bytes value() const = 0;
 };

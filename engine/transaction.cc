@@ -1,28 +1,14 @@
 #include "instar/engine/transaction.h"
 
-#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
+#include "instar/engine/internal/scan_cursor.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/engine/internal/transaction_state.h"
 #include "instar/format/error.h"
 
 namespace instar {
-
-ScanCursor::ScanCursor(TransactionState& transaction, storage::TreeId tree)
-    : transaction_(&transaction), cursor_(transaction.storage().cursor(tree)) {
-  transaction.scans_.push_back(this);
-}
-
-ScanCursor::~ScanCursor() {
-  if (transaction_ != nullptr) std::erase(transaction_->scans_, this);
-}
-
-void ScanCursor::throwEnded() {
-  throw Error(ErrorCode::fixCall,
-              "the transaction of this scan has ended: begin a new scan in a new transaction");
-}
 
 TransactionState::TransactionState(std::shared_ptr<StoreState> store, storage::Access access)
     : store_(std::move(store)),
@@ -42,10 +28,7 @@ TransactionState::~TransactionState() {
 }
 
 void TransactionState::closeScans() noexcept {
-  for (ScanCursor* scan : scans_) {
-    scan->cursor_.reset();
-    scan->transaction_ = nullptr;
-  }
+  for (ScanCursor* scan : scans_) scan->detach();
   scans_.clear();
 }
 

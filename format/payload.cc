@@ -14,7 +14,9 @@ class Pointer {
   explicit Pointer(std::uint64_t word) noexcept : word_(word) {}
 
   bool isNull() const noexcept { return word_ == 0; }
-  bool isBytes() const noexcept { return kind() == Kind::list && element() == Element::byte; }  // or text
+  bool isBytes() const noexcept {
+    return (word_ & 0x7'0000'0003) == 0x2'0000'0001;
+  }  // a list of bytes, or text
   Kind kind() const noexcept { return static_cast<Kind>(word_ & 3); }
   std::int64_t offset() const noexcept { return static_cast<std::int32_t>(word_) >> 2; }  // words
   std::uint64_t dataWords() const noexcept { return word_ >> 32 & 0xffff; }
@@ -35,14 +37,18 @@ class Pointer {
   std::uint64_t word_;
 };
 
-// Visits every object once. Objects of a message never overlap, so together they have no more words than it:
-// a budget that also bounds the time for bytes that only look like a message.
+// Visits every object that may hold pointers once. Such objects never overlap, so together they have no more words than
+// the message: a budget that also bounds the time for bytes that only look like a message.
 class Walk {
  public:
   explicit Walk(Bytes payload) noexcept
       : payload_(payload), words_(payload.size() / sizeof(std::uint64_t)), budget_(words_) {}
 
-  bool isWhole() noexcept { return take(0, 1) && follow(0, kMaxWholeNesting); }
+  bool isWhole() noexcept {
+    if (!take(0, 1)) return false;
+    const Pointer root = at(0);
+    return root.isNull() || follow(root, targetOf(root, 0), kMaxWholeNesting);
+  }
 
  private:
   Pointer at(std::uint64_t position) const noexcept {
@@ -56,34 +62,40 @@ class Walk {
     return position + 1 + static_cast<std::uint64_t>(pointer.offset());
   }
 
+  bool isInside(std::uint64_t start, std::uint64_t size) const noexcept {
+    return start <= words_ && size <= words_ - start;
+  }
+
   bool take(std::uint64_t start, std::uint64_t size) noexcept {
-    if (start > words_ || size > words_ - start || size > budget_) return false;
+    if (!isInside(start, size) || size > budget_) return false;
     budget_ -= size;
     return true;
   }
 
-  bool follow(std::uint64_t position, unsigned depth) noexcept {
-    const Pointer pointer = at(position);
-    if (pointer.isNull()) return true;
-    const std::uint64_t target = targetOf(pointer, position);
-    if (pointer.kind() == Pointer::Kind::list) return followList(pointer, target, depth);
-    if (pointer.kind() != Pointer::Kind::structure) return false;
-    if (!take(target, pointer.dataWords() + pointer.pointers())) return false;
-    return followAll(target + pointer.dataWords(), pointer.pointers(), depth);
-  }
-
+  // The pointers of most rows are all to text or bytes: what else there is stays out of the way of these.
   bool followAll(std::uint64_t position, std::uint64_t count, unsigned depth) noexcept {
     if (count == 0) return true;
     if (depth == 0) return false;
     for (const std::uint64_t end = position + count; position < end; ++position) {
       const Pointer pointer = at(position);
-      if (pointer.isBytes()) {  // as most are
-        if (!take(targetOf(pointer, position), (pointer.count() + 7) / 8)) return false;
-      } else if (!follow(position, depth - 1)) {
+      if (pointer.isBytes()) {
+        if (!isInside(targetOf(pointer, position), (pointer.count() + 7) / 8)) return false;
+      } else if (!pointer.isNull() && !follow(pointer, targetOf(pointer, position), depth - 1)) {
         return false;
       }
     }
     return true;
+  }
+
+  [[gnu::noinline]] bool follow(Pointer pointer, std::uint64_t target, unsigned depth) noexcept {
+    if (pointer.kind() == Pointer::Kind::list) return followList(pointer, target, depth);
+    return followStruct(pointer, target, depth);
+  }
+
+  bool followStruct(Pointer pointer, std::uint64_t target, unsigned depth) noexcept {
+    if (pointer.kind() != Pointer::Kind::structure) return false;
+    if (!take(target, pointer.dataWords() + pointer.pointers())) return false;
+    return followAll(target + pointer.dataWords(), pointer.pointers(), depth);
   }
 
   bool followList(Pointer list, std::uint64_t target, unsigned depth) noexcept {

@@ -5,7 +5,7 @@
 // Cap'n Proto checks each pointer when it is followed, and to do so sets up a message around the bytes. For a
 // small row that costs more than reading the row. A payload that is whole can be read without either, however
 // it came to be. What is not plainly whole is left to Cap'n Proto's own checks: far pointers, capabilities,
-// objects that several pointers share, nesting beyond kMaxWholeNesting.
+// objects with pointers that several pointers share, nesting beyond kMaxWholeNesting.
 //
 // Pure functions over memory; any thread.
 

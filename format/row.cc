@@ -2,9 +2,6 @@
 
 #include <bit>
 #include <cassert>
-
-#include "instar/format/checksum.h"
-
 namespace instar {
 
 static_assert(std::endian::native == std::endian::little, "Cap'n Proto and LMDB files are read in place");
@@ -21,28 +18,6 @@ void encodeRow(std::span<std::byte> out, Bytes key, std::uint16_t version, Bytes
   std::memcpy(out.data() + 4, &checksum, 4);
   std::memset(out.data() + 8, 0, headerLength - 8);
   std::memcpy(out.data() + headerLength, payload.data(), payload.size());
-}
-
-RowDamage decodeRow(Bytes key, Bytes value, Verify verify, RowView& row) noexcept {
-  if (value.size() < kMinRowHeaderLength) return RowDamage::truncated;
-  std::uint32_t start;
-  std::uint32_t checksum;
-  std::memcpy(&start, value.data(), 4);
-  std::memcpy(&checksum, value.data() + 4, 4);
-  if ((start & 0xff) != kRowFormat) return RowDamage::unknownFormat;
-  const std::size_t headerLength = start >> 8 & 0xff;
-  if (headerLength < kMinRowHeaderLength || headerLength > kMaxRowHeaderLength)
-    return RowDamage::headerLength;
-  if (start >> 16 == 0) return RowDamage::version;
-  if (value.size() <= headerLength || (value.size() - headerLength) % 8 != 0) return RowDamage::payloadLength;
-  for (std::size_t i = kMinRowHeaderLength; i < headerLength; ++i) {
-    if (value[i] != std::byte{0}) return RowDamage::padding;
-  }
-  const Bytes payload = value.subspan(headerLength);
-  if (verify == Verify::yes && rowChecksum(key, start, payload) != checksum) return RowDamage::checksum;
-  row.version = static_cast<std::uint16_t>(start >> 16);
-  row.payload = payload;
-  return RowDamage::none;
 }
 
 const char* describe(RowDamage damage) noexcept {

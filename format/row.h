@@ -19,6 +19,7 @@
 #include <string_view>
 
 #include "instar/format/bytes.h"
+#include "instar/format/checksum.h"
 
 namespace instar {
 
@@ -63,6 +64,26 @@ struct RowView {
 
 // Fills `row` and returns RowDamage::none, or says what is wrong and leaves `row` alone. Verify::no skips the
 // checksum only.
-RowDamage decodeRow(Bytes key, Bytes value, Verify verify, RowView& row) noexcept;
+inline RowDamage decodeRow(Bytes key, Bytes value, Verify verify, RowView& row) noexcept {
+  if (value.size() < kMinRowHeaderLength) return RowDamage::truncated;
+  std::uint32_t start;
+  std::uint32_t checksum;
+  std::memcpy(&start, value.data(), 4);
+  std::memcpy(&checksum, value.data() + 4, 4);
+  if ((start & 0xff) != kRowFormat) return RowDamage::unknownFormat;
+  const std::size_t headerLength = start >> 8 & 0xff;
+  if (headerLength < kMinRowHeaderLength || headerLength > kMaxRowHeaderLength)
+    return RowDamage::headerLength;
+  if (start >> 16 == 0) return RowDamage::version;
+  if (value.size() <= headerLength || (value.size() - headerLength) % 8 != 0) return RowDamage::payloadLength;
+  for (std::size_t i = kMinRowHeaderLength; i < headerLength; ++i) {
+    if (value[i] != std::byte{0}) return RowDamage::padding;
+  }
+  const Bytes payload = value.subspan(headerLength);
+  if (verify == Verify::yes && rowChecksum(key, start, payload) != checksum) return RowDamage::checksum;
+  row.version = static_cast<std::uint16_t>(start >> 16);
+  row.payload = payload;
+  return RowDamage::none;
+}
 
 }  // namespace instar

@@ -82,7 +82,7 @@ Row<Record> Catalog::decode(Bytes key, Bytes value) const {
       throw Error(ErrorCode::restoreFromBackup, "the catalog is damaged: restore the file from a backup",
                   {{"record", printKey({}, key)}, {"damage", describe(damage)}});
     }
-    row.set(transaction_, key, view.version, view.payload, true);
+    row.copy(key, view);
   });
 }
 

@@ -74,7 +74,6 @@ void CollectionState::refresh(TransactionState& transaction) {
 }
 
 bool CollectionState::isKnown(TransactionState& transaction, std::uint16_t version) {
-  if (version == version_) return true;
   std::atomic<std::uint64_t>& word = knownVersions_[version / 64];
   const std::uint64_t bit = std::uint64_t{1} << (version % 64);
   if ((word.load(std::memory_order_relaxed) & bit) != 0) return true;
@@ -88,18 +87,10 @@ void CollectionState::refuseRow(Bytes key, const char* damage) const {
               {{"collection", name_}, {"key", printKey(schema_.key(), key)}, {"damage", damage}});
 }
 
-RowView CollectionState::decode(TransactionState& transaction, Bytes key, Bytes value) {
-  RowView row;
-  const RowDamage damage = decodeRow(key, value, store_->verify(), row);
-  if (damage != RowDamage::none) refuseRow(key, describe(damage));
-  if (!isKnown(transaction, row.version)) refuseRow(key, "the catalog has no such schema version");
-  return row;
-}
-
-void CollectionState::load(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row) {
+void CollectionState::loadCopy(TransactionState& transaction, Bytes key, Bytes value,
+                               internal::RowBytes& row) {
   std::vector<std::byte> copy;
-  const RowView view = decode(transaction, key, transaction.steady(value, copy));
-  row.set(transaction, key, view.version, view.payload, transaction.copiesRows());
+  row.copy(key, decode(transaction, key, transaction.steady(value, copy)));
 }
 
 }  // namespace instar

@@ -40,10 +40,21 @@ class CollectionState {
   }
 
   // Decodes and verifies a stored row. Throws Error(restoreFromBackup).
-  RowView decode(TransactionState& transaction, Bytes key, Bytes value);
-  void load(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row);
+  RowView decode(TransactionState& transaction, Bytes key, Bytes value) {
+    RowView row;
+    const RowDamage damage = decodeRow(key, value, store_->verify(), row);
+    if (damage != RowDamage::none) refuseRow(key, describe(damage));
+    if (row.version != version_ && !isKnown(transaction, row.version))
+      refuseRow(key, "the catalog has no such schema version");
+    return row;
+  }
+  void load(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row) {
+    if (transaction.copiesRows()) return loadCopy(transaction, key, value, row);
+    row.borrow(transaction, key, decode(transaction, key, value));
+  }
 
  private:
+  void loadCopy(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row);
   void refresh(TransactionState& transaction);
   bool isKnown(TransactionState& transaction, std::uint16_t version);
   [[noreturn]] void refuseRow(Bytes key, const char* damage) const;

@@ -11,33 +11,7 @@
 namespace instar {
 
 class StoreState;
-class TransactionState;
-
-// The cursor of a scan. Closed when its transaction ends, whichever of the two goes first.
-class ScanCursor {
- public:
-  ScanCursor(TransactionState& transaction, storage::TreeId tree);
-  ScanCursor(const ScanCursor&) = delete;
-  ScanCursor& operator=(const ScanCursor&) = delete;
-  ~ScanCursor();
-
-  // Throw Error(fixCall) where the transaction has ended.
-  TransactionState& transaction() const {
-    if (transaction_ == nullptr) throwEnded();
-    return *transaction_;
-  }
-  storage::Cursor& get() const {
-    transaction();
-    return *cursor_;
-  }
-
- private:
-  friend class TransactionState;
-  [[noreturn]] static void throwEnded();
-
-  TransactionState* transaction_;
-  std::unique_ptr<storage::Cursor> cursor_;
-};
+class ScanCursor;
 
 class TransactionState {
  public:
@@ -69,10 +43,13 @@ class TransactionState {
   void rowBorn() noexcept { ++livingRows_; }
   void rowGone() noexcept { --livingRows_; }
 
+  // Scans that have to know when this transaction ends.
+  void attach(ScanCursor& scan) { scans_.push_back(&scan); }
+  void detach(ScanCursor& scan) noexcept { std::erase(scans_, &scan); }
+
   void commit();
 
  private:
-  friend class ScanCursor;
   void closeScans() noexcept;
   Bytes steadyCopy(Bytes bytes, std::vector<std::byte>& copy) const;
 

@@ -98,6 +98,27 @@ TEST_F(ScanTest, TheLimitCountsRows) {
   EXPECT_THAT(scan({.limit = 2}), ElementsAre("Bath-1", "Bath5"));
 }
 
+TEST_F(ScanTest, ManyRowsComeAsFewDo) {
+  auto transaction = store.write();
+  for (int hour = 0; hour < 100; ++hour) put(transaction, "Leeds", hour);
+  transaction.commit();
+  for (const int first : {0, 1, 37}) {
+    for (const int end : {37, 38, 45, 70, 100}) {
+      for (const std::uint64_t limit : {1, 2, 3, 15, 16, 17, 64, 1000}) {
+        std::vector<std::string> expected;
+        for (int hour = first; hour < end; ++hour) expected.push_back("Leeds" + std::to_string(hour));
+        const ScanOptions range{
+            .from = visits.key("Leeds", first), .to = visits.key("Leeds", end), .limit = limit};
+        const std::size_t rows = std::min<std::size_t>(expected.size(), limit);
+        ScanOptions reverse = range;
+        reverse.reverse = true;
+        EXPECT_EQ(scan(range), std::vector(expected.begin(), expected.begin() + rows));
+        EXPECT_EQ(scan(reverse), std::vector(expected.rbegin(), expected.rbegin() + rows));
+      }
+    }
+  }
+}
+
 TEST_F(ScanTest, ASnapshotStaysAsItWas) {
   const auto snapshot = store.read();
   auto scan = visits.scan(snapshot);

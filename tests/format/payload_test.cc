@@ -94,12 +94,19 @@ TEST(PayloadIsNotWhole, WhenItNestsDeeperThanTheLimit) {
   EXPECT_FALSE(isWhole(bytesOf(nestedLists(kMaxWholeNesting + 1))));
 }
 
-TEST(PayloadIsNotWhole, WhenTwoPointersShareAnObject) {
-  // A list of two pointers, both to the word behind it.
-  const std::uint64_t words[] = {std::uint64_t{2} << 35 | std::uint64_t{6} << 32 | 1,
-                                 std::uint64_t{8} << 35 | std::uint64_t{2} << 32 | 1 << 2 | 1,
-                                 std::uint64_t{8} << 35 | std::uint64_t{2} << 32 | 1, 0};
-  EXPECT_FALSE(isWhole(std::as_bytes(std::span(words))));
+// A list of two pointers, both to a list in the word behind it.
+bool isWholeWithShared(std::uint64_t list) {
+  const std::uint64_t words[] = {std::uint64_t{2} << 35 | std::uint64_t{6} << 32 | 1, list | 1 << 2 | 1,
+                                 list | 1, 0};
+  return isWhole(std::as_bytes(std::span(words)));
+}
+
+TEST(PayloadIsNotWhole, WhenTwoPointersShareAnObjectWithPointers) {
+  EXPECT_FALSE(isWholeWithShared(std::uint64_t{1} << 35 | std::uint64_t{6} << 32));
+}
+
+TEST(PayloadIsWhole, AlsoWhenTwoPointersShareAText) {
+  EXPECT_TRUE(isWholeWithShared(std::uint64_t{8} << 35 | std::uint64_t{2} << 32));
 }
 
 TEST(PayloadIsNotWhole, WhenAPointerIsFarOrACapability) {

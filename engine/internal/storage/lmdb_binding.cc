@@ -264,5 +264,16 @@ int move(MDB_cursor* cursor, Move move, Bytes& key, Bytes& value) noexcept {
   return 0;
 }
 
+int moveOn(MDB_cursor* cursor, Move move, std::span<Entry> entries, std::size_t& count) noexcept {
+  for (count = 0; count < entries.size(); ++count) {
+    MDB_val key;
+    MDB_val value;
+    const int code = mdb_cursor_get(cursor, &key, &value, static_cast<MDB_cursor_op>(move));
+    if (code != 0) return code;
+    entries[count] = {bytesOf(key), bytesOf(value)};
+  }
+  return 0;
+}
+
 }  // namespace lmdb
 }  // namespace instar::storage

@@ -109,6 +109,8 @@ int openCursor(MDB_txn* transaction, TreeId tree, MDB_cursor*& cursor) noexcept;
 void closeCursor(MDB_cursor* cursor) noexcept;
 // Move::seek reads `key`; every move that succeeds sets both.
 int move(MDB_cursor* cursor, Move move, Bytes& key, Bytes& value) noexcept;
+// The same again and again until `entries` is full; `count` is how many it was before what the code says.
+int moveOn(MDB_cursor* cursor, Move move, std::span<Entry> entries, std::size_t& count) noexcept;
 
 }  // namespace lmdb
 }  // namespace instar::storage

@@ -53,11 +53,15 @@ void LmdbTransaction::checkWritable() const {
   if (access_ != Access::write) throwNotWritable();
 }
 
-void LmdbTransaction::fail(int code, const char* call, std::size_t size) {
+void LmdbTransaction::note(int code, const char* call, std::size_t size) {
   if (code == lmdb::kMapFull) environment_->requestLargerMap(size);
   failure_ = std::make_unique<Error>(lmdb::error(code, call, environment_->path()));
   ++changes_;  // no cursor has a position any more
   isSpecial_ = true;
+}
+
+void LmdbTransaction::fail(int code, const char* call, std::size_t size) {
+  note(code, call, size);
   throw Error(*failure_);
 }
 
@@ -204,6 +208,24 @@ bool LmdbCursor::move(lmdb::Move how) {
   changes_ = transaction->changes_;
   positioned_ = code == 0;
   return positioned_ || hasNoEntry(code);
+}
+
+std::size_t LmdbCursor::moveOn(lmdb::Move how, std::span<Entry> entries) {
+  if (!isPositioned()) return 0;
+  LmdbTransaction* const transaction = transaction_;
+  transaction->checkUsable();
+  std::size_t count = 0;
+  const int code = lmdb::moveOn(cursor_, how, entries, count);
+  if (transaction->lockless_) transaction->environment_->checkSnapshotIsIntact(transaction->id_);
+  positioned_ = code == 0;
+  if (count != 0) {
+    key_ = entries[count - 1].key;
+    value_ = entries[count - 1].value;
+  }
+  if (code == 0 || code == lmdb::kNotFound) return count;
+  transaction->note(code, "mdb_cursor_get");
+  if (count == 0) transaction->checkUsable();  // throws it
+  return count;
 }
 
 bool LmdbCursor::hasNoEntry(int code) {

@@ -50,6 +50,7 @@ class LmdbTransaction final : public Transaction {
   }
   void lookCloser() const;  // throws if it is not usable
   void checkWritable() const;
+  void note(int code, const char* call, std::size_t size = 0);  // a failure, for every call from now on
   [[noreturn]] void fail(int code, const char* call, std::size_t size = 0);
   void finish() noexcept;
   void closeCursors() noexcept;
@@ -79,6 +80,8 @@ class LmdbCursor final : public Cursor {
   bool seek(Bytes key) override;
   bool next() override { return isPositioned() && move(lmdb::Move::next); }
   bool previous() override { return isPositioned() && move(lmdb::Move::previous); }
+  std::size_t next(std::span<Entry> entries) override { return moveOn(lmdb::Move::next, entries); }
+  std::size_t previous(std::span<Entry> entries) override { return moveOn(lmdb::Move::previous, entries); }
   Bytes key() const override { return key_; }
   Bytes value() const override { return value_; }
 
@@ -86,6 +89,7 @@ class LmdbCursor final : public Cursor {
   friend class LmdbTransaction;
 
   bool move(lmdb::Move how);  // a seek is for key_
+  std::size_t moveOn(lmdb::Move how, std::span<Entry> entries);
   bool isPositioned() const {
     if (transaction_ == nullptr || changes_ != transaction_->changes_) [[unlikely]]
       return lookCloser();

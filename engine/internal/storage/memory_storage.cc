@@ -179,10 +179,23 @@ class MemoryCursor final : public Cursor {
              return position_ == tree.begin() ? tree.end() : std::prev(position_);
            });
   }
+  std::size_t next(std::span<Entry> entries) override {
+    return fill(entries, [this] { return next(); });
+  }
+  std::size_t previous(std::span<Entry> entries) override {
+    return fill(entries, [this] { return previous(); });
+  }
   Bytes key() const override { return asBytes(position_->first); }
   Bytes value() const override { return *position_->second; }
 
  private:
+  template <class Step>
+  std::size_t fill(std::span<Entry> entries, Step step) {
+    std::size_t count = 0;
+    while (count < entries.size() && step()) entries[count++] = {key(), value()};
+    return count;
+  }
+
   template <class Find>
   bool move(Find find) {
     if (life_->ended) throwTransactionEnded();

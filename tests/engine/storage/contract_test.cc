@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstring>
 #include <set>
 #include <thread>
@@ -114,6 +115,35 @@ TEST_P(StorageContract, ACursorWithoutPositionStaysSo) {
   EXPECT_FALSE(cursor->previous()) << "the end is not a position";
 }
 
+TEST_P(StorageContract, ACursorReadsSeveralEntriesAtOnce) {
+  fill({"a", "b", "c", "d", "e"});
+  const auto snapshot = beginRead(*environment);
+  const auto cursor = snapshot->cursor(tree);
+  std::array<Entry, 3> room;
+  const auto read = [&](std::size_t count) {
+    std::string text;
+    for (const Entry& entry : std::span(room).first(count)) {
+      text += asText(entry.key);
+      EXPECT_EQ(asText(entry.value), "value of " + std::string(asText(entry.key)));
+    }
+    return text;
+  };
+  EXPECT_EQ(cursor->next(room), 0U) << "there is no position yet";
+  ASSERT_TRUE(cursor->first());
+  EXPECT_EQ(read(cursor->next(room)), "bcd");
+  EXPECT_EQ(asText(cursor->key()), "d") << "the last of them is where it stands";
+  EXPECT_EQ(read(cursor->previous(std::span(room).first(2))), "cb");
+  EXPECT_TRUE(cursor->next());
+  EXPECT_EQ(asText(cursor->key()), "c");
+  EXPECT_EQ(read(cursor->next(room)), "de");
+  EXPECT_EQ(cursor->next(room), 0U);
+  EXPECT_EQ(cursor->previous(room), 0U) << "the end is not a position";
+  ASSERT_TRUE(cursor->last());
+  EXPECT_EQ(cursor->next(room), 0U);
+  ASSERT_TRUE(cursor->seek(asBytes("b")));
+  EXPECT_EQ(read(cursor->previous(room)), "a");
+}
+
 TEST_P(StorageContract, AnEmptyTreeHasNoPositions) {
   const auto snapshot = beginRead(*environment);
   const auto cursor = snapshot->cursor(tree);
@@ -130,6 +160,8 @@ TEST_P(StorageContract, ACursorMustBePositionedAgainAfterAChange) {
   put(*writer, tree, "aa", "new");
   EXPECT_ERROR(cursor->next(), fixCall, "position it again");
   EXPECT_ERROR(cursor->previous(), fixCall, "position it again");
+  std::array<Entry, 2> room;
+  EXPECT_ERROR(cursor->next(room), fixCall, "position it again");
   ASSERT_TRUE(cursor->seek(asBytes("a")));
   ASSERT_TRUE(cursor->next());
   EXPECT_EQ(asText(cursor->key()), "aa");

@@ -295,6 +295,28 @@ TEST_F(StorageFaults, AScanThatFailsDoesNotEndAsIfItWereComplete) {
   EXPECT_ERROR(other->next(), restoreFromBackup, "call: mdb_cursor_get");
 }
 
+TEST_F(StorageFaults, EntriesBeforeAFailureAreStillRead) {
+  {
+    const auto writer = beginWrite(*environment);
+    for (int row = 0; row < 100; ++row) put(*writer, tree, std::to_string(row), std::string(500, 'x'));
+    writer->commit();
+  }
+  environment.reset();
+  loseLeafPages(path);
+  environment = open(path);
+  tree = openTree(*environment);
+  const auto snapshot = beginRead(*environment);
+  const auto cursor = snapshot->cursor(tree);
+  ASSERT_TRUE(cursor->first());
+  std::array<Entry, 1000> room;
+  const std::size_t count = cursor->next(room);
+  EXPECT_GT(count, 0U);
+  EXPECT_LT(count, 99U);
+  for (const Entry& entry : std::span(room).first(count)) EXPECT_EQ(entry.value.size(), 500U);
+  EXPECT_ERROR(cursor->next(room), restoreFromBackup, "call: mdb_cursor_get");
+  EXPECT_ERROR(cursor->next(), restoreFromBackup, "call: mdb_cursor_get");
+}
+
 TEST_F(StorageFaults, SyncReportsWhatTheDiskReports) {
   const ScopedIoRule rule(failing(isSync, {EIO}));
   EXPECT_ERROR(environment->sync(), fixEnvironment, "call: mdb_env_sync");
