@@ -63,9 +63,10 @@ Store Store::open(const std::filesystem::path& path, const StoreOptions& options
 
 Store Store::open(std::shared_ptr<storage::Environment> environment, const StoreOptions& options) {
   const bool writable = options.mode != OpenMode::readOnly;
-  const bool isNew = environment->info().lastTransaction == 0;
+  // Not from info(), which reads the whole list of free pages.
+  const std::uint64_t commits = environment->begin(storage::Access::read, {})->id();
   auto catalogTree = environment->openTree(kCatalogTree, false);
-  if (!catalogTree && !isNew) refuseForeignFile();
+  if (!catalogTree && commits != 0) refuseForeignFile();
   if (!catalogTree && !writable) refuseUnfinishedFile();
   if (!catalogTree) catalogTree = environment->openTree(kCatalogTree, true);
   Store store(std::make_shared<StoreState>(environment, options, *catalogTree));
@@ -74,7 +75,7 @@ Store Store::open(std::shared_ptr<storage::Environment> environment, const Store
     if (Catalog(transaction.state()).file()) return store;
   }
   // Only a file in which nothing but that tree was ever committed is ours to finish; everything else is somebody's data.
-  if (!writable && environment->info().lastTransaction > 1) refuseForeignFile();
+  if (!writable && commits > 1) refuseForeignFile();
   if (!writable) refuseUnfinishedFile();
   WriteTransaction transaction = store.write();
   Catalog catalog(transaction.state());

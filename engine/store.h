@@ -116,7 +116,7 @@ class Store {
                                       std::uint16_t number) const;
   FileInfo fileInfo(const Transaction& transaction) const;
 
-  EnvironmentInfo info() const;
+  EnvironmentInfo info() const;  // reads the whole list of free pages
   std::vector<ReaderInfo> readers() const;
   unsigned clearStaleReaders() const;
   void sync() const;  // makes every commit so far durable, at every durability level

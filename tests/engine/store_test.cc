@@ -55,6 +55,46 @@ TEST(StoreTest, OpeningWritesNothing) {
   EXPECT_EQ(state(), before);
 }
 
+// A storage that must not be asked for what takes long in a large file.
+class StorageWithoutInfo final : public storage::Environment {
+ public:
+  explicit StorageWithoutInfo(std::shared_ptr<storage::Environment> inner) : inner_(std::move(inner)) {}
+  bool readOnly() const override { return inner_->readOnly(); }
+  std::unique_ptr<storage::Transaction> begin(storage::Access access,
+                                              std::chrono::milliseconds wait) override {
+    return inner_->begin(access, wait);
+  }
+  std::optional<storage::TreeId> openTree(std::string_view name, bool create) override {
+    return inner_->openTree(name, create);
+  }
+  RowPlacement placement(std::size_t keyLength, std::size_t valueLength) const noexcept override {
+    return inner_->placement(keyLength, valueLength);
+  }
+  void sync() override { inner_->sync(); }
+  EnvironmentInfo info() override { throw std::logic_error("info() reads the whole list of free pages"); }
+  std::vector<ReaderInfo> readers() override { return inner_->readers(); }
+  unsigned clearStaleReaders() override { return inner_->clearStaleReaders(); }
+  void copyTo(const std::filesystem::path& target, CopyOptions options) override {
+    inner_->copyTo(target, std::move(options));
+  }
+
+ private:
+  std::shared_ptr<storage::Environment> inner_;
+};
+
+// Opening a file of 230 MB read all of it from the disk, page by page of its list of free pages.
+TEST(StoreTest, OpeningDoesNotCountPages) {
+  const testing::TemporaryFolder folder;
+  for (int time = 0; time < 2; ++time) {
+    const auto storage = std::make_shared<StorageWithoutInfo>(storage::openLmdb(folder / "store.instar", {}));
+    putContact(Store::open(storage), 7);
+  }
+  const auto storage = std::make_shared<StorageWithoutInfo>(
+      storage::openLmdb(folder / "store.instar", {.mode = OpenMode::readOnly}));
+  const Store store = Store::open(storage, {.mode = OpenMode::readOnly});
+  EXPECT_TRUE(store.collection("contacts").get(store.read(), 7));
+}
+
 TEST(StoreTest, TwoHandlesInOneProcessAreTheSameStore) {
   const testing::TemporaryFolder folder;
   const Store first = Store::open(folder / "store.instar");
