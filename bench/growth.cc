@@ -10,6 +10,7 @@
 #include <string>
 
 #include "instar/bench/comparison.h"
+#include "instar/bench/lmdb_reference.h"
 #include "instar/bench/order_history.h"
 #include "instar/bench/sample.h"
 #include "instar/engine/instar.h"
@@ -42,6 +43,7 @@ struct Growth {
   std::uint64_t fileBytes = 0;
   Repetitions openInMemory;  // nanoseconds, to the first row
   Repetitions openFromDisk;
+  Repetitions openWithLmdb;  // the same from disk without Instar
   Repetitions addVersion;
   Repetitions addVersionBytes;
   Repetitions addVersionCommits;
@@ -83,6 +85,19 @@ class GrowthFile {
     }
   }
 
+  void openWithLmdb(std::uint64_t rows, Repetitions& times) const {
+    const auto begin = Clock::now();
+    {
+      const LmdbReference reference(path_, Durability::full, "rows/orders");
+      const LmdbTransaction snapshot(reference, MDB_RDONLY);
+      const Key id = keyOf(rows / 2);
+      MDB_val key = toValue(id.bytes());
+      MDB_val value;
+      checkLmdb(mdb_get(snapshot.get(), reference.tree(), &key, &value), "mdb_get");
+      times.add(nanosecondsSince(begin));
+    }
+  }
+
   void addVersion(Growth& growth) {
     const Store store = Store::open(path_);
     store.collection("orders", history_.at(version_));
@@ -113,6 +128,8 @@ Growth measure(const Workspace& workspace, std::uint64_t rows, unsigned repetiti
   file.fill(rows, growth);
   for (unsigned i = 0; i < repetitions; ++i) {
     file.forget();
+    file.openWithLmdb(rows, growth.openWithLmdb);
+    file.forget();
     file.open(rows, growth.openFromDisk);
     file.open(rows, growth.openInMemory);
     file.addVersion(growth);
@@ -141,6 +158,8 @@ void print(std::ostream& out, const Growth& small, const Growth& large) {
        [](const Growth& growth) { return withRange(growth.openInMemory); }},
       {"opening it to the first row, from disk",
        [](const Growth& growth) { return withRange(growth.openFromDisk); }},
+      {"the same from disk with LMDB alone",
+       [](const Growth& growth) { return withRange(growth.openWithLmdb); }},
       {"adding an additive version", [](const Growth& growth) { return withRange(growth.addVersion); }},
       {"bytes written by that", [](const Growth& growth) { return whole(growth.addVersionBytes.median()); }},
       {"commits of that", [](const Growth& growth) { return whole(growth.addVersionCommits.median()); }},

@@ -20,7 +20,7 @@ inline constexpr std::size_t kMapSize = std::size_t{1} << 35;
 class LmdbReference {
  public:
   // With the flags that Instar uses at this durability.
-  LmdbReference(const std::filesystem::path& path, Durability durability);
+  LmdbReference(const std::filesystem::path& path, Durability durability, const char* tree = "rows");
   LmdbReference(const LmdbReference&) = delete;
   LmdbReference& operator=(const LmdbReference&) = delete;
   ~LmdbReference() { mdb_env_close(environment_); }
