@@ -1,10 +1,11 @@
 #pragma once
 
-// Benchmarks of several subjects that take turns. On a machine that does other things too, a figure of now and one of a
-// second later cannot be compared; blocks of some milliseconds that alternate can: what disturbs one, disturbs all.
+// Benchmarks of several subjects that take turns. On a machine that does other things too, a figure of now
+// and one of a second later cannot be compared; blocks of some milliseconds that alternate can: what disturbs
+// one, disturbs all.
 //
-// A group is one benchmark of Google Benchmark. An iteration runs one block of each subject, in rotating order; each
-// subject's nanoseconds per item become a counter of that name. One thread.
+// A group is one benchmark of Google Benchmark. An iteration runs one block of each subject, in rotating
+// order; each subject's nanoseconds per item become a counter of that name. One thread.
 
 #include <cstdint>
 #include <functional>

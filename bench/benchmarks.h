@@ -1,7 +1,7 @@
 #pragma once
 
-// The benchmarks, by what they measure. Each registers itself with Google Benchmark, and names in `figures` what is to
-// be compared with what. `subjects` must outlive the run.
+// The benchmarks, by what they measure. Each registers itself with Google Benchmark, and names in `figures`
+// what is to be compared with what. `subjects` must outlive the run.
 
 #include <vector>
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// From single runs to a table: each figure is the median over the repetitions of what one contender of a group took, set
-// against what another one took in the same repetition. One thread.
+// From single runs to a table: each figure is the median over the repetitions of what one contender of a
+// group took, set against what another one took in the same repetition. One thread.
 
 #include <benchmark/benchmark.h>
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// Whether opening a file and adding a version depend on how much is stored: the same, in a small and in a large file.
+// Whether opening a file and adding a version depend on how much is stored: the same, in a small and in a
+// large file.
 
 #include <iosfwd>
 

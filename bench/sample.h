@@ -1,7 +1,7 @@
 #pragma once
 
-// The rows that are measured: made from their number alone, so that every subject stores the same ones and none
-// of them has to be kept. Pure; any thread.
+// The rows that are measured: made from their number alone, so that every subject stores the same ones and
+// none of them has to be kept. Pure; any thread.
 
 #include <capnp/dynamic.h>
 
@@ -31,7 +31,8 @@ Sample sampleOf(std::uint64_t id) noexcept;
 // The numbers 0 to count - 1 in an order that looks random and is the same every time.
 std::vector<std::uint64_t> shuffled(std::uint64_t count);
 
-// Rows that a store already holds have even ids, rows that are put into it odd ones, so that they fall in between.
+// Rows that a store already holds have even ids, rows that are put into it odd ones, so that they fall in
+// between.
 constexpr std::uint64_t storedId(std::uint64_t number) noexcept { return number * 2; }
 constexpr std::uint64_t newId(std::uint64_t number) noexcept { return number * 2 + 1; }
 

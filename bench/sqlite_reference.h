@@ -1,7 +1,8 @@
 #pragma once
 
-// SQLite, set up for speed as its documentation advises: one connection without mutexes, the whole database in its cache
-// and in a memory map, a write-ahead log, exclusive locking, statements prepared once. Owns its connection; one thread.
+// SQLite, set up for speed as its documentation advises: one connection without mutexes, the whole database
+// in its cache and in a memory map, a write-ahead log, exclusive locking, statements prepared once. Owns its
+// connection; one thread.
 
 #include <sqlite3.h>
 

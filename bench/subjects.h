@@ -1,7 +1,7 @@
 #pragma once
 
-// What is compared, holding the same rows: a store, an LMDB environment and an SQLite database. Each is made when a
-// benchmark first asks for it. One thread.
+// What is compared, holding the same rows: a store, an LMDB environment and an SQLite database. Each is made
+// when a benchmark first asks for it. One thread.
 
 #include <memory>
 #include <optional>

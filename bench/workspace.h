@@ -1,7 +1,7 @@
 #pragma once
 
-// The folder in which a run keeps its files, and the sizes that it was asked for. Removed with everything in it when
-// the run ends. One thread.
+// The folder in which a run keeps its files, and the sizes that it was asked for. Removed with everything in
+// it when the run ends. One thread.
 
 #include <cstdint>
 #include <filesystem>
@@ -30,8 +30,8 @@ class Workspace {
   std::filesystem::path folder_;
 };
 
-// A copy that is on the disk when this returns, so that its writing is not measured with something else. `from` is not
-// open in this process: closing it here would drop the locks on it.
+// A copy that is on the disk when this returns, so that its writing is not measured with something else.
+// `from` is not open in this process: closing it here would drop the locks on it.
 void copyDurably(const std::filesystem::path& from, const std::filesystem::path& to);
 
 // Asks the system to forget what it keeps of the file in memory.

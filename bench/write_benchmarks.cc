@@ -73,8 +73,8 @@ class SqlitePutter {
   std::span<const Sample> samples_;
 };
 
-// The ids that a repetition puts: of all those between the stored ones, or of none where the store is empty, in
-// random order.
+// The ids that a repetition puts: of all those between the stored ones, or of none where the store is empty,
+// in random order.
 std::vector<std::uint64_t> idsToPut(const Sizes& sizes) {
   const std::uint64_t puts = sizes.transactions * kPutsPerTransaction;
   std::vector<std::uint64_t> ids = shuffled(std::max(sizes.rows, puts));

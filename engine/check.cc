@@ -119,7 +119,8 @@ class Checker {
     });
   }
 
-  // Every version of the collection can be decoded and is the one that its record says, also where no row uses it.
+  // Every version of the collection can be decoded and is the one that its record says, also where no row
+  // uses it.
   void checkVersions(const Catalog::CollectionRecord& collection) {
     const auto report = [&](std::uint16_t version, const char* message) {
       const Key key = versionKey(collection.name, version);

@@ -110,7 +110,8 @@ class Scan : public ScanBase {
   std::default_sentinel_t end() const noexcept { return {}; }
 };
 
-// Anything that can be part of a key: integers, bool, floating point, generated enums, text (also Cap'n Proto's), Data, Bytes.
+// Anything that can be part of a key: integers, bool, floating point, generated enums, text (also Cap'n
+// Proto's), Data, Bytes.
 template <class Value>
 concept KeyPartValue = std::is_enum_v<Value> || std::is_arithmetic_v<Value> ||
     std::convertible_to<Value, std::string_view> || std::convertible_to<Value, kj::StringPtr> ||
@@ -191,8 +192,9 @@ class Collection : public CollectionBase {
     return edit(transaction, key(values...));
   }
 
-  // Inserts or replaces the row under the key in its $key fields. A program older than the collection that replaces a newer
-  // row keeps that row's fields that it does not know. Throws Error(fixCall) also for a draft or record of another type.
+  // Inserts or replaces the row under the key in its $key fields. A program older than the collection that
+  // replaces a newer row keeps that row's fields that it does not know. Throws Error(fixCall) also for a
+  // draft or record of another type.
   void put(WriteTransaction& transaction, Draft<T>& draft) const { store(transaction, nullptr, draft); }
   void put(WriteTransaction& transaction, Reader record) const { store(transaction, nullptr, record); }
 

@@ -56,9 +56,9 @@ class RowBytes {
 
 [[noreturn]] void throwNoRow();
 
-// A Cap'n Proto message over a payload that lies 8-byte aligned; borrows it. A payload that is whole in itself
-// (format/payload.h) is read as it is; every other through Cap'n Proto's own checks, which throw when they meet
-// what is wrong.
+// A Cap'n Proto message over a payload that lies 8-byte aligned; borrows it. A payload that is whole in
+// itself (format/payload.h) is read as it is; every other through Cap'n Proto's own checks, which throw when
+// they meet what is wrong.
 class PayloadMessage {
  public:
   explicit PayloadMessage(Bytes payload);

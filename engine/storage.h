@@ -1,7 +1,8 @@
 #pragma once
 
-// The seam below the engine: an ordered key-value contract that LMDB fulfils (internal/storage/lmdb_storage.h) and
-// that an in-memory model fulfils too (internal/storage/memory_storage.h), as an oracle and for injected faults.
+// The seam below the engine: an ordered key-value contract that LMDB fulfils
+// (internal/storage/lmdb_storage.h) and that an in-memory model fulfils too
+// (internal/storage/memory_storage.h), as an oracle and for injected faults.
 //
 // Invariants: one writer at a time; a transaction sees the state at its begin and, if it writes, its own
 // changes; commit is atomic. Threads: an Environment may be used by all; a Transaction and its cursors by one
@@ -43,8 +44,9 @@ struct Entry {
   Bytes value;
 };
 
-// A position in a tree. After a change through the same transaction it must be positioned again: Error(fixCall). Where
-// there is no position, before the first move or after one that found nothing, next() and previous() find nothing.
+// A position in a tree. After a change through the same transaction it must be positioned again:
+// Error(fixCall). Where there is no position, before the first move or after one that found nothing, next()
+// and previous() find nothing.
 class Cursor {
  public:
   virtual ~Cursor() = default;
@@ -54,8 +56,8 @@ class Cursor {
   virtual bool seek(Bytes key) = 0;  // the first entry that is not less than `key`
   virtual bool next() = 0;
   virtual bool previous() = 0;
-  // As many as there are and `entries` has room for, in the order of the walk; stands on the last of them. How many:
-  // fewer than room means the end. An error behind the first of them is thrown by the next call.
+  // As many as there are and `entries` has room for, in the order of the walk; stands on the last of them.
+  // How many: fewer than room means the end. An error behind the first of them is thrown by the next call.
   virtual std::size_t next(std::span<Entry> entries) = 0;
   virtual std::size_t previous(std::span<Entry> entries) = 0;
   virtual Bytes key() const = 0;
@@ -73,8 +75,8 @@ class Transaction {
   virtual bool erase(TreeId tree, Bytes key) = 0;  // whether there was such an entry
   virtual std::unique_ptr<Cursor> cursor(TreeId tree) = 0;
   virtual TreeStatistics statistics(TreeId tree) = 0;
-  // Whether a writer may overwrite bytes that were handed out, because nothing tells it that they are being read: copy them,
-  // then checkIntact(), then use the copy.
+  // Whether a writer may overwrite bytes that were handed out, because nothing tells it that they are being
+  // read: copy them, then checkIntact(), then use the copy.
   virtual bool canBeOverwritten() const noexcept = 0;
   virtual void checkIntact() const = 0;  // Error(retry) where that may have happened
   // Ends the transaction. Error(readBack): whether the commit is stored is unknown. Every other error: it is
@@ -89,7 +91,8 @@ class Environment {
   // `wait` bounds the wait for the write lock: Error(retry) when it is over. Ignored for Access::read.
   virtual std::unique_ptr<Transaction> begin(Access access, std::chrono::milliseconds wait) = 0;
   // Nothing where the tree does not exist and `create` is false. Creating commits a small transaction of its
-  // own. What is not open yet cannot be opened while the calling thread has a write transaction: Error(fixCall).
+  // own. What is not open yet cannot be opened while the calling thread has a write transaction:
+  // Error(fixCall).
   virtual std::optional<TreeId> openTree(std::string_view name, bool create) = 0;
   virtual RowPlacement placement(std::size_t keyLength, std::size_t valueLength) const noexcept = 0;
   virtual void sync() = 0;  // makes every commit so far durable, at every durability level

@@ -74,7 +74,8 @@ Store Store::open(std::shared_ptr<storage::Environment> environment, const Store
     const ReadTransaction transaction = store.read();
     if (Catalog(transaction.state()).file()) return store;
   }
-  // Only a file in which nothing but that tree was ever committed is ours to finish; everything else is somebody's data.
+  // Only a file in which nothing but that tree was ever committed is ours to finish; everything else is
+  // somebody's data.
   if (!writable && commits > 1) refuseForeignFile();
   if (!writable) refuseUnfinishedFile();
   WriteTransaction transaction = store.write();

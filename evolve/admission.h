@@ -45,9 +45,9 @@ struct Admission {
 
 // Opening is for reading: whoever is below the writer floor is refused when he writes.
 //
-// Throws Error(fixSchema): the number is taken by another schema, or a change is refused; the facts have the list.
-// Throws Error(upgradeProgram), with both versions: below the reader floor, or the versions above have moved on in a
-// way that such a program cannot follow.
+// Throws Error(fixSchema): the number is taken by another schema, or a change is refused; the facts have the
+// list. Throws Error(upgradeProgram), with both versions: below the reader floor, or the versions above have
+// moved on in a way that such a program cannot follow.
 Admission admit(const CollectionVersions& versions, const StoredVersions& stored,
                 const RecordSchema& program);
 

@@ -38,8 +38,9 @@ void refuseGeneric(const internal::NodeIndex& index, std::uint64_t rootId) {
               {{"type", std::string(index.shortName(rootId))}});
 }
 
-// "/home/ada/app/contact.capnp:Contact" becomes "contact.capnp:Contact": where the sources lay on somebody's machine is
-// nobody's business who opens the file. What lies beside or below the record's own file keeps its place relative to it.
+// "/home/ada/app/contact.capnp:Contact" becomes "contact.capnp:Contact": where the sources lay on somebody's
+// machine is nobody's business who opens the file. What lies beside or below the record's own file keeps its
+// place relative to it.
 void stripFolders(NodeBuilders nodes) {
   const auto folderEnd = [](std::string_view name) { return name.substr(0, name.find(':')).rfind('/') + 1; };
   const std::string rootName = nodes[0].getDisplayName().cStr();

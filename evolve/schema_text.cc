@@ -132,8 +132,8 @@ class Writer {
     line(text + fieldAnnotations(field.getProto()) + ";");
   }
 
-  // A group that is nothing but a union is a named union. Its number, where it has one, is a relic that still decides
-  // where the discriminant lies.
+  // A group that is nothing but a union is a named union. Its number, where it has one, is a relic that still
+  // decides where the discriminant lies.
   void writeGroup(capnp::StructSchema::Field field, const Scope& scope) {
     auto group = field.getType().asStruct();
     auto members = membersOf(group);

@@ -37,8 +37,8 @@ class Pointer {
   std::uint64_t word_;
 };
 
-// Visits every object that may hold pointers once. Such objects never overlap, so together they have no more words than
-// the message: a budget that also bounds the time for bytes that only look like a message.
+// Visits every object that may hold pointers once. Such objects never overlap, so together they have no more
+// words than the message: a budget that also bounds the time for bytes that only look like a message.
 class Walk {
  public:
   explicit Walk(Bytes payload) noexcept

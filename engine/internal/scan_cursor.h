@@ -2,11 +2,13 @@
 
 // The walk of a scan over a collection's tree. Two ways, one result:
 //
-// - In a snapshot the cursor reads some rows ahead, and the processor is asked for their bytes before they are used.
-// - Where bytes do not stay as they are (a write transaction, a file without locks) it stands on the row, and finds the
-//   way back by key after a change.
+// - In a snapshot the cursor reads some rows ahead, and the processor is asked for their bytes before they
+//   are used.
+// - Where bytes do not stay as they are (a write transaction, a file without locks) it stands on the row, and
+//   finds the way back by key after a change.
 //
-// One thread at a time. Closed when its transaction ends, whichever of the two goes first: then Error(fixCall).
+// One thread at a time. Closed when its transaction ends, whichever of the two goes first: then
+// Error(fixCall).
 
 #include <array>
 

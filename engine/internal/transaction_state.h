@@ -31,7 +31,8 @@ class TransactionState {
   // Whether what is read must be copied, because it does not stay as it is until the transaction ends.
   bool copiesRows() const noexcept { return copiesRows_; }
 
-  // `bytes` from the storage as they were read, or Error(retry); `copy` is where they are kept if they have to be.
+  // `bytes` from the storage as they were read, or Error(retry); `copy` is where they are kept if they have
+  // to be.
   Bytes steady(Bytes bytes, std::vector<std::byte>& copy) const {
     return storage_->canBeOverwritten() ? steadyCopy(bytes, copy) : bytes;
   }

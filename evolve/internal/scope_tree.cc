@@ -153,8 +153,8 @@ std::string ScopeTree::typeText(const TypeRef& type, const Scope& user) const {
   return internal::typeText(type, index_);
 }
 
-// The shortest name that means this type here: from as deep a scope as the arguments of generic types allow, and where
-// no nearer declaration hides it; else from the top, with a leading dot where even that is hidden.
+// The shortest name that means this type here: from as deep a scope as the arguments of generic types allow,
+// and where no nearer declaration hides it; else from the top, with a leading dot where even that is hidden.
 std::string ScopeTree::reference(const TypeRef& type, const Scope& user) const {
   auto path = pathTo(*byId_.at(type.id));
   std::size_t start = path.size() - 1;

@@ -1,8 +1,9 @@
 #pragma once
 
-// Which type is declared inside which, as printed text needs it. Types keep their place where that is known; a scope that is
-// not itself part of the record stands as an empty struct around what is nested in it. Two types of different files that
-// would meet under one name are kept apart by such a scope. Immutable once built; any thread.
+// Which type is declared inside which, as printed text needs it. Types keep their place where that is known;
+// a scope that is not itself part of the record stands as an empty struct around what is nested in it. Two
+// types of different files that would meet under one name are kept apart by such a scope. Immutable once
+// built; any thread.
 
 #include <capnp/schema.capnp.h>
 

@@ -1,5 +1,5 @@
-// Many threads on one store, for ThreadSanitizer and for the promise of snapshots: money moves between accounts, and no
-// snapshot ever sees more or less of it than there is.
+// Many threads on one store, for ThreadSanitizer and for the promise of snapshots: money moves between
+// accounts, and no snapshot ever sees more or less of it than there is.
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
-// A writing process is killed at random moments. What it was told is committed must be there, whole; what it was in the midst
-// of must be there whole or not at all.
+// A writing process is killed at random moments. What it was told is committed must be there, whole; what it
+// was in the midst of must be there whole or not at all.
 
 #include <gtest/gtest.h>
 #include <signal.h>
@@ -33,7 +33,8 @@ void putRow(const Collection<Contact>& contacts, WriteTransaction& transaction, 
 
 std::uint64_t numberOf(const Row<Contact>& row) { return row ? std::stoull(row->getName().cStr()) : 0; }
 
-// Commits transactions until it is killed: number n writes n into rows 0..19 and adds row 100 + n, the fiftieth before goes.
+// Commits transactions until it is killed: number n writes n into rows 0..19 and adds row 100 + n, the
+// fiftieth before goes.
 [[noreturn]] void writeUntilKilled(const std::filesystem::path& path, int acknowledgements,
                                    Durability durability) {
   const Store store = Store::open(path, {.durability = durability});

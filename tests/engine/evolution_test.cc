@@ -175,8 +175,8 @@ TEST_F(EvolutionTest, AnOlderProgramThatEditsANewerRowKeepsWhatItDoesNotKnow) {
             R"(contact = (mail = "ada@example.org"), pet = (name = "Puff", legs = 3), age = 36))");
 }
 
-// A draft that an older program began in a snapshot held what newer programs had put into the row then; writing it back
-// undid what they had changed since.
+// A draft that an older program began in a snapshot held what newer programs had put into the row then;
+// writing it back undid what they had changed since.
 TEST_F(EvolutionTest, AnEditFromASnapshotKeepsWhatNewerProgramsWroteSince) {
   const Rows now = open(version2());
   putFullVersion2(now);

@@ -1,4 +1,5 @@
-// Random runs of the public interface against std::map, with commits, aborts, reopening and new versions in between.
+// Random runs of the public interface against std::map, with commits, aborts, reopening and new versions in
+// between.
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>

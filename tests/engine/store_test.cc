@@ -238,7 +238,8 @@ TEST(StoreTest, ManyProcessesMayCreateTheSameStore) {
   }
 }
 
-// Without a lock file a writer does not know that its pages are being read: rows are copied, and the reading ends in time.
+// Without a lock file a writer does not know that its pages are being read: rows are copied, and the reading
+// ends in time.
 TEST(StoreTest, AReaderWithoutALockFileNeverSeesWhatAWriterDoes) {
   const testing::TemporaryFolder folder;
   const auto path = folder / "store.instar";

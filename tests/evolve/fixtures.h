@@ -35,7 +35,8 @@ inline std::string fixtureText(const std::string& file) {
   return text.str();
 }
 
-// Under another folder than the compiled form of the same file has, so that a test sees whether names of files matter.
+// Under another folder than the compiled form of the same file has, so that a test sees whether names of
+// files matter.
 inline RecordSchema parseFixture(const Fixture& fixture) {
   SchemaFiles files;
   for (const char* file : {"everything.capnp", "generics.capnp", "recursive.capnp", "shop.capnp",

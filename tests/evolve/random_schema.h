@@ -1,7 +1,7 @@
 #pragma once
 
-// A schema that changes at random, each change with a label that says what it does to compatibility. Types keep their ids;
-// printed, it is .capnp text. Deterministic for a seed; one thread.
+// A schema that changes at random, each change with a label that says what it does to compatibility. Types
+// keep their ids; printed, it is .capnp text. Deterministic for a seed; one thread.
 
 #include <cstdint>
 #include <memory>

@@ -40,7 +40,8 @@ struct Rule {
   const char* older;
   const char* newer;
   const char* lines;
-  // Cap'n Proto 0.9.2 compares the defaults of a field whose type was replaced by a parameter, and fails on that alone.
+  // Cap'n Proto 0.9.2 compares the defaults of a field whose type was replaced by a parameter, and fails on
+  // that alone.
   bool loaderFails = false;
 };
 

@@ -1,4 +1,5 @@
-// Files that earlier releases wrote. They are never made again: every build opens the bytes of the first, for ever.
+// Files that earlier releases wrote. They are never made again: every build opens the bytes of the first, for
+// ever.
 
 #include <gtest/gtest.h>
 
@@ -21,7 +22,8 @@ std::string contentOf(const std::filesystem::path& path) {
   return content.str();
 }
 
-// A line for each row of each collection: its version, its key, and what the newest schema in the file makes of it.
+// A line for each row of each collection: its version, its key, and what the newest schema in the file makes
+// of it.
 std::string describeAll(const Store& store) {
   std::ostringstream out;
   const auto snapshot = store.read();

@@ -1,4 +1,5 @@
-// Arbitrary text as a row in JSON: an error that says where, or a row that is the same after being written and read again.
+// Arbitrary text as a row in JSON: an error that says where, or a row that is the same after being written
+// and read again.
 
 #include <capnp/message.h>
 

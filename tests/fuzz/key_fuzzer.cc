@@ -1,4 +1,5 @@
-// Arbitrary bytes as a key: what decodes encodes to the same bytes again, and what is printed is read back as the same key.
+// Arbitrary bytes as a key: what decodes encodes to the same bytes again, and what is printed is read back as
+// the same key.
 
 #include "instar/evolve/record_schema.h"
 #include "instar/format/error.h"

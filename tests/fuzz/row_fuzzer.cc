@@ -1,5 +1,5 @@
-// Arbitrary bytes as a stored row: they are refused or read as a record, and never more than that. A sound row with any
-// one byte changed is refused.
+// Arbitrary bytes as a stored row: they are refused or read as a record, and never more than that. A sound
+// row with any one byte changed is refused.
 
 #include <capnp/dynamic.h>
 #include <capnp/pretty-print.h>

@@ -1,7 +1,7 @@
 #pragma once
 
-// Another process for a test: a fork that runs a function, step by step with its parent. Fork before the parent opens
-// anything, unless the fork is what is tested. One thread.
+// Another process for a test: a fork that runs a function, step by step with its parent. Fork before the
+// parent opens anything, unless the fork is what is tested. One thread.
 
 #include <gtest/gtest.h>
 #include <poll.h>

@@ -1,6 +1,7 @@
 #pragma once
 
-// EXPECT_ERROR(statement, code, text): the statement throws an instar::Error with that code and with the text in its what().
+// EXPECT_ERROR(statement, code, text): the statement throws an instar::Error with that code and with the text
+// in its what().
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 #pragma once
 
-// Makes chosen system calls of this process fail, also those inside liblmdb: link fault_io.cc into the test executable,
-// whose write, pwrite, writev, pwritev, fdatasync and fsync then stand before libc's. Any thread.
+// Makes chosen system calls of this process fail, also those inside liblmdb: link fault_io.cc into the test
+// executable, whose write, pwrite, writev, pwritev, fdatasync and fsync then stand before libc's. Any thread.
 
 #include <sys/types.h>
 

@@ -1,10 +1,10 @@
 #pragma once
 
-// Counts what is going on, and can be closed until nothing is: LMDB's map may be moved only while this process has no
-// transaction. Entering an open gate is one atomic addition.
+// Counts what is going on, and can be closed until nothing is: LMDB's map may be moved only while this
+// process has no transaction. Entering an open gate is one atomic addition.
 //
-// Invariant: while close() has returned true and until open(), nothing is inside. Any thread; a thread that is inside must
-// not close the gate.
+// Invariant: while close() has returned true and until open(), nothing is inside. Any thread; a thread that
+// is inside must not close the gate.
 
 #include <atomic>
 #include <chrono>
@@ -24,8 +24,8 @@ class ActivityGate {
     if (state_.fetch_sub(1, std::memory_order_acq_rel) == (kClosed | 1)) wake();
   }
 
-  // Keeps others out and waits until nothing is inside. False where that took longer, or where another thread closed
-  // the gate and kept it so; then it is as if nothing had happened.
+  // Keeps others out and waits until nothing is inside. False where that took longer, or where another thread
+  // closed the gate and kept it so; then it is as if nothing had happened.
   bool close(std::chrono::milliseconds wait) noexcept;
   void open() noexcept;
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// The environments that this process has open, by file. This is the one global of Instar: LMDB demands that a process opens
-// a file once, because closing a second environment of it would drop the first one's locks.
+// The environments that this process has open, by file. This is the one global of Instar: LMDB demands that a
+// process opens a file once, because closing a second environment of it would drop the first one's locks.
 //
 // Any thread. The child of a fork starts with an empty registry.
 
@@ -15,7 +15,8 @@ namespace instar::storage {
 
 class LmdbEnvironment;
 
-// The right to have an environment for a file, or to use a lock file. It ends when this object is gone, which must be after LMDB's closing.
+// The right to have an environment for a file, or to use a lock file. It ends when this object is gone, which
+// must be after LMDB's closing.
 class Registration {
  public:
   Registration(FileIdentity file, std::uint32_t generation) noexcept : file_(file), generation_(generation) {}
@@ -35,7 +36,8 @@ struct Registered {
   std::unique_ptr<Registration> registration;    // the right to open one
 };
 
-// Waits while another thread opens or closes an environment of this file; until the deadline, then Error(retry).
+// Waits while another thread opens or closes an environment of this file; until the deadline, then
+// Error(retry).
 Registered findOrRegister(FileIdentity file, Deadline deadline);
 
 // The right to a file that belongs to an environment. Null where another environment of this process has it.

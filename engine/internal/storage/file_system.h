@@ -1,7 +1,8 @@
 #pragma once
 
-// What the storage needs of files and file systems beyond the standard library: descriptors that close themselves, files
-// that appear whole or not at all, errors of the system in Instar's words. No state; any thread.
+// What the storage needs of files and file systems beyond the standard library: descriptors that close
+// themselves, files that appear whole or not at all, errors of the system in Instar's words. No state; any
+// thread.
 
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -42,12 +43,13 @@ struct FileIdentity {
 FileIdentity identityOf(const struct stat& status) noexcept;
 bool stillNames(const std::filesystem::path& path, FileIdentity file) noexcept;
 
-// An error number of the system as an Error: a full disk, quota or file size limit is freeSpace, also where it only shows as
-// EIO (LMDB reports a short write so) and the disk turns out to be full; everything else is fixEnvironment.
+// An error number of the system as an Error: a full disk, quota or file size limit is freeSpace, also where
+// it only shows as EIO (LMDB reports a short write so) and the disk turns out to be full; everything else is
+// fixEnvironment.
 Error systemError(int number, const char* call, const std::filesystem::path& path);
 
-// Opens an existing regular file, never anything else: Error(fixEnvironment) for a folder, a device, a pipe, for what is
-// missing and for what may not be opened. `flags` as for open(2); O_CLOEXEC is added.
+// Opens an existing regular file, never anything else: Error(fixEnvironment) for a folder, a device, a pipe,
+// for what is missing and for what may not be opened. `flags` as for open(2); O_CLOEXEC is added.
 FileDescriptor openRegularFile(const std::filesystem::path& path, int flags);
 
 struct stat statusOf(int descriptor, const std::filesystem::path& path);

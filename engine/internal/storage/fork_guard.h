@@ -1,10 +1,10 @@
 #pragma once
 
-// Detects that the process has forked since. LMDB's environments, and locks on open files, do not survive a fork: the child
-// must neither use nor close what its parent opened, it opens again.
+// Detects that the process has forked since. LMDB's environments, and locks on open files, do not survive a
+// fork: the child must neither use nor close what its parent opened, it opens again.
 //
-// A handler in the child counts generations and closes the descriptors that carry the parent's locks; otherwise a child
-// that lives on would keep a dead parent's locks. Any thread.
+// A handler in the child counts generations and closes the descriptors that carry the parent's locks;
+// otherwise a child that lives on would keep a dead parent's locks. Any thread.
 
 #include <atomic>
 #include <cstdint>

@@ -1,10 +1,11 @@
 #pragma once
 
-// LMDB's calls as Instar uses them; lmdb_binding.cc alone includes <lmdb.h>. No policy: who may call what and when is for
-// lmdb_environment.h and lmdb_transaction.h. Calls return LMDB's code (lmdb_error.h), 0 for success.
+// LMDB's calls as Instar uses them; lmdb_binding.cc alone includes <lmdb.h>. No policy: who may call what and
+// when is for lmdb_environment.h and lmdb_transaction.h. Calls return LMDB's code (lmdb_error.h), 0 for
+// success.
 //
-// Flags that are always set: MDB_NOSUBDIR, MDB_NOTLS. Never used: DUPSORT (limits values), WRITEMAP (a full disk is a signal
-// there), nested transactions.
+// Flags that are always set: MDB_NOSUBDIR, MDB_NOTLS. Never used: DUPSORT (limits values), WRITEMAP (a full
+// disk is a signal there), nested transactions.
 
 #include <cstdint>
 #include <filesystem>
@@ -38,7 +39,8 @@ class LmdbHandle {
     mode_t lockFileMode = 0644;
   };
 
-  // Throws Error. A file that does not exist is created, if not readOnly; an empty one gets LMDB's first two pages.
+  // Throws Error. A file that does not exist is created, if not readOnly; an empty one gets LMDB's first two
+  // pages.
   explicit LmdbHandle(const Settings& settings);
   LmdbHandle(const LmdbHandle&) = delete;
   LmdbHandle& operator=(const LmdbHandle&) = delete;
@@ -60,7 +62,8 @@ class LmdbHandle {
   // In a transaction of its own, and not while another thread does the same.
   int openTree(const std::string& name, bool create, TreeId& tree) const noexcept;
 
-  // Moves the map; no transaction of this process may be active. After a failure the handle can only be closed.
+  // Moves the map; no transaction of this process may be active. After a failure the handle can only be
+  // closed.
   int setMapSize(std::uint64_t size) const noexcept;
 
   int sync() const noexcept;

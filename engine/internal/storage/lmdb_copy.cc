@@ -88,7 +88,8 @@ std::uint64_t bytesToCopy(const LmdbHandle& lmdb, bool compact) noexcept {
   return pages * lmdb.pageSize();
 }
 
-// Nobody may have the file that is to be replaced open: its users would share a lock file with the users of the new one.
+// Nobody may have the file that is to be replaced open: its users would share a lock file with the users of
+// the new one.
 std::unique_ptr<StoreLocks> excludeUsersOf(const std::filesystem::path& target, FileIdentity source) {
   std::error_code ignored;  // opening will say what is wrong
   if (std::filesystem::status(target, ignored).type() == std::filesystem::file_type::not_found)

@@ -1,7 +1,8 @@
 #pragma once
 
-// A consistent copy of an environment as a stream of bytes, while others read and write. LMDB writes into a pipe on a
-// thread of its own; the calling thread puts the bytes into the file, so that it can tell how far it is, and stop.
+// A consistent copy of an environment as a stream of bytes, while others read and write. LMDB writes into a
+// pipe on a thread of its own; the calling thread puts the bytes into the file, so that it can tell how far
+// it is, and stop.
 
 #include <cstdint>
 #include <filesystem>
@@ -11,9 +12,9 @@
 
 namespace instar::storage {
 
-// Writes the copy to `descriptor`, which is at its beginning; `target` is its name for messages. What `progress` throws
-// ends the copy. `path` is the environment's. The handle must stay open and its map in place meanwhile; the calling thread
-// has no write transaction.
+// Writes the copy to `descriptor`, which is at its beginning; `target` is its name for messages. What
+// `progress` throws ends the copy. `path` is the environment's. The handle must stay open and its map in
+// place meanwhile; the calling thread has no write transaction.
 void copyEnvironment(const LmdbHandle& lmdb, const std::filesystem::path& path, int descriptor,
                      const std::filesystem::path& target, bool compact, const ProgressCallback& progress);
 

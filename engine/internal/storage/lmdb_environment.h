@@ -1,15 +1,18 @@
 #pragma once
 
-// An environment over LMDB: who may begin when, and what to do when LMDB says that the map is too small, the reader table is
-// full or a commit has broken it. LMDB's calls are in lmdb_binding.h, the opening in lmdb_storage.h.
+// An environment over LMDB: who may begin when, and what to do when LMDB says that the map is too small, the
+// reader table is full or a commit has broken it. LMDB's calls are in lmdb_binding.h, the opening in
+// lmdb_storage.h.
 //
-// A write transaction takes, in this order: the turn among this process's threads, the write lock among processes, a place
-// inside the gate, LMDB's own mutex. A read transaction takes only a place inside the gate. To move the map, or to open
-// LMDB anew after a failed commit, the gate is closed: nothing may be active in this process.
+// A write transaction takes, in this order: the turn among this process's threads, the write lock among
+// processes, a place inside the gate, LMDB's own mutex. A read transaction takes only a place inside the
+// gate. To move the map, or to open LMDB anew after a failed commit, the gate is closed: nothing may be
+// active in this process.
 //
-// A reader without a lock file ("lockless") is invisible to writers. It begins only while nobody has the store open for
-// writing, and looks after each read that at most one commit has happened since its snapshot: LMDB reuses the pages of
-// a snapshot from the third commit on, and starts to write that once the second is done.
+// A reader without a lock file ("lockless") is invisible to writers. It begins only while nobody has the
+// store open for writing, and looks after each read that at most one commit has happened since its snapshot:
+// LMDB reuses the pages of a snapshot from the third commit on, and starts to write that once the second is
+// done.
 
 #include <array>
 #include <atomic>
@@ -79,8 +82,8 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
 
   void checkNotForked() const;  // Error(fixCall) in the child of a fork
 
-  // Whether the snapshot has trees that this process has not opened, which it could therefore not read: their names. Once
-  // they are opened, begin again.
+  // Whether the snapshot has trees that this process has not opened, which it could therefore not read: their
+  // names. Once they are opened, begin again.
   bool hasUnopenedTrees(MDB_txn* transaction, std::vector<std::string>& names) const;
   void openTrees(const std::vector<std::string>& names);
 
@@ -93,7 +96,8 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
   void releaseWriteLocks() noexcept;
   void checkNobodyWrites(std::uint64_t transaction) const;
 
-  // Deals with the code of a failed begin, so that it can be tried again; throws where that cannot be dealt with.
+  // Deals with the code of a failed begin, so that it can be tried again; throws where that cannot be dealt
+  // with.
   void recover(int code, const char* call, std::chrono::milliseconds wait);
   void reclaimReaders();
   void growWhereNeeded(std::chrono::milliseconds wait);

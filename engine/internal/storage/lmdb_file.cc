@@ -107,7 +107,8 @@ bool loadAt(std::span<const std::byte> bytes, std::size_t offset, T& value) noex
   return true;
 }
 
-// Collects which of the pages from the file's end on are listed as free. Reads with pread and trusts no number.
+// Collects which of the pages from the file's end on are listed as free. Reads with pread and trusts no
+// number.
 class FreePageReader {
  public:
   FreePageReader(int descriptor, const std::filesystem::path& path, std::uint32_t pageSize,

@@ -2,10 +2,10 @@
 
 // Opening a file as an LMDB environment, and what needs a file to oneself.
 //
-// Rules of the house: one environment for a file in a process, shared by all who open it; the lock file stands beside the
-// file's real name, whatever link was followed; a file is created under another name and appears whole, with the
-// permissions 0644 less the umask as SQLite's do, and its lock file has the same permissions and owner.
-// Any thread.
+// Rules of the house: one environment for a file in a process, shared by all who open it; the lock file
+// stands beside the file's real name, whatever link was followed; a file is created under another name and
+// appears whole, with the permissions 0644 less the umask as SQLite's do, and its lock file has the same
+// permissions and owner. Any thread.
 
 #include <filesystem>
 #include <memory>
@@ -15,13 +15,14 @@
 
 namespace instar::storage {
 
-// Throws Error: fixEnvironment (missing, not an Instar file, empty, a folder or device, no permission, network file system, in
-// use under another name), restoreFromBackup (cut short), fixCall (open in this process with options that
-// conflict), retry (another process is opening or compacting it for longer than options.writeTimeout).
+// Throws Error: fixEnvironment (missing, not an Instar file, empty, a folder or device, no permission,
+// network file system, in use under another name), restoreFromBackup (cut short), fixCall (open in this
+// process with options that conflict), retry (another process is opening or compacting it for longer than
+// options.writeTimeout).
 std::shared_ptr<Environment> openLmdb(const std::filesystem::path& path, const StoreOptions& options);
 
-// Rewrites the file without its free pages: a copy beside it, synced, renamed over it. Nobody may have it open, in this
-// process or another: Error(retry).
+// Rewrites the file without its free pages: a copy beside it, synced, renamed over it. Nobody may have it
+// open, in this process or another: Error(retry).
 void compactInPlace(const std::filesystem::path& path, const ProgressCallback& progress = {});
 
 // The real name behind links; the last part need not exist. Throws Error.

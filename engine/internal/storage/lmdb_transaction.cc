@@ -12,8 +12,8 @@
 namespace instar::storage {
 namespace {
 
-// A copy of a key. LMDB moves what is on a page while it changes the page, and the key may lie there: a cursor's key,
-// for example.
+// A copy of a key. LMDB moves what is on a page while it changes the page, and the key may lie there: a
+// cursor's key, for example.
 class KeyCopy {
  public:
   explicit KeyCopy(Bytes key) noexcept : size_(key.size()) { std::memcpy(bytes_.data(), key.data(), size_); }

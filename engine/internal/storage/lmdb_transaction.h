@@ -1,12 +1,12 @@
 #pragma once
 
-// Transactions and cursors over LMDB. A transaction keeps its environment open; its cursors may outlive it, but are of no
-// use then: Error(fixCall).
+// Transactions and cursors over LMDB. A transaction keeps its environment open; its cursors may outlive it,
+// but are of no use then: Error(fixCall).
 //
-// Invariants: a read transaction comes from the environment's pool and goes back to it; a write transaction holds the write
-// locks, which are released when it ends, whichever way. After an error in a change nothing but the end is possible, and
-// commit() throws that error again. Threads: as storage.h says; ending a write transaction on a thread that did not
-// begin it leaves it to its own thread to abort.
+// Invariants: a read transaction comes from the environment's pool and goes back to it; a write transaction
+// holds the write locks, which are released when it ends, whichever way. After an error in a change nothing
+// but the end is possible, and commit() throws that error again. Threads: as storage.h says; ending a write
+// transaction on a thread that did not begin it leaves it to its own thread to abort.
 
 #include <memory>
 #include <optional>

@@ -43,7 +43,8 @@ void createWhereMissing(const std::filesystem::path& path, const struct stat& da
   if (::geteuid() == 0 && ::fchown(file.get(), data.st_uid, data.st_gid) != 0) errno = 0;
 }
 
-// LMDB maps its lock file and writes to the map; on a full disk that would be a signal. So the blocks are there before.
+// LMDB maps its lock file and writes to the map; on a full disk that would be a signal. So the blocks are
+// there before.
 void allocate(int descriptor, const std::filesystem::path& path) {
   if (::fallocate(descriptor, FALLOC_FL_KEEP_SIZE, 0, kLockFileBytes) == 0) return;
   if (errno == ENOSPC || errno == EDQUOT) throw systemError(errno, "fallocate", path);

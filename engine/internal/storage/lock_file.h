@@ -1,11 +1,12 @@
 #pragma once
 
-// The LMDB lock file beside a data file. LMDB keeps the number of the newest commit there, and which of the data file's two
-// first pages that is follows from it: so all who use a lock file at the same time must have the same data file open.
-// Whoever comes with another one, because a file was moved to the name of one that is open or made anew under it, is refused.
+// The LMDB lock file beside a data file. LMDB keeps the number of the newest commit there, and which of the
+// data file's two first pages that is follows from it: so all who use a lock file at the same time must have
+// the same data file open. Whoever comes with another one, because a file was moved to the name of one that
+// is open or made anew under it, is refused.
 //
-// Closing any descriptor of the lock file drops the locks by which LMDB knows that this process lives. So a process uses a lock
-// file once, and a LockFile outlives the LMDB handle that uses it. Any thread.
+// Closing any descriptor of the lock file drops the locks by which LMDB knows that this process lives. So a
+// process uses a lock file once, and a LockFile outlives the LMDB handle that uses it. Any thread.
 
 #include <sys/stat.h>
 
@@ -20,9 +21,10 @@ namespace instar::storage {
 
 class LockFile {
  public:
-  // The lock file of the data file of this name and status, created unless readOnly. Null where the store must be read without
-  // one. That is so only for readers: where there is no lock file, because a reader creates none, and where it may not be
-  // written to. Throws Error(retry) where others use it with another data file.
+  // The lock file of the data file of this name and status, created unless readOnly. Null where the store
+  // must be read without one. That is so only for readers: where there is no lock file, because a reader
+  // creates none, and where it may not be written to. Throws Error(retry) where others use it with another
+  // data file.
   static std::unique_ptr<LockFile> use(const std::filesystem::path& dataFile, const struct stat& data,
                                        bool readOnly);
   // Throws Error(retry) where somebody uses the lock file of a data file that does not exist.

@@ -1,7 +1,8 @@
 #pragma once
 
-// The storage contract in memory: small enough to be right at a glance, so that tests can hold LMDB against it, and able to
-// fail on demand, so that tests can see what the engine does then. Nothing is durable, and there is no file.
+// The storage contract in memory: small enough to be right at a glance, so that tests can hold LMDB against
+// it, and able to fail on demand, so that tests can see what the engine does then. Nothing is durable, and
+// there is no file.
 //
 // A write transaction copies a tree when it first touches it. Threads: as storage.h says; a FaultPlan by all.
 

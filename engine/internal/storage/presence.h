@@ -1,8 +1,8 @@
 #pragma once
 
-// Open-file-description locks on ranges of a file's bytes, and a use of them: presence at places. Who uses two files together
-// holds a shared lock on each, at a place that depends on the other one's inode; so whoever comes with another partner finds
-// out. All bytes lie far beyond any data. No state; any thread.
+// Open-file-description locks on ranges of a file's bytes, and a use of them: presence at places. Who uses
+// two files together holds a shared lock on each, at a place that depends on the other one's inode; so
+// whoever comes with another partner finds out. All bytes lie far beyond any data. No state; any thread.
 
 #include <cstdint>
 #include <filesystem>
@@ -14,7 +14,8 @@ struct ByteRange {
   std::uint64_t length = 0;
 };
 
-// `type` is F_RDLCK or F_WRLCK. False where somebody else is in the way. Throw Error where the file system refuses.
+// `type` is F_RDLCK or F_WRLCK. False where somebody else is in the way. Throw Error where the file system
+// refuses.
 bool tryLock(int descriptor, short type, ByteRange range, const std::filesystem::path& path);
 bool isFree(int descriptor, ByteRange range, const std::filesystem::path& path);  // of others' locks
 void unlock(int descriptor, ByteRange range) noexcept;

@@ -1,6 +1,7 @@
 #pragma once
 
-// The checks and the errors that every storage::Environment has in common, so that they read the same. Any thread.
+// The checks and the errors that every storage::Environment has in common, so that they read the same. Any
+// thread.
 
 #include <string>
 #include <string_view>

@@ -1,8 +1,8 @@
 #pragma once
 
-// The locks on a data file by which processes keep out of each other's way. They are open-file-description locks on single
-// bytes far beyond any data, so they end with their process, and closing some other descriptor of the file does not drop
-// them:
+// The locks on a data file by which processes keep out of each other's way. They are open-file-description
+// locks on single bytes far beyond any data, so they end with their process, and closing some other
+// descriptor of the file does not drop them:
 //
 //     opening          exclusive while a process opens the file or compacts it
 //     writing          exclusive during a write transaction; LMDB's own mutex cannot be waited for with a limit
@@ -11,7 +11,8 @@
 //                      use different lock files for one data file (hard links, a file that was renamed while open) would
 //                      overwrite each other's pages, and find each other out here
 //
-// A process has one StoreLocks for a file; its threads come in turn. The child of a fork holds none of its parent's.
+// A process has one StoreLocks for a file; its threads come in turn. The child of a fork holds none of its
+// parent's.
 
 #include <chrono>
 #include <cstdint>

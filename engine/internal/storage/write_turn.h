@@ -1,7 +1,7 @@
 #pragma once
 
-// Whose turn it is to write, among the threads of this process. Unlike a mutex it can be waited for with a limit, and it
-// knows its owner, so that a thread that would wait for itself is told so.
+// Whose turn it is to write, among the threads of this process. Unlike a mutex it can be waited for with a
+// limit, and it knows its owner, so that a thread that would wait for itself is told so.
 //
 // Any thread; the thread that took the turn gives it back.
 

@@ -23,7 +23,8 @@ void showValue(const Step& step, std::ostream& out) {
       << step.size;
 }
 
-// Few keys, so that steps meet; some of them long, so that pages split; values on both sides of the overflow limit.
+// Few keys, so that steps meet; some of them long, so that pages split; values on both sides of the overflow
+// limit.
 rc::Gen<Step> anyStep() {
   const auto kind = rc::gen::weightedElement<Step::Kind>({{8, Step::Kind::put},
                                                           {4, Step::Kind::erase},

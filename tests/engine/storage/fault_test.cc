@@ -1,4 +1,5 @@
-// Disks that are full or fail: every failure is an error code, nothing that was acknowledged is lost, reading goes on.
+// Disks that are full or fail: every failure is an error code, nothing that was acknowledged is lost, reading
+// goes on.
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -141,8 +142,8 @@ TEST_F(StorageFaults, ACommitPageThatIsWrittenAfterAllIsReadBackAsPresent) {
 }
 
 TEST_F(StorageFaults, ACommitPageThatIsNotWrittenIsReadBackAlsoWithoutFreeReaderSlots) {
-  // Whether LMDB was broken was asked by beginning to read. Without a free slot that failed for another reason, and the
-  // commit was reported as not stored, which nobody knew.
+  // Whether LMDB was broken was asked by beginning to read. Without a free slot that failed for another
+  // reason, and the commit was reported as not stored, which nobody knew.
   std::vector<std::unique_ptr<Transaction>> snapshots;
   for (int count = 0; count < 1024; ++count) snapshots.push_back(beginRead(*environment));
   {
@@ -269,8 +270,8 @@ void loseLeafPages(const std::filesystem::path& path) {
 }
 
 TEST_F(StorageFaults, AScanThatFailsDoesNotEndAsIfItWereComplete) {
-  // The cursor lost its position with the failure. Whoever caught the error and went on was told that there are no more
-  // rows.
+  // The cursor lost its position with the failure. Whoever caught the error and went on was told that there
+  // are no more rows.
   {
     const auto writer = beginWrite(*environment);
     for (int row = 0; row < 100; ++row) put(*writer, tree, std::to_string(row), std::string(500, 'x'));

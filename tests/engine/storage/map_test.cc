@@ -1,4 +1,5 @@
-// The memory map grows with the data: ahead of need, after it was full, and after another process has made the file larger.
+// The memory map grows with the data: ahead of need, after it was full, and after another process has made
+// the file larger.
 
 #include <gtest/gtest.h>
 #include <sys/resource.h>

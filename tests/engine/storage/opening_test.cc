@@ -178,8 +178,8 @@ TEST_F(Opening, APageThatIsNotWhatItShouldBeIsReported) {
 }
 
 TEST_F(Opening, AFileThatRightlyEndsBeforeItsLastPageNumberIsOpened) {
-  // A large value that is replaced in its own transaction leaves page numbers that were given out and never written. To a
-  // comparison of sizes such a file looks cut short.
+  // A large value that is replaced in its own transaction leaves page numbers that were given out and never
+  // written. To a comparison of sizes such a file looks cut short.
   {
     const auto environment = open(path);
     const TreeId tree = openTree(*environment);
@@ -253,8 +253,8 @@ TEST_F(Opening, AFileThatWasRenamedWhileOpenIsRefusedUnderItsNewName) {
 }
 
 TEST_F(Opening, AFileThatWasMovedToTheNameOfAnOpenOneIsRefusedUntilThatIsClosed) {
-  // Both files' users shared one lock file. LMDB finds the newest commit by the number in it, took the wrong one of the
-  // new file's two first pages, and committed rows were gone.
+  // Both files' users shared one lock file. LMDB finds the newest commit by the number in it, took the wrong
+  // one of the new file's two first pages, and committed rows were gone.
   createFilled();
   open(path)->copyTo(folder / "backup", {});
   ChildProcess child([&](const Steps& parent) {

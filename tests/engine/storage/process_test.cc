@@ -1,4 +1,5 @@
-// Several processes: the write lock, readers and their slots, death at any moment, forks, compaction in place.
+// Several processes: the write lock, readers and their slots, death at any moment, forks, compaction in
+// place.
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -207,8 +208,8 @@ TEST_F(StorageProcesses, WithoutFreeSlotsItSaysToCloseSnapshots) {
 }
 
 TEST_F(StorageProcesses, ATreeThatCannotBeOpenedForNowIsOpenedLater) {
-  // A tree that another process created could not be opened while all reader slots were taken. It counted as opened all
-  // the same, so that every later transaction said that it began before the tree was opened.
+  // A tree that another process created could not be opened while all reader slots were taken. It counted as
+  // opened all the same, so that every later transaction said that it began before the tree was opened.
   ChildProcess child([&](const Steps& parent) {
     parent.await();
     const auto environment = openAgain();
