@@ -36,6 +36,26 @@ bool isCommitPage(const IoEvent& event) { return event.call == IoCall::pwrite &&
 bool isDataPage(const IoEvent& event) { return event.bytes > 0 && !isCommitPage(event); }
 bool isSync(const IoEvent& event) { return event.call == IoCall::fdatasync; }
 
+// All children of branch pages but the first get numbers that no page has.
+void loseLeafPages(const std::filesystem::path& path) {
+  constexpr std::size_t kPage = 4096;
+  constexpr std::size_t kHeader = 16;
+  constexpr std::uint16_t kBranch = 1;
+  std::string file = readFile(path);
+  const auto numberAt = [&](std::size_t offset) {
+    std::uint16_t number = 0;
+    std::memcpy(&number, file.data() + offset, sizeof number);
+    return number;
+  };
+  for (std::size_t page = 2 * kPage; page < file.size(); page += kPage) {
+    if (numberAt(page + 10) != kBranch) continue;
+    for (std::size_t node = kHeader + 2; node < numberAt(page + 12); node += 2) {
+      std::memset(file.data() + page + numberAt(page + node), 0xff, 6);
+    }
+  }
+  writeFile(path, file);
+}
+
 class StorageFaults : public ::testing::Test {
  protected:
   StorageFaults() : environment(open(path)), tree(openTree(*environment)) {
@@ -47,6 +67,18 @@ class StorageFaults : public ::testing::Test {
     return std::distance(std::filesystem::directory_iterator(folder.path()),
                          std::filesystem::directory_iterator());
   }
+  void loseMostOfHundredRows() {
+    {
+      const auto writer = beginWrite(*environment);
+      for (int row = 0; row < 100; ++row) put(*writer, tree, std::to_string(row), std::string(500, 'x'));
+      writer->commit();
+    }
+    environment.reset();
+    loseLeafPages(path);
+    environment = open(path);
+    tree = openTree(*environment);
+  }
+
   void expectItGoesOn() {
     EXPECT_EQ(get(*environment, tree, "a"), "1");
     put(*environment, tree, "after", "wards");
@@ -249,38 +281,10 @@ TEST_F(StorageFaults, AnErrorAboutAnUnfinishedFileNamesTheFileThatTheCallerAsked
   }
 }
 
-// All children of branch pages but the first get numbers that no page has.
-void loseLeafPages(const std::filesystem::path& path) {
-  constexpr std::size_t kPage = 4096;
-  constexpr std::size_t kHeader = 16;
-  constexpr std::uint16_t kBranch = 1;
-  std::string file = readFile(path);
-  const auto numberAt = [&](std::size_t offset) {
-    std::uint16_t number = 0;
-    std::memcpy(&number, file.data() + offset, sizeof number);
-    return number;
-  };
-  for (std::size_t page = 2 * kPage; page < file.size(); page += kPage) {
-    if (numberAt(page + 10) != kBranch) continue;
-    for (std::size_t node = kHeader + 2; node < numberAt(page + 12); node += 2) {
-      std::memset(file.data() + page + numberAt(page + node), 0xff, 6);
-    }
-  }
-  writeFile(path, file);
-}
-
 TEST_F(StorageFaults, AScanThatFailsDoesNotEndAsIfItWereComplete) {
   // The cursor lost its position with the failure. Whoever caught the error and went on was told that there
   // are no more rows.
-  {
-    const auto writer = beginWrite(*environment);
-    for (int row = 0; row < 100; ++row) put(*writer, tree, std::to_string(row), std::string(500, 'x'));
-    writer->commit();
-  }
-  environment.reset();
-  loseLeafPages(path);
-  environment = open(path);
-  tree = openTree(*environment);
+  loseMostOfHundredRows();
   const auto snapshot = beginRead(*environment);
   const auto cursor = snapshot->cursor(tree);
   const auto other = snapshot->cursor(tree);
@@ -297,15 +301,7 @@ TEST_F(StorageFaults, AScanThatFailsDoesNotEndAsIfItWereComplete) {
 }
 
 TEST_F(StorageFaults, EntriesBeforeAFailureAreStillRead) {
-  {
-    const auto writer = beginWrite(*environment);
-    for (int row = 0; row < 100; ++row) put(*writer, tree, std::to_string(row), std::string(500, 'x'));
-    writer->commit();
-  }
-  environment.reset();
-  loseLeafPages(path);
-  environment = open(path);
-  tree = openTree(*environment);
+  loseMostOfHundredRows();
   const auto snapshot = beginRead(*environment);
   const auto cursor = snapshot->cursor(tree);
   ASSERT_TRUE(cursor->first());
