@@ -110,8 +110,13 @@ TEST_P(CrashTest, FiveHundredKillsLoseNothingThatWasAcknowledged) {
   RecordProperty("commits", static_cast<int>(acknowledged));
 }
 
-INSTANTIATE_TEST_SUITE_P(EveryDurability, CrashTest, ::testing::Values(Durability::full, Durability::off),
-                         [](const auto& info) { return info.param == Durability::full ? "Full" : "Off"; });
+const char* nameOf(const ::testing::TestParamInfo<Durability>& info) {
+  constexpr const char* kNames[] = {"Full", "Normal", "Off"};
+  return kNames[static_cast<std::size_t>(info.param)];
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryDurability, CrashTest,
+                         ::testing::Values(Durability::full, Durability::normal, Durability::off), nameOf);
 
 }  // namespace
 }  // namespace instar
