@@ -331,6 +331,44 @@ TEST_F(EvolveCommand, ARefusedChangeLeavesTheFileAsItIs) {
   EXPECT_THAT(expect(0, {"versions", file, "--json"}), HasSubstr("\"currentVersion\":1"));
 }
 
+// A script that asked for JSON got nothing to read where the answer was no.
+TEST_F(EvolveCommand, ARefusalIsAJudgementInJsonToo) {
+  const std::string file = makeContacts();
+  for (const bool dryRun : {true, false}) {
+    std::vector<std::string> arguments = {
+        "evolve", file, "contacts", "--schema", schema("contact_wrong.capnp:Contact"), "--json"};
+    if (dryRun) arguments.emplace_back("--dry-run");
+    const JsonValue json = parseJson(expect(1, arguments));
+    EXPECT_EQ(json.find("outcome")->text, "refused");
+    EXPECT_EQ(json.find("dryRun")->truth, dryRun);
+    EXPECT_EQ(json.find("from")->text, "1");
+    EXPECT_EQ(json.find("to")->text, "2");
+    EXPECT_THAT(json.find("problem")->text, HasSubstr("what stored rows do not allow"));
+    ASSERT_EQ(json.find("changes")->elements.size(), 2U);
+    for (const JsonValue& change : json.find("changes")->elements) {
+      EXPECT_EQ(change.find("verdict")->text, "refused");
+      EXPECT_NE(change.find("why"), nullptr);
+      EXPECT_NE(change.find("instead"), nullptr);
+    }
+  }
+}
+
+TEST_F(EvolveCommand, AChangeThatKeptItsNumberIsRefusedInJson) {
+  const std::string file = makeContacts();
+  const std::string same = write("same.capnp",
+                                 "@0xc1b0a4d2e3f5968b;\nusing Instar = import \"/instar/schema.capnp\";\n"
+                                 "struct Contact @0xf0c4a1b2d3e59687 $Instar.version(1) {\n"
+                                 "  group @0 :Text $Instar.key(0);\n  id @1 :UInt32 $Instar.key(1);\n"
+                                 "  name @2 :Text;\n  tags @3 :List(Text);\n  more @4 :Text;\n}\n");
+  const JsonValue json = parseJson(
+      expect(1, {"evolve", file, "contacts", "--schema", same + ":Contact", "--dry-run", "--json"}));
+  EXPECT_EQ(json.find("outcome")->text, "refused");
+  EXPECT_EQ(json.find("to")->text, "1");
+  EXPECT_THAT(json.find("problem")->text, HasSubstr("raise the number"));
+  ASSERT_EQ(json.find("changes")->elements.size(), 1U);
+  EXPECT_EQ(json.find("changes")->elements[0].find("verdict")->text, "additive");
+}
+
 // --- check and damage
 
 TEST_F(CheckCommand, FindsNothingInASoundFile) {

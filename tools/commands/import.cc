@@ -242,7 +242,9 @@ class Replay {
 bool changesCatalog(const ImportOptions& options, const RecordSchema& schema) {
   if (!std::filesystem::exists(options.file)) return true;
   const Store store = openToRead(options.file);
-  const auto outcome = store.examine(options.collection, schema).outcome;
+  const SchemaChange change = store.examine(options.collection, schema);
+  if (change.refusal) throw *change.refusal;
+  const auto outcome = change.outcome;
   return outcome != SchemaChange::Outcome::unchanged && outcome != SchemaChange::Outcome::older;
 }
 
