@@ -1,7 +1,6 @@
 // `instar dump` and `instar get`: rows on their way out.
 
 #include <kj/exception.h>
-#include <unistd.h>
 
 #include <map>
 #include <memory>
@@ -88,8 +87,7 @@ class CollectionDump {
     ScanOptions range = options_.range.parse(rows_.keySpec());
     range.limit = options_.limit;
     range.reverse = options_.reverse;
-    ProgressLine progress(context_.messages, context_.messagesAreSeen && ::isatty(STDOUT_FILENO) == 0,
-                          "rows");
+    ProgressLine progress(context_.messages, "rows", context_.clock);
     std::uint64_t count = 0;
     auto scan = rows_.scan(transaction_, range);
     while (scan.next()) {
@@ -101,7 +99,7 @@ class CollectionDump {
         guard(scan.key(), [&] { printRow(scan.row()); });
       }
       flushLine();
-      progress.update(++count);
+      if (!context_.outputIsSeen) progress.update(++count);
     }
   }
 

@@ -58,7 +58,7 @@ class Importer {
         inputName_(std::move(inputName)),
         options_(options),
         masking_(masking),
-        progress_(context.messages, context.messagesAreSeen, "rows") {}
+        progress_(context.messages, "rows", context.clock) {}
 
   // Reads all of the input and stores nothing. False where a line is bad and bad lines are not to be left out.
   bool check(const RecordSchema& schema, std::istream& input) {
@@ -145,7 +145,6 @@ class Importer {
 
   // input:line: field: reason
   void report(std::uint64_t line, const Error& error) {
-    progress_.clear();
     std::string text = inputName_ + ':' + std::to_string(line) + ": ";
     if (error.fact("reason").empty()) {
       text += masking_.empty() ? error.what() : error.message();
