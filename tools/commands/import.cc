@@ -28,6 +28,7 @@ struct ImportOptions {
   std::vector<std::string> importPaths;
   std::string format;
   bool header = false;
+  bool noHeader = false;
   bool skipBad = false;
   bool ignoreUnknown = false;
   bool json = false;
@@ -48,6 +49,10 @@ InputFormat inputFormat(const ImportOptions& options) {
     if (ending == ".tsv" || ending == ".tab") format = "tsv";
   }
   return format == "csv" ? InputFormat::csv : format == "tsv" ? InputFormat::tsv : InputFormat::ndjson;
+}
+
+Header headerOf(const ImportOptions& options) {
+  return options.header ? Header::present : options.noHeader ? Header::absent : Header::unsaid;
 }
 
 // Lines of one input, put into a collection in one transaction.
@@ -96,7 +101,7 @@ class Importer {
   // Null where the header is bad, which is then reported.
   std::unique_ptr<RowSource> open(const RecordSchema& schema, std::istream& input) {
     sourceOptions_ = {.collection = options_.collection,
-                      .header = options_.header,
+                      .header = headerOf(options_),
                       .ignoreUnknown = options_.ignoreUnknown};
     try {
       return makeRowSource(inputFormat(options_), input, schema, masking_, sourceOptions_);
@@ -335,6 +340,10 @@ void addImportCommand(CLI::App& app, Context& context) {
       ->check(CLI::IsMember({"ndjson", "csv", "tsv"}).description(""))
       ->type_name("FORMAT");
   command->add_flag("--header", options->header, "the first line of csv or tsv names the columns");
+  command
+      ->add_flag("--no-header", options->noHeader,
+                 "the first line of csv or tsv is a row, also where it looks like names of columns")
+      ->excludes("--header");
   command->add_flag("--skip-bad", options->skipBad, "leave bad lines out, instead of storing nothing");
   command->add_flag("--ignore-unknown", options->ignoreUnknown,
                     "pass over fields that the schema does not have");
@@ -342,6 +351,8 @@ void addImportCommand(CLI::App& app, Context& context) {
   command->footer(
       "Everything is stored in one transaction: where a line is bad, its number, field and reason are\n"
       "printed, no row is stored, and the exit status is 1. Rows replace those that have the same key.\n\n"
+      "Without a header, the columns of csv and tsv are the fields in their order. Where neither --header\n"
+      "nor --no-header is given, a first line that could be either is refused.\n\n"
       "Examples:\n"
       "  instar import contacts.instar contacts contacts.ndjson --schema contact.capnp:Contact\n"
       "  instar import contacts.instar contacts contacts.csv --header\n"
