@@ -1,7 +1,9 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
+#include <thread>
 
 #include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/store.h"
@@ -422,6 +424,53 @@ TEST_F(CareCommand, ABackupHasTheSameRows) {
     EXPECT_EQ(expect(0, {"dump", path("to.instar")}), expect(0, {"dump", file}));
   }
   expect(3, {"backup", file, path("to.instar")});
+}
+
+// Only a reader that is entered in the lock file may read while somebody writes.
+TEST_F(CareCommand, ABackupGoesOnWhileAProgramWrites) {
+  const std::string file = makeContacts();
+  const Store store = Store::open(file);
+  const auto contacts = store.collection("contacts");
+  std::atomic<bool> enough = false;
+  std::thread writer([&] {
+    for (std::uint32_t id = 0; !enough; ++id) {
+      WriteTransaction change = store.write();
+      auto contact = contacts.create();
+      contact->set("group", "busy");
+      contact->set("id", id % 1000);
+      contacts.put(change, contact);
+      change.commit();
+    }
+  });
+  for (const char* option : {"--json", "--compact"}) {
+    expect(0, {"backup", file, path("to.instar"), option, "--replace"});
+    expect(0, {"check", path("to.instar")});
+    EXPECT_EQ(countLines(expect(0, {"dump", path("to.instar"), "contacts", "--from", "main"})), 3U);
+  }
+  enough = true;
+  writer.join();
+}
+
+TEST_F(CareCommand, ABackupLeavesTheFolderOfTheFileAsItWas) {
+  const std::string file = makeContacts();
+  const std::string rows = expect(0, {"dump", file});
+  for (const bool withLockFile : {true, false}) {
+    const testing::TemporaryFolder target;
+    if (!withLockFile) std::filesystem::remove(file + "-lock");
+    const auto before = listing();
+    expect(0, {"backup", file, (target / "one.instar").string()});
+    EXPECT_EQ(expect(0, {"dump", (target / "one.instar").string()}), rows);
+    EXPECT_EQ(std::filesystem::exists(file + "-lock"), withLockFile);
+    if (!withLockFile) {
+      EXPECT_EQ(listing(), before);
+    }
+
+    std::filesystem::permissions(target.path(), std::filesystem::perms(0777));
+    std::filesystem::permissions(folder_.path(), std::filesystem::perms(0555));
+    expect(0, {"backup", file, (target / "two.instar").string()}, {.withoutPrivileges = true});
+    std::filesystem::permissions(folder_.path(), std::filesystem::perms(0755));
+    EXPECT_EQ(expect(0, {"dump", (target / "two.instar").string()}), rows);
+  }
 }
 
 TEST_F(CareCommand, CompactingGivesSpaceBack) {

@@ -207,7 +207,11 @@ void addBackupCommand(CLI::App& app, Context& context) {
   command->add_option("TO", options->target, "the copy")->required();
   command->add_flag("--compact", options->compact, "leave free pages out");
   command->add_flag("--replace", options->replace, "replace a file of that name");
-  command->footer("Example:\n  instar backup contacts.instar /backup/contacts.instar");
+  command->footer(
+      "The copy has what was committed when it began, whoever writes meanwhile. Where FILE has no lock file\n"
+      "beside it nobody has it open, and none is made: a program that then comes and writes can end the\n"
+      "copy, which leaves nothing behind. The exit status is then 3, and it can be tried again.\n\n"
+      "Example:\n  instar backup contacts.instar /backup/contacts.instar");
 }
 
 void addCompactCommand(CLI::App& app, Context& context) {
