@@ -269,7 +269,8 @@ void addDumpCommand(CLI::App& app, Context& context) {
                     "print keys, in the form that `instar get` takes");
   command->footer(
       "Damaged rows are reported and left out, and the exit status is then 4.\n"
-      "`instar import` reads ndjson, csv and tsv back; pass --unmask if the schema has sensitive fields.\n\n"
+      "`instar import` reads ndjson, csv and tsv back; pass --unmask if the schema has sensitive fields.\n"
+      "What is inside an AnyPointer is shown, unless that field itself is marked as sensitive.\n\n"
       "Examples:\n"
       "  instar dump contacts.instar contacts --prefix main, --limit 10\n"
       "  instar dump contacts.instar contacts --format csv --unmask > contacts.csv\n"
