@@ -164,7 +164,7 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name,
   bool mustRecord;
   {
     const ReadTransaction transaction = read();
-    const SchemaChange change = examineSchema(transaction.state(), name, schema);
+    const SchemaChange change = requireAllowed(examineSchema(transaction.state(), name, schema));
     isNew = change.outcome == SchemaChange::Outcome::created;
     mustRecord = isRecorded(change) && !environment.readOnly();
     if (isNew && environment.readOnly()) {
@@ -176,7 +176,7 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name,
   if (!rows) refuseMissingTree(name);
   if (mustRecord) {
     WriteTransaction transaction = write();
-    const SchemaChange change = examineSchema(transaction.state(), name, schema);
+    const SchemaChange change = requireAllowed(examineSchema(transaction.state(), name, schema));
     if (isRecorded(change)) {
       recordSchema(transaction.state(), name, schema, change);
       transaction.commit();

@@ -11,6 +11,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,6 +61,7 @@ struct SchemaChange {
     added,          // a new version
     inserted,       // an older version that the file had not seen
     older,          // an older program; nothing to record
+    refused,        // the schema changes what stored rows do not allow, or kept its number
   };
   Outcome outcome = Outcome::unchanged;
   std::uint16_t from = 0;         // the collection's version before, 0 for a new collection
@@ -67,6 +69,7 @@ struct SchemaChange {
   std::uint16_t readerFloor = 0;  // as they are then
   std::uint16_t writerFloor = 0;
   std::vector<Judgement> judgements{};
+  std::optional<Error> refusal{};  // where it is refused: what collection() throws
 };
 
 class Store {
@@ -108,7 +111,8 @@ class Store {
     return Collection<capnp::DynamicStruct>(openCollection(name));
   }
 
-  // What collection(name, schema) would do; writes nothing. Throws as it does.
+  // What collection(name, schema) would do; writes nothing. A refusal is an outcome; otherwise throws as that
+  // does.
   SchemaChange examine(std::string_view name, const RecordSchema& schema) const;
 
   std::vector<CollectionInfo> collections(const Transaction& transaction) const;

@@ -2,8 +2,7 @@
 
 #include <algorithm>
 #include <string>
-
-#include "instar/format/error.h"
+#include <utility>
 
 namespace instar {
 namespace {
@@ -30,25 +29,33 @@ std::vector<Judgement> onlyRefused(std::vector<Judgement> judgements) {
   return judgements;
 }
 
-void checkAllowed(const std::vector<Judgement>& judgements, const RecordSchema& older,
-                  const RecordSchema& newer) {
-  if (!isRefused(judgements)) return;
-  throw Error(ErrorCode::fixSchema,
-              "the schema changes what stored rows do not allow; change it as the list says",
-              {{"type", std::string(newer.typeName())},
-               {"from version", std::to_string(older.version())},
-               {"to version", std::to_string(newer.version())},
-               {"changes", describe(onlyRefused(judgements))}});
+// Nothing changes, for this reason.
+Admission refused(const CollectionVersions& versions, std::vector<Judgement> judgements, Error refusal) {
+  return {AdmissionKind::refused, versions, std::move(judgements), std::move(refusal)};
+}
+
+Admission refuseChanges(const CollectionVersions& versions, std::vector<Judgement> judgements,
+                        const RecordSchema& older, const RecordSchema& newer) {
+  Error refusal(ErrorCode::fixSchema,
+                "the schema changes what stored rows do not allow; change it as the list says",
+                {{"type", std::string(newer.typeName())},
+                 {"from version", std::to_string(older.version())},
+                 {"to version", std::to_string(newer.version())},
+                 {"changes", describe(onlyRefused(judgements))}});
+  return refused(versions, std::move(judgements), std::move(refusal));
 }
 
 // The same number with another schema: the judgements are listed, because the refused ones have to go in any
 // case.
-[[noreturn]] void throwNumberTaken(const RecordSchema& known, const RecordSchema& program) {
-  throw Error(ErrorCode::fixSchema,
-              "the schema was changed but kept its number; raise the number in $Instar.version",
-              {{"type", std::string(program.typeName())},
-               {"version", std::to_string(program.version())},
-               {"changes", describe(judgeStep(known, program))}});
+Admission refuseNumber(const CollectionVersions& versions, const RecordSchema& known,
+                       const RecordSchema& program) {
+  auto judgements = judgeStep(known, program);
+  Error refusal(ErrorCode::fixSchema,
+                "the schema was changed but kept its number; raise the number in $Instar.version",
+                {{"type", std::string(program.typeName())},
+                 {"version", std::to_string(program.version())},
+                 {"changes", describe(judgements)}});
+  return refused(versions, std::move(judgements), std::move(refusal));
 }
 
 RecordSchema loadExisting(const StoredVersions& stored, std::uint16_t version) {
@@ -71,17 +78,19 @@ CollectionVersions raised(CollectionVersions versions, std::uint16_t program,
   return versions;
 }
 
-// What lies above is there already; the program has to live with it.
-void checkAbove(const StoredVersions& stored, const RecordSchema& program) {
+// What lies above is there already; the program has to live with it. Nothing where it can.
+std::optional<Admission> refuseBelow(const CollectionVersions& versions, const StoredVersions& stored,
+                                     const RecordSchema& program) {
   auto number = stored.above(program.version());
-  if (!number) return;
+  if (!number) return std::nullopt;
   auto newer = loadExisting(stored, *number);
   auto judgements = judgeStep(program, newer);
-  checkAllowed(judgements, program, newer);
+  if (isRefused(judgements)) return refuseChanges(versions, std::move(judgements), program, newer);
   if (raisesFloors(judgements)) {
     throwBelowFloor("the collection has moved on, and this program would misread it; use a newer release",
                     program.version(), *number);
   }
+  return std::nullopt;
 }
 
 Admission admitUnseen(const CollectionVersions& versions, const StoredVersions& stored,
@@ -92,9 +101,13 @@ Admission admitUnseen(const CollectionVersions& versions, const StoredVersions& 
   if (auto number = stored.below(program.version())) {
     auto older = loadExisting(stored, *number);
     admission.judgements = judgeStep(older, program);
-    checkAllowed(admission.judgements, older, program);
+    if (isRefused(admission.judgements)) {
+      return refuseChanges(versions, std::move(admission.judgements), older, program);
+    }
   }
-  if (admission.kind == AdmissionKind::insertVersion) checkAbove(stored, program);
+  if (admission.kind == AdmissionKind::insertVersion) {
+    if (auto refusal = refuseBelow(versions, stored, program)) return *std::move(refusal);
+  }
   admission.versions = raised(versions, program.version(), admission.judgements);
   return admission;
 }
@@ -106,7 +119,7 @@ Admission admit(const CollectionVersions& versions, const StoredVersions& stored
   checkReaderFloor(versions, program.version());
   auto known = program.version() <= versions.current ? stored.load(program.version()) : std::nullopt;
   if (!known) return admitUnseen(versions, stored, program);
-  if (known->fingerprint() != program.fingerprint()) throwNumberTaken(*known, program);
+  if (known->fingerprint() != program.fingerprint()) return refuseNumber(versions, *known, program);
   auto kind = program.version() == versions.current ? AdmissionKind::same : AdmissionKind::olderProgram;
   return {kind, versions, {}};
 }

@@ -11,6 +11,7 @@
 
 #include "instar/evolve/record_schema.h"
 #include "instar/evolve/verdict.h"
+#include "instar/format/error.h"
 
 namespace instar {
 
@@ -35,19 +36,21 @@ enum class AdmissionKind : std::uint8_t {
   olderProgram,   // a stored version below the current one; nothing to do
   addVersion,     // a version above the current one: store it, it becomes the current one
   insertVersion,  // a version below the current one that was never seen: store it, the current one stays
+  refused,        // the number is taken by another schema, or a change is refused
 };
 
 struct Admission {
   AdmissionKind kind = AdmissionKind::same;
-  CollectionVersions versions;        // as they are once the version is stored
-  std::vector<Judgement> judgements;  // of the changes against the nearest stored version below
+  CollectionVersions versions;  // as they are once the version is stored
+  // Of the changes against the nearest stored version below; of a refusal, those that it is based on.
+  std::vector<Judgement> judgements;
+  std::optional<Error> refusal{};  // where it is refused: Error(fixSchema), whose facts have the list
 };
 
 // Opening is for reading: whoever is below the writer floor is refused when he writes.
 //
-// Throws Error(fixSchema): the number is taken by another schema, or a change is refused; the facts have the
-// list. Throws Error(upgradeProgram), with both versions: below the reader floor, or the versions above have
-// moved on in a way that such a program cannot follow.
+// Throws Error(upgradeProgram), with both versions: below the reader floor, or the versions above have moved on in a
+// way that such a program cannot follow.
 Admission admit(const CollectionVersions& versions, const StoredVersions& stored,
                 const RecordSchema& program);
 

@@ -24,9 +24,10 @@ int main(int argumentCount, char** arguments) {
   std::signal(SIGPIPE, SIG_IGN);
   std::ios::sync_with_stdio(false);
   instar::tools::Output output(STDOUT_FILENO);
+  instar::tools::Messages messages(std::cerr, ::isatty(STDERR_FILENO) == 1);
   instar::tools::Context context{.output = output,
-                                 .messages = std::cerr,
+                                 .messages = messages,
                                  .input = std::cin,
-                                 .messagesAreSeen = ::isatty(STDERR_FILENO) == 1};
+                                 .outputIsSeen = ::isatty(STDOUT_FILENO) == 1};
   return instar::tools::runCommandLine(argumentCount, arguments, context);
 }

@@ -1,7 +1,9 @@
 #pragma once
 
-// Which fields are $Instar.sensitive, and what is shown in their place. A field counts as sensitive if any of the given
-// versions says so: a row read through an older version shows nothing that a newer one hides.
+// Which fields are $Instar.sensitive, and what is shown in their place. A field counts as sensitive if any of
+// the given versions says so: a row read through an older version shows nothing that a newer one hides. What
+// lies behind an AnyPointer has no schema here: such a field is shown whole, or masked where it is itself
+// sensitive.
 //
 // Immutable after construction; any thread.
 

@@ -10,20 +10,15 @@ constexpr std::chrono::milliseconds kInterval(200);
 }  // namespace
 
 void ProgressLine::update(std::uint64_t done, std::uint64_t total) {
-  if (!visible_) return;
+  if (!messages_.areSeen()) return;
   const auto now = clock_();
   if (now - start_ < kInterval || now - last_ < kInterval) return;
   last_ = now;
-  shown_ = true;
-  const auto rate = static_cast<std::uint64_t>(static_cast<double>(done) / elapsed().count());
-  terminal_ << "\r\033[K" << grouped(done);
-  if (total != 0) terminal_ << " of " << grouped(total);
-  terminal_ << ' ' << unit_ << ", " << grouped(rate) << " per second" << std::flush;
-}
-
-void ProgressLine::clear() {
-  if (shown_) terminal_ << "\r\033[K" << std::flush;
-  shown_ = false;
+  const std::chrono::duration<double> taken = now - start_;
+  const auto rate = static_cast<std::uint64_t>(static_cast<double>(done) / taken.count());
+  std::string text = grouped(done);
+  if (total != 0) text += " of " + grouped(total);
+  messages_.showPassing(text + ' ' + unit_ + ", " + grouped(rate) + " per second");
 }
 
 std::string grouped(std::uint64_t number) {

@@ -1,15 +1,14 @@
 #pragma once
 
-// How far a long command is, as one line on a terminal that is written over again and again; nothing where standard error
-// is not a terminal. One thread.
+// How far a long command is, as the passing line of its messages. One thread.
 
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <ostream>
 #include <string>
 
 #include "instar/engine/options.h"
+#include "instar/tools/messages.h"
 
 namespace instar::tools {
 
@@ -18,13 +17,8 @@ class ProgressLine {
   using Clock = std::function<std::chrono::steady_clock::time_point()>;
 
   // `unit` is what is counted: "rows", "bytes".
-  ProgressLine(std::ostream& terminal, bool visible, std::string unit,
-               Clock clock = std::chrono::steady_clock::now)
-      : terminal_(terminal),
-        visible_(visible),
-        unit_(std::move(unit)),
-        clock_(std::move(clock)),
-        start_(clock_()) {}
+  ProgressLine(Messages& messages, std::string unit, Clock clock)
+      : messages_(messages), unit_(std::move(unit)), clock_(std::move(clock)), start_(clock_()) {}
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
   ~ProgressLine() { clear(); }
@@ -32,8 +26,8 @@ class ProgressLine {
   // `total` is 0 where it is unknown. Cheap enough for every row.
   void update(std::uint64_t done, std::uint64_t total = 0);
 
-  // Takes the line away, before something else is printed.
-  void clear();
+  // Takes the line away, before data is printed; messages do that themselves.
+  void clear() { messages_.clearPassing(); }
 
   std::chrono::duration<double> elapsed() const { return clock_() - start_; }
 
@@ -43,9 +37,7 @@ class ProgressLine {
   }
 
  private:
-  std::ostream& terminal_;
-  bool visible_;
-  bool shown_ = false;
+  Messages& messages_;
   std::string unit_;
   Clock clock_;
   std::chrono::steady_clock::time_point start_;

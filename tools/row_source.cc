@@ -142,7 +142,7 @@ class CsvSource final : public RowSource {
         schema_(schema),
         options_(options),
         columns_(schema.root(), masking, CsvColumns::Use::read) {
-    if (options.header) {
+    if (options.header == Header::present) {
       if (nextRecord()) readHeader(record_);
     } else {
       assumeHeader();
@@ -151,8 +151,8 @@ class CsvSource final : public RowSource {
 
   bool next() override {
     if (!nextRecord()) return false;
-    if (!options_.header && lines_.number() == 1 && looksLikeHeader()) {
-      refuseValue("column 1", "this looks like a header line; pass --header");
+    if (options_.header == Header::unsaid && lines_.number() == 1 && looksLikeHeader()) {
+      refuseValue("column 1", "this looks like a header line; pass --header, or --no-header if it is a row");
     }
     if (record_.size() != targets_.size()) {
       refuseValue(

@@ -22,10 +22,17 @@ inline constexpr std::size_t kMaxLineLength = std::size_t{3} << 29;
 
 enum class InputFormat : std::uint8_t { ndjson = 1, csv, tsv };
 
+// What the first line of CSV is.
+enum class Header : std::uint8_t {
+  unsaid = 1,  // a row, unless it looks like names of columns: that is refused, because it may be either
+  present,     // names of columns
+  absent,      // a row, whatever it looks like
+};
+
 struct RowSourceOptions {
   std::string collection = {};  // rows that name another one are foreign
-  bool header = false;          // of CSV: the first line names the columns
-  bool ignoreUnknown = false;   // fields that the schema does not have
+  Header header = Header::unsaid;
+  bool ignoreUnknown = false;  // fields that the schema does not have
 };
 
 class RowSource {

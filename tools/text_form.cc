@@ -1,6 +1,7 @@
 #include "instar/tools/text_form.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 
 #include "instar/format/key_text.h"
@@ -9,6 +10,8 @@
 
 namespace instar::tools {
 namespace {
+
+constexpr std::string_view kHexDigits = "0123456789abcdef";
 
 void writeQuoted(std::string& out, std::string_view bytes, bool utf8) {
   out += '"';
@@ -19,7 +22,7 @@ void writeQuoted(std::string& out, std::string_view bytes, bool utf8) {
     } else if (c == '\n') {
       out += "\\n";
     } else if (byte < 0x20 || byte == 0x7f || (byte >= 0x80 && !utf8)) {
-      out.append("\\x").append(toHex(asBytes({&c, 1})));
+      (out.append("\\x") += kHexDigits[byte >> 4]) += kHexDigits[byte & 15U];
     } else {
       out += c;
     }
@@ -76,23 +79,30 @@ void writeField(std::string& out, capnp::DynamicStruct::Reader record, capnp::St
   }
 }
 
-void writeHexLines(std::string& out, Bytes bytes) {
-  constexpr std::size_t kLine = 16;
-  for (std::size_t at = 0; at < bytes.size(); at += kLine) {
-    const Bytes line = bytes.subspan(at, std::min(kLine, bytes.size() - at));
-    char offset[32];
-    std::snprintf(offset, sizeof(offset), "  %06zx ", at);
-    out += offset;
-    std::string text;
-    for (std::size_t i = 0; i < kLine; ++i) {
-      if (i % 4 == 0) out += ' ';
-      out += i < line.size() ? toHex(line.subspan(i, 1)) : "  ";
-      if (i >= line.size()) continue;
-      const char c = static_cast<char>(line[i]);
-      text += c >= 0x20 && c < 0x7f ? c : '.';
-    }
-    out.append("  |").append(text).append("|\n");
+constexpr std::size_t kBytesInLine = 16;
+
+// Offset, digits in groups of four bytes, printable characters.
+void writeHexLine(std::string& out, std::size_t offset, Bytes bytes) {
+  std::array<char, 96> line;
+  char* to = line.data() + std::snprintf(line.data(), line.size(), "  %06zx ", offset);
+  for (std::size_t i = 0; i < kBytesInLine; ++i) {
+    if (i % 4 == 0) *to++ = ' ';
+    const unsigned byte = i < bytes.size() ? static_cast<unsigned>(bytes[i]) : 0;
+    *to++ = i < bytes.size() ? kHexDigits[byte >> 4] : ' ';
+    *to++ = i < bytes.size() ? kHexDigits[byte & 15U] : ' ';
   }
+  to = std::ranges::copy(std::string_view("  |"), to).out;
+  for (const std::byte byte : bytes) {
+    const char c = static_cast<char>(byte);
+    *to++ = c >= 0x20 && c < 0x7f ? c : '.';
+  }
+  to = std::ranges::copy(std::string_view("|\n"), to).out;
+  out.append(line.data(), to);
+}
+
+void writeHexLines(std::string& out, Bytes bytes) {
+  for (std::size_t at = 0; at < bytes.size(); at += kBytesInLine)
+    writeHexLine(out, at, bytes.subspan(at, std::min(kBytesInLine, bytes.size() - at)));
 }
 
 std::string describeRow(Bytes key, Bytes value) {

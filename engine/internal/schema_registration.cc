@@ -30,6 +30,8 @@ SchemaChange::Outcome outcomeOf(AdmissionKind kind) noexcept {
       return SchemaChange::Outcome::added;
     case AdmissionKind::insertVersion:
       return SchemaChange::Outcome::inserted;
+    case AdmissionKind::refused:
+      return SchemaChange::Outcome::refused;
   }
   return SchemaChange::Outcome::unchanged;
 }
@@ -61,11 +63,27 @@ SchemaChange examineSchema(TransactionState& transaction, std::string_view colle
           .to = schema.version(),
           .readerFloor = admission.versions.readerFloor,
           .writerFloor = admission.versions.writerFloor,
-          .judgements = std::move(admission.judgements)};
+          .judgements = std::move(admission.judgements),
+          .refusal = std::move(admission.refusal)};
+}
+
+SchemaChange requireAllowed(SchemaChange change) {
+  if (change.refusal) throw *change.refusal;
+  return change;
 }
 
 bool isRecorded(const SchemaChange& change) noexcept {
-  return change.outcome != SchemaChange::Outcome::unchanged && change.outcome != SchemaChange::Outcome::older;
+  switch (change.outcome) {
+    case SchemaChange::Outcome::created:
+    case SchemaChange::Outcome::added:
+    case SchemaChange::Outcome::inserted:
+      return true;
+    case SchemaChange::Outcome::unchanged:
+    case SchemaChange::Outcome::older:
+    case SchemaChange::Outcome::refused:
+      return false;
+  }
+  return false;
 }
 
 void recordSchema(TransactionState& transaction, std::string_view collection, const RecordSchema& schema,

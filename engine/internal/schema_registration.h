@@ -10,9 +10,12 @@
 namespace instar {
 
 // What opening the collection with this schema does, as the transaction sees the catalog. Changes nothing.
-// Throws as Store::collection does.
+// Throws as Store::examine does.
 SchemaChange examineSchema(TransactionState& transaction, std::string_view collection,
                            const RecordSchema& schema);
+
+// The same change; throws its refusal.
+SchemaChange requireAllowed(SchemaChange change);
 
 // Stores in the catalog what examineSchema found in the same transaction.
 void recordSchema(TransactionState& transaction, std::string_view collection, const RecordSchema& schema,

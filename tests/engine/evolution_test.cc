@@ -257,7 +257,13 @@ TEST_F(EvolutionTest, ABreakingVersionIsRefusedAndNothingIsTouched) {
     contact :union { none @3 :Void; phone @4 :Text; }
   })");
   EXPECT_ERROR(open(breaking), fixSchema, "street");
-  EXPECT_ERROR(store.examine("people", breaking), fixSchema, "pet");
+  const SchemaChange change = store.examine("people", breaking);
+  EXPECT_EQ(change.outcome, SchemaChange::Outcome::refused);
+  EXPECT_EQ(change.from, 1);
+  EXPECT_EQ(change.to, 2);
+  EXPECT_TRUE(isRefused(change.judgements));
+  ASSERT_TRUE(change.refusal);
+  EXPECT_NE(change.refusal->fact("changes").find("pet"), std::string_view::npos);
   EXPECT_EQ(store.info().lastTransaction, lastTransaction);
   EXPECT_EQ(store.versions(store.read(), "people").size(), 1U);
 }

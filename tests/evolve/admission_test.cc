@@ -41,7 +41,13 @@ class Collection {
 
   Error openingFails(const RecordSchema& program) {
     try {
-      admit(versions_, stored(), program);
+      auto admission = admit(versions_, stored(), program);
+      if (admission.refusal) {
+        EXPECT_EQ(admission.kind, AdmissionKind::refused);
+        EXPECT_EQ(admission.versions, versions_);
+        EXPECT_FALSE(admission.judgements.empty());
+        return *admission.refusal;
+      }
     } catch (const Error& error) {
       return error;
     }

@@ -1,7 +1,9 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
+#include <thread>
 
 #include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/store.h"
@@ -331,6 +333,44 @@ TEST_F(EvolveCommand, ARefusedChangeLeavesTheFileAsItIs) {
   EXPECT_THAT(expect(0, {"versions", file, "--json"}), HasSubstr("\"currentVersion\":1"));
 }
 
+// A script that asked for JSON got nothing to read where the answer was no.
+TEST_F(EvolveCommand, ARefusalIsAJudgementInJsonToo) {
+  const std::string file = makeContacts();
+  for (const bool dryRun : {true, false}) {
+    std::vector<std::string> arguments = {
+        "evolve", file, "contacts", "--schema", schema("contact_wrong.capnp:Contact"), "--json"};
+    if (dryRun) arguments.emplace_back("--dry-run");
+    const JsonValue json = parseJson(expect(1, arguments));
+    EXPECT_EQ(json.find("outcome")->text, "refused");
+    EXPECT_EQ(json.find("dryRun")->truth, dryRun);
+    EXPECT_EQ(json.find("from")->text, "1");
+    EXPECT_EQ(json.find("to")->text, "2");
+    EXPECT_THAT(json.find("problem")->text, HasSubstr("what stored rows do not allow"));
+    ASSERT_EQ(json.find("changes")->elements.size(), 2U);
+    for (const JsonValue& change : json.find("changes")->elements) {
+      EXPECT_EQ(change.find("verdict")->text, "refused");
+      EXPECT_NE(change.find("why"), nullptr);
+      EXPECT_NE(change.find("instead"), nullptr);
+    }
+  }
+}
+
+TEST_F(EvolveCommand, AChangeThatKeptItsNumberIsRefusedInJson) {
+  const std::string file = makeContacts();
+  const std::string same = write("same.capnp",
+                                 "@0xc1b0a4d2e3f5968b;\nusing Instar = import \"/instar/schema.capnp\";\n"
+                                 "struct Contact @0xf0c4a1b2d3e59687 $Instar.version(1) {\n"
+                                 "  group @0 :Text $Instar.key(0);\n  id @1 :UInt32 $Instar.key(1);\n"
+                                 "  name @2 :Text;\n  tags @3 :List(Text);\n  more @4 :Text;\n}\n");
+  const JsonValue json = parseJson(
+      expect(1, {"evolve", file, "contacts", "--schema", same + ":Contact", "--dry-run", "--json"}));
+  EXPECT_EQ(json.find("outcome")->text, "refused");
+  EXPECT_EQ(json.find("to")->text, "1");
+  EXPECT_THAT(json.find("problem")->text, HasSubstr("raise the number"));
+  ASSERT_EQ(json.find("changes")->elements.size(), 1U);
+  EXPECT_EQ(json.find("changes")->elements[0].find("verdict")->text, "additive");
+}
+
 // --- check and damage
 
 TEST_F(CheckCommand, FindsNothingInASoundFile) {
@@ -384,6 +424,53 @@ TEST_F(CareCommand, ABackupHasTheSameRows) {
     EXPECT_EQ(expect(0, {"dump", path("to.instar")}), expect(0, {"dump", file}));
   }
   expect(3, {"backup", file, path("to.instar")});
+}
+
+// Only a reader that is entered in the lock file may read while somebody writes.
+TEST_F(CareCommand, ABackupGoesOnWhileAProgramWrites) {
+  const std::string file = makeContacts();
+  const Store store = Store::open(file);
+  const auto contacts = store.collection("contacts");
+  std::atomic<bool> enough = false;
+  std::thread writer([&] {
+    for (std::uint32_t id = 0; !enough; ++id) {
+      WriteTransaction change = store.write();
+      auto contact = contacts.create();
+      contact->set("group", "busy");
+      contact->set("id", id % 1000);
+      contacts.put(change, contact);
+      change.commit();
+    }
+  });
+  for (const char* option : {"--json", "--compact"}) {
+    expect(0, {"backup", file, path("to.instar"), option, "--replace"});
+    expect(0, {"check", path("to.instar")});
+    EXPECT_EQ(countLines(expect(0, {"dump", path("to.instar"), "contacts", "--from", "main"})), 3U);
+  }
+  enough = true;
+  writer.join();
+}
+
+TEST_F(CareCommand, ABackupLeavesTheFolderOfTheFileAsItWas) {
+  const std::string file = makeContacts();
+  const std::string rows = expect(0, {"dump", file});
+  for (const bool withLockFile : {true, false}) {
+    const testing::TemporaryFolder target;
+    if (!withLockFile) std::filesystem::remove(file + "-lock");
+    const auto before = listing();
+    expect(0, {"backup", file, (target / "one.instar").string()});
+    EXPECT_EQ(expect(0, {"dump", (target / "one.instar").string()}), rows);
+    EXPECT_EQ(std::filesystem::exists(file + "-lock"), withLockFile);
+    if (!withLockFile) {
+      EXPECT_EQ(listing(), before);
+    }
+
+    std::filesystem::permissions(target.path(), std::filesystem::perms(0777));
+    std::filesystem::permissions(folder_.path(), std::filesystem::perms(0555));
+    expect(0, {"backup", file, (target / "two.instar").string()}, {.withoutPrivileges = true});
+    std::filesystem::permissions(folder_.path(), std::filesystem::perms(0755));
+    EXPECT_EQ(expect(0, {"dump", (target / "two.instar").string()}), rows);
+  }
 }
 
 TEST_F(CareCommand, CompactingGivesSpaceBack) {

@@ -169,6 +169,29 @@ TEST_F(ImportCommand, MistakesInCsvHaveTheLineThatTheRecordBeginsOn) {
   EXPECT_THAT(importContacts("c.csv", "group,id,name,tags\na,1,,\n").messages, HasSubstr("pass --header"));
 }
 
+// A file of one column whose first row is the column's name was taken for one with a header, and refused.
+TEST_F(ImportCommand, ARowThatLooksLikeAHeaderIsWhatItIsSaidToBe) {
+  const auto rows = [&](std::vector<std::string> options) {
+    const std::string input = write("words.csv", "word\nother\n");
+    const std::string type =
+        write("word.capnp",
+              "@0xe8d3b6a1c4f29075;\nusing Instar = import \"/instar/schema.capnp\";\n"
+              "struct Word @0xb1e5c7a90d3f2864 $Instar.version(1) { word @0 :Text $Instar.key(0); }\n");
+    const std::string file = path("words.instar");
+    std::filesystem::remove(file);
+    std::vector<std::string> arguments = {"import", file, "words", input, "--schema", type + ":Word"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    const Result result = run(arguments);
+    return result.status == 0 ? expect(0, {"dump", file, "words", "--format", "text", "--keys-only"})
+                              : result.messages;
+  };
+  EXPECT_EQ(rows({"--header"}), "other\n");
+  EXPECT_EQ(rows({"--no-header"}), "other\nword\n");
+  EXPECT_THAT(rows({}), HasSubstr("pass --header, or --no-header if it is a row"));
+  EXPECT_THAT(rows({"--header", "--no-header"}), HasSubstr("excludes"));
+  EXPECT_THAT(expect(0, {"import", "--help"}), HasSubstr("--no-header"));
+}
+
 TEST_F(ImportCommand, ReadsStandardInput) {
   const Result result =
       run({"import", path("f.instar"), "contacts", "-", "--schema", schema("contact_v1.capnp:Contact")},

@@ -79,6 +79,24 @@ TEST_F(MaskingTest, EveryBindingOfAGenericTypeIsMasked) {
       R"({"id":1,"open":{"content":{"day":"monday"}},"closed":{"content":{"name":{"$masked":"text 1..8"}}}})");
 }
 
+// The schema does not say what an AnyPointer points to: docs/limits.md tells people to mark the field itself.
+TEST_F(MaskingTest, AnAnyPointerIsMaskedAsAWholeOrNotAtAll) {
+  const RecordSchema schema = testSchema("patient.capnp:Boxes");
+  const auto shown = [&](const char* field) {
+    Record boxes(schema);
+    boxes.builder().init(field).as<capnp::AnyPointer>().setAs<capnp::Text>("SECRET");
+    const Masking masking({schema});
+    Record copy(schema);
+    masking.copyVisible(boxes.reader(), copy.builder());
+    std::string text;
+    writeText(text, boxes.reader(), masking);
+    return json(boxes, masking) + text + json(copy);
+  };
+  EXPECT_NE(shown("anything").find(R"("anything":{"$anyPointer":")"), std::string::npos);
+  EXPECT_NE(shown("anythingSecret").find(R"("anythingSecret":{"$masked":"pointer"})"), std::string::npos);
+  EXPECT_EQ(shown("anythingSecret").find("$anyPointer"), std::string::npos) << shown("anythingSecret");
+}
+
 // What had been set in a member of a union stayed in the bytes when another member was set.
 TEST_F(MaskingTest, WhatIsLeftOfInactiveMembersIsNotCopied) {
   auto contact = patient_.builder().get("contact").as<capnp::DynamicStruct>();

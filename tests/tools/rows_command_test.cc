@@ -241,6 +241,11 @@ TEST_F(MaskedCommand, NoOutputShowsASecretUnlessItIsAskedFor) {
   EXPECT_THAT(expect(0, {"dump", file, "patients", "--format", "hex", "--unmask"}), HasSubstr("SECRET"));
 }
 
+TEST_F(MaskedCommand, TheHelpSaysWhatIsNotMasked) {
+  EXPECT_THAT(expect(0, {"dump", "--help"}),
+              HasSubstr("inside an AnyPointer is shown, unless that field itself"));
+}
+
 TEST_F(MaskedCommand, HexadecimalIsRefused) {
   const std::string file = path("p.instar");
   expect(0, {"import", file, "patients", write("p.ndjson", kPatient), "--schema",

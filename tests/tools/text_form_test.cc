@@ -55,5 +55,23 @@ TEST(HexForm, ShowsKeyHeaderAndPayload) {
   EXPECT_NE(out.find("value 21 bytes: damaged: the checksum"), std::string::npos) << out;
 }
 
+TEST(HexForm, LinesHaveSixteenBytesWithOffsetAndCharacters) {
+  const std::string key("\x00\x1f 09AZaz~\x7f\x80\xff|\\\"end", 19);
+  std::string out;
+  writeHex(out, asBytes(key), {});
+  EXPECT_EQ(out.substr(0, out.find("value")),
+            "key 19 bytes\n"
+            "  000000  001f2030 39415a61 7a7e7f80 ff7c5c22  |.. 09AZaz~...|\\\"|\n"
+            "  000010  656e64                               |end|\n");
+}
+
+TEST(HexForm, OffsetsGrowBeyondSixDigits) {
+  const std::string value(0x1000010, 'x');
+  std::string out;
+  writeHex(out, asBytes("k"), asBytes(value));
+  const std::string last = "  1000000  78787878 78787878 78787878 78787878  |xxxxxxxxxxxxxxxx|\n";
+  EXPECT_EQ(out.substr(out.size() - last.size()), last);
+}
+
 }  // namespace
 }  // namespace instar::tools

@@ -7,6 +7,8 @@
 
 #include <fstream>
 
+#include "instar/tests/tree/document_links.h"
+
 namespace instar::tree {
 namespace {
 
@@ -121,6 +123,38 @@ TEST_F(TreeRules, StrangersAtTheTopAreFound) {
   fs::create_directory(root_ / "scripts");
   write("notes.txt", "");
   EXPECT_EQ(places(strangersAtTheTop(root_)), "notes.txt:0 scripts:0 ");
+}
+
+TEST_F(TreeRules, LinksThatLeadSomewhereAreFine) {
+  write("README.md",
+        "# Instar\n[Limits](docs/limits.md) · [key](docs/limits.md#keys-and-rows) [same](#a--b-its_1)\n"
+        "[site](https://example.org/x.md) [mail](mailto:a@example.org) [titled](dev \"the jobs\")\n"
+        "## A & `b`: it's_1\n");
+  write("docs/limits.md",
+        "[back](../README.md#instar) [folder](decisions) [second](#keys-and-rows-1)\n[it]: ../dev\n"
+        "## Keys and rows\n## Keys and rows\n");
+  write("docs/decisions/README.md", "[first](../limits.md)\n");
+  write("dev", "");
+  EXPECT_EQ(describe(deadLinks(root_)), "");
+  EXPECT_EQ(documentLinks(root_).size(), 9U);
+}
+
+TEST_F(TreeRules, DeadLinksAreFound) {
+  write("README.md",
+        "# Instar\n\n[a](docs/limits.md) [b](docs/none.md)\n[c](#none) [d](docs/limits.md#none)\n");
+  write("docs/limits.md",
+        "# Limits\n[e](README.md)\n[f](../../elsewhere) ![g](/etc/hostname)\n[h]: none.md\n");
+  write("docs/decisions/one.md", "[i](../none.md)\n");
+  EXPECT_EQ(places(deadLinks(root_)),
+            "README.md:3 README.md:4 README.md:4 docs/decisions/one.md:1 docs/limits.md:2 docs/limits.md:3 "
+            "docs/limits.md:3 docs/limits.md:4 ");
+}
+
+TEST_F(TreeRules, CodeHasNoLinksAndNoHeadings) {
+  write("README.md",
+        "`[a](none)` and [b](#real)\n```cpp\nlist[0](none);\n# not-real\n```\n    [c](none)\n# "
+        "Real\n[d](#not-real)\n");
+  EXPECT_EQ(places(deadLinks(root_)), "README.md:8 ");
 }
 
 TEST_F(TreeRules, OnlyDirectivesCountAsIncludes) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "instar/tests/tree/document_links.h"
 #include "instar/tests/tree/tree_rules.h"
 
 namespace instar::tree {
@@ -15,6 +16,7 @@ TEST(Tree, IsSeenByTheRules) {
     for (const Include& include : file.includes) includesOfOurs += include.header.starts_with("instar/");
   }
   EXPECT_GT(includesOfOurs, 50U);
+  EXPECT_GT(documentLinks(kRoot).size(), 10U);
 }
 
 TEST(Tree, IncludesGoOneWay) { EXPECT_EQ(describe(wrongDirections(readTree(kRoot))), ""); }
@@ -22,6 +24,7 @@ TEST(Tree, InternalsStayInTheirLayer) { EXPECT_EQ(describe(foreignInternals(read
 TEST(Tree, HeadersAreSpelledAsWhenInstalled) { EXPECT_EQ(describe(wrongSpellings(readTree(kRoot))), ""); }
 TEST(Tree, ThirdPartiesHaveOnePlace) { EXPECT_EQ(describe(scatteredThirdParties(readTree(kRoot))), ""); }
 TEST(Tree, FilesAreShort) { EXPECT_EQ(describe(longFiles(readTree(kRoot))), ""); }
+TEST(Tree, LinksInDocumentsLeadSomewhere) { EXPECT_EQ(describe(deadLinks(kRoot)), ""); }
 TEST(Tree, TopHoldsWhatTheDesignSays) { EXPECT_EQ(describe(strangersAtTheTop(kRoot)), ""); }
 
 }  // namespace

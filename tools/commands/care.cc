@@ -110,7 +110,7 @@ void printReportText(Context& context, const CheckReport& report, ProblemKeys& k
 
 void runCheck(Context& context, const CareOptions& options) {
   const Store store = openToRead(options.file);
-  ProgressLine progress(context.messages, context.messagesAreSeen, "rows");
+  ProgressLine progress(context.messages, "rows", context.clock);
   const CheckReport report = check(store, {.quick = options.quick, .progress = progress.callback()});
   progress.clear();
   ProblemKeys keys(store);
@@ -137,7 +137,7 @@ void printSizes(Context& context, const char* verb, std::uintmax_t before, std::
 
 void runBackup(Context& context, const CareOptions& options) {
   const Store store = openToRead(options.file);
-  ProgressLine progress(context.messages, context.messagesAreSeen, "bytes");
+  ProgressLine progress(context.messages, "bytes", context.clock);
   store.backup(options.target,
                {.compact = options.compact, .replace = options.replace, .progress = progress.callback()});
   progress.clear();
@@ -148,7 +148,7 @@ void runBackup(Context& context, const CareOptions& options) {
 void runCompact(Context& context, const CareOptions& options) {
   std::error_code failure;
   const std::uintmax_t before = std::filesystem::file_size(options.file, failure);
-  ProgressLine progress(context.messages, context.messagesAreSeen, "bytes");
+  ProgressLine progress(context.messages, "bytes", context.clock);
   Store::compact(options.file, progress.callback());
   progress.clear();
   printSizes(context, "compacted", before, std::filesystem::file_size(options.file), options.json);
@@ -207,7 +207,11 @@ void addBackupCommand(CLI::App& app, Context& context) {
   command->add_option("TO", options->target, "the copy")->required();
   command->add_flag("--compact", options->compact, "leave free pages out");
   command->add_flag("--replace", options->replace, "replace a file of that name");
-  command->footer("Example:\n  instar backup contacts.instar /backup/contacts.instar");
+  command->footer(
+      "The copy has what was committed when it began, whoever writes meanwhile. Where FILE has no lock file\n"
+      "beside it nobody has it open, and none is made: a program that then comes and writes can end the\n"
+      "copy, which leaves nothing behind. The exit status is then 3, and it can be tried again.\n\n"
+      "Example:\n  instar backup contacts.instar /backup/contacts.instar");
 }
 
 void addCompactCommand(CLI::App& app, Context& context) {

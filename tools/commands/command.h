@@ -8,29 +8,30 @@
 #include <functional>
 #include <istream>
 #include <optional>
-#include <ostream>
 #include <string>
 #include <vector>
 
 #include "instar/engine/store.h"
 #include "instar/tools/exit_status.h"
 #include "instar/tools/masking.h"
+#include "instar/tools/messages.h"
 #include "instar/tools/output.h"
 #include "instar/tools/progress_line.h"
 
 namespace instar::tools {
 
 struct Context {
-  Output& output;          // data
-  std::ostream& messages;  // all else
+  Output& output;      // data
+  Messages& messages;  // all else
   std::istream& input;
-  bool messagesAreSeen = false;  // by somebody at a terminal
+  bool outputIsSeen = false;  // by somebody at a terminal
+  ProgressLine::Clock clock = std::chrono::steady_clock::now;
   ExitStatus status = ExitStatus::done;
   std::function<void()> action = {};
 
   // The worse of what was found so far and this.
   void found(ExitStatus worse) { status = std::max(status, worse); }
-  void message(std::string_view text) { messages << "instar: " << text << '\n' << std::flush; }
+  void message(std::string_view text) { messages.line("instar: " + std::string(text)); }
 };
 
 using CommandAdder = void (*)(CLI::App& app, Context& context);

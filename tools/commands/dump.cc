@@ -1,7 +1,6 @@
 // `instar dump` and `instar get`: rows on their way out.
 
 #include <kj/exception.h>
-#include <unistd.h>
 
 #include <map>
 #include <memory>
@@ -88,8 +87,7 @@ class CollectionDump {
     ScanOptions range = options_.range.parse(rows_.keySpec());
     range.limit = options_.limit;
     range.reverse = options_.reverse;
-    ProgressLine progress(context_.messages, context_.messagesAreSeen && ::isatty(STDOUT_FILENO) == 0,
-                          "rows");
+    ProgressLine progress(context_.messages, "rows", context_.clock);
     std::uint64_t count = 0;
     auto scan = rows_.scan(transaction_, range);
     while (scan.next()) {
@@ -101,7 +99,7 @@ class CollectionDump {
         guard(scan.key(), [&] { printRow(scan.row()); });
       }
       flushLine();
-      progress.update(++count);
+      if (!context_.outputIsSeen) progress.update(++count);
     }
   }
 
@@ -271,7 +269,8 @@ void addDumpCommand(CLI::App& app, Context& context) {
                     "print keys, in the form that `instar get` takes");
   command->footer(
       "Damaged rows are reported and left out, and the exit status is then 4.\n"
-      "`instar import` reads ndjson, csv and tsv back; pass --unmask if the schema has sensitive fields.\n\n"
+      "`instar import` reads ndjson, csv and tsv back; pass --unmask if the schema has sensitive fields.\n"
+      "What is inside an AnyPointer is shown, unless that field itself is marked as sensitive.\n\n"
       "Examples:\n"
       "  instar dump contacts.instar contacts --prefix main, --limit 10\n"
       "  instar dump contacts.instar contacts --format csv --unmask > contacts.csv\n"

@@ -28,6 +28,7 @@ struct ImportOptions {
   std::vector<std::string> importPaths;
   std::string format;
   bool header = false;
+  bool noHeader = false;
   bool skipBad = false;
   bool ignoreUnknown = false;
   bool json = false;
@@ -50,6 +51,10 @@ InputFormat inputFormat(const ImportOptions& options) {
   return format == "csv" ? InputFormat::csv : format == "tsv" ? InputFormat::tsv : InputFormat::ndjson;
 }
 
+Header headerOf(const ImportOptions& options) {
+  return options.header ? Header::present : options.noHeader ? Header::absent : Header::unsaid;
+}
+
 // Lines of one input, put into a collection in one transaction.
 class Importer {
  public:
@@ -58,7 +63,7 @@ class Importer {
         inputName_(std::move(inputName)),
         options_(options),
         masking_(masking),
-        progress_(context.messages, context.messagesAreSeen, "rows") {}
+        progress_(context.messages, "rows", context.clock) {}
 
   // Reads all of the input and stores nothing. False where a line is bad and bad lines are not to be left out.
   bool check(const RecordSchema& schema, std::istream& input) {
@@ -96,7 +101,7 @@ class Importer {
   // Null where the header is bad, which is then reported.
   std::unique_ptr<RowSource> open(const RecordSchema& schema, std::istream& input) {
     sourceOptions_ = {.collection = options_.collection,
-                      .header = options_.header,
+                      .header = headerOf(options_),
                       .ignoreUnknown = options_.ignoreUnknown};
     try {
       return makeRowSource(inputFormat(options_), input, schema, masking_, sourceOptions_);
@@ -145,7 +150,6 @@ class Importer {
 
   // input:line: field: reason
   void report(std::uint64_t line, const Error& error) {
-    progress_.clear();
     std::string text = inputName_ + ':' + std::to_string(line) + ": ";
     if (error.fact("reason").empty()) {
       text += masking_.empty() ? error.what() : error.message();
@@ -242,7 +246,9 @@ class Replay {
 bool changesCatalog(const ImportOptions& options, const RecordSchema& schema) {
   if (!std::filesystem::exists(options.file)) return true;
   const Store store = openToRead(options.file);
-  const auto outcome = store.examine(options.collection, schema).outcome;
+  const SchemaChange change = store.examine(options.collection, schema);
+  if (change.refusal) throw *change.refusal;
+  const auto outcome = change.outcome;
   return outcome != SchemaChange::Outcome::unchanged && outcome != SchemaChange::Outcome::older;
 }
 
@@ -334,6 +340,10 @@ void addImportCommand(CLI::App& app, Context& context) {
       ->check(CLI::IsMember({"ndjson", "csv", "tsv"}).description(""))
       ->type_name("FORMAT");
   command->add_flag("--header", options->header, "the first line of csv or tsv names the columns");
+  command
+      ->add_flag("--no-header", options->noHeader,
+                 "the first line of csv or tsv is a row, also where it looks like names of columns")
+      ->excludes("--header");
   command->add_flag("--skip-bad", options->skipBad, "leave bad lines out, instead of storing nothing");
   command->add_flag("--ignore-unknown", options->ignoreUnknown,
                     "pass over fields that the schema does not have");
@@ -341,6 +351,8 @@ void addImportCommand(CLI::App& app, Context& context) {
   command->footer(
       "Everything is stored in one transaction: where a line is bad, its number, field and reason are\n"
       "printed, no row is stored, and the exit status is 1. Rows replace those that have the same key.\n\n"
+      "Without a header, the columns of csv and tsv are the fields in their order. Where neither --header\n"
+      "nor --no-header is given, a first line that could be either is refused.\n\n"
       "Examples:\n"
       "  instar import contacts.instar contacts contacts.ndjson --schema contact.capnp:Contact\n"
       "  instar import contacts.instar contacts contacts.csv --header\n"

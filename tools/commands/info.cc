@@ -149,7 +149,7 @@ void runVersions(Context& context, const VersionsOptions& options) {
   const ReadTransaction transaction = store.read();
   std::vector<CollectionInfo> collections = store.collections(transaction);
   if (!options.collection.empty()) collections = {requireCollection(store, transaction, options.collection)};
-  ProgressLine progress(context.messages, context.messagesAreSeen, "rows");
+  ProgressLine progress(context.messages, "rows", context.clock);
   std::string out;
   JsonWriter writer(out);
   Table table({"collection", ">version", ">rows", ">bytes", ""});

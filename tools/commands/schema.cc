@@ -204,26 +204,28 @@ std::string describeOutcome(const SchemaChange& change, bool dryRun) {
              ", which stays the newest";
     case SchemaChange::Outcome::older:
       return "version " + to + " is older than the collection's version " + from + "; nothing to do";
+    case SchemaChange::Outcome::refused:
+      break;  // people are told as they are told of an error
   }
   return {};
 }
 
 std::string_view outcomeName(SchemaChange::Outcome outcome) {
-  constexpr std::string_view kNames[] = {"", "unchanged", "created", "added", "inserted", "older"};
+  constexpr std::string_view kNames[] = {"", "unchanged", "created", "added", "inserted", "older", "refused"};
   return kNames[static_cast<std::size_t>(outcome)];
 }
 
-void printChange(Context& context, const SchemaChange& change, const SchemaOptions& options) {
-  if (!options.json) {
-    context.output.line(describeOutcome(change, options.dryRun));
-    printJudgements(context.output, change.judgements);
-    if (raisesFloors(change.judgements)) {
-      context.output.line("programs below version " + std::to_string(change.writerFloor) +
-                          " can no longer write, below version " + std::to_string(change.readerFloor) +
-                          " no longer read");
-    }
-    return;
+void printChangeText(Context& context, const SchemaChange& change, const SchemaOptions& options) {
+  context.output.line(describeOutcome(change, options.dryRun));
+  printJudgements(context.output, change.judgements);
+  if (raisesFloors(change.judgements)) {
+    context.output.line("programs below version " + std::to_string(change.writerFloor) +
+                        " can no longer write, below version " + std::to_string(change.readerFloor) +
+                        " no longer read");
   }
+}
+
+void printChangeJson(Context& context, const SchemaChange& change, const SchemaOptions& options) {
   std::string out;
   JsonWriter writer(out);
   writer.beginObject().member("outcome", outcomeName(change.outcome)).name("dryRun").boolean(options.dryRun);
@@ -231,6 +233,7 @@ void printChange(Context& context, const SchemaChange& change, const SchemaOptio
   writer.member("readerFloor", std::uint64_t{change.readerFloor})
       .member("writerFloor", std::uint64_t{change.writerFloor});
   writeJudgements(writer, change.judgements);
+  if (change.refusal) writer.member("problem", change.refusal->message());
   writer.endObject();
   context.output.line(out);
 }
@@ -243,8 +246,16 @@ void runEvolve(Context& context, const SchemaOptions& options) {
     requireCollection(store, transaction, options.collection);
   }
   const SchemaChange change = store.examine(options.collection, schema);
+  if (change.refusal) {
+    if (options.json) printChangeJson(context, change, options);
+    throw *change.refusal;  // the list for people is part of it
+  }
   if (!options.dryRun) static_cast<void>(store.collection(options.collection, schema));
-  printChange(context, change, options);
+  if (options.json) {
+    printChangeJson(context, change, options);
+  } else {
+    printChangeText(context, change, options);
+  }
 }
 
 // --- the command line

@@ -3,10 +3,12 @@
 // version, architecture and, for fill, the details of catalogue.awk, separated by tabs.
 //
 //     package_v3 open FILE                   opens the catalogue; prints how long that took
-//     package_v3 fill FILE                   sets the fields that came with this release or the one before (2
-//     and 3) package_v3 prioritise FILE PRIORITY    sets a field that every release has package_v3 show FILE
-//     prints rows side by side package_v3 survey FILE PRIORITY        counts rows, and takes a fingerprint of
-//     all fields newer than release 1 (3)
+//     package_v3 fill FILE                   sets the fields that came with this release or the one before
+//                                            (2 and 3)
+//     package_v3 prioritise FILE PRIORITY    sets a field that every release has
+//     package_v3 show FILE                   prints rows side by side
+//     package_v3 survey FILE PRIORITY        counts rows, and takes a fingerprint of all fields newer than
+//                                            release 1 (3)
 
 #include <instar/instar.h>
 

@@ -47,4 +47,6 @@ struct Boxes $Instar.version(1) {
   id @0 :UInt32 $Instar.key(0);
   open @1 :Box(Visit);
   closed @2 :Box(Locked);
+  anything @3 :AnyPointer;
+  anythingSecret @4 :AnyPointer $Instar.sensitive;
 }
