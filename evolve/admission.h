@@ -49,8 +49,8 @@ struct Admission {
 
 // Opening is for reading: whoever is below the writer floor is refused when he writes.
 //
-// Throws Error(upgradeProgram), with both versions: below the reader floor, or the versions above have moved on in a
-// way that such a program cannot follow.
+// Throws Error(upgradeProgram), with both versions: below the reader floor, or the versions above have moved
+// on in a way that such a program cannot follow.
 Admission admit(const CollectionVersions& versions, const StoredVersions& stored,
                 const RecordSchema& program);
 

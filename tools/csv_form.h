@@ -1,7 +1,8 @@
 #pragma once
 
-// Rows as records of CSV and TSV: a column for each scalar, text and data, structs and groups spread out under dotted names,
-// everything that has no such form (lists, recursive structs, AnyPointer) as JSON in its cell.
+// Rows as records of CSV and TSV: a column for each scalar, text and data, structs and groups spread out
+// under dotted names, everything that has no such form (lists, recursive structs, AnyPointer) as JSON in its
+// cell.
 //
 //     absent pointer           nothing at all
 //     empty Text and Data      ""
@@ -47,11 +48,12 @@ class CsvColumns {
 
   const std::vector<std::string>& names() const noexcept { return names_; }
 
-  // Takes the cells of one row; as many as names(). Throws kj::Exception where the row's bytes are not a record.
+  // Takes the cells of one row; as many as names(). Throws kj::Exception where the row's bytes are not a
+  // record.
   CsvRecord write(capnp::DynamicStruct::Reader record) const;
 
-  // Fills an empty record from cells in the order of names(); nullptr for columns that the input does not have.
-  // Throws Error(fixInput) with the facts `field` and `reason`.
+  // Fills an empty record from cells in the order of names(); nullptr for columns that the input does not
+  // have. Throws Error(fixInput) with the facts `field` and `reason`.
   void read(const std::vector<const CsvCell*>& cells, capnp::DynamicStruct::Builder record) const;
 
  private:

@@ -25,7 +25,8 @@ struct CsvParser::Parser {
     }
   }
 
-  // `end` is the character that ended the record, -1 for the end of the input. Line ends of blank lines are reported too.
+  // `end` is the character that ended the record, -1 for the end of the input. Line ends of blank lines are
+  // reported too.
   static void endRecord(int end, void* self) {
     auto& parser = *static_cast<Parser*>(self);
     const bool secondHalf = end == '\n' && parser.afterReturn && parser.record.empty();

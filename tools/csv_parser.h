@@ -10,8 +10,8 @@
 
 namespace instar::tools {
 
-// Puts records together from lines. Quotes may span lines; an unquoted empty cell is absent, a quoted one empty.
-// Owns a parser of libcsv; one thread at a time.
+// Puts records together from lines. Quotes may span lines; an unquoted empty cell is absent, a quoted one
+// empty. Owns a parser of libcsv; one thread at a time.
 class CsvParser {
  public:
   explicit CsvParser(char separator);
@@ -19,8 +19,8 @@ class CsvParser {
   CsvParser& operator=(const CsvParser&) = delete;
   ~CsvParser();
 
-  // Takes one line with its line end and appends the records that it completes. Throws Error(fixInput) where the line is
-  // not CSV; what was begun is dropped, and the next line begins a record.
+  // Takes one line with its line end and appends the records that it completes. Throws Error(fixInput) where
+  // the line is not CSV; what was begun is dropped, and the next line begins a record.
   void parse(std::string_view line, std::vector<CsvRecord>& records);
 
   // At the end of the input: the last record, where its line end is missing.

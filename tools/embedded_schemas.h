@@ -1,6 +1,7 @@
 #pragma once
 
-// The schema files that every record schema may import, so that the command needs no files of its own. Constants.
+// The schema files that every record schema may import, so that the command needs no files of its own.
+// Constants.
 
 #include <string_view>
 

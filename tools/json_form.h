@@ -37,8 +37,8 @@ struct JsonReadOptions {
   bool hidden = false;               // no value appears in messages
 };
 
-// Fills an empty record. Members of the outermost object that begin with $ are the caller's and are passed over.
-// Throws Error(fixInput) with the facts `field` (a path: "tags[3].name") and `reason`.
+// Fills an empty record. Members of the outermost object that begin with $ are the caller's and are passed
+// over. Throws Error(fixInput) with the facts `field` (a path: "tags[3].name") and `reason`.
 void readJson(const JsonValue& object, capnp::DynamicStruct::Builder record, const JsonReadOptions& options);
 
 // One field from JSON text, for forms that put JSON into cells. `path` is the field's, for messages.

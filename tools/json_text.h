@@ -1,8 +1,8 @@
 #pragma once
 
-// JSON as text (RFC 8259), without loss: a number stays the digits that were written, and every escape is understood.
-// Cap'n Proto's own JSON codec is not used because release 0.9 reads "\u00e9" as "I" and keeps whole numbers only up
-// to 2^53.
+// JSON as text (RFC 8259), without loss: a number stays the digits that were written, and every escape is
+// understood. Cap'n Proto's own JSON codec is not used because release 0.9 reads "\u00e9" as "I" and keeps
+// whole numbers only up to 2^53.
 //
 // Pure; any thread.
 
@@ -36,11 +36,12 @@ struct JsonMember {
   JsonValue value;
 };
 
-// One JSON value and nothing behind it. Throws Error(fixInput) with the facts `field` ("column 12", counted in bytes
-// from 1) and `reason`.
+// One JSON value and nothing behind it. Throws Error(fixInput) with the facts `field` ("column 12", counted
+// in bytes from 1) and `reason`.
 JsonValue parseJson(std::string_view text);
 
-// Appends JSON to a string, on one line. Commas are put where they belong; that calls nest properly is up to the caller.
+// Appends JSON to a string, on one line. Commas are put where they belong; that calls nest properly is up to
+// the caller.
 class JsonWriter {
  public:
   explicit JsonWriter(std::string& out) : out_(out) {}

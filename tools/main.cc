@@ -10,7 +10,8 @@
 
 namespace {
 
-// A descriptor that is closed would be given to the next file that is opened, and output would end up in the database.
+// A descriptor that is closed would be given to the next file that is opened, and output would end up in the
+// database.
 void occupyStandardDescriptors() {
   for (int descriptor = 0; descriptor <= 2; ++descriptor) {
     if (::fcntl(descriptor, F_GETFD) < 0) static_cast<void>(::open("/dev/null", O_RDONLY));

@@ -35,8 +35,9 @@ class Masking {
   // For each part of the key, whether the field that it comes from, or a group around it, is sensitive.
   std::vector<bool> maskedKeyParts(const RecordSchema& schema) const;
 
-  // Copies what may be seen, field by field: nothing else of `record` is in the bytes of `copy`, neither sensitive fields nor
-  // what lies in members of unions that are not active. Sensitive fields have their default.
+  // Copies what may be seen, field by field: nothing else of `record` is in the bytes of `copy`, neither
+  // sensitive fields nor what lies in members of unions that are not active. Sensitive fields have their
+  // default.
   void copyVisible(capnp::DynamicStruct::Reader record, capnp::DynamicStruct::Builder copy) const;
 
  private:

@@ -1,8 +1,8 @@
 #pragma once
 
-// What the command says on standard error: lines that stay, and at a terminal one passing line below them that
-// is written over again and again. A line that stays takes the passing one away first, so that neither is read
-// as part of the other. One thread.
+// What the command says on standard error: lines that stay, and at a terminal one passing line below them
+// that is written over again and again. A line that stays takes the passing one away first, so that neither
+// is read as part of the other. One thread.
 
 #include <ostream>
 #include <string_view>

@@ -1,7 +1,7 @@
 #pragma once
 
-// The command's data on its way to a file descriptor, buffered. Nothing is lost silently: whoever writes learns of a full
-// disk at the latest from flush(). SIGPIPE must be ignored. One thread.
+// The command's data on its way to a file descriptor, buffered. Nothing is lost silently: whoever writes
+// learns of a full disk at the latest from flush(). SIGPIPE must be ignored. One thread.
 
 #include <stdexcept>
 #include <string>

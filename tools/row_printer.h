@@ -23,15 +23,16 @@ struct RowPrinterOptions {
 
 class RowPrinter {
  public:
-  // `newest` is the collection's newest version, `shown` the one whose fields are shown; the same but for --at-version.
+  // `newest` is the collection's newest version, `shown` the one whose fields are shown; the same but for
+  // --at-version.
   RowPrinter(std::string collection, const RecordSchema& newest, const RecordSchema& shown,
              const Masking& masking, const RowPrinterOptions& options);
 
   // What comes before the first row.
   void begin(std::string& out) const;
 
-  // Appends one row, or nothing where it throws: kj::Exception where the bytes are not a record. `payload` are the bytes
-  // that `record` reads.
+  // Appends one row, or nothing where it throws: kj::Exception where the bytes are not a record. `payload`
+  // are the bytes that `record` reads.
   void row(std::string& out, Bytes key, std::uint16_t version, Bytes payload,
            capnp::DynamicStruct::Reader record) const;
 

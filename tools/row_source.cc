@@ -100,7 +100,8 @@ class NdjsonSource final : public RowSource {
     if (!isKey && !options_.ignoreUnknown) refuseValue(name, "no member has this name");
   }
 
-  // Text and Data may be absent in a row; a number in the key that is absent was forgotten, and rows would meet under 0.
+  // Text and Data may be absent in a row; a number in the key that is absent was forgotten, and rows would
+  // meet under 0.
   void checkPresent(const KeyPart& part) const {
     if (part.type == KeyType::text || part.type == KeyType::data) return;
     const JsonValue* value = &row_;

@@ -2,7 +2,8 @@
 
 // Rows on their way in, from text: one JSON object a line, or records of CSV and TSV.
 //
-// A source goes from row to row; a row that is wrong is an error, and next() then goes on behind it. One thread.
+// A source goes from row to row; a row that is wrong is an error, and next() then goes on behind it. One
+// thread.
 
 #include <capnp/dynamic.h>
 
@@ -39,8 +40,8 @@ class RowSource {
  public:
   virtual ~RowSource() = default;
 
-  // Goes to the next row; false at the end. Throws Error(fixInput), with the facts `field` and `reason`, for a line that
-  // is not a row; Error(fixEnvironment) where the input cannot be read.
+  // Goes to the next row; false at the end. Throws Error(fixInput), with the facts `field` and `reason`, for
+  // a line that is not a row; Error(fixEnvironment) where the input cannot be read.
   virtual bool next() = 0;
 
   // The line that the row, or what was wrong, begins on; from 1.
@@ -49,7 +50,8 @@ class RowSource {
   // Whether the row belongs to another collection, as a dump of a whole file says.
   virtual bool isForeign() const = 0;
 
-  // Fills an empty record with the row that next() went to; for byte-string keys, its key. Throws as next() does.
+  // Fills an empty record with the row that next() went to; for byte-string keys, its key. Throws as next()
+  // does.
   virtual std::optional<Key> fill(capnp::DynamicStruct::Builder record) = 0;
 };
 

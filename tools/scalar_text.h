@@ -1,8 +1,9 @@
 #pragma once
 
-// Scalars as text, the same in every form of a row: `true`, `-7`, `0.1`, `NaN`, `Infinity`, the name of an enumerant (the
-// number of one that the schema does not know). Printing and parsing are inverse to each other, to the last bit except for
-// the payload of NaN. And what the other forms share: base64, UTF-8, names of things in messages.
+// Scalars as text, the same in every form of a row: `true`, `-7`, `0.1`, `NaN`, `Infinity`, the name of an
+// enumerant (the number of one that the schema does not know). Printing and parsing are inverse to each
+// other, to the last bit except for the payload of NaN. And what the other forms share: base64, UTF-8, names
+// of things in messages.
 //
 // Pure; any thread.
 
@@ -16,7 +17,8 @@
 
 namespace instar::tools {
 
-// Whole numbers of 64 bits up to this are numbers in JSON, larger ones are texts: many programs read numbers as doubles.
+// Whole numbers of 64 bits up to this are numbers in JSON, larger ones are texts: many programs read numbers
+// as doubles.
 inline constexpr std::uint64_t kMaxJsonInteger = (std::uint64_t{1} << 53) - 1;
 
 inline std::string_view view(kj::StringPtr text) noexcept { return {text.begin(), text.size()}; }
@@ -33,7 +35,8 @@ std::string toBase64(Bytes bytes);
 // Returns false where the text is not base64.
 bool fromBase64(std::string_view text, std::string& bytes);
 
-// AnyPointer as a flat Cap'n Proto message, and back. decodePointer returns false where the bytes are not one.
+// AnyPointer as a flat Cap'n Proto message, and back. decodePointer returns false where the bytes are not
+// one.
 std::string encodePointer(capnp::AnyPointer::Reader pointer);
 bool decodePointer(std::string_view bytes, capnp::AnyPointer::Builder target);
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// Runs the real `instar` command in a folder of its own, and looks at what it wrote and how it ended. One thread.
+// Runs the real `instar` command in a folder of its own, and looks at what it wrote and how it ended. One
+// thread.
 
 #include <gtest/gtest.h>
 

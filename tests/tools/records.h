@@ -1,6 +1,7 @@
 #pragma once
 
-// Records for the tests of the command: schemas from tests/tools/schemas, records from JSON, random records. One thread.
+// Records for the tests of the command: schemas from tests/tools/schemas, records from JSON, random records.
+// One thread.
 
 #include <capnp/dynamic.h>
 #include <capnp/message.h>
@@ -44,7 +45,8 @@ std::string json(Record& record, const Masking& masking = {});
 // Fills the record with values from RapidCheck; only to be called in a property.
 void fillRandomly(capnp::DynamicStruct::Builder record);
 
-// The fact `field`, a colon and the fact `reason` of the error that `action` throws; empty where it throws none.
+// The fact `field`, a colon and the fact `reason` of the error that `action` throws; empty where it throws
+// none.
 template <class Action>
 std::string refusal(Action&& action);
 

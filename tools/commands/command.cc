@@ -64,8 +64,9 @@ void flushQuietly(Context& context) noexcept {
   }
 }
 
-// CLI11 takes a word in brackets apart, `[a,b]` into `a` and `b`, but such a word can be a key. So words that begin with a
-// bracket are parsed behind a byte that no word can begin with, and every option takes that byte off again.
+// CLI11 takes a word in brackets apart, `[a,b]` into `a` and `b`, but such a word can be a key. So words that
+// begin with a bracket are parsed behind a byte that no word can begin with, and every option takes that byte
+// off again.
 constexpr char kGuard = '\x01';
 
 std::vector<std::string> guardedWords(int argumentCount, const char* const* arguments) {

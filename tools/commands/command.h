@@ -1,7 +1,7 @@
 #pragma once
 
-// What the commands have in common. Each command is a function that describes itself to CLI11 and, when it is chosen,
-// leaves its work in Context::action. One thread.
+// What the commands have in common. Each command is a function that describes itself to CLI11 and, when it is
+// chosen, leaves its work in Context::action. One thread.
 
 #include <CLI/CLI.hpp>
 

@@ -65,7 +65,8 @@ class Importer {
         masking_(masking),
         progress_(context.messages, "rows", context.clock) {}
 
-  // Reads all of the input and stores nothing. False where a line is bad and bad lines are not to be left out.
+  // Reads all of the input and stores nothing. False where a line is bad and bad lines are not to be left
+  // out.
   bool check(const RecordSchema& schema, std::istream& input) {
     const auto source = open(schema, input);
     const auto take = [&](RowSource& row) {
@@ -271,7 +272,8 @@ void storeInput(Context& context, const ImportOptions& options, const std::optio
   runImporter(context, store, rows, options, inputName, input);
 }
 
-// Nothing half-done: where a bad line could leave a new file, collection or version behind, all lines are read first.
+// Nothing half-done: where a bad line could leave a new file, collection or version behind, all lines are
+// read first.
 void checkThenStoreInput(Context& context, const ImportOptions& options, const RecordSchema& schema,
                          const std::string& inputName, std::istream& input) {
   const Replay replay(input);
