@@ -68,7 +68,7 @@ SchemaChange examineSchema(TransactionState& transaction, std::string_view colle
 }
 
 SchemaChange requireAllowed(SchemaChange change) {
-  if (change.refusal) throw *change.refusal;
+  if (change.refusal) throw Error(*change.refusal);
   return change;
 }
 

@@ -248,7 +248,7 @@ bool changesCatalog(const ImportOptions& options, const RecordSchema& schema) {
   if (!std::filesystem::exists(options.file)) return true;
   const Store store = openToRead(options.file);
   const SchemaChange change = store.examine(options.collection, schema);
-  if (change.refusal) throw *change.refusal;
+  if (change.refusal) throw Error(*change.refusal);
   const auto outcome = change.outcome;
   return outcome != SchemaChange::Outcome::unchanged && outcome != SchemaChange::Outcome::older;
 }

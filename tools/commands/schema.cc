@@ -248,7 +248,7 @@ void runEvolve(Context& context, const SchemaOptions& options) {
   const SchemaChange change = store.examine(options.collection, schema);
   if (change.refusal) {
     if (options.json) printChangeJson(context, change, options);
-    throw *change.refusal;  // the list for people is part of it
+    throw Error(*change.refusal);  // the list for people is part of it
   }
   if (!options.dryRun) static_cast<void>(store.collection(options.collection, schema));
   if (options.json) {
