@@ -67,8 +67,15 @@ void appendScalar(const KeyPart& part, std::uint64_t bits, Key& key) {
   key.append({bytes.data(), width});
 }
 
-void appendString(Bytes bytes, bool last, Key& key) {
-  if (last) return key.append(bytes);
+// What lies behind the bytes of a text or data part.
+enum class PartEnd : std::uint8_t {
+  key,         // nothing: the last part of a key, whose bytes are as they are
+  terminator,  // of an earlier part
+  open,        // more of an earlier part: only the beginning of it was given
+};
+
+void appendString(Bytes bytes, PartEnd end, Key& key) {
+  if (end == PartEnd::key) return key.append(bytes);
   constexpr std::byte kEscapedZero[] = {std::byte{0x00}, std::byte{0xff}};
   constexpr std::byte kEnd[] = {std::byte{0x00}, std::byte{0x00}};
   while (!bytes.empty()) {
@@ -82,7 +89,7 @@ void appendString(Bytes bytes, bool last, Key& key) {
     key.append(kEscapedZero);
     bytes = bytes.subspan(1);
   }
-  key.append(kEnd);
+  if (end == PartEnd::terminator) key.append(kEnd);
 }
 
 void refuseEmpty(const Key& key) {
@@ -243,7 +250,8 @@ void encodeKey(const KeySpec& spec, const capnp::AnyStruct::Reader& record, Key&
     if (widthOf(part.type) != 0)
       appendScalar(part, fieldBits(part, data), key);
     else
-      appendString(fieldString(part, pointers), &part == &spec.back(), key);
+      appendString(fieldString(part, pointers), &part == &spec.back() ? PartEnd::key : PartEnd::terminator,
+                   key);
   }
   refuseEmpty(key);
 }
@@ -258,11 +266,11 @@ void encodeKey(const KeySpec& spec, std::span<const KeyValue> values, KeyForm fo
   }
   for (std::size_t i = 0; i < values.size(); ++i) {
     const bool open = form == KeyForm::openPrefix && i + 1 == values.size();
-    const bool last = open || i + 1 == parts.size();
+    const PartEnd end = i + 1 == parts.size() ? PartEnd::key : open ? PartEnd::open : PartEnd::terminator;
     if (widthOf(parts[i].type) != 0)
       appendScalar(parts[i], scalarBits(parts[i], values[i]), key);
     else
-      appendString(stringBytes(parts[i], values[i]), last, key);
+      appendString(stringBytes(parts[i], values[i]), end, key);
   }
   if (form == KeyForm::whole) refuseEmpty(key);
 }

@@ -238,6 +238,22 @@ TEST(KeyPrefix, CoversExactlyTheKeysThatBeginWithIt) {
   EXPECT_TRUE(startsWith(whole.bytes(), encode(spec, {std::string_view("a")}, KeyForm::openPrefix).bytes()));
 }
 
+// Bytes 00 inside of an earlier part are escaped in its beginning as they are in the whole.
+TEST(KeyPrefix, ThatIsOpenCoversExactlyTheValuesThatBeginWithIt) {
+  const KeySpec spec{{.name = "a", .type = KeyType::data}, {.name = "b", .type = KeyType::uint8}};
+  std::vector<std::string> texts{""};
+  for (std::size_t i = 0; i < texts.size() && texts[i].size() < 3; ++i) {
+    for (const char byte : {'\0', '\1', '\xff'}) texts.push_back(texts[i] + byte);
+  }
+  for (const std::string& text : texts) {
+    const Key whole = encode(spec, {asBytes(text), std::uint64_t{7}});
+    for (const std::string& beginning : texts) {
+      const Key prefix = encode(spec, {asBytes(beginning)}, KeyForm::openPrefix);
+      EXPECT_EQ(startsWith(whole.bytes(), prefix.bytes()), text.starts_with(beginning));
+    }
+  }
+}
+
 TEST(KeyPrefix, TheNextKeyIsTheLeastThatIsGreaterThanAll) {
   Key next;
   ASSERT_TRUE(nextAfterPrefix(asBytes("ab"), next));
