@@ -23,10 +23,14 @@ struct Result {
 };
 
 struct RunOptions {
-  std::string input = {};     // its standard input
-  std::string outputTo = {};  // a file in place of a captured output
-  bool closeOutput = false;   // starts without standard output
-  bool brokenPipe = false;    // standard output is a pipe that nobody reads
+  std::string input = {};            // its standard input
+  bool inputIsPipe = false;          // and it comes through a pipe, which has room for 64 KiB
+  std::string inputFrom = {};        // a file in its place
+  bool unreadableInput = false;      // standard input is an end of a pipe that cannot be read
+  std::string temporaryFolder = {};  // its TMPDIR
+  std::string outputTo = {};         // a file in place of a captured output
+  bool closeOutput = false;          // starts without standard output
+  bool brokenPipe = false;           // standard output is a pipe that nobody reads
   bool withoutPrivileges = false;
 };
 

@@ -7,6 +7,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 class ImportCommand : public CommandTest {
  protected:
@@ -75,6 +76,48 @@ TEST_F(ImportCommand, OfABadLineLeavesNothingBehind) {
   fromPipe.input = "{\"group\":\"a\",\"id\":1,\"tier\":4}\n";
   expect(0, {"import", file, "contacts", "-", "--schema", schema("contact_v2.capnp:Contact")}, fromPipe);
   EXPECT_EQ(expect(0, {"get", file, "contacts", "a,1"}), "{\"group\":\"a\",\"id\":1,\"tier\":4}\n");
+}
+
+// A new file was made of what could be read, and nothing said that this was not all.
+TEST_F(ImportCommand, AnInputThatCannotBeReadToItsEndIsNotStored) {
+  const auto importUnread = [&](const std::string& input, const RunOptions& options) {
+    const Result result =
+        run({"import", path("f.instar"), "settings", input, "--schema", schema("setting.capnp:Setting")},
+            options);
+    EXPECT_EQ(result.status, 3) << input;
+    EXPECT_THAT(result.messages, HasSubstr("the input cannot be read"));
+    EXPECT_FALSE(std::filesystem::exists(path("f.instar")));
+  };
+  importUnread("/proc/self/mem", {});
+  importUnread("-", {.inputFrom = folder_.path().string()});
+  importUnread("-", {.unreadableInput = true});
+}
+
+// What comes through a pipe and is read twice went into /tmp, whatever TMPDIR said, and so did files.
+TEST_F(ImportCommand, KeepsOnlyAPipeInTheTemporaryFolder) {
+  const std::string rows = "{\"group\":\"a\",\"id\":1}\n";
+  const auto importRows = [&](const std::string& input, const RunOptions& options) {
+    std::filesystem::remove(path("f.instar"));
+    return run(
+        {"import", path("f.instar"), "contacts", input, "--schema", schema("contact_v1.capnp:Contact")},
+        options);
+  };
+  const auto importPipe = [&](const std::string& temporaryFolder) {
+    return importRows("-", {.input = rows, .inputIsPipe = true, .temporaryFolder = temporaryFolder});
+  };
+  EXPECT_EQ(importPipe(folder_.path().string()).status, 0);
+  EXPECT_EQ(expect(0, {"dump", path("f.instar"), "contacts"}), rows);
+  const Result nowhere = importPipe(path("nowhere"));
+  EXPECT_EQ(nowhere.status, 3);
+  EXPECT_THAT(nowhere.messages, HasSubstr("TMPDIR"));
+  EXPECT_FALSE(std::filesystem::exists(path("f.instar")));
+
+  const RunOptions withoutFolder{.inputFrom = write("c.ndjson", rows), .temporaryFolder = path("nowhere")};
+  EXPECT_EQ(importRows(path("c.ndjson"), withoutFolder).status, 0);
+  EXPECT_EQ(importRows("-", withoutFolder).status, 0);
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+    EXPECT_THAT(entry.path().filename().string(), Not(StartsWith("instar-")));
+  }
 }
 
 // Rows without their key all met under 0, and only the last was left.

@@ -1,10 +1,13 @@
 // `instar import` and `instar put`: rows on their way in.
 
+#include <stdlib.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <fstream>
 #include <memory>
+#include <span>
 #include <sstream>
 
 #include "instar/tools/commands/command.h"
@@ -216,31 +219,62 @@ void runImporter(Context& context, const Store& store, const Rows& rows, const I
   if (importer.counts().rows == 0 && importer.counts().foreign != 0) context.found(ExitStatus::problem);
 }
 
-// Standard input can be read once only: what has to be read twice is kept in a file without a name.
+// An input that is read twice. What cannot go back to its beginning, as a pipe, is kept in a file without a
+// name.
 class Replay {
  public:
-  explicit Replay(std::istream& input) : file_(std::tmpfile()) {
-    if (file_ == nullptr) throw Error(ErrorCode::freeSpace, "no temporary file can be made for the input");
-    std::array<char, 65536> buffer;
-    while (input.read(buffer.data(), buffer.size()), input.gcount() > 0) {
-      const auto size = static_cast<std::size_t>(input.gcount());
-      if (std::fwrite(buffer.data(), 1, size, file_.get()) != size) break;
-    }
-    if (std::fflush(file_.get()) != 0 || std::ferror(file_.get()) != 0) {
-      throw Error(ErrorCode::freeSpace, "the input does not fit into a temporary file: free space");
-    }
+  explicit Replay(std::istream& input) : input_(&input), begin_(input.tellg()) {
+    if (begin_ == std::streampos(-1)) keep(*input.rdbuf());
   }
 
-  // The input from its beginning.
-  std::ifstream open() const {
-    return std::ifstream("/proc/self/fd/" + std::to_string(fileno(file_.get())), std::ios::binary);
+  std::istream& fromBeginning() {
+    input_->clear();
+    if (!input_->seekg(begin_)) throw Error(ErrorCode::fixEnvironment, "the input cannot be read twice");
+    return *input_;
   }
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const noexcept { std::fclose(file); }
-  };
-  std::unique_ptr<std::FILE, Close> file_;
+  void keep(std::streambuf& input) {
+    openNameless();
+    std::array<char, 65536> buffer;
+    while (const std::streamsize size = read(input, buffer)) {
+      if (!kept_.write(buffer.data(), size)) break;
+    }
+    if (!kept_.flush()) {
+      throw Error(
+          ErrorCode::freeSpace,
+          "the input does not fit into a temporary file: free space, or let TMPDIR name another folder");
+    }
+    input_ = &kept_;
+    begin_ = 0;
+  }
+
+  void openNameless() {
+    std::error_code failure;
+    const std::filesystem::path folder = std::filesystem::temp_directory_path(failure);
+    std::string path = (folder / "instar-XXXXXX").string();
+    const int descriptor = failure ? -1 : ::mkstemp(path.data());
+    if (descriptor < 0) {
+      throw Error(ErrorCode::fixEnvironment,
+                  "no temporary file can be made for the input: let TMPDIR name a folder for it",
+                  {{"folder", folder.string()}});
+    }
+    kept_.open(path, std::ios::in | std::ios::out | std::ios::binary);
+    ::close(descriptor);
+    ::unlink(path.c_str());
+  }
+
+  static std::streamsize read(std::streambuf& input, std::span<char> buffer) {
+    try {
+      return input.sgetn(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+    } catch (const std::ios_base::failure& failure) {
+      throw Error(ErrorCode::fixEnvironment, "the input cannot be read", {{"reason", failure.what()}});
+    }
+  }
+
+  std::istream* input_;
+  std::streampos begin_;
+  std::fstream kept_;
 };
 
 // Whether importing with this schema would change the catalog, or make the file.
@@ -276,15 +310,13 @@ void storeInput(Context& context, const ImportOptions& options, const std::optio
 // read first.
 void checkThenStoreInput(Context& context, const ImportOptions& options, const RecordSchema& schema,
                          const std::string& inputName, std::istream& input) {
-  const Replay replay(input);
+  Replay replay(input);
   const Masking masking({schema});
   Importer importer(context, inputName, options, masking);
-  std::ifstream first = replay.open();
-  const bool good = importer.check(schema, first);
+  const bool good = importer.check(schema, replay.fromBeginning());
   importer.clearProgress();
   if (!good) return reportNothingStored(context, options);
-  std::ifstream second = replay.open();
-  storeInput(context, options, schema, inputName, second);
+  storeInput(context, options, schema, inputName, replay.fromBeginning());
 }
 
 void runImport(Context& context, const ImportOptions& options) {
@@ -355,6 +387,9 @@ void addImportCommand(CLI::App& app, Context& context) {
       "printed, no row is stored, and the exit status is 1. Rows replace those that have the same key.\n\n"
       "Without a header, the columns of csv and tsv are the fields in their order. Where neither --header\n"
       "nor --no-header is given, a first line that could be either is refused.\n\n"
+      "Where it would make the file, the collection or a version, the input is read twice; a pipe is kept "
+      "in\n"
+      "the folder that TMPDIR names meanwhile.\n\n"
       "Examples:\n"
       "  instar import contacts.instar contacts contacts.ndjson --schema contact.capnp:Contact\n"
       "  instar import contacts.instar contacts contacts.csv --header\n"
