@@ -128,6 +128,10 @@ TEST_F(ImportCommand, RefusesRowsWithoutTheirKey) {
   const Result csv = importContacts("c.csv", "group,name\na,Ada\n", {"--header"});
   EXPECT_EQ(csv.status, 1);
   EXPECT_THAT(csv.messages, HasSubstr("id: this field is part of the key"));
+  const Result empty = importContacts("c.csv", "group,id,name\na,,x\na,,y\n", {"--header"});
+  EXPECT_EQ(empty.status, 1);
+  EXPECT_THAT(empty.messages, HasSubstr(":2: id: this field is part of the key, and each row needs it"));
+  EXPECT_EQ(importContacts("c.tsv", "a\t\tx\t\n").status, 1);
 }
 
 TEST_F(ImportCommand, KeepsKeysThatAreByteStrings) {
