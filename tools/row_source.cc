@@ -62,6 +62,11 @@ std::string keyFieldNames(const RecordSchema& schema) {
   return names;
 }
 
+Key byteStringKey(const std::string& name, const std::string& bytes) {
+  if (bytes.empty()) refuseValue(name, "a key has at least one byte");
+  return Key(bytes);
+}
+
 class NdjsonSource final : public RowSource {
  public:
   NdjsonSource(std::istream& input, const RecordSchema& schema, const Masking& masking,
@@ -127,7 +132,7 @@ class NdjsonSource final : public RowSource {
     } else if (bytes->kind != JsonValue::Kind::text || !fromBase64(bytes->text, key)) {
       refuseValue("$keyBytes", "expected a text in base64");
     }
-    return Key(key);
+    return byteStringKey(text != nullptr ? "$key" : "$keyBytes", key);
   }
 
   LineReader lines_;
@@ -181,7 +186,7 @@ class CsvSource final : public RowSource {
     columns_.read(cells, record);
     if (!schema_.key().empty()) return std::nullopt;
     if (key == nullptr || !key->has_value()) refuseValue("$key", kKeyNeeded);
-    return Key(cellText(**key, "$key"));
+    return byteStringKey("$key", cellText(**key, "$key"));
   }
 
  private:

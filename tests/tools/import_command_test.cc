@@ -36,6 +36,13 @@ class ImportCommand : public CommandTest {
   }
 };
 
+// A row of EveryKind with so many trees, each the left one of the one before.
+std::string nestedTrees(int count) {
+  std::string row = "{\"id\":1,\"tree\":{";
+  for (int i = 1; i < count; ++i) row += "\"left\":{";
+  return row + std::string(static_cast<std::size_t>(count) + 1, '}') + "\n";
+}
+
 const char* const kEveryKind = R"rows({"id":0}
 {"id":1,"text":"","data":"","names":{},"point":{},"numbers":[],"texts":["",""],"tree":{},"note":null,"shape":{"label":null}}
 {"id":2,"text":"a,b\t\"c\"\r\nd é 😀 \u0000","age":255,"float32":"NaN","float64":"-Infinity","int64":"-9223372036854775808"}
@@ -76,6 +83,47 @@ TEST_F(ImportCommand, OfABadLineLeavesNothingBehind) {
   fromPipe.input = "{\"group\":\"a\",\"id\":1,\"tier\":4}\n";
   expect(0, {"import", file, "contacts", "-", "--schema", schema("contact_v2.capnp:Contact")}, fromPipe);
   EXPECT_EQ(expect(0, {"get", file, "contacts", "a,1"}), "{\"group\":\"a\",\"id\":1,\"tier\":4}\n");
+}
+
+// The pass over all lines let through what the store then refused, with the new file made already.
+TEST_F(ImportCommand, WhatTheStoreRefusesLeavesNothingBehind) {
+  const std::string settings = write("s.ndjson", "{\"$key\":\"a\",\"value\":\"x\"}\n");
+  const std::string empty = write("empty.ndjson", "{\"$key\":\"\",\"value\":\"x\"}\n");
+  const std::string emptyCell = write("empty.csv", "$key,value\n\"\",x\n");
+  const std::string badHeader = write("header.csv", "$key,valeu\na,x\n");
+  const std::string deep = write("deep.ndjson", nestedTrees(300));
+  const auto before = listing();
+  for (const std::string& name : {std::string("a/b"), std::string(), std::string(129, 'x')}) {
+    EXPECT_EQ(import(name, settings, "setting.capnp:Setting").status, 2) << name;
+    EXPECT_EQ(import(name, settings, "setting.capnp:Setting", {"--skip-bad"}).status, 2) << name;
+  }
+  EXPECT_THAT(import("settings", empty, "setting.capnp:Setting").messages,
+              HasSubstr(":1: $key: a key has at least one byte"));
+  EXPECT_EQ(import("settings", emptyCell, "setting.capnp:Setting", {"--header"}).status, 1);
+  EXPECT_THAT(import("all", deep, "every_kind.capnp:EveryKind").messages, HasSubstr("nested too deeply"));
+  const Result header = import("settings", badHeader, "setting.capnp:Setting", {"--header", "--skip-bad"});
+  EXPECT_EQ(header.status, 1);
+  EXPECT_EQ(header.messages,
+            "instar: " + badHeader + ":1: valeu: the schema has no such field\ninstar: no row was stored\n");
+  EXPECT_EQ(listing(), before);
+}
+
+// The row is one level, and so is each struct and each list in it.
+TEST_F(ImportCommand, TheCheckBeforehandRefusesTheDepthThatTheStoreRefuses) {
+  const std::string file = path("f.instar");
+  ASSERT_EQ(import("all", write("first.ndjson", "{\"id\":0}\n"), "every_kind.capnp:EveryKind").status, 0);
+  int deepest = 0;
+  for (int depth = 250; depth < 260; ++depth) {
+    const Result put = run({"put", file, "all"}, {.input = nestedTrees(depth)});
+    std::filesystem::remove(path("other.instar"));
+    const Result imported =
+        run({"import", path("other.instar"), "all", "-", "--schema", schema("every_kind.capnp:EveryKind")},
+            {.input = nestedTrees(depth)});
+    EXPECT_EQ(imported.status, put.status) << depth;
+    if (put.status == 0) deepest = depth;
+  }
+  EXPECT_GT(deepest, 250);
+  EXPECT_LT(deepest, 259);
 }
 
 // A new file was made of what could be read, and nothing said that this was not all.

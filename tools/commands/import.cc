@@ -1,15 +1,19 @@
 // `instar import` and `instar put`: rows on their way in.
 
+#include <capnp/message.h>
+#include <kj/exception.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <fstream>
+#include <limits>
 #include <memory>
 #include <span>
 #include <sstream>
 
+#include "instar/format/file_format.h"
 #include "instar/tools/commands/command.h"
 #include "instar/tools/json_text.h"
 #include "instar/tools/row_source.h"
@@ -68,17 +72,12 @@ class Importer {
         masking_(masking),
         progress_(context.messages, "rows", context.clock) {}
 
-  // Reads all of the input and stores nothing. False where a line is bad and bad lines are not to be left
-  // out.
+  // Reads all of the input and stores nothing; where bad lines are to be left out, only the header. False
+  // where that is bad, or a line is.
   bool check(const RecordSchema& schema, std::istream& input) {
     const auto source = open(schema, input);
-    const auto take = [&](RowSource& row) {
-      Draft<capnp::DynamicStruct> draft(schema);
-      Key key;
-      row.fill(*draft);
-      if (!schema.key().empty()) encodeKey(schema.key(), capnp::AnyStruct::Reader((*draft).asReader()), key);
-    };
-    const bool good = source != nullptr && takeAll(*source, take);
+    const auto take = [&](RowSource& row) { checkRow(schema, row); };
+    const bool good = source != nullptr && (options_.skipBad || takeAll(*source, take));
     counts_ = {};
     return good;
   }
@@ -96,6 +95,7 @@ class Importer {
   }
 
   const Counts& counts() const noexcept { return counts_; }
+  bool headerIsBad() const noexcept { return headerIsBad_; }
   double seconds() const { return progress_.elapsed().count(); }
   void clearProgress() { progress_.clear(); }
 
@@ -112,6 +112,7 @@ class Importer {
     } catch (const Error& error) {
       if (error.code() != ErrorCode::fixInput) throw;
       report(1, error);
+      headerIsBad_ = true;
       return nullptr;
     }
   }
@@ -143,6 +144,27 @@ class Importer {
     }
   }
 
+  // Whatever putting the row would refuse.
+  static void checkRow(const RecordSchema& schema, RowSource& source) {
+    Draft<capnp::DynamicStruct> draft(schema);
+    Key key;
+    source.fill(*draft);
+    if (!schema.key().empty()) encodeKey(schema.key(), capnp::AnyStruct::Reader((*draft).asReader()), key);
+    if (schema.isRecursive()) refuseDeepNesting(draft.message());
+  }
+
+  static void refuseDeepNesting(capnp::MessageBuilder& message) {
+    capnp::SegmentArrayMessageReader reader(
+        message.getSegmentsForOutput(),
+        {.traversalLimitInWords = std::numeric_limits<std::uint64_t>::max(), .nestingLimit = kMaxRowNesting});
+    try {
+      reader.getRoot<capnp::AnyPointer>().targetSize();
+    } catch (const kj::Exception&) {
+      throw Error(ErrorCode::fixInput,
+                  "the row is nested too deeply: at most 256 structs and lists inside one another");
+    }
+  }
+
   static void putRow(WriteTransaction& transaction, const Rows& rows, RowSource& source) {
     Draft<capnp::DynamicStruct> draft = rows.create();
     if (const std::optional<Key> key = source.fill(*draft)) {
@@ -171,6 +193,7 @@ class Importer {
   RowSourceOptions sourceOptions_;
   ProgressLine progress_;
   Counts counts_;
+  bool headerIsBad_ = false;
 };
 
 void printCounts(Context& context, const Importer& importer, bool json) {
@@ -198,8 +221,9 @@ void printCounts(Context& context, const Importer& importer, bool json) {
     context.message("left out " + counted(counts.foreign, "row") + " of other collections");
 }
 
-void reportNothingStored(Context& context, const ImportOptions& options) {
-  context.message("no row was stored; --skip-bad leaves bad lines out");
+void reportNothingStored(Context& context, const ImportOptions& options, const Importer& importer) {
+  context.message(importer.headerIsBad() ? "no row was stored"
+                                         : "no row was stored; --skip-bad leaves bad lines out");
   context.found(ExitStatus::problem);
   if (!options.json) return;
   std::string out;
@@ -214,7 +238,7 @@ void runImporter(Context& context, const Store& store, const Rows& rows, const I
   Importer importer(context, inputName, options, masking);
   const bool stored = importer.run(store, rows, input);
   importer.clearProgress();
-  if (!stored) return reportNothingStored(context, options);
+  if (!stored) return reportNothingStored(context, options, importer);
   printCounts(context, importer, options.json);
   if (importer.counts().rows == 0 && importer.counts().foreign != 0) context.found(ExitStatus::problem);
 }
@@ -277,9 +301,16 @@ class Replay {
   std::fstream kept_;
 };
 
-// Whether importing with this schema would change the catalog, or make the file.
+// Whether importing with this schema would change the catalog, or make the file. Throws where the store would
+// refuse to.
 bool changesCatalog(const ImportOptions& options, const RecordSchema& schema) {
-  if (!std::filesystem::exists(options.file)) return true;
+  if (!std::filesystem::exists(options.file)) {
+    if (isCollectionName(options.collection)) return true;
+    throw Error(
+        ErrorCode::fixCall,
+        "a collection's name has 1 to 128 bytes of UTF-8, no slash and no control characters: choose another",
+        {{"name", options.collection}});
+  }
   const Store store = openToRead(options.file);
   const SchemaChange change = store.examine(options.collection, schema);
   if (change.refusal) throw Error(*change.refusal);
@@ -307,7 +338,7 @@ void storeInput(Context& context, const ImportOptions& options, const std::optio
 }
 
 // Nothing half-done: where a bad line could leave a new file, collection or version behind, all lines are
-// read first.
+// read first. Where bad lines are left out, only a bad header could.
 void checkThenStoreInput(Context& context, const ImportOptions& options, const RecordSchema& schema,
                          const std::string& inputName, std::istream& input) {
   Replay replay(input);
@@ -315,7 +346,7 @@ void checkThenStoreInput(Context& context, const ImportOptions& options, const R
   Importer importer(context, inputName, options, masking);
   const bool good = importer.check(schema, replay.fromBeginning());
   importer.clearProgress();
-  if (!good) return reportNothingStored(context, options);
+  if (!good) return reportNothingStored(context, options, importer);
   storeInput(context, options, schema, inputName, replay.fromBeginning());
 }
 
@@ -337,7 +368,8 @@ void runImport(Context& context, const ImportOptions& options) {
   }
   std::istream& input = options.input == "-" ? context.input : file;
   const std::string inputName = options.input == "-" ? "standard input" : options.input;
-  if (schema && !options.skipBad && changesCatalog(options, *schema)) {
+  const bool mayStoreNothing = !options.skipBad || inputFormat(options) != InputFormat::ndjson;
+  if (schema && changesCatalog(options, *schema) && mayStoreNothing) {
     checkThenStoreInput(context, options, *schema, inputName, input);
   } else {
     storeInput(context, options, schema, inputName, input);
