@@ -1,5 +1,13 @@
 #include <gmock/gmock.h>
 
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "instar/engine/store.h"
 #include "instar/tests/tools/command_runner.h"
 
 namespace instar::tools {
@@ -293,6 +301,33 @@ TEST_F(ImportCommand, ReadsStandardInput) {
           {.input = "{\"group\":\"a\",\"id\":1}"});
   EXPECT_EQ(result.status, 0) << result.messages;
   EXPECT_THAT(result.messages, HasSubstr("stored 1 row"));
+}
+
+// Whoever began to import from a pipe shut all other writers out until its first row came.
+TEST_F(ImportCommand, WaitsForItsFirstRowWithoutKeepingOthersFromWriting) {
+  const std::string file = makeContacts();
+  const std::string pipe = path("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::uint32_t id = 100;
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{"import", file, "contacts", "-"}, {"put", file, "contacts"}}) {
+    const int rows = ::open(pipe.c_str(), O_RDWR | O_CLOEXEC);  // so that neither end waits for the other
+    ASSERT_GE(rows, 0);
+    std::thread waiting([&] { expect(0, arguments, {.inputFrom = pipe}); });
+    ASSERT_EQ(::write(rows, "\n", 1), 1);
+    for (int unread = 1; unread != 0; std::this_thread::yield())
+      ASSERT_EQ(::ioctl(rows, FIONREAD, &unread), 0);
+    // It has read the blank line, and waits for another.
+    {
+      const Store store = Store::open(file, {.writeTimeout = std::chrono::seconds(1)});
+      EXPECT_NO_THROW(store.write().commit());
+    }
+    const std::string row = "{\"group\":\"a\",\"id\":" + std::to_string(id++) + "}\n";
+    ASSERT_EQ(::write(rows, row.data(), row.size()), static_cast<ssize_t>(row.size()));
+    ::close(rows);
+    waiting.join();
+  }
+  EXPECT_EQ(expect(0, {"count", file, "contacts"}), "5\n");
 }
 
 TEST_F(ImportCommand, NeedsASchemaForANewCollectionOnly) {

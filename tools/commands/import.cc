@@ -86,11 +86,19 @@ class Importer {
   bool run(const Store& store, const Rows& rows, std::istream& input) {
     const auto source = open(rows.schema(), input);
     if (source == nullptr) return false;
-    WriteTransaction transaction = store.write();
-    const std::uint64_t before = rows.count(transaction);
-    if (!takeAll(*source, [&](RowSource& row) { putRow(transaction, rows, row); })) return false;
-    counts_.added = rows.count(transaction) - before;
-    transaction.commit();
+    std::optional<WriteTransaction> transaction;  // from the first row on: who types them may take their time
+    std::uint64_t before = 0;
+    const auto put = [&](RowSource& row) {
+      if (!transaction) {
+        transaction.emplace(store.write());
+        before = rows.count(*transaction);
+      }
+      putRow(*transaction, rows, row);
+    };
+    if (!takeAll(*source, put)) return false;
+    if (!transaction) return true;
+    counts_.added = rows.count(*transaction) - before;
+    transaction->commit();
     return true;
   }
 
@@ -233,8 +241,7 @@ void reportNothingStored(Context& context, const ImportOptions& options, const I
 
 void runImporter(Context& context, const Store& store, const Rows& rows, const ImportOptions& options,
                  const std::string& inputName, std::istream& input) {
-  const ReadTransaction snapshot = store.read();
-  const Masking masking = collectionMasking(store, snapshot, options.collection);
+  const Masking masking = collectionMasking(store, store.read(), options.collection);
   Importer importer(context, inputName, options, masking);
   const bool stored = importer.run(store, rows, input);
   importer.clearProgress();
