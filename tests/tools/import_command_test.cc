@@ -7,7 +7,9 @@
 
 #include <thread>
 
+#include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/store.h"
+#include "instar/format/file_format.h"
 #include "instar/tests/tools/command_runner.h"
 
 namespace instar::tools {
@@ -132,6 +134,21 @@ TEST_F(ImportCommand, TheCheckBeforehandRefusesTheDepthThatTheStoreRefuses) {
   }
   EXPECT_GT(deepest, 250);
   EXPECT_LT(deepest, 259);
+}
+
+// It was opened for reading first, and an interrupted import could never be done again.
+TEST_F(ImportCommand, FinishesAFileWhoseCreationWasInterrupted) {
+  const std::string file = path("f.instar");
+  storage::openLmdb(file, {})->openTree(kCatalogTree, true);  // the process died here
+  expect(3, {"info", file});
+  EXPECT_EQ(importContacts("c.ndjson", "{\"group\":\"a\",\"id\":1}\n").status, 0);
+  EXPECT_EQ(expect(0, {"count", file, "contacts"}), "1\n");
+
+  const std::string text = write("text.instar", std::string(100'000, 'x'));
+  EXPECT_EQ(
+      run({"import", text, "contacts", path("c.ndjson"), "--schema", schema("contact_v1.capnp:Contact")})
+          .status,
+      3);
 }
 
 // A new file was made of what could be read, and nothing said that this was not all.

@@ -308,6 +308,17 @@ class Replay {
   std::fstream kept_;
 };
 
+// Opens without changing anything, if that can be. A file whose creation was interrupted is finished by
+// opening it for writing; what cannot be opened for another reason cannot be written either.
+Store openToExamine(const std::string& file) {
+  try {
+    return openToRead(file);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::fixEnvironment) throw;
+    return openToWrite(file);
+  }
+}
+
 // Whether importing with this schema would change the catalog, or make the file. Throws where the store would
 // refuse to.
 bool changesCatalog(const ImportOptions& options, const RecordSchema& schema) {
@@ -318,7 +329,7 @@ bool changesCatalog(const ImportOptions& options, const RecordSchema& schema) {
         "a collection's name has 1 to 128 bytes of UTF-8, no slash and no control characters: choose another",
         {{"name", options.collection}});
   }
-  const Store store = openToRead(options.file);
+  const Store store = openToExamine(options.file);
   const SchemaChange change = store.examine(options.collection, schema);
   if (change.refusal) throw Error(*change.refusal);
   const auto outcome = change.outcome;
