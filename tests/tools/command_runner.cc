@@ -116,6 +116,17 @@ std::string CommandTest::makeEvolvedContacts() const {
   return file;
 }
 
+void CommandTest::writePayments() const {
+  const auto text = [](const char* version, const char* fields) {
+    return std::string(
+               "@0xa3f1c5d7e9b20486;\nusing Instar = import \"/instar/schema.capnp\";\n"
+               "struct Payment @0xd2b4c6e8fa103957 $Instar.version(") +
+           version + ") {\n  id @0 :UInt32 $Instar.key(0);\n" + fields + "}\n";
+  };
+  write("payments_v1.capnp", text("1", "  euros @1 :UInt32;\n"));
+  write("payments_v2.capnp", text("2", "  union { euros @1 :UInt32; phone @2 :UInt32; }\n"));
+}
+
 void CommandTest::tamper(const std::string& file, const std::string& collection, Bytes key,
                          const std::function<void(std::span<std::byte>)>& change) {
   const auto environment = storage::openLmdb(file, {});

@@ -51,6 +51,10 @@ class CommandTest : public ::testing::Test {
   // The same with a row of version 2 as well: (main, 3).
   std::string makeEvolvedContacts() const;
 
+  // Schemas `payments_v1.capnp:Payment` and `payments_v2.capnp:Payment` in the folder; the second moves a
+  // field into a union, which raises both floors to 2.
+  void writePayments() const;
+
   // Changes the stored bytes of one row of a collection behind everybody's back.
   static void tamper(const std::string& file, const std::string& collection, Bytes key,
                      const std::function<void(std::span<std::byte>)>& change);

@@ -117,8 +117,21 @@ class CollectionDump {
  private:
   RecordSchema shownSchema() {
     if (options_.atVersion == 0) return rows_.schema();
+    refuseBelowReaderFloor();
     at_ = schemaVersion(store_, transaction_, name_, options_.atVersion);
     return *at_;
+  }
+
+  void refuseBelowReaderFloor() const {
+    const std::uint16_t floor = requireCollection(store_, transaction_, name_).readerFloor;
+    if (options_.atVersion >= floor) return;
+    throw Error(
+        ErrorCode::fixCall,
+        "a version below the reader floor would show the bytes of one field as another's: name a later "
+        "version, or use --as-stored",
+        {{"collection", name_},
+         {"version", std::to_string(options_.atVersion)},
+         {"readerFloor", std::to_string(floor)}});
   }
 
   void printRow(Row<capnp::DynamicStruct>&& row) {
@@ -243,8 +256,10 @@ void addFormatOptions(CLI::App& command, DumpOptions& options) {
   command.add_flag("--json", options.json, "the same as --format ndjson")->excludes("--format");
   command.add_flag("--as-stored", options.asStored, "show each row as the version that it was written with");
   command
-      .add_option("--at-version", options.atVersion,
-                  "show rows as this version of the schema; otherwise as the newest")
+      .add_option(
+          "--at-version", options.atVersion,
+          "show rows as this version of the schema, not below the lowest that may read; otherwise as the "
+          "newest")
       ->type_name("N")
       ->check(CLI::Range(1, 65535).description(""));
   command.add_flag("--with-version", options.printer.withVersion,
