@@ -2,7 +2,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 #include "instar/engine/internal/storage/lmdb_storage.h"
@@ -11,6 +13,7 @@
 #include "instar/format/row.h"
 #include "instar/tests/tools/command_runner.h"
 #include "instar/tests/tools/records.h"
+#include "instar/tools/commands/command.h"
 #include "instar/tools/json_text.h"
 
 namespace instar::tools {
@@ -424,6 +427,59 @@ TEST_F(CareCommand, ABackupHasTheSameRows) {
     EXPECT_EQ(expect(0, {"dump", path("to.instar")}), expect(0, {"dump", file}));
   }
   expect(3, {"backup", file, path("to.instar")});
+}
+
+// All of the copy was written before it turned out that it could not get its name.
+TEST_F(CareCommand, ABackupLooksForTheTargetFirst) {
+  const std::string file = makeContacts();
+  const testing::TemporaryFolder target;
+  const std::string existing = (target / "to.instar").string();
+  std::ofstream(existing) << "precious";
+  std::filesystem::permissions(folder_.path(), std::filesystem::perms(0755));
+  std::filesystem::permissions(target.path(), std::filesystem::perms(0555));  // nothing can be written here
+  const Result result = run({"backup", file, existing}, {.withoutPrivileges = true});
+  std::filesystem::permissions(target.path(), std::filesystem::perms(0755));
+  EXPECT_EQ(result.status, 3);
+  EXPECT_THAT(result.messages, HasSubstr("the file exists: choose another name"));
+  const Result folder = run({"backup", file, target.path().string()});
+  EXPECT_EQ(folder.status, 3);
+  EXPECT_THAT(folder.messages, HasSubstr("this is a folder"));
+}
+
+// A signal ended the process at once, and the hidden file that was being written stayed for ever.
+TEST_F(CareCommand, AnInterruptedCopyLeavesNothingBehind) {
+  const std::string file = makeContacts();
+  const std::string rows = expect(0, {"dump", file});
+  const std::string target = path("to.instar");
+  expect(0, {"backup", file, target});
+  const auto interrupt = [&](int signal, std::vector<const char*> arguments) {
+    arguments.insert(arguments.begin(), "instar");
+    std::ostringstream text;
+    Messages messages(text, true);
+    Output output(STDOUT_FILENO);
+    std::istringstream input;
+    int looks = 0;
+    const auto clock = [&] {
+      if (++looks == 2) ::raise(signal);  // the first look at the clock since the copy has begun
+      return std::chrono::steady_clock::time_point(std::chrono::seconds(looks));
+    };
+    Context context{.output = output, .messages = messages, .input = input, .clock = clock};
+    EXPECT_EQ(runCommandLine(static_cast<int>(arguments.size()), arguments.data(), context), 128 + signal);
+    EXPECT_THAT(text.str(), HasSubstr("instar: interrupted"));
+  };
+  const auto before = listing();
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    interrupt(signal, {"compact", file.c_str()});
+    interrupt(signal, {"backup", "--replace", file.c_str(), target.c_str()});
+  }
+  const auto after = listing();
+  EXPECT_EQ(after.size(), before.size());
+  for (const auto& [name, facts] : before) {
+    if (name.ends_with(".instar")) {
+      EXPECT_EQ(after.at(name), facts) << name;
+    }
+  }
+  EXPECT_EQ(expect(0, {"dump", file}), rows);
 }
 
 // Only a reader that is entered in the lock file may read while somebody writes.
