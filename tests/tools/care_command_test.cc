@@ -288,6 +288,39 @@ TEST_F(SchemaCommand, JudgesSchemaFiles) {
   EXPECT_TRUE(json.find("refused")->truth);
 }
 
+// That every older program is locked out was only in the JSON.
+TEST_F(SchemaCommand, AChangeThatLocksOlderProgramsOutSaysSo) {
+  writePayments();
+  const std::string one = path("payments_v1.capnp:Payment");
+  const std::string two = path("payments_v2.capnp:Payment");
+  EXPECT_EQ(expect(0, {"schema", "check", one, two}),
+            "additive: Payment.euros: the field moved into a union\n"
+            "  floors: both rise, and programs of older versions can no longer read or write\n"
+            "  why: an older program would take another member's bytes for the field's\n"
+            "additive: Payment.phone: a new field @2 in a new union\n");
+}
+
+// "The type changed from Place to Place": a type without an id of its own follows the id of its file.
+TEST_F(SchemaCommand, ALostIdIsNamedWithItsCure) {
+  const auto spot = [&](const std::string& name, const std::string& fileId, const std::string& version,
+                        const std::string& placeId) {
+    const std::string text = "@" + fileId +
+                             ";\nusing Instar = import \"/instar/schema.capnp\";\nstruct Place" + placeId +
+                             " { x @0 :UInt32; }\nstruct Spot @0xd2b4c6e8fa103958 $Instar.version(" +
+                             version + ") { id @0 :UInt32 $Instar.key(0); places @1 :List(Place); }\n";
+    return write(name, text) + ":Spot";
+  };
+  const std::string one = spot("one.capnp", "0xa3f1c5d7e9b20486", "1", "");
+  const std::string refused =
+      expect(1, {"schema", "check", one, spot("two.capnp", "0xb3f1c5d7e9b20486", "2", "")});
+  const std::string cure = "  instead: keep the old id: write it after the name, as in `struct Place @0x";
+  EXPECT_THAT(refused, StartsWith("refused: Spot.places: the id of its type List(Place) changed, from @0x"));
+  ASSERT_THAT(refused, HasSubstr(cure));
+  const std::string id = refused.substr(refused.find(cure) + cure.size() - 3, 19);
+  EXPECT_EQ(expect(0, {"schema", "check", one, spot("two.capnp", "0xb3f1c5d7e9b20486", "2", " " + id)}),
+            "no differences\n");
+}
+
 TEST_F(SchemaCommand, AChangeWithoutANewNumberIsRefused) {
   const std::string two = write("two.capnp",
                                 "@0xd5b31b6a4c2f7e90;\nusing Instar = import \"/instar/schema.capnp\";\n"
