@@ -298,6 +298,21 @@ TEST_F(MaskedCommand, AMaskedDumpIsNotImported) {
   }
 }
 
+// One was refused with a range of 300 digits, the other was no limit at all.
+TEST_F(DumpCommand, RefusesALimitThatIsNoNumber) {
+  const std::string file = makeContacts();
+  for (const std::string limit : {"-1", "99999999999999999999999", "1.5", "1x", ""}) {
+    const Result result = run({"dump", file, "contacts", "--limit=" + limit});
+    EXPECT_EQ(result.status, 2) << limit;
+    EXPECT_EQ(result.output, "");
+    EXPECT_LT(result.messages.size(), 140U) << result.messages;
+  }
+  EXPECT_THAT(run({"dump", file, "contacts", "--limit", "-1"}).messages,
+              HasSubstr("expected a whole number from 0 to 18446744073709551615, found -1"));
+  EXPECT_EQ(countLines(expect(0, {"dump", file, "contacts", "--limit", "18446744073709551615"})), 3U);
+  EXPECT_EQ(expect(0, {"dump", file, "contacts", "--limit", "0"}), "");
+}
+
 // A version that did not know the union yet showed a telephone number as an amount of money.
 TEST_F(DumpCommand, AVersionBelowTheReaderFloorIsRefused) {
   writePayments();

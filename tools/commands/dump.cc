@@ -2,6 +2,7 @@
 
 #include <kj/exception.h>
 
+#include <charconv>
 #include <map>
 #include <memory>
 
@@ -36,6 +37,14 @@ struct DumpOptions {
   std::string format = "ndjson";
   RowPrinterOptions printer;
 };
+
+// For CLI11, which takes what does not fit into a number for another number. Empty where nothing is wrong.
+std::string wholeNumberProblem(const std::string& text) {
+  std::uint64_t number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failure == std::errc() && end == text.data() + text.size()) return {};
+  return "expected a whole number from 0 to " + std::to_string(UINT64_MAX) + ", found " + text;
+}
 
 [[noreturn]] void refuseUsage(const char* message) { throw Error(ErrorCode::fixCall, message); }
 
@@ -278,7 +287,7 @@ void addDumpCommand(CLI::App& app, Context& context) {
   options->range.addTo(*command);
   command->add_option("--limit", options->limit, "at most so many rows")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber.description(""));
+      ->check(wholeNumberProblem);
   command->add_flag("--reverse", options->reverse, "from the last key to the first");
   command->add_flag("--keys-only", options->printer.keysOnly,
                     "print keys, in the form that `instar get` takes");
