@@ -96,6 +96,29 @@ bool movedIntoNewGroup(const FlatField& before, const FlatField& after, const St
   });
 }
 
+std::optional<LostId> lostId(const TypeRef& from, const TypeRef& to, const NodeIndex& newer);
+
+std::optional<LostId> lostIdOfArgument(const Brand& from, const Brand& to, const NodeIndex& newer) {
+  for (std::size_t scope = 0; scope < std::min(from.size(), to.size()); ++scope) {
+    const auto& before = from[scope].arguments;
+    const auto& after = to[scope].arguments;
+    for (std::size_t i = 0; i < std::min(before.size(), after.size()); ++i) {
+      if (auto found = lostId(before[i], after[i], newer)) return found;
+    }
+  }
+  return std::nullopt;
+}
+
+// The first difference of two types that are written the same.
+std::optional<LostId> lostId(const TypeRef& from, const TypeRef& to, const NodeIndex& newer) {
+  if (from.kind != to.kind) return std::nullopt;
+  if (from.kind == Type::LIST) return lostId(from.element.front(), to.element.front(), newer);
+  if (from.kind != Type::STRUCT && from.kind != Type::ENUM) return std::nullopt;
+  if (from.id == to.id) return lostIdOfArgument(from.brand, to.brand, newer);
+  const char* keyword = from.kind == Type::STRUCT ? "struct " : "enum ";
+  return LostId{keyword + std::string(newer.shortName(to.id)), from.id, to.id};
+}
+
 class Comparison {
  public:
   Comparison(const RecordSchema& older, const RecordSchema& newer)
@@ -235,7 +258,7 @@ class Comparison {
     enqueueInner(from, to);
     auto step = from == to ? TypeStep::sameBytes : internal::typeStep(from, to, newer_);
     if (from != to)
-      add(FieldTypeChanged{pair.type, after.path(), typeText(from, older_), typeText(to, newer_), step});
+      addTypeChange({pair.type, after.path(), typeText(from, older_), typeText(to, newer_), step}, from, to);
     if (step == TypeStep::other) return;
     if (moved) add(PlaceChanged{pair.type, after.path()});
     if (internal::canonicalDefault(olderSlot.getDefaultValue()) !=
@@ -243,6 +266,11 @@ class Comparison {
       add(DefaultChanged{pair.type, after.path(), internal::defaultText(olderSlot.getDefaultValue()),
                          internal::defaultText(newerSlot.getDefaultValue())});
     }
+  }
+
+  void addTypeChange(FieldTypeChanged change, const TypeRef& from, const TypeRef& to) {
+    if (change.older == change.newer) change.lostId = lostId(from, to, newer_);
+    add(std::move(change));
   }
 
   void enqueueInner(const TypeRef& from, const TypeRef& to) {

@@ -11,6 +11,7 @@
 // Pure; any thread.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -133,12 +134,22 @@ enum class TypeStep : std::uint8_t {
   listElementToUnfitStruct,  // the same, where field @0 of S does not stand in for a T
 };
 
+// A type of the same name has another id: most likely it has none of its own in the schema, and took one from
+// the file's or from that of the type around it.
+struct LostId {
+  std::string declaration;  // "struct Address"
+  std::uint64_t olderId = 0;
+  std::uint64_t newerId = 0;
+  friend bool operator==(const LostId&, const LostId&) = default;
+};
+
 struct FieldTypeChanged {
   std::string type;
   std::string field;
   std::string older;
   std::string newer;
   TypeStep step = TypeStep::other;
+  std::optional<LostId> lostId = {};  // where nothing else tells the types apart
   friend bool operator==(const FieldTypeChanged&, const FieldTypeChanged&) = default;
 };
 

@@ -134,7 +134,18 @@ std::string reason(TypeStep step) {
   }
 }
 
+Judgement rule(const FieldTypeChanged& change, const LostId& lost) {
+  const auto older = internal::idLiteral(lost.olderId);
+  return refused(
+      change.type + "." + change.field + ": the id of its type " + change.newer + " changed, from " + older +
+          " to " + internal::idLiteral(lost.newerId),
+      "a type is recognised by its id; one without an id of its own takes it from the file, or from the "
+      "type around it",
+      "keep the old id: write it after the name, as in `" + lost.declaration + " " + older + "`");
+}
+
 Judgement rule(const FieldTypeChanged& change) {
+  if (change.lostId && change.step == TypeStep::other) return rule(change, *change.lostId);
   auto what =
       change.type + "." + change.field + ": the type changed from " + change.older + " to " + change.newer;
   if (change.step == TypeStep::sameBytes || change.step == TypeStep::listElementToStruct)

@@ -31,4 +31,7 @@ inline constexpr std::string_view kVersionKeyPrefix = "version/";
 inline constexpr std::size_t kMaxCollectionNameLength = 128;
 inline constexpr std::size_t kMaxCollections = 1000;
 
+// 1 to kMaxCollectionNameLength bytes of UTF-8 without slash and control characters.
+bool isCollectionName(std::string_view name) noexcept;
+
 }  // namespace instar

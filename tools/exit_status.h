@@ -14,6 +14,9 @@ enum class ExitStatus : int {
   damage = 4,      // bytes of the file are damaged
 };
 
+// Where a signal ended it: this and the signal's number, as shells have it.
+inline constexpr int kSignalStatus = 128;
+
 inline ExitStatus exitStatus(ErrorCode code) noexcept {
   switch (code) {
     case ErrorCode::fixCall:

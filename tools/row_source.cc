@@ -13,6 +13,11 @@ namespace instar::tools {
 namespace {
 
 constexpr const char* kKeyNeeded = "the keys of the collection are byte strings, and each row needs one";
+constexpr const char* kFieldNeeded = "this field is part of the key, and each row needs it";
+
+// Text and Data may be absent in a row; a number in the key that is absent was forgotten, and rows would meet
+// under 0.
+bool mayBeAbsent(const KeyPart& part) { return part.type == KeyType::text || part.type == KeyType::data; }
 
 // Lines with their line ends; a byte order mark at the beginning is passed over.
 class LineReader {
@@ -55,6 +60,11 @@ std::string keyFieldNames(const RecordSchema& schema) {
   std::string names;
   for (const KeyPart& part : schema.key()) names.append(names.empty() ? "" : ", ").append(part.name);
   return names;
+}
+
+Key byteStringKey(const std::string& name, const std::string& bytes) {
+  if (bytes.empty()) refuseValue(name, "a key has at least one byte");
+  return Key(bytes);
 }
 
 class NdjsonSource final : public RowSource {
@@ -100,17 +110,15 @@ class NdjsonSource final : public RowSource {
     if (!isKey && !options_.ignoreUnknown) refuseValue(name, "no member has this name");
   }
 
-  // Text and Data may be absent in a row; a number in the key that is absent was forgotten, and rows would
-  // meet under 0.
   void checkPresent(const KeyPart& part) const {
-    if (part.type == KeyType::text || part.type == KeyType::data) return;
+    if (mayBeAbsent(part)) return;
     const JsonValue* value = &row_;
     for (std::string_view rest = part.name; value != nullptr && !rest.empty();) {
       const std::string_view name = rest.substr(0, rest.find('.'));
       rest.remove_prefix(std::min(name.size() + 1, rest.size()));
       value = value->find(name);
     }
-    if (value == nullptr) refuseValue(part.name, "this field is part of the key, and each row needs it");
+    if (value == nullptr) refuseValue(part.name, kFieldNeeded);
   }
 
   Key readKey() const {
@@ -124,7 +132,7 @@ class NdjsonSource final : public RowSource {
     } else if (bytes->kind != JsonValue::Kind::text || !fromBase64(bytes->text, key)) {
       refuseValue("$keyBytes", "expected a text in base64");
     }
-    return Key(key);
+    return byteStringKey(text != nullptr ? "$key" : "$keyBytes", key);
   }
 
   LineReader lines_;
@@ -174,10 +182,11 @@ class CsvSource final : public RowSource {
       if (targets_[i] == kKey) key = &record_[i];
       if (targets_[i] < cells.size()) cells[targets_[i]] = &record_[i];
     }
+    for (const KeyPart& part : schema_.key()) checkPresent(part, cells[findColumn(part.name)]);
     columns_.read(cells, record);
     if (!schema_.key().empty()) return std::nullopt;
     if (key == nullptr || !key->has_value()) refuseValue("$key", kKeyNeeded);
-    return Key(cellText(**key, "$key"));
+    return byteStringKey("$key", cellText(**key, "$key"));
   }
 
  private:
@@ -216,6 +225,11 @@ class CsvSource final : public RowSource {
   std::size_t findColumn(const std::string& name) const {
     const auto& names = columns_.names();
     return static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+  }
+
+  static void checkPresent(const KeyPart& part, const CsvCell* cell) {
+    if (mayBeAbsent(part) || (cell != nullptr && cell->has_value())) return;
+    refuseValue(part.name, kFieldNeeded);
   }
 
   void readHeader(const CsvRecord& header) {

@@ -2,7 +2,9 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <csignal>
 #include <fstream>
+#include <sstream>
 #include <thread>
 
 #include "instar/engine/internal/storage/lmdb_storage.h"
@@ -11,6 +13,7 @@
 #include "instar/format/row.h"
 #include "instar/tests/tools/command_runner.h"
 #include "instar/tests/tools/records.h"
+#include "instar/tools/commands/command.h"
 #include "instar/tools/json_text.h"
 
 namespace instar::tools {
@@ -285,6 +288,39 @@ TEST_F(SchemaCommand, JudgesSchemaFiles) {
   EXPECT_TRUE(json.find("refused")->truth);
 }
 
+// That every older program is locked out was only in the JSON.
+TEST_F(SchemaCommand, AChangeThatLocksOlderProgramsOutSaysSo) {
+  writePayments();
+  const std::string one = path("payments_v1.capnp:Payment");
+  const std::string two = path("payments_v2.capnp:Payment");
+  EXPECT_EQ(expect(0, {"schema", "check", one, two}),
+            "additive: Payment.euros: the field moved into a union\n"
+            "  floors: both rise, and programs of older versions can no longer read or write\n"
+            "  why: an older program would take another member's bytes for the field's\n"
+            "additive: Payment.phone: a new field @2 in a new union\n");
+}
+
+// "The type changed from Place to Place": a type without an id of its own follows the id of its file.
+TEST_F(SchemaCommand, ALostIdIsNamedWithItsCure) {
+  const auto spot = [&](const std::string& name, const std::string& fileId, const std::string& version,
+                        const std::string& placeId) {
+    const std::string text = "@" + fileId +
+                             ";\nusing Instar = import \"/instar/schema.capnp\";\nstruct Place" + placeId +
+                             " { x @0 :UInt32; }\nstruct Spot @0xd2b4c6e8fa103958 $Instar.version(" +
+                             version + ") { id @0 :UInt32 $Instar.key(0); places @1 :List(Place); }\n";
+    return write(name, text) + ":Spot";
+  };
+  const std::string one = spot("one.capnp", "0xa3f1c5d7e9b20486", "1", "");
+  const std::string refused =
+      expect(1, {"schema", "check", one, spot("two.capnp", "0xb3f1c5d7e9b20486", "2", "")});
+  const std::string cure = "  instead: keep the old id: write it after the name, as in `struct Place @0x";
+  EXPECT_THAT(refused, StartsWith("refused: Spot.places: the id of its type List(Place) changed, from @0x"));
+  ASSERT_THAT(refused, HasSubstr(cure));
+  const std::string id = refused.substr(refused.find(cure) + cure.size() - 3, 19);
+  EXPECT_EQ(expect(0, {"schema", "check", one, spot("two.capnp", "0xb3f1c5d7e9b20486", "2", " " + id)}),
+            "no differences\n");
+}
+
 TEST_F(SchemaCommand, AChangeWithoutANewNumberIsRefused) {
   const std::string two = write("two.capnp",
                                 "@0xd5b31b6a4c2f7e90;\nusing Instar = import \"/instar/schema.capnp\";\n"
@@ -424,6 +460,59 @@ TEST_F(CareCommand, ABackupHasTheSameRows) {
     EXPECT_EQ(expect(0, {"dump", path("to.instar")}), expect(0, {"dump", file}));
   }
   expect(3, {"backup", file, path("to.instar")});
+}
+
+// All of the copy was written before it turned out that it could not get its name.
+TEST_F(CareCommand, ABackupLooksForTheTargetFirst) {
+  const std::string file = makeContacts();
+  const testing::TemporaryFolder target;
+  const std::string existing = (target / "to.instar").string();
+  std::ofstream(existing) << "precious";
+  std::filesystem::permissions(folder_.path(), std::filesystem::perms(0755));
+  std::filesystem::permissions(target.path(), std::filesystem::perms(0555));  // nothing can be written here
+  const Result result = run({"backup", file, existing}, {.withoutPrivileges = true});
+  std::filesystem::permissions(target.path(), std::filesystem::perms(0755));
+  EXPECT_EQ(result.status, 3);
+  EXPECT_THAT(result.messages, HasSubstr("the file exists: choose another name"));
+  const Result folder = run({"backup", file, target.path().string()});
+  EXPECT_EQ(folder.status, 3);
+  EXPECT_THAT(folder.messages, HasSubstr("this is a folder"));
+}
+
+// A signal ended the process at once, and the hidden file that was being written stayed for ever.
+TEST_F(CareCommand, AnInterruptedCopyLeavesNothingBehind) {
+  const std::string file = makeContacts();
+  const std::string rows = expect(0, {"dump", file});
+  const std::string target = path("to.instar");
+  expect(0, {"backup", file, target});
+  const auto interrupt = [&](int signal, std::vector<const char*> arguments) {
+    arguments.insert(arguments.begin(), "instar");
+    std::ostringstream text;
+    Messages messages(text, true);
+    Output output(STDOUT_FILENO);
+    std::istringstream input;
+    int looks = 0;
+    const auto clock = [&] {
+      if (++looks == 2) ::raise(signal);  // the first look at the clock since the copy has begun
+      return std::chrono::steady_clock::time_point(std::chrono::seconds(looks));
+    };
+    Context context{.output = output, .messages = messages, .input = input, .clock = clock};
+    EXPECT_EQ(runCommandLine(static_cast<int>(arguments.size()), arguments.data(), context), 128 + signal);
+    EXPECT_THAT(text.str(), HasSubstr("instar: interrupted"));
+  };
+  const auto before = listing();
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    interrupt(signal, {"compact", file.c_str()});
+    interrupt(signal, {"backup", "--replace", file.c_str(), target.c_str()});
+  }
+  const auto after = listing();
+  EXPECT_EQ(after.size(), before.size());
+  for (const auto& [name, facts] : before) {
+    if (name.ends_with(".instar")) {
+      EXPECT_EQ(after.at(name), facts) << name;
+    }
+  }
+  EXPECT_EQ(expect(0, {"dump", file}), rows);
 }
 
 // Only a reader that is entered in the lock file may read while somebody writes.

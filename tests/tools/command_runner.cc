@@ -32,6 +32,19 @@ void breakOutput() {
   ::close(ends[1]);
 }
 
+void pipeInput(const std::string& input) {
+  int ends[2];
+  if (::pipe(ends) != 0 || ::dup2(ends[0], STDIN_FILENO) < 0) ::_exit(126);
+  if (::write(ends[1], input.data(), input.size()) != static_cast<ssize_t>(input.size())) ::_exit(126);
+  ::close(ends[0]);
+  ::close(ends[1]);
+}
+
+void breakInput() {
+  int ends[2];
+  if (::pipe(ends) != 0 || ::dup2(ends[1], STDIN_FILENO) < 0) ::_exit(126);
+}
+
 void dropPrivileges() {
   constexpr unsigned kNobody = 65534;
   if (::geteuid() == 0 && (::setgid(kNobody) != 0 || ::setuid(kNobody) != 0)) ::_exit(126);
@@ -40,13 +53,16 @@ void dropPrivileges() {
 [[noreturn]] void become(const std::vector<std::string>& arguments, const std::string& streams,
                          const RunOptions& options) {
   const int program = ::open(INSTAR_COMMAND, O_RDONLY | O_CLOEXEC);
-  redirect(STDIN_FILENO, streams + ".in", O_RDONLY);
+  redirect(STDIN_FILENO, options.inputFrom.empty() ? streams + ".in" : options.inputFrom, O_RDONLY);
   redirect(STDOUT_FILENO, options.outputTo.empty() ? streams + ".out" : options.outputTo,
            O_WRONLY | O_CREAT | O_TRUNC);
   redirect(STDERR_FILENO, streams + ".err", O_WRONLY | O_CREAT | O_TRUNC);
+  if (options.inputIsPipe) pipeInput(options.input);
+  if (options.unreadableInput) breakInput();
   if (options.brokenPipe) breakOutput();
   if (options.closeOutput) ::close(STDOUT_FILENO);
   if (options.withoutPrivileges) dropPrivileges();
+  if (!options.temporaryFolder.empty()) ::setenv("TMPDIR", options.temporaryFolder.c_str(), 1);
   ::signal(SIGPIPE, SIG_DFL);
   std::string name = "instar";
   std::vector<char*> pointers = {name.data()};
@@ -98,6 +114,17 @@ std::string CommandTest::makeEvolvedContacts() const {
   expect(0, {"evolve", file, "contacts", "--schema", schema("contact_v2.capnp:Contact")});
   expect(0, {"put", file, "contacts", R"({"group":"main","id":3,"tier":9})"});
   return file;
+}
+
+void CommandTest::writePayments() const {
+  const auto text = [](const char* version, const char* fields) {
+    return std::string(
+               "@0xa3f1c5d7e9b20486;\nusing Instar = import \"/instar/schema.capnp\";\n"
+               "struct Payment @0xd2b4c6e8fa103957 $Instar.version(") +
+           version + ") {\n  id @0 :UInt32 $Instar.key(0);\n" + fields + "}\n";
+  };
+  write("payments_v1.capnp", text("1", "  euros @1 :UInt32;\n"));
+  write("payments_v2.capnp", text("2", "  union { euros @1 :UInt32; phone @2 :UInt32; }\n"));
 }
 
 void CommandTest::tamper(const std::string& file, const std::string& collection, Bytes key,

@@ -23,10 +23,14 @@ struct Result {
 };
 
 struct RunOptions {
-  std::string input = {};     // its standard input
-  std::string outputTo = {};  // a file in place of a captured output
-  bool closeOutput = false;   // starts without standard output
-  bool brokenPipe = false;    // standard output is a pipe that nobody reads
+  std::string input = {};            // its standard input
+  bool inputIsPipe = false;          // and it comes through a pipe, which has room for 64 KiB
+  std::string inputFrom = {};        // a file in its place
+  bool unreadableInput = false;      // standard input is an end of a pipe that cannot be read
+  std::string temporaryFolder = {};  // its TMPDIR
+  std::string outputTo = {};         // a file in place of a captured output
+  bool closeOutput = false;          // starts without standard output
+  bool brokenPipe = false;           // standard output is a pipe that nobody reads
   bool withoutPrivileges = false;
 };
 
@@ -46,6 +50,10 @@ class CommandTest : public ::testing::Test {
   std::string makeContacts() const;
   // The same with a row of version 2 as well: (main, 3).
   std::string makeEvolvedContacts() const;
+
+  // Schemas `payments_v1.capnp:Payment` and `payments_v2.capnp:Payment` in the folder; the second moves a
+  // field into a union, which raises both floors to 2.
+  void writePayments() const;
 
   // Changes the stored bytes of one row of a collection behind everybody's back.
   static void tamper(const std::string& file, const std::string& collection, Bytes key,

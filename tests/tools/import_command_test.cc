@@ -1,5 +1,15 @@
 #include <gmock/gmock.h>
 
+#include <fcntl.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "instar/engine/internal/storage/lmdb_storage.h"
+#include "instar/engine/store.h"
+#include "instar/format/file_format.h"
 #include "instar/tests/tools/command_runner.h"
 
 namespace instar::tools {
@@ -7,6 +17,7 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 class ImportCommand : public CommandTest {
  protected:
@@ -34,6 +45,13 @@ class ImportCommand : public CommandTest {
     EXPECT_EQ(expect(0, {"dump", file, collection}), expect(0, {"dump", copy, collection})) << format;
   }
 };
+
+// A row of EveryKind with so many trees, each the left one of the one before.
+std::string nestedTrees(int count) {
+  std::string row = "{\"id\":1,\"tree\":{";
+  for (int i = 1; i < count; ++i) row += "\"left\":{";
+  return row + std::string(static_cast<std::size_t>(count) + 1, '}') + "\n";
+}
 
 const char* const kEveryKind = R"rows({"id":0}
 {"id":1,"text":"","data":"","names":{},"point":{},"numbers":[],"texts":["",""],"tree":{},"note":null,"shape":{"label":null}}
@@ -77,6 +95,104 @@ TEST_F(ImportCommand, OfABadLineLeavesNothingBehind) {
   EXPECT_EQ(expect(0, {"get", file, "contacts", "a,1"}), "{\"group\":\"a\",\"id\":1,\"tier\":4}\n");
 }
 
+// The pass over all lines let through what the store then refused, with the new file made already.
+TEST_F(ImportCommand, WhatTheStoreRefusesLeavesNothingBehind) {
+  const std::string settings = write("s.ndjson", "{\"$key\":\"a\",\"value\":\"x\"}\n");
+  const std::string empty = write("empty.ndjson", "{\"$key\":\"\",\"value\":\"x\"}\n");
+  const std::string emptyCell = write("empty.csv", "$key,value\n\"\",x\n");
+  const std::string badHeader = write("header.csv", "$key,valeu\na,x\n");
+  const std::string deep = write("deep.ndjson", nestedTrees(300));
+  const auto before = listing();
+  for (const std::string& name : {std::string("a/b"), std::string(), std::string(129, 'x')}) {
+    EXPECT_EQ(import(name, settings, "setting.capnp:Setting").status, 2) << name;
+    EXPECT_EQ(import(name, settings, "setting.capnp:Setting", {"--skip-bad"}).status, 2) << name;
+  }
+  EXPECT_THAT(import("settings", empty, "setting.capnp:Setting").messages,
+              HasSubstr(":1: $key: a key has at least one byte"));
+  EXPECT_EQ(import("settings", emptyCell, "setting.capnp:Setting", {"--header"}).status, 1);
+  EXPECT_THAT(import("all", deep, "every_kind.capnp:EveryKind").messages, HasSubstr("nested too deeply"));
+  const Result header = import("settings", badHeader, "setting.capnp:Setting", {"--header", "--skip-bad"});
+  EXPECT_EQ(header.status, 1);
+  EXPECT_EQ(header.messages,
+            "instar: " + badHeader + ":1: valeu: the schema has no such field\ninstar: no row was stored\n");
+  EXPECT_EQ(listing(), before);
+}
+
+// The row is one level, and so is each struct and each list in it.
+TEST_F(ImportCommand, TheCheckBeforehandRefusesTheDepthThatTheStoreRefuses) {
+  const std::string file = path("f.instar");
+  ASSERT_EQ(import("all", write("first.ndjson", "{\"id\":0}\n"), "every_kind.capnp:EveryKind").status, 0);
+  int deepest = 0;
+  for (int depth = 250; depth < 260; ++depth) {
+    const Result put = run({"put", file, "all"}, {.input = nestedTrees(depth)});
+    std::filesystem::remove(path("other.instar"));
+    const Result imported =
+        run({"import", path("other.instar"), "all", "-", "--schema", schema("every_kind.capnp:EveryKind")},
+            {.input = nestedTrees(depth)});
+    EXPECT_EQ(imported.status, put.status) << depth;
+    if (put.status == 0) deepest = depth;
+  }
+  EXPECT_GT(deepest, 250);
+  EXPECT_LT(deepest, 259);
+}
+
+// It was opened for reading first, and an interrupted import could never be done again.
+TEST_F(ImportCommand, FinishesAFileWhoseCreationWasInterrupted) {
+  const std::string file = path("f.instar");
+  storage::openLmdb(file, {})->openTree(kCatalogTree, true);  // the process died here
+  expect(3, {"info", file});
+  EXPECT_EQ(importContacts("c.ndjson", "{\"group\":\"a\",\"id\":1}\n").status, 0);
+  EXPECT_EQ(expect(0, {"count", file, "contacts"}), "1\n");
+
+  const std::string text = write("text.instar", std::string(100'000, 'x'));
+  EXPECT_EQ(
+      run({"import", text, "contacts", path("c.ndjson"), "--schema", schema("contact_v1.capnp:Contact")})
+          .status,
+      3);
+}
+
+// A new file was made of what could be read, and nothing said that this was not all.
+TEST_F(ImportCommand, AnInputThatCannotBeReadToItsEndIsNotStored) {
+  const auto importUnread = [&](const std::string& input, const RunOptions& options) {
+    const Result result =
+        run({"import", path("f.instar"), "settings", input, "--schema", schema("setting.capnp:Setting")},
+            options);
+    EXPECT_EQ(result.status, 3) << input;
+    EXPECT_THAT(result.messages, HasSubstr("the input cannot be read"));
+    EXPECT_FALSE(std::filesystem::exists(path("f.instar")));
+  };
+  importUnread("/proc/self/mem", {});
+  importUnread("-", {.inputFrom = folder_.path().string()});
+  importUnread("-", {.unreadableInput = true});
+}
+
+// What comes through a pipe and is read twice went into /tmp, whatever TMPDIR said, and so did files.
+TEST_F(ImportCommand, KeepsOnlyAPipeInTheTemporaryFolder) {
+  const std::string rows = "{\"group\":\"a\",\"id\":1}\n";
+  const auto importRows = [&](const std::string& input, const RunOptions& options) {
+    std::filesystem::remove(path("f.instar"));
+    return run(
+        {"import", path("f.instar"), "contacts", input, "--schema", schema("contact_v1.capnp:Contact")},
+        options);
+  };
+  const auto importPipe = [&](const std::string& temporaryFolder) {
+    return importRows("-", {.input = rows, .inputIsPipe = true, .temporaryFolder = temporaryFolder});
+  };
+  EXPECT_EQ(importPipe(folder_.path().string()).status, 0);
+  EXPECT_EQ(expect(0, {"dump", path("f.instar"), "contacts"}), rows);
+  const Result nowhere = importPipe(path("nowhere"));
+  EXPECT_EQ(nowhere.status, 3);
+  EXPECT_THAT(nowhere.messages, HasSubstr("TMPDIR"));
+  EXPECT_FALSE(std::filesystem::exists(path("f.instar")));
+
+  const RunOptions withoutFolder{.inputFrom = write("c.ndjson", rows), .temporaryFolder = path("nowhere")};
+  EXPECT_EQ(importRows(path("c.ndjson"), withoutFolder).status, 0);
+  EXPECT_EQ(importRows("-", withoutFolder).status, 0);
+  for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
+    EXPECT_THAT(entry.path().filename().string(), Not(StartsWith("instar-")));
+  }
+}
+
 // Rows without their key all met under 0, and only the last was left.
 TEST_F(ImportCommand, RefusesRowsWithoutTheirKey) {
   const Result json = importContacts("c.ndjson", "{\"group\":\"a\",\"name\":\"Ada\"}\n");
@@ -85,6 +201,10 @@ TEST_F(ImportCommand, RefusesRowsWithoutTheirKey) {
   const Result csv = importContacts("c.csv", "group,name\na,Ada\n", {"--header"});
   EXPECT_EQ(csv.status, 1);
   EXPECT_THAT(csv.messages, HasSubstr("id: this field is part of the key"));
+  const Result empty = importContacts("c.csv", "group,id,name\na,,x\na,,y\n", {"--header"});
+  EXPECT_EQ(empty.status, 1);
+  EXPECT_THAT(empty.messages, HasSubstr(":2: id: this field is part of the key, and each row needs it"));
+  EXPECT_EQ(importContacts("c.tsv", "a\t\tx\t\n").status, 1);
 }
 
 TEST_F(ImportCommand, KeepsKeysThatAreByteStrings) {
@@ -198,6 +318,33 @@ TEST_F(ImportCommand, ReadsStandardInput) {
           {.input = "{\"group\":\"a\",\"id\":1}"});
   EXPECT_EQ(result.status, 0) << result.messages;
   EXPECT_THAT(result.messages, HasSubstr("stored 1 row"));
+}
+
+// Whoever began to import from a pipe shut all other writers out until its first row came.
+TEST_F(ImportCommand, WaitsForItsFirstRowWithoutKeepingOthersFromWriting) {
+  const std::string file = makeContacts();
+  const std::string pipe = path("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  std::uint32_t id = 100;
+  for (const std::vector<std::string>& arguments :
+       std::vector<std::vector<std::string>>{{"import", file, "contacts", "-"}, {"put", file, "contacts"}}) {
+    const int rows = ::open(pipe.c_str(), O_RDWR | O_CLOEXEC);  // so that neither end waits for the other
+    ASSERT_GE(rows, 0);
+    std::thread waiting([&] { expect(0, arguments, {.inputFrom = pipe}); });
+    ASSERT_EQ(::write(rows, "\n", 1), 1);
+    for (int unread = 1; unread != 0; std::this_thread::yield())
+      ASSERT_EQ(::ioctl(rows, FIONREAD, &unread), 0);
+    // It has read the blank line, and waits for another.
+    {
+      const Store store = Store::open(file, {.writeTimeout = std::chrono::seconds(1)});
+      EXPECT_NO_THROW(store.write().commit());
+    }
+    const std::string row = "{\"group\":\"a\",\"id\":" + std::to_string(id++) + "}\n";
+    ASSERT_EQ(::write(rows, row.data(), row.size()), static_cast<ssize_t>(row.size()));
+    ::close(rows);
+    waiting.join();
+  }
+  EXPECT_EQ(expect(0, {"count", file, "contacts"}), "5\n");
 }
 
 TEST_F(ImportCommand, NeedsASchemaForANewCollectionOnly) {

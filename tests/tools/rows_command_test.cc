@@ -298,6 +298,41 @@ TEST_F(MaskedCommand, AMaskedDumpIsNotImported) {
   }
 }
 
+// One was refused with a range of 300 digits, the other was no limit at all.
+TEST_F(DumpCommand, RefusesALimitThatIsNoNumber) {
+  const std::string file = makeContacts();
+  for (const std::string limit : {"-1", "99999999999999999999999", "1.5", "1x", ""}) {
+    const Result result = run({"dump", file, "contacts", "--limit=" + limit});
+    EXPECT_EQ(result.status, 2) << limit;
+    EXPECT_EQ(result.output, "");
+    EXPECT_LT(result.messages.size(), 140U) << result.messages;
+  }
+  EXPECT_THAT(run({"dump", file, "contacts", "--limit", "-1"}).messages,
+              HasSubstr("expected a whole number from 0 to 18446744073709551615, found -1"));
+  EXPECT_EQ(countLines(expect(0, {"dump", file, "contacts", "--limit", "18446744073709551615"})), 3U);
+  EXPECT_EQ(expect(0, {"dump", file, "contacts", "--limit", "0"}), "");
+}
+
+// A version that did not know the union yet showed a telephone number as an amount of money.
+TEST_F(DumpCommand, AVersionBelowTheReaderFloorIsRefused) {
+  writePayments();
+  const std::string file = path("m.instar");
+  expect(0, {"import", file, "r", write("1.ndjson", "{\"id\":1,\"euros\":5}\n"), "--schema",
+             path("payments_v1.capnp:Payment")});
+  expect(0, {"evolve", file, "r", "--schema", path("payments_v2.capnp:Payment")});
+  expect(0, {"put", file, "r", R"({"id":2,"phone":4930123})"});
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {"dump", file, "r", "--at-version", "1"}, {"get", file, "r", "2", "--at-version", "1"}}) {
+    const Result result = run(arguments);
+    EXPECT_EQ(result.status, 2);
+    EXPECT_EQ(result.output, "");
+    EXPECT_THAT(result.messages, HasSubstr("(collection: r, version: 1, readerFloor: 2)"));
+  }
+  const std::string rows = "{\"id\":1,\"euros\":5}\n{\"id\":2,\"phone\":4930123}\n";
+  EXPECT_EQ(expect(0, {"dump", file, "r", "--at-version", "2"}), rows);
+  EXPECT_EQ(expect(0, {"dump", file, "r", "--as-stored"}), rows);
+}
+
 // The option parser took a key in brackets apart, and another row was deleted.
 TEST_F(DumpCommand, KeysInBracketsAreTakenAsTheyAre) {
   RunOptions input;

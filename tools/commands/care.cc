@@ -7,6 +7,7 @@
 #include "instar/format/key_text.h"
 #include "instar/tools/commands/command.h"
 #include "instar/tools/commands/table.h"
+#include "instar/tools/interruption.h"
 #include "instar/tools/json_text.h"
 
 namespace instar::tools {
@@ -135,12 +136,24 @@ void printSizes(Context& context, const char* verb, std::uintmax_t before, std::
   }
 }
 
+// Shows how far the copy is, and ends it where a signal has come.
+template <class Copy>
+void copyInterruptibly(Context& context, Copy&& copy) {
+  const Interruption interruption;
+  ProgressLine progress(context.messages, "bytes", context.clock);
+  copy([&](const Progress& state) {
+    interruption.check();
+    progress.update(state.done, state.total);
+  });
+  progress.clear();
+}
+
 void runBackup(Context& context, const CareOptions& options) {
   const Store store = openToRead(options.file);
-  ProgressLine progress(context.messages, "bytes", context.clock);
-  store.backup(options.target,
-               {.compact = options.compact, .replace = options.replace, .progress = progress.callback()});
-  progress.clear();
+  copyInterruptibly(context, [&](const ProgressCallback& progress) {
+    store.backup(options.target,
+                 {.compact = options.compact, .replace = options.replace, .progress = progress});
+  });
   printSizes(context, "copied", std::filesystem::file_size(options.file),
              std::filesystem::file_size(options.target), options.json);
 }
@@ -148,9 +161,8 @@ void runBackup(Context& context, const CareOptions& options) {
 void runCompact(Context& context, const CareOptions& options) {
   std::error_code failure;
   const std::uintmax_t before = std::filesystem::file_size(options.file, failure);
-  ProgressLine progress(context.messages, "bytes", context.clock);
-  Store::compact(options.file, progress.callback());
-  progress.clear();
+  copyInterruptibly(context,
+                    [&](const ProgressCallback& progress) { Store::compact(options.file, progress); });
   printSizes(context, "compacted", before, std::filesystem::file_size(options.file), options.json);
 }
 
@@ -210,7 +222,8 @@ void addBackupCommand(CLI::App& app, Context& context) {
   command->footer(
       "The copy has what was committed when it began, whoever writes meanwhile. Where FILE has no lock file\n"
       "beside it nobody has it open, and none is made: a program that then comes and writes can end the\n"
-      "copy, which leaves nothing behind. The exit status is then 3, and it can be tried again.\n\n"
+      "copy, which leaves nothing behind. The exit status is then 3, and it can be tried again.\n"
+      "Ctrl-C leaves nothing behind either.\n\n"
       "Example:\n  instar backup contacts.instar /backup/contacts.instar");
 }
 
@@ -219,8 +232,9 @@ void addCompactCommand(CLI::App& app, Context& context) {
   CLI::App* command =
       addCareCommand(app, context, "compact", "Rewrites a file without its free pages", options, runCompact);
   command->footer(
-      "No program may have the file open; otherwise the exit status is 3.\n\nExample:\n  instar compact "
-      "contacts.instar");
+      "No program may have the file open; otherwise the exit status is 3. Ctrl-C leaves the file as it "
+      "was.\n\n"
+      "Example:\n  instar compact contacts.instar");
 }
 
 void addReadersCommand(CLI::App& app, Context& context) {

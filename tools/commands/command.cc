@@ -6,6 +6,7 @@
 #include <new>
 
 #include "instar/format/key_text.h"
+#include "instar/tools/interruption.h"
 #include "instar/tools/scalar_text.h"
 
 namespace instar::tools {
@@ -22,7 +23,8 @@ constexpr const char* kFooter =
     "Keys are written as `main,7`: the values of the key fields with commas between them.\n"
     "\n"
     "Exit status: 0 done, 1 a problem was found, 2 wrong usage, 3 the file cannot be opened, 4 the file is "
-    "damaged.\n"
+    "damaged,\n"
+    "128 and its number after a signal.\n"
     "\n"
     "Begin with:\n"
     "  instar import contacts.instar contacts contacts.ndjson --schema contact.capnp:Contact\n"
@@ -129,6 +131,9 @@ int runCommandLine(int argumentCount, const char* const* arguments, Context& con
     return fail(context, exitStatus(error.code()), describeError(error));
   } catch (const OutputClosed&) {
     return static_cast<int>(context.status);
+  } catch (const Interrupted& interrupted) {
+    context.message("interrupted: nothing was changed");
+    return kSignalStatus + interrupted.signal;
   } catch (const kj::Exception& exception) {
     return fail(context, ExitStatus::problem, std::string(view(exception.getDescription())));
   } catch (const std::bad_alloc&) {

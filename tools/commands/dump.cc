@@ -2,6 +2,7 @@
 
 #include <kj/exception.h>
 
+#include <charconv>
 #include <map>
 #include <memory>
 
@@ -36,6 +37,14 @@ struct DumpOptions {
   std::string format = "ndjson";
   RowPrinterOptions printer;
 };
+
+// For CLI11, which takes what does not fit into a number for another number. Empty where nothing is wrong.
+std::string wholeNumberProblem(const std::string& text) {
+  std::uint64_t number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failure == std::errc() && end == text.data() + text.size()) return {};
+  return "expected a whole number from 0 to " + std::to_string(UINT64_MAX) + ", found " + text;
+}
 
 [[noreturn]] void refuseUsage(const char* message) { throw Error(ErrorCode::fixCall, message); }
 
@@ -117,8 +126,21 @@ class CollectionDump {
  private:
   RecordSchema shownSchema() {
     if (options_.atVersion == 0) return rows_.schema();
+    refuseBelowReaderFloor();
     at_ = schemaVersion(store_, transaction_, name_, options_.atVersion);
     return *at_;
+  }
+
+  void refuseBelowReaderFloor() const {
+    const std::uint16_t floor = requireCollection(store_, transaction_, name_).readerFloor;
+    if (options_.atVersion >= floor) return;
+    throw Error(
+        ErrorCode::fixCall,
+        "a version below the reader floor would show the bytes of one field as another's: name a later "
+        "version, or use --as-stored",
+        {{"collection", name_},
+         {"version", std::to_string(options_.atVersion)},
+         {"readerFloor", std::to_string(floor)}});
   }
 
   void printRow(Row<capnp::DynamicStruct>&& row) {
@@ -243,8 +265,10 @@ void addFormatOptions(CLI::App& command, DumpOptions& options) {
   command.add_flag("--json", options.json, "the same as --format ndjson")->excludes("--format");
   command.add_flag("--as-stored", options.asStored, "show each row as the version that it was written with");
   command
-      .add_option("--at-version", options.atVersion,
-                  "show rows as this version of the schema; otherwise as the newest")
+      .add_option(
+          "--at-version", options.atVersion,
+          "show rows as this version of the schema, not below the lowest that may read; otherwise as the "
+          "newest")
       ->type_name("N")
       ->check(CLI::Range(1, 65535).description(""));
   command.add_flag("--with-version", options.printer.withVersion,
@@ -263,7 +287,7 @@ void addDumpCommand(CLI::App& app, Context& context) {
   options->range.addTo(*command);
   command->add_option("--limit", options->limit, "at most so many rows")
       ->type_name("N")
-      ->check(CLI::NonNegativeNumber.description(""));
+      ->check(wholeNumberProblem);
   command->add_flag("--reverse", options->reverse, "from the last key to the first");
   command->add_flag("--keys-only", options->printer.keysOnly,
                     "print keys, in the form that `instar get` takes");

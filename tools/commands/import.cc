@@ -1,12 +1,19 @@
 // `instar import` and `instar put`: rows on their way in.
 
+#include <capnp/message.h>
+#include <kj/exception.h>
+#include <stdlib.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <fstream>
+#include <limits>
 #include <memory>
+#include <span>
 #include <sstream>
 
+#include "instar/format/file_format.h"
 #include "instar/tools/commands/command.h"
 #include "instar/tools/json_text.h"
 #include "instar/tools/row_source.h"
@@ -65,17 +72,12 @@ class Importer {
         masking_(masking),
         progress_(context.messages, "rows", context.clock) {}
 
-  // Reads all of the input and stores nothing. False where a line is bad and bad lines are not to be left
-  // out.
+  // Reads all of the input and stores nothing; where bad lines are to be left out, only the header. False
+  // where that is bad, or a line is.
   bool check(const RecordSchema& schema, std::istream& input) {
     const auto source = open(schema, input);
-    const auto take = [&](RowSource& row) {
-      Draft<capnp::DynamicStruct> draft(schema);
-      Key key;
-      row.fill(*draft);
-      if (!schema.key().empty()) encodeKey(schema.key(), capnp::AnyStruct::Reader((*draft).asReader()), key);
-    };
-    const bool good = source != nullptr && takeAll(*source, take);
+    const auto take = [&](RowSource& row) { checkRow(schema, row); };
+    const bool good = source != nullptr && (options_.skipBad || takeAll(*source, take));
     counts_ = {};
     return good;
   }
@@ -84,15 +86,24 @@ class Importer {
   bool run(const Store& store, const Rows& rows, std::istream& input) {
     const auto source = open(rows.schema(), input);
     if (source == nullptr) return false;
-    WriteTransaction transaction = store.write();
-    const std::uint64_t before = rows.count(transaction);
-    if (!takeAll(*source, [&](RowSource& row) { putRow(transaction, rows, row); })) return false;
-    counts_.added = rows.count(transaction) - before;
-    transaction.commit();
+    std::optional<WriteTransaction> transaction;  // from the first row on: who types them may take their time
+    std::uint64_t before = 0;
+    const auto put = [&](RowSource& row) {
+      if (!transaction) {
+        transaction.emplace(store.write());
+        before = rows.count(*transaction);
+      }
+      putRow(*transaction, rows, row);
+    };
+    if (!takeAll(*source, put)) return false;
+    if (!transaction) return true;
+    counts_.added = rows.count(*transaction) - before;
+    transaction->commit();
     return true;
   }
 
   const Counts& counts() const noexcept { return counts_; }
+  bool headerIsBad() const noexcept { return headerIsBad_; }
   double seconds() const { return progress_.elapsed().count(); }
   void clearProgress() { progress_.clear(); }
 
@@ -109,6 +120,7 @@ class Importer {
     } catch (const Error& error) {
       if (error.code() != ErrorCode::fixInput) throw;
       report(1, error);
+      headerIsBad_ = true;
       return nullptr;
     }
   }
@@ -140,6 +152,27 @@ class Importer {
     }
   }
 
+  // Whatever putting the row would refuse.
+  static void checkRow(const RecordSchema& schema, RowSource& source) {
+    Draft<capnp::DynamicStruct> draft(schema);
+    Key key;
+    source.fill(*draft);
+    if (!schema.key().empty()) encodeKey(schema.key(), capnp::AnyStruct::Reader((*draft).asReader()), key);
+    if (schema.isRecursive()) refuseDeepNesting(draft.message());
+  }
+
+  static void refuseDeepNesting(capnp::MessageBuilder& message) {
+    capnp::SegmentArrayMessageReader reader(
+        message.getSegmentsForOutput(),
+        {.traversalLimitInWords = std::numeric_limits<std::uint64_t>::max(), .nestingLimit = kMaxRowNesting});
+    try {
+      reader.getRoot<capnp::AnyPointer>().targetSize();
+    } catch (const kj::Exception&) {
+      throw Error(ErrorCode::fixInput,
+                  "the row is nested too deeply: at most 256 structs and lists inside one another");
+    }
+  }
+
   static void putRow(WriteTransaction& transaction, const Rows& rows, RowSource& source) {
     Draft<capnp::DynamicStruct> draft = rows.create();
     if (const std::optional<Key> key = source.fill(*draft)) {
@@ -168,6 +201,7 @@ class Importer {
   RowSourceOptions sourceOptions_;
   ProgressLine progress_;
   Counts counts_;
+  bool headerIsBad_ = false;
 };
 
 void printCounts(Context& context, const Importer& importer, bool json) {
@@ -195,8 +229,9 @@ void printCounts(Context& context, const Importer& importer, bool json) {
     context.message("left out " + counted(counts.foreign, "row") + " of other collections");
 }
 
-void reportNothingStored(Context& context, const ImportOptions& options) {
-  context.message("no row was stored; --skip-bad leaves bad lines out");
+void reportNothingStored(Context& context, const ImportOptions& options, const Importer& importer) {
+  context.message(importer.headerIsBad() ? "no row was stored"
+                                         : "no row was stored; --skip-bad leaves bad lines out");
   context.found(ExitStatus::problem);
   if (!options.json) return;
   std::string out;
@@ -206,47 +241,95 @@ void reportNothingStored(Context& context, const ImportOptions& options) {
 
 void runImporter(Context& context, const Store& store, const Rows& rows, const ImportOptions& options,
                  const std::string& inputName, std::istream& input) {
-  const ReadTransaction snapshot = store.read();
-  const Masking masking = collectionMasking(store, snapshot, options.collection);
+  const Masking masking = collectionMasking(store, store.read(), options.collection);
   Importer importer(context, inputName, options, masking);
   const bool stored = importer.run(store, rows, input);
   importer.clearProgress();
-  if (!stored) return reportNothingStored(context, options);
+  if (!stored) return reportNothingStored(context, options, importer);
   printCounts(context, importer, options.json);
   if (importer.counts().rows == 0 && importer.counts().foreign != 0) context.found(ExitStatus::problem);
 }
 
-// Standard input can be read once only: what has to be read twice is kept in a file without a name.
+// An input that is read twice. What cannot go back to its beginning, as a pipe, is kept in a file without a
+// name.
 class Replay {
  public:
-  explicit Replay(std::istream& input) : file_(std::tmpfile()) {
-    if (file_ == nullptr) throw Error(ErrorCode::freeSpace, "no temporary file can be made for the input");
-    std::array<char, 65536> buffer;
-    while (input.read(buffer.data(), buffer.size()), input.gcount() > 0) {
-      const auto size = static_cast<std::size_t>(input.gcount());
-      if (std::fwrite(buffer.data(), 1, size, file_.get()) != size) break;
-    }
-    if (std::fflush(file_.get()) != 0 || std::ferror(file_.get()) != 0) {
-      throw Error(ErrorCode::freeSpace, "the input does not fit into a temporary file: free space");
-    }
+  explicit Replay(std::istream& input) : input_(&input), begin_(input.tellg()) {
+    if (begin_ == std::streampos(-1)) keep(*input.rdbuf());
   }
 
-  // The input from its beginning.
-  std::ifstream open() const {
-    return std::ifstream("/proc/self/fd/" + std::to_string(fileno(file_.get())), std::ios::binary);
+  std::istream& fromBeginning() {
+    input_->clear();
+    if (!input_->seekg(begin_)) throw Error(ErrorCode::fixEnvironment, "the input cannot be read twice");
+    return *input_;
   }
 
  private:
-  struct Close {
-    void operator()(std::FILE* file) const noexcept { std::fclose(file); }
-  };
-  std::unique_ptr<std::FILE, Close> file_;
+  void keep(std::streambuf& input) {
+    openNameless();
+    std::array<char, 65536> buffer;
+    while (const std::streamsize size = read(input, buffer)) {
+      if (!kept_.write(buffer.data(), size)) break;
+    }
+    if (!kept_.flush()) {
+      throw Error(
+          ErrorCode::freeSpace,
+          "the input does not fit into a temporary file: free space, or let TMPDIR name another folder");
+    }
+    input_ = &kept_;
+    begin_ = 0;
+  }
+
+  void openNameless() {
+    std::error_code failure;
+    const std::filesystem::path folder = std::filesystem::temp_directory_path(failure);
+    std::string path = (folder / "instar-XXXXXX").string();
+    const int descriptor = failure ? -1 : ::mkstemp(path.data());
+    if (descriptor < 0) {
+      throw Error(ErrorCode::fixEnvironment,
+                  "no temporary file can be made for the input: let TMPDIR name a folder for it",
+                  {{"folder", folder.string()}});
+    }
+    kept_.open(path, std::ios::in | std::ios::out | std::ios::binary);
+    ::close(descriptor);
+    ::unlink(path.c_str());
+  }
+
+  static std::streamsize read(std::streambuf& input, std::span<char> buffer) {
+    try {
+      return input.sgetn(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+    } catch (const std::ios_base::failure& failure) {
+      throw Error(ErrorCode::fixEnvironment, "the input cannot be read", {{"reason", failure.what()}});
+    }
+  }
+
+  std::istream* input_;
+  std::streampos begin_;
+  std::fstream kept_;
 };
 
-// Whether importing with this schema would change the catalog, or make the file.
+// Opens without changing anything, if that can be. A file whose creation was interrupted is finished by
+// opening it for writing; what cannot be opened for another reason cannot be written either.
+Store openToExamine(const std::string& file) {
+  try {
+    return openToRead(file);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::fixEnvironment) throw;
+    return openToWrite(file);
+  }
+}
+
+// Whether importing with this schema would change the catalog, or make the file. Throws where the store would
+// refuse to.
 bool changesCatalog(const ImportOptions& options, const RecordSchema& schema) {
-  if (!std::filesystem::exists(options.file)) return true;
-  const Store store = openToRead(options.file);
+  if (!std::filesystem::exists(options.file)) {
+    if (isCollectionName(options.collection)) return true;
+    throw Error(
+        ErrorCode::fixCall,
+        "a collection's name has 1 to 128 bytes of UTF-8, no slash and no control characters: choose another",
+        {{"name", options.collection}});
+  }
+  const Store store = openToExamine(options.file);
   const SchemaChange change = store.examine(options.collection, schema);
   if (change.refusal) throw Error(*change.refusal);
   const auto outcome = change.outcome;
@@ -273,18 +356,16 @@ void storeInput(Context& context, const ImportOptions& options, const std::optio
 }
 
 // Nothing half-done: where a bad line could leave a new file, collection or version behind, all lines are
-// read first.
+// read first. Where bad lines are left out, only a bad header could.
 void checkThenStoreInput(Context& context, const ImportOptions& options, const RecordSchema& schema,
                          const std::string& inputName, std::istream& input) {
-  const Replay replay(input);
+  Replay replay(input);
   const Masking masking({schema});
   Importer importer(context, inputName, options, masking);
-  std::ifstream first = replay.open();
-  const bool good = importer.check(schema, first);
+  const bool good = importer.check(schema, replay.fromBeginning());
   importer.clearProgress();
-  if (!good) return reportNothingStored(context, options);
-  std::ifstream second = replay.open();
-  storeInput(context, options, schema, inputName, second);
+  if (!good) return reportNothingStored(context, options, importer);
+  storeInput(context, options, schema, inputName, replay.fromBeginning());
 }
 
 void runImport(Context& context, const ImportOptions& options) {
@@ -305,7 +386,8 @@ void runImport(Context& context, const ImportOptions& options) {
   }
   std::istream& input = options.input == "-" ? context.input : file;
   const std::string inputName = options.input == "-" ? "standard input" : options.input;
-  if (schema && !options.skipBad && changesCatalog(options, *schema)) {
+  const bool mayStoreNothing = !options.skipBad || inputFormat(options) != InputFormat::ndjson;
+  if (schema && changesCatalog(options, *schema) && mayStoreNothing) {
     checkThenStoreInput(context, options, *schema, inputName, input);
   } else {
     storeInput(context, options, schema, inputName, input);
@@ -355,6 +437,9 @@ void addImportCommand(CLI::App& app, Context& context) {
       "printed, no row is stored, and the exit status is 1. Rows replace those that have the same key.\n\n"
       "Without a header, the columns of csv and tsv are the fields in their order. Where neither --header\n"
       "nor --no-header is given, a first line that could be either is refused.\n\n"
+      "Where it would make the file, the collection or a version, the input is read twice; a pipe is kept "
+      "in\n"
+      "the folder that TMPDIR names meanwhile.\n\n"
       "Examples:\n"
       "  instar import contacts.instar contacts contacts.ndjson --schema contact.capnp:Contact\n"
       "  instar import contacts.instar contacts contacts.csv --header\n"

@@ -59,6 +59,8 @@ void writeJudgements(JsonWriter& writer, const std::vector<Judgement>& judgement
 void printJudgements(Output& output, const std::vector<Judgement>& judgements) {
   for (const Judgement& judgement : judgements) {
     output.line(std::string(verdictName(judgement.verdict)) + ": " + judgement.what);
+    if (judgement.floor != FloorEffect::none)
+      output.line("  floors: both rise, and programs of older versions can no longer read or write");
     if (!judgement.why.empty()) output.line("  why: " + judgement.why);
     if (!judgement.instead.empty()) output.line("  instead: " + judgement.instead);
   }
@@ -329,7 +331,8 @@ void addCheck(CLI::App& parent, Context& context) {
   part->add_flag("--json", options->json, "print JSON");
   part->footer(
       "Needs no file of data. The exit status is 1 where a change is refused: made for continuous "
-      "integration.\n\nExample:\n"
+      "integration.\n"
+      "A change that locks older programs out is not refused, but marked with `floors`.\n\nExample:\n"
       "  instar schema check released/contact.capnp:Contact contact.capnp:Contact");
 }
 

@@ -108,6 +108,13 @@ std::unique_ptr<StoreLocks> excludeUsersOf(const std::filesystem::path& target, 
               {{"path", target.string()}});
 }
 
+// What copying would end with as well, when it has written all of the copy.
+void refuseExisting(const std::filesystem::path& target) {
+  struct stat status {};
+  if (::lstat(target.c_str(), &status) != 0) return;  // opening will say what is wrong
+  throw systemError(S_ISDIR(status.st_mode) ? EISDIR : EEXIST, "lstat", target);
+}
+
 }  // namespace
 
 void copyEnvironment(const LmdbHandle& lmdb, const std::filesystem::path& path, int descriptor,
@@ -148,7 +155,11 @@ void LmdbEnvironment::copyTo(const std::filesystem::path& target, CopyOptions op
   const std::filesystem::path resolved = resolveStorePath(target);
   const struct stat source = statusOf(descriptor(), path());
   std::unique_ptr<StoreLocks> replaced;
-  if (options.replace) replaced = excludeUsersOf(resolved, identityOf(source));
+  if (options.replace) {
+    replaced = excludeUsersOf(resolved, identityOf(source));
+  } else {
+    refuseExisting(resolved);
+  }
   TemporaryFile copy(resolved, source.st_mode & 0777);
   copy.fill([&] {
     copyEnvironment(*lmdb_, path(), copy.descriptor(), copy.path(), options.compact, options.progress);

@@ -118,7 +118,10 @@ TEST_P(StorageCopy, IsConsistentWhileOthersWrite) {
 
 TEST_P(StorageCopy, RefusesAnExistingFileUnlessItMayBeReplaced) {
   writeFile(target, "precious");
-  EXPECT_ERROR(environment->copyTo(target, options()), fixEnvironment, "the file exists");
+  CopyOptions watched = options();  // looked only at the end, when all of the copy was written
+  watched.progress = [](const Progress&) { ADD_FAILURE() << "began to copy"; };
+  EXPECT_ERROR(environment->copyTo(target, watched), fixEnvironment, "the file exists");
+  EXPECT_ERROR(environment->copyTo(folder.path(), watched), fixEnvironment, "this is a folder");
   EXPECT_EQ(readFile(target), "precious");
   CopyOptions replacing = options();
   replacing.replace = true;
