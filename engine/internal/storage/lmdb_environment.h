@@ -82,9 +82,10 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
 
   void checkNotForked() const;  // Error(fixCall) in the child of a fork
 
-  // Whether the snapshot has trees that this process has not opened, which it could therefore not read: their
-  // names. Once they are opened, begin again.
-  bool hasUnopenedTrees(MDB_txn* transaction, std::vector<std::string>& names) const;
+  // All names, where the snapshot has trees that this process has not opened, which it could therefore not
+  // read: once they are opened, begin again. LMDB's code, which is kCorrupted where the file counts more
+  // trees than it has: it would count them again each time.
+  int listUnopenedTrees(MDB_txn* transaction, std::vector<std::string>& names) const;
   void openTrees(const std::vector<std::string>& names);
 
   std::unique_ptr<LmdbTransaction> beginRead();
