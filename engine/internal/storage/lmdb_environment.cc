@@ -97,6 +97,7 @@ LmdbEnvironment::LmdbEnvironment(Parts parts) noexcept
       warnings_(std::move(parts.warnings)),
       generation_(forkGeneration()),
       pageSize_(parts.lmdb->pageSize()),
+      checkOfSnapshots_(parts.lmdb->checkOfSnapshots()),
       lmdb_(std::move(parts.lmdb)) {}
 
 LmdbEnvironment::~LmdbEnvironment() {

@@ -68,6 +68,7 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
 
   // For transactions.
   bool lockless() const noexcept { return settings_.lockless; }
+  EntryCheck checkOfSnapshots() const noexcept { return checkOfSnapshots_; }
   void checkSnapshotIsIntact(std::uint64_t transaction) const;
   void endRead(MDB_txn* transaction) noexcept;
   void commitWrite(MDB_txn* transaction);
@@ -122,6 +123,7 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
   const std::vector<std::string> warnings_;
   const std::uint32_t generation_;
   const std::uint32_t pageSize_;  // bytes
+  const EntryCheck checkOfSnapshots_;
 
   ActivityGate gate_;
   WriteTurn turn_;

@@ -58,6 +58,7 @@ class LmdbTransaction final : public Transaction {
   std::shared_ptr<LmdbEnvironment> environment_;
   MDB_txn* transaction_;  // null once it has ended
   std::uint64_t id_;
+  const EntryCheck check_;
   std::uint64_t changes_ = 0;  // counts them, so that cursors know that they are out of date
   std::unique_ptr<Error> failure_;
   LmdbCursor* cursors_ = nullptr;  // a list of those that are open
