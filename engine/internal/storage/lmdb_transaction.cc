@@ -121,6 +121,14 @@ TreeStatistics LmdbTransaction::statistics(TreeId tree) {
   return statistics;
 }
 
+std::uint64_t LmdbTransaction::countTrees() {
+  checkUsable();
+  std::uint64_t trees = 0;
+  const int code = lmdb::countTrees(transaction_, trees);
+  if (code != 0) fail(code, "mdb_stat");
+  return trees;
+}
+
 std::uint64_t LmdbTransaction::countFreePages() {
   checkUsable();
   std::uint64_t pages = 0;

@@ -35,6 +35,7 @@ class LmdbTransaction final : public Transaction {
   bool erase(TreeId tree, Bytes key) override;
   std::unique_ptr<Cursor> cursor(TreeId tree) override;
   TreeStatistics statistics(TreeId tree) override;
+  std::uint64_t countTrees() override;
   bool canBeOverwritten() const noexcept override { return lockless_; }
   void checkIntact() const override { checkUsable(); }
   void commit() override;
