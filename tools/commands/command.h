@@ -86,6 +86,7 @@ struct RangeText {
 
   void addTo(CLI::App& command);
   ScanOptions parse(const KeySpec& spec) const;
+  bool isWhole() const noexcept { return !from && !to && !prefix; }
 };
 
 }  // namespace instar::tools

@@ -227,7 +227,10 @@ void compactInPlace(const std::filesystem::path& path, const ProgressCallback& p
   TemporaryFile copy(resolved, permissionsOf(status));
   ::fchmod(copy.descriptor(), permissionsOf(status));
   if (::fchown(copy.descriptor(), status.st_uid, status.st_gid) != 0) errno = 0;  // root's to give away
-  copy.fill([&] { copyEnvironment(lmdb, resolved, copy.descriptor(), copy.path(), true, progress); });
+  copy.fill([&] {
+    copyEnvironment(lmdb, resolved, copy.descriptor(), copy.path(), true, progress);
+    checkCompactCopy(copy.path(), resolved);
+  });
   copy.publish(TemporaryFile::Existing::replace);
 }
 
