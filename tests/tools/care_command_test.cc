@@ -11,6 +11,7 @@
 #include "instar/engine/store.h"
 #include "instar/format/file_format.h"
 #include "instar/format/row.h"
+#include "instar/tests/support/child_process.h"
 #include "instar/tests/tools/command_runner.h"
 #include "instar/tests/tools/records.h"
 #include "instar/tools/json_text.h"
@@ -578,6 +579,41 @@ TEST_F(CareCommand, ReadersShowsWhoHoldsASnapshot) {
               HasSubstr("{\"process\":" + process + ",\"snapshot\":" + std::to_string(snapshot.id()) +
                         ",\"alive\":true}"));
   EXPECT_THAT(expect(0, {"readers", file, "--clear-stale", "--json"}), HasSubstr("\"cleared\":0"));
+}
+
+// Opening cleared it before it could be listed, and said that there was nothing to clear.
+TEST_F(CareCommand, ReadersShowsTheSnapshotOfAProgramThatDiedAndClearsIt) {
+  const std::string file = makeContacts();
+  testing::ChildProcess keeper([&](const testing::Steps& parent) {  // the first to open finds an empty table
+    const Store store = Store::open(file);
+    parent.tell();
+    parent.await();
+  });
+  keeper.await();
+  testing::ChildProcess reader([&](const testing::Steps& parent) {
+    const Store store = Store::open(file);
+    const ReadTransaction snapshot = store.read();
+    parent.tell();
+    parent.await();
+  });
+  reader.await();
+  const std::string process = "{\"process\":" + std::to_string(reader.process()) + ",";
+  reader.kill();
+  EXPECT_THAT(expect(0, {"readers", file, "--json"}), HasSubstr(process));
+  const std::string cleared = expect(0, {"readers", file, "--clear-stale", "--json"});
+  EXPECT_THAT(cleared, HasSubstr(process));
+  EXPECT_THAT(cleared, HasSubstr("\"alive\":false"));
+  EXPECT_THAT(cleared, Not(HasSubstr("\"cleared\":0")));
+  EXPECT_THAT(expect(0, {"readers", file, "--json"}), Not(HasSubstr(process)));
+  keeper.tell();
+  keeper.expectSuccess();
+}
+
+// The command counted itself.
+TEST_F(CareCommand, AnIdleFileHasNoReaders) {
+  const std::string file = makeContacts();
+  EXPECT_EQ(expect(0, {"readers", file, "--json"}), "{\"readers\":[],\"cleared\":0}\n");
+  EXPECT_THAT(expect(0, {"info", file}), HasSubstr("readers       0 of 1024"));
 }
 
 }  // namespace

@@ -91,7 +91,8 @@ void printInfoText(Context& context, const FileFacts& facts) {
 void runInfo(Context& context, const InfoOptions& options) {
   const Store store = openToRead(options.file);
   const ReadTransaction transaction = store.read();
-  const FileFacts facts{store.fileInfo(transaction), store.info(), store.collections(transaction)};
+  FileFacts facts{store.fileInfo(transaction), store.info(), store.collections(transaction)};
+  facts.environment.readers = static_cast<std::uint32_t>(readersBeside(store).size());
   if (options.json) {
     printInfoJson(context.output, facts);
   } else {
