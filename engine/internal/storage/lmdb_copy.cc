@@ -182,23 +182,23 @@ void checkCompactCopy(const std::filesystem::path& copy, const std::filesystem::
   const LmdbHandle lmdb(settings);
   std::vector<std::string> names;
   {
-    const Snapshot snapshot = beginSnapshot(lmdb, copy);
+    const Snapshot snapshot = beginSnapshot(lmdb, source);
     std::uint64_t count = 0;
     int code = lmdb::countTrees(snapshot.get(), count);
     if (code == 0) code = lmdb::listTrees(snapshot.get(), names);
-    if (code != 0) throw lmdb::error(code, "mdb_cursor_get", copy);
+    if (code != 0) throw lmdb::error(code, "mdb_cursor_get", source);
     if (names.size() != count) refuse("of the names of trees");
   }
   for (const std::string& name : names) {
     TreeId tree = 0;
     const int opened = lmdb.openTree(name, false, tree);
     if (opened == lmdb::kIncompatible || opened == lmdb::kTooManyTrees) continue;  // none of ours
-    if (opened != 0) throw lmdb::error(opened, "mdb_dbi_open", copy);
-    const Snapshot snapshot = beginSnapshot(lmdb, copy);
+    if (opened != 0) throw lmdb::error(opened, "mdb_dbi_open", source);
+    const Snapshot snapshot = beginSnapshot(lmdb, source);
     TreeStatistics statistics;
     const int code = lmdb::statistics(snapshot.get(), tree, statistics);
-    if (code != 0) throw lmdb::error(code, "mdb_stat", copy);
-    if (countInOrder(snapshot.get(), tree, lmdb.checkOfSnapshots(), copy) != statistics.entries) refuse(name);
+    if (code != 0) throw lmdb::error(code, "mdb_stat", source);
+    if (countInOrder(snapshot.get(), tree, lmdb.checkOfSnapshots(), source) != statistics.entries) refuse(name);
   }
 }
 
