@@ -96,7 +96,7 @@ Row<Record> Catalog::read(const Key& key) const {
 
 template <class Record>
 void Catalog::write(const Key& key, Draft<Record>& record) {
-  const FlatRecord flat(record.message(), FlatRecord::Waste::allowed);
+  const FlatRecord flat(record.message());
   writeRow(transaction_, transaction_.store().catalog(), key, kFileFormat, flat.payload());
 }
 

@@ -198,7 +198,8 @@ void checkCompactCopy(const std::filesystem::path& copy, const std::filesystem::
     TreeStatistics statistics;
     const int code = lmdb::statistics(snapshot.get(), tree, statistics);
     if (code != 0) throw lmdb::error(code, "mdb_stat", source);
-    if (countInOrder(snapshot.get(), tree, lmdb.checkOfSnapshots(), source) != statistics.entries) refuse(name);
+    if (countInOrder(snapshot.get(), tree, lmdb.checkOfSnapshots(), source) != statistics.entries)
+      refuse(name);
   }
 }
 
