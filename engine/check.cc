@@ -21,6 +21,10 @@ Key rowTreeName(std::string_view collection) {
   return name;
 }
 
+std::string describeWalk(std::uint64_t met, std::uint64_t rows) {
+  return "of " + std::to_string(rows) + " rows " + std::to_string(met) + " are met";
+}
+
 bool isAligned(Bytes payload) noexcept { return reinterpret_cast<std::uintptr_t>(payload.data()) % 8 == 0; }
 
 // Reads all of a record, so that every pointer in it is followed, and finds Text that is not UTF-8.
@@ -181,9 +185,17 @@ class Checker {
     const auto& current = schemaOf(schemas, collection.name, collection.currentVersion);
     const KeySpec keySpec = current ? current->key() : KeySpec{};
     const auto cursor = state_.storage().cursor(*id);
+    WalkCheck walk;
     for (bool more = cursor->first(); more; more = cursor->next()) {
+      if (!walk.follows(cursor->key())) {
+        add(Finding::damagedTree, collection.name, printKey(keySpec, cursor->key()),
+            "it does not come behind the row that is met before it");
+      }
       checkRow(schemas, collection.name, keySpec, cursor->key(), cursor->value());
       if (report_.rows % kRowsPerReport == 0) progress();
+    }
+    if (const std::uint64_t rows = entries(collection.name); walk.count() != rows) {
+      add(Finding::damagedTree, collection.name, "", describeWalk(walk.count(), rows));
     }
   }
 
@@ -264,6 +276,8 @@ std::string_view findingName(Finding finding) noexcept {
       return "invalidText";
     case Finding::damagedCatalog:
       return "damagedCatalog";
+    case Finding::damagedTree:
+      return "damagedTree";
   }
   return "unknown";
 }
@@ -275,8 +289,14 @@ std::vector<VersionCount> countVersions(const Store& store, const Transaction& t
   std::map<std::uint16_t, VersionCount> counts;
   const auto rows = store.collection(collection);
   const std::uint64_t total = rows.count(transaction);
+  const auto refuse = [&](const std::string& damage) {
+    throw Error(ErrorCode::restoreFromBackup, "rows cannot be reached: restore the file from a backup",
+                {{"collection", std::string(collection)}, {"damage", damage}});
+  };
   auto scan = rows.scan(transaction);
+  WalkCheck walk;
   for (std::uint64_t done = 1; scan.next(); ++done) {
+    if (!walk.follows(scan.key())) refuse("they are not in the order of their keys");
     RowView row;
     decodeRow(scan.key(), scan.value(), Verify::no, row);
     VersionCount& count = counts[row.version];
@@ -285,6 +305,7 @@ std::vector<VersionCount> countVersions(const Store& store, const Transaction& t
     count.bytes += scan.value().size();
     if (progress && done % kRowsPerReport == 0) progress({done, total});
   }
+  if (walk.count() != total) refuse(describeWalk(walk.count(), total));
   if (progress) progress({total, total});
   std::vector<VersionCount> result;
   for (const auto& [version, count] : counts) result.push_back(count);

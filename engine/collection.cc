@@ -110,8 +110,7 @@ void CollectionBase::store(WriteTransaction& transaction, const Key* explicitKey
       source = &*merged;
     }
   }
-  const FlatRecord flat(
-      *source, origin != nullptr || merged ? FlatRecord::Waste::removed : FlatRecord::Waste::allowed);
+  const FlatRecord flat(*source);
   if (state_->nestsWithoutLimit()) flat.refuseDeepNesting();
   writeRow(state, state_->tree(), key, schema().version(), flat.payload());
 }

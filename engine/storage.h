@@ -75,6 +75,7 @@ class Transaction {
   virtual bool erase(TreeId tree, Bytes key) = 0;  // whether there was such an entry
   virtual std::unique_ptr<Cursor> cursor(TreeId tree) = 0;
   virtual TreeStatistics statistics(TreeId tree) = 0;
+  virtual std::uint64_t countTrees() = 0;  // in the whole file, opened or not
   // Whether a writer may overwrite bytes that were handed out, because nothing tells it that they are being
   // read: copy them, then checkIntact(), then use the copy.
   virtual bool canBeOverwritten() const noexcept = 0;

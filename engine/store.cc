@@ -35,6 +35,15 @@ void checkName(std::string_view name) {
               "the file was not finished when it was created: open it for writing once");
 }
 
+// Whether nothing was ever committed but the empty tree of the catalog, so that the file is ours to finish;
+// everything else is somebody's data. The number of commits alone does not tell: it begins anew in a compact
+// copy.
+bool isUnfinished(TransactionState& transaction) {
+  storage::Transaction& file = transaction.storage();
+  return transaction.snapshot() <= 1 && file.countTrees() == 1 &&
+         file.statistics(transaction.store().catalog()).entries == 0;
+}
+
 [[noreturn]] void refuseUnknown(const Catalog& catalog, std::string_view name) {
   std::string known;
   for (const auto& collection : catalog.collections()) known += (known.empty() ? "" : ", ") + collection.name;
@@ -73,15 +82,13 @@ Store Store::open(std::shared_ptr<storage::Environment> environment, const Store
   {
     const ReadTransaction transaction = store.read();
     if (Catalog(transaction.state()).file()) return store;
+    if (!writable && isUnfinished(transaction.state())) refuseUnfinishedFile();
+    if (!writable) refuseForeignFile();
   }
-  // Only a file in which nothing but that tree was ever committed is ours to finish; everything else is
-  // somebody's data.
-  if (!writable && commits > 1) refuseForeignFile();
-  if (!writable) refuseUnfinishedFile();
   WriteTransaction transaction = store.write();
   Catalog catalog(transaction.state());
   if (!catalog.file()) {
-    if (transaction.state().snapshot() > 1) refuseForeignFile();
+    if (!isUnfinished(transaction.state())) refuseForeignFile();
     catalog.createFile();
     transaction.commit();
   }

@@ -4,6 +4,7 @@
 
 #include <chrono>
 
+#include "instar/engine/check.h"
 #include "instar/engine/internal/row_writer.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/format/file_format.h"
@@ -95,7 +96,7 @@ Row<Record> Catalog::read(const Key& key) const {
 
 template <class Record>
 void Catalog::write(const Key& key, Draft<Record>& record) {
-  const FlatRecord flat(record.message(), FlatRecord::Waste::allowed);
+  const FlatRecord flat(record.message());
   writeRow(transaction_, transaction_.store().catalog(), key, kFileFormat, flat.payload());
 }
 
@@ -143,12 +144,29 @@ std::optional<Catalog::CollectionRecord> Catalog::collection(std::string_view na
 
 std::vector<Catalog::CollectionRecord> Catalog::collections() const {
   std::vector<CollectionRecord> found;
-  const auto cursor = transaction_.storage().cursor(transaction_.store().catalog());
   const Bytes prefix = asBytes(kCollectionKeyPrefix);
-  for (bool more = cursor->seek(prefix); more && startsWith(cursor->key(), prefix); more = cursor->next()) {
-    found.push_back(toCollection(*decode<catalog::Collection>(cursor->key(), cursor->value())));
+  const char* const damage = walk([&](Bytes key, Bytes value, bool) {
+    if (startsWith(key, prefix)) found.push_back(toCollection(*decode<catalog::Collection>(key, value)));
+  });
+  if (damage != nullptr) {
+    throw Error(ErrorCode::restoreFromBackup, "the catalog is damaged: restore the file from a backup",
+                {{"damage", damage}});
   }
   return found;
+}
+
+const char* Catalog::walk(const std::function<void(Bytes key, Bytes value, bool inOrder)>& visit) const {
+  const storage::TreeId tree = transaction_.store().catalog();
+  const auto cursor = transaction_.storage().cursor(tree);
+  WalkCheck walk;
+  bool allInOrder = true;
+  for (bool more = cursor->first(); more; more = cursor->next()) {
+    const bool inOrder = walk.follows(cursor->key());
+    allInOrder = allInOrder && inOrder;
+    visit(cursor->key(), cursor->value(), inOrder);
+  }
+  if (walk.count() != transaction_.storage().statistics(tree).entries) return "not every record is met";
+  return allInOrder ? nullptr : "its records are not in order";
 }
 
 void Catalog::putCollection(const CollectionRecord& collection) {
@@ -224,14 +242,14 @@ void Catalog::putVersion(std::string_view collection, const RecordSchema& schema
 }
 
 void Catalog::verifyAll(const std::function<void(Bytes key, const char* problem)>& visit) const {
-  const auto cursor = transaction_.storage().cursor(transaction_.store().catalog());
-  for (bool more = cursor->first(); more; more = cursor->next()) {
+  const char* const damage = walk([&](Bytes key, Bytes value, bool inOrder) {
     RowView view;
     std::vector<std::byte> copy;
-    const RowDamage damage =
-        decodeRow(cursor->key(), transaction_.steady(cursor->value(), copy), Verify::yes, view);
-    visit(cursor->key(), damage == RowDamage::none ? nullptr : describe(damage));
-  }
+    const RowDamage damage = decodeRow(key, transaction_.steady(value, copy), Verify::yes, view);
+    if (damage != RowDamage::none) return visit(key, describe(damage));
+    visit(key, inOrder ? nullptr : "it does not come behind the record that is met before it");
+  });
+  if (damage != nullptr) visit({}, damage);
 }
 
 }  // namespace instar

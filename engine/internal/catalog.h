@@ -34,6 +34,7 @@ class Catalog {
     std::uint16_t writerFloor = 0;
   };
   std::optional<CollectionRecord> collection(std::string_view name) const;
+  // Walks over the whole catalog, to be sure that there are no others: Error(restoreFromBackup).
   std::vector<CollectionRecord> collections() const;
   void putCollection(const CollectionRecord& collection);
 
@@ -48,7 +49,8 @@ class Catalog {
   void putVersion(std::string_view collection, const RecordSchema& schema,
                   const std::vector<std::string>& changes);
 
-  // Every record of the catalog in turn, for check: its key, and what is wrong with it or nothing.
+  // Every record of the catalog in turn, for check: its key, and what is wrong with it or nothing. At last an
+  // empty key, where something is wrong with the catalog as a whole.
   void verifyAll(const std::function<void(Bytes key, const char* problem)>& visit) const;
 
  private:
@@ -58,6 +60,8 @@ class Catalog {
   Row<Record> decode(Bytes key, Bytes value) const;
   template <class Record>
   void write(const Key& key, Draft<Record>& record);
+  // Every record in turn, and whether it comes behind the one before; what is wrong with the whole, or null.
+  const char* walk(const std::function<void(Bytes key, Bytes value, bool inOrder)>& visit) const;
   void touch();
 
   TransactionState& transaction_;

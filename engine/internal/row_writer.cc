@@ -50,15 +50,14 @@ class Overlay {
 
 }  // namespace
 
-FlatRecord::FlatRecord(capnp::MessageBuilder& message, Waste waste) {
+FlatRecord::FlatRecord(capnp::MessageBuilder& message) {
   const auto segments = message.getSegmentsForOutput();
   const auto root = message.getRoot<capnp::AnyPointer>().asReader();
-  if (segments.size() == 1 &&
-      (waste == Waste::allowed || root.targetSize().wordCount + 1 == segments[0].size())) {
+  const std::uint64_t words = root.targetSize().wordCount + 1;
+  if (segments.size() == 1 && words == segments[0].size()) {
     payload_ = toBytes(segments[0]);
     return;
   }
-  const std::uint64_t words = root.targetSize().wordCount + 1;
   if (words > kMaxPayloadLength / sizeof(capnp::word)) {
     throw Error(ErrorCode::fixCall, "the row is larger than 1 GiB: divide it into several rows",
                 {{"bytes", std::to_string(words * sizeof(capnp::word))}});

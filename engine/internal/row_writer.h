@@ -12,14 +12,11 @@
 
 namespace instar {
 
-// A record as one Cap'n Proto segment: the message's own where it is just that, otherwise a copy. Borrows
-// from `message`.
+// A record as one Cap'n Proto segment: the message's own where it is just that, otherwise a copy, without the
+// bytes that no pointer reaches any more because something was set twice. Borrows from `message`.
 class FlatRecord {
  public:
-  // Whether bytes that no pointer reaches any more may stay: they are in records that were changed after they
-  // were set.
-  enum class Waste : bool { allowed, removed };
-  FlatRecord(capnp::MessageBuilder& message, Waste waste);
+  explicit FlatRecord(capnp::MessageBuilder& message);
 
   Bytes payload() const noexcept { return payload_; }
 

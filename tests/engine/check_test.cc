@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <fstream>
 
 #include "instar/engine/internal/storage/lmdb_storage.h"
@@ -43,6 +44,27 @@ class CheckTest : public ::testing::Test {
     change(value);
     std::ranges::copy(value, transaction->reserve(*tree, key.bytes(), value.size()).begin());
     transaction->commit();
+  }
+
+  // Changes numbers in the header of the page that holds `text`, as a failing disk would do it: [6] is where
+  // the list of its entries ends, [8] the place of the first entry.
+  void tamperPage(std::string_view text, const std::function<void(std::span<std::uint16_t>)>& change) const {
+    constexpr std::size_t kPageSize = 4096;
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    const std::string content((std::istreambuf_iterator<char>(file)), {});
+    const std::size_t found = content.rfind(text);
+    ASSERT_NE(found, std::string::npos);
+    const std::size_t start = found / kPageSize * kPageSize;
+    std::array<std::uint16_t, 16> numbers;
+    std::memcpy(numbers.data(), content.data() + start, sizeof numbers);
+    change(numbers);
+    file.seekp(static_cast<std::streamoff>(start));
+    file.write(reinterpret_cast<const char*>(numbers.data()), sizeof numbers);
+  }
+
+  std::string contentOfFile() const {
+    std::ifstream file(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(file), {}};
   }
 
   CheckReport checkFile(CheckOptions options = {}) const { return check(Store::open(path), options); }
@@ -117,6 +139,63 @@ TEST_F(CheckTest, AFlippedBitInTheFileIsReported) {
   ASSERT_GE(report.problemCount, 1U);
   EXPECT_EQ(report.problems[0].finding, Finding::damagedRow);
   EXPECT_THAT(report.problems[0].message, HasSubstr("checksum"));
+}
+
+constexpr std::size_t kListEnd = 6;
+constexpr std::size_t kFirstEntry = 8;
+constexpr const char* kInRows = "can be found";
+constexpr const char* kInCatalog = "collection/contacts";
+
+// A shorter list in a page: check counted fewer rows and found no problem, and a compact copy made it so.
+TEST_F(CheckTest, RowsThatAreNoLongerMetAreReportedAndNotCompactedAway) {
+  tamperPage(kInRows, [](std::span<std::uint16_t> page) { page[kListEnd] -= 2; });
+  for (const bool quick : {false, true}) {
+    const CheckReport report = checkFile({.quick = quick});
+    ASSERT_EQ(report.problemCount, 1U);
+    EXPECT_TRUE(report.damaged());
+    EXPECT_EQ(report.problems[0].finding, Finding::damagedTree);
+    EXPECT_EQ(report.problems[0].message, "of 3 rows 2 are met");
+  }
+  {
+    const Store store = Store::open(path);
+    EXPECT_ERROR(countVersions(store, store.read(), "contacts"), restoreFromBackup, "of 3 rows 2 are met");
+    EXPECT_ERROR(store.backup(folder / "copy.instar", {.compact = true}), restoreFromBackup,
+                 "tree: rows/contacts");
+    EXPECT_FALSE(std::filesystem::exists(folder / "copy.instar"));
+  }
+  const std::string before = contentOfFile();
+  EXPECT_ERROR(Store::compact(path), restoreFromBackup, "tree: rows/contacts");
+  EXPECT_EQ(contentOfFile(), before);
+}
+
+// Another row is met in its place: the number of rows is right, and each is sound.
+TEST_F(CheckTest, ARowThatIsMetTwiceInPlaceOfAnotherIsReported) {
+  tamperPage(kInRows, [](std::span<std::uint16_t> page) { page[kFirstEntry] = page[kFirstEntry + 2]; });
+  const CheckReport report = checkFile();
+  EXPECT_EQ(report.rows, 3U);
+  ASSERT_EQ(report.problemCount, 1U);
+  EXPECT_EQ(report.problems[0].finding, Finding::damagedTree);
+  EXPECT_EQ(report.problems[0].key, "2");
+  const Store store = Store::open(path);
+  EXPECT_ERROR(countVersions(store, store.read(), "contacts"), restoreFromBackup, "order");
+  EXPECT_ERROR(store.backup(folder / "copy.instar", {.compact = true}), restoreFromBackup,
+               "tree: rows/contacts");
+}
+
+// The collection was not met in the catalog any more: there was none, and one could be created in its place.
+TEST_F(CheckTest, ACatalogWhoseRecordsAreNotAllMetIsReported) {
+  tamperPage(kInCatalog, [](std::span<std::uint16_t> page) { page[kFirstEntry] = page[kFirstEntry + 1]; });
+  const CheckReport report = checkFile();
+  ASSERT_GE(report.problemCount, 1U);
+  EXPECT_EQ(report.problems[0].finding, Finding::damagedCatalog);
+  const std::string before = contentOfFile();
+  {
+    const Store store = Store::open(path);
+    EXPECT_ERROR(store.collections(store.read()), restoreFromBackup, "catalog is damaged");
+    EXPECT_ERROR(store.collection("contacts"), restoreFromBackup, "catalog is damaged");
+    EXPECT_ERROR(store.collection<Contact>("contacts"), restoreFromBackup, "catalog is damaged");
+  }
+  EXPECT_EQ(contentOfFile(), before);
 }
 
 void restamp(std::vector<std::byte>& value, Bytes key, std::uint16_t version) {

@@ -97,6 +97,26 @@ TEST_F(CollectionTest, SeveralCollectionsChangeInOneTransaction) {
   EXPECT_TRUE(visits.get(snapshot, "London", -3));
 }
 
+// Each round left the last round's text behind in the draft, and it was stored with the next row.
+TEST_F(CollectionTest, ADraftThatIsUsedAgainStoresNoDeadBytes) {
+  auto contact = contacts.create();
+  auto transaction = store.write();
+  for (std::uint64_t id = 1; id <= 100; ++id) {
+    contact->setId(id);
+    contact->setName("a name of some length");
+    contact->initTags(2).set(0, "a tag");
+    contacts.put(transaction, contact);
+  }
+  transaction.commit();
+  const auto snapshot = store.read();
+  const std::size_t length = contacts.get(snapshot, 1).payload().size();
+  for (std::uint64_t id = 2; id <= 100; ++id) {
+    const auto row = contacts.get(snapshot, id);
+    EXPECT_EQ(row.payload().size(), length);
+    EXPECT_EQ(row->getName(), "a name of some length");
+  }
+}
+
 TEST_F(CollectionTest, EraseSaysWhetherThereWasARow) {
   put(7, "Ada");
   auto transaction = store.write();

@@ -212,6 +212,32 @@ TEST(StoreTest, SomebodyElsesTreeNamedCatalogIsLeftAlone) {
   EXPECT_EQ(environment->info().lastTransaction, 2U);
 }
 
+// In a compact copy the numbers of commits begin anew. Of another program's file that had a tree of that name
+// this made one that looked not finished: it was finished, with a record in that program's tree.
+TEST(StoreTest, ACopyOfSomebodyElsesDatabaseIsLeftAlone) {
+  const testing::TemporaryFolder folder;
+  for (const bool holdsRows : {true, false}) {
+    const auto path = folder / (holdsRows ? "rows.mdb" : "trees.mdb");
+    {
+      const auto environment = storage::openLmdb(folder / ("original of " + path.filename().string()), {});
+      const auto tree = environment->openTree(kCatalogTree, true);
+      if (holdsRows) {
+        const auto transaction = environment->begin(storage::Access::write, std::chrono::seconds(1));
+        transaction->reserve(*tree, asBytes("theirs"), 1)[0] = std::byte{1};
+        transaction->commit();
+      } else {
+        environment->openTree("settings", true);
+      }
+      environment->copyTo(path, {.compact = true});
+    }
+    ASSERT_EQ(storage::openLmdb(path, {})->info().lastTransaction, 1U) << "the test has lost its subject";
+    for (const OpenMode mode : {OpenMode::createOrOpen, OpenMode::openExisting, OpenMode::readOnly}) {
+      EXPECT_ERROR(Store::open(path, {.mode = mode}), fixEnvironment, "not an Instar file");
+    }
+    EXPECT_EQ(storage::openLmdb(path, {})->info().lastTransaction, 1U);
+  }
+}
+
 TEST(StoreTest, ManyProcessesMayCreateTheSameStore) {
   for (int round = 0; round < 20; ++round) {
     const testing::TemporaryFolder folder;

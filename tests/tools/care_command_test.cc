@@ -1,8 +1,10 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <csignal>
+#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <thread>
@@ -11,6 +13,7 @@
 #include "instar/engine/store.h"
 #include "instar/format/file_format.h"
 #include "instar/format/row.h"
+#include "instar/tests/support/child_process.h"
 #include "instar/tests/tools/command_runner.h"
 #include "instar/tests/tools/records.h"
 #include "instar/tools/commands/command.h"
@@ -226,10 +229,21 @@ TEST_F(VersionsCommand, CountsRowsOfEachVersion) {
 TEST_F(VersionsCommand, ShowsVersionsWithoutRowsAndDamagedHeaders) {
   const std::string file = makeContacts();
   expect(0, {"evolve", file, "contacts", "--schema", schema("contact_v2.capnp:Contact")});
-  EXPECT_THAT(expect(0, {"versions", file, "--json"}), HasSubstr("{\"version\":2,\"rows\":0,\"bytes\":0}"));
+  EXPECT_THAT(expect(0, {"versions", file, "--json"}),
+              HasSubstr("{\"version\":2,\"rows\":0,\"bytes\":0,\"known\":true}"));
   tamper(file, "contacts", contactKey("main", 1).bytes(),
          [](std::span<std::byte> value) { value[0] = std::byte{0}; });
   EXPECT_THAT(expect(4, {"versions", file, "--json"}), HasSubstr("{\"version\":0,\"rows\":1,"));
+}
+
+// It was listed like any other.
+TEST_F(VersionsCommand, AVersionThatTheCatalogDoesNotHaveIsDamage) {
+  const std::string file = makeContacts();
+  tamper(file, "contacts", contactKey("main", 1).bytes(),
+         [](std::span<std::byte> value) { value[3] = std::byte{1}; });
+  EXPECT_THAT(expect(4, {"versions", file}), HasSubstr("257     1"));
+  EXPECT_THAT(expect(4, {"versions", file}), HasSubstr("not in the catalog"));
+  EXPECT_THAT(expect(4, {"versions", file, "--json"}), HasSubstr("{\"version\":257,\"rows\":1,"));
 }
 
 TEST_F(SchemaCommand, ListsVersionsAndTheirChanges) {
@@ -445,6 +459,64 @@ TEST_F(CheckCommand, ADamagedRowIsReportedByAllWhoReadItAndTheOthersAreShown) {
   EXPECT_EQ(countLines(get.output), 1U);
 }
 
+// Changes numbers in the header of the newest page that holds `text`: [6] is where the list of its entries
+// ends, [8] the place of the first entry.
+void tamperPage(const std::string& path, std::string_view text,
+                const std::function<void(std::span<std::uint16_t>)>& change) {
+  constexpr std::size_t kPageSize = 4096;
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  const std::string content((std::istreambuf_iterator<char>(file)), {});
+  const std::size_t found = content.rfind(text);
+  ASSERT_NE(found, std::string::npos);
+  const std::size_t start = found / kPageSize * kPageSize;
+  std::array<std::uint16_t, 16> numbers;
+  std::memcpy(numbers.data(), content.data() + start, sizeof numbers);
+  change(numbers);
+  file.seekp(static_cast<std::streamoff>(start));
+  file.write(reinterpret_cast<const char*>(numbers.data()), sizeof numbers);
+}
+
+// Fewer rows were printed, with the exit status of success.
+TEST_F(CheckCommand, RowsThatAreNotMetAreNoticedByAWholeScan) {
+  const std::string file = makeContacts();
+  tamperPage(file, "Ada", [](std::span<std::uint16_t> page) { page[6] -= 2; });
+  EXPECT_THAT(expect(4, {"check", file}), HasSubstr("damagedTree in contacts: of 3 rows 2 are met"));
+  for (const std::vector<std::string>& options :
+       std::vector<std::vector<std::string>>{{}, {"--reverse"}, {"--keys-only"}}) {
+    std::vector<std::string> arguments = {"dump", file, "contacts"};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    const Result result = run(arguments);
+    EXPECT_EQ(result.status, 4);
+    EXPECT_EQ(countLines(result.output), 2U);
+    EXPECT_EQ(result.messages, "instar: damaged collection (collection: contacts, rows: 3, met: 2)\n");
+  }
+  EXPECT_EQ(countLines(expect(0, {"dump", file, "contacts", "--limit", "2"})), 2U);
+  expect(4, {"versions", file});
+  expect(4, {"compact", file});
+  expect(4, {"backup", file, path("to.instar"), "--compact"});
+  EXPECT_FALSE(std::filesystem::exists(path("to.instar")));
+}
+
+TEST_F(CheckCommand, ARowInPlaceOfAnotherIsNoticed) {
+  const std::string file = makeContacts();
+  tamperPage(file, "Ada", [](std::span<std::uint16_t> page) { page[8] = page[10]; });
+  EXPECT_THAT(expect(4, {"check", file}), HasSubstr("damagedTree in contacts under main,2: "));
+  for (const char* order : {"--as-stored", "--reverse"}) {
+    const Result result = run({"dump", file, "contacts", order});
+    EXPECT_EQ(result.status, 4);
+    EXPECT_THAT(result.messages, HasSubstr("it is not where its key belongs"));
+  }
+}
+
+TEST_F(CheckCommand, ACatalogThatLostACollectionIsDamaged) {
+  const std::string file = makeContacts();
+  tamperPage(file, "collection/contacts", [](std::span<std::uint16_t> page) { page[8] = page[9]; });
+  for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
+           {"info", file}, {"check", file}, {"dump", file}, {"dump", file, "contacts"}}) {
+    EXPECT_EQ(run(arguments).status, 4) << arguments[0];
+  }
+}
+
 TEST_F(CheckCommand, TextThatIsNotUtf8IsAProblemButNoDamage) {
   const std::string file = makeContacts();
   expect(0, {"put", file, "contacts", R"({"group":"main","id":9,"name":{"$bytes":"//4="}})"});
@@ -596,6 +668,41 @@ TEST_F(CareCommand, ReadersShowsWhoHoldsASnapshot) {
               HasSubstr("{\"process\":" + process + ",\"snapshot\":" + std::to_string(snapshot.id()) +
                         ",\"alive\":true}"));
   EXPECT_THAT(expect(0, {"readers", file, "--clear-stale", "--json"}), HasSubstr("\"cleared\":0"));
+}
+
+// Opening cleared it before it could be listed, and said that there was nothing to clear.
+TEST_F(CareCommand, ReadersShowsTheSnapshotOfAProgramThatDiedAndClearsIt) {
+  const std::string file = makeContacts();
+  testing::ChildProcess keeper([&](const testing::Steps& parent) {  // the first to open finds an empty table
+    const Store store = Store::open(file);
+    parent.tell();
+    parent.await();
+  });
+  keeper.await();
+  testing::ChildProcess reader([&](const testing::Steps& parent) {
+    const Store store = Store::open(file);
+    const ReadTransaction snapshot = store.read();
+    parent.tell();
+    parent.await();
+  });
+  reader.await();
+  const std::string process = "{\"process\":" + std::to_string(reader.process()) + ",";
+  reader.kill();
+  EXPECT_THAT(expect(0, {"readers", file, "--json"}), HasSubstr(process));
+  const std::string cleared = expect(0, {"readers", file, "--clear-stale", "--json"});
+  EXPECT_THAT(cleared, HasSubstr(process));
+  EXPECT_THAT(cleared, HasSubstr("\"alive\":false"));
+  EXPECT_THAT(cleared, Not(HasSubstr("\"cleared\":0")));
+  EXPECT_THAT(expect(0, {"readers", file, "--json"}), Not(HasSubstr(process)));
+  keeper.tell();
+  keeper.expectSuccess();
+}
+
+// The command counted itself.
+TEST_F(CareCommand, AnIdleFileHasNoReaders) {
+  const std::string file = makeContacts();
+  EXPECT_EQ(expect(0, {"readers", file, "--json"}), "{\"readers\":[],\"cleared\":0}\n");
+  EXPECT_THAT(expect(0, {"info", file}), HasSubstr("readers       0 of 1024"));
 }
 
 }  // namespace

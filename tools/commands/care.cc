@@ -169,19 +169,19 @@ void runCompact(Context& context, const CareOptions& options) {
 // --- readers
 
 void runReaders(Context& context, const CareOptions& options) {
-  const Store store = options.clearStale ? openToWrite(options.file) : openToRead(options.file);
-  const unsigned cleared = options.clearStale ? store.clearStaleReaders() : 0;
+  const Store store = Store::open(options.file, {.mode = OpenMode::readOnly, .clearStaleReaders = false});
   Table table({">process", ">snapshot", "state"});
   std::string out;
   JsonWriter writer(out);
   writer.beginObject().name("readers").beginArray();
-  for (const ReaderInfo& reader : store.readers()) {
+  for (const ReaderInfo& reader : readersBeside(store)) {
     const std::string process = std::to_string(reader.process);
     table.add({process, reader.transaction == 0 ? "none" : std::to_string(reader.transaction),
                reader.alive ? "alive" : "stale"});
     writer.beginObject().name("process").literal(process).member("snapshot", reader.transaction);
     writer.name("alive").boolean(reader.alive).endObject();
   }
+  const unsigned cleared = options.clearStale ? store.clearStaleReaders() : 0;
   writer.endArray().member("cleared", std::uint64_t{cleared}).endObject();
   if (options.json) return context.output.line(out);
   table.print(context.output);

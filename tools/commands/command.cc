@@ -2,6 +2,7 @@
 
 #include <capnp/common.h>
 #include <kj/exception.h>
+#include <unistd.h>
 
 #include <new>
 
@@ -162,6 +163,12 @@ std::string describeError(const Error& error) {
 Store openToRead(const std::string& file) { return Store::open(file, {.mode = OpenMode::readOnly}); }
 
 Store openToWrite(const std::string& file) { return Store::open(file, {.mode = OpenMode::openExisting}); }
+
+std::vector<ReaderInfo> readersBeside(const Store& store) {
+  std::vector<ReaderInfo> readers = store.readers();
+  std::erase_if(readers, [](const ReaderInfo& reader) { return reader.process == ::getpid(); });
+  return readers;
+}
 
 std::optional<CollectionInfo> findCollection(const Store& store, const Transaction& transaction,
                                              std::string_view name) {

@@ -61,6 +61,9 @@ std::string describeError(const Error& error);
 Store openToRead(const std::string& file);
 Store openToWrite(const std::string& file);
 
+// The reader slots of the file that other processes have.
+std::vector<ReaderInfo> readersBeside(const Store& store);
+
 // The collection of that name, nullopt where the file has none.
 std::optional<CollectionInfo> findCollection(const Store& store, const Transaction& transaction,
                                              std::string_view name);
@@ -86,6 +89,7 @@ struct RangeText {
 
   void addTo(CLI::App& command);
   ScanOptions parse(const KeySpec& spec) const;
+  bool isWhole() const noexcept { return !from && !to && !prefix; }
 };
 
 }  // namespace instar::tools

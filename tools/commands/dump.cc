@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 
+#include "instar/engine/check.h"
 #include "instar/format/key_text.h"
 #include "instar/format/row.h"
 #include "instar/tools/commands/command.h"
@@ -97,9 +98,10 @@ class CollectionDump {
     range.limit = options_.limit;
     range.reverse = options_.reverse;
     ProgressLine progress(context_.messages, "rows", context_.clock);
-    std::uint64_t count = 0;
+    WalkCheck walk(options_.reverse);
     auto scan = rows_.scan(transaction_, range);
     while (scan.next()) {
+      if (!walk.follows(scan.key())) reportDamage(scan.key(), "it is not where its key belongs");
       if (options_.printer.format == RowFormat::hex) {
         printBytes(scan.key(), scan.value());
       } else if (options_.printer.keysOnly) {
@@ -108,7 +110,13 @@ class CollectionDump {
         guard(scan.key(), [&] { printRow(scan.row()); });
       }
       flushLine();
-      if (!context_.outputIsSeen) progress.update(++count);
+      if (!context_.outputIsSeen) progress.update(walk.count());
+    }
+    if (!options_.range.isWhole() || options_.limit != UINT64_MAX) return;
+    if (const std::uint64_t rows = rows_.count(transaction_); walk.count() != rows) {
+      context_.message("damaged collection (collection: " + name_ + ", rows: " + std::to_string(rows) +
+                       ", met: " + std::to_string(walk.count()) + ')');
+      context_.found(ExitStatus::damage);
     }
   }
 

@@ -3,6 +3,7 @@
 #include <capnp/common.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 
 #include "instar/engine/check.h"
@@ -90,7 +91,8 @@ void printInfoText(Context& context, const FileFacts& facts) {
 void runInfo(Context& context, const InfoOptions& options) {
   const Store store = openToRead(options.file);
   const ReadTransaction transaction = store.read();
-  const FileFacts facts{store.fileInfo(transaction), store.info(), store.collections(transaction)};
+  FileFacts facts{store.fileInfo(transaction), store.info(), store.collections(transaction)};
+  facts.environment.readers = static_cast<std::uint32_t>(readersBeside(store).size());
   if (options.json) {
     printInfoJson(context.output, facts);
   } else {
@@ -104,38 +106,47 @@ struct VersionsOptions {
   bool json = false;
 };
 
+struct VersionRow {
+  VersionCount count;
+  bool isKnown = false;  // to the catalog
+};
+
 // The counted versions, and those of the catalog that no row has.
-std::vector<VersionCount> allVersions(const Store& store, const Transaction& transaction,
-                                      const std::string& name, ProgressLine& progress) {
-  std::vector<VersionCount> counts = countVersions(store, transaction, name, progress.callback());
-  for (const VersionInfo& version : store.versions(transaction, name)) {
-    const auto same = [&](const VersionCount& count) { return count.version == version.number; };
-    if (std::none_of(counts.begin(), counts.end(), same)) counts.push_back({.version = version.number});
+std::vector<VersionRow> allVersions(const Store& store, const Transaction& transaction,
+                                    const std::string& name, ProgressLine& progress) {
+  std::map<std::uint16_t, VersionRow> rows;
+  for (const VersionCount& count : countVersions(store, transaction, name, progress.callback())) {
+    rows[count.version].count = count;
   }
-  std::sort(counts.begin(), counts.end(), [](const auto& a, const auto& b) { return a.version < b.version; });
+  for (const VersionInfo& version : store.versions(transaction, name)) {
+    VersionRow& row = rows[version.number];
+    row.count.version = version.number;
+    row.isKnown = true;
+  }
   progress.clear();
-  return counts;
+  std::vector<VersionRow> result;
+  for (const auto& [number, row] : rows) result.push_back(row);
+  return result;
 }
 
 void addVersionsJson(JsonWriter& writer, const CollectionInfo& collection,
-                     const std::vector<VersionCount>& counts) {
+                     const std::vector<VersionRow>& rows) {
   writer.beginObject().member("name", collection.name);
   writer.member("currentVersion", std::uint64_t{collection.currentVersion});
   writer.member("readerFloor", std::uint64_t{collection.readerFloor});
   writer.member("writerFloor", std::uint64_t{collection.writerFloor}).name("versions").beginArray();
-  for (const VersionCount& count : counts) {
+  for (const auto& [count, isKnown] : rows) {
     writer.beginObject().member("version", std::uint64_t{count.version});
-    writer.member("rows", count.rows).member("bytes", count.bytes).endObject();
+    writer.member("rows", count.rows).member("bytes", count.bytes).name("known").boolean(isKnown).endObject();
   }
   writer.endArray().endObject();
 }
 
-void addVersionsRows(Table& table, const CollectionInfo& collection,
-                     const std::vector<VersionCount>& counts) {
-  for (const VersionCount& count : counts) {
+void addVersionsRows(Table& table, const CollectionInfo& collection, const std::vector<VersionRow>& rows) {
+  for (const auto& [count, isKnown] : rows) {
     std::string notes;
     const auto note = [&notes](const char* text) { notes.append(notes.empty() ? "" : ", ").append(text); };
-    if (count.version == 0) note("damaged headers");
+    if (!isKnown) note(count.version == 0 ? "damaged headers" : "not in the catalog: damaged headers");
     if (count.version == collection.currentVersion) note("current");
     if (count.version == collection.readerFloor) note("lowest that may read");
     if (count.version == collection.writerFloor) note("lowest that may write");
@@ -155,10 +166,11 @@ void runVersions(Context& context, const VersionsOptions& options) {
   Table table({"collection", ">version", ">rows", ">bytes", ""});
   writer.beginObject().name("collections").beginArray();
   for (const CollectionInfo& collection : collections) {
-    const std::vector<VersionCount> counts = allVersions(store, transaction, collection.name, progress);
-    addVersionsJson(writer, collection, counts);
-    addVersionsRows(table, collection, counts);
-    if (!counts.empty() && counts.front().version == 0) context.found(ExitStatus::damage);
+    const std::vector<VersionRow> rows = allVersions(store, transaction, collection.name, progress);
+    addVersionsJson(writer, collection, rows);
+    addVersionsRows(table, collection, rows);
+    const auto isUnknown = [](const VersionRow& row) { return !row.isKnown; };
+    if (std::any_of(rows.begin(), rows.end(), isUnknown)) context.found(ExitStatus::damage);
   }
   writer.endArray().endObject();
   if (options.json) {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <lmdb.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -117,6 +118,12 @@ LmdbHandle::State LmdbHandle::state() const noexcept {
   return {info.me_mapsize, info.me_last_pgno, info.me_last_txnid};
 }
 
+EntryCheck LmdbHandle::checkOfSnapshots() const noexcept {
+  // The map begins where a page of the system begins.
+  static const long systemPage = ::sysconf(_SC_PAGESIZE);
+  return pageSize_ <= static_cast<std::uint64_t>(systemPage) ? EntryCheck(pageSize_) : EntryCheck();
+}
+
 int LmdbHandle::beginRead(MDB_txn*& transaction) const noexcept {
   if (transaction == nullptr) return mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction);
   const int code = mdb_txn_renew(transaction);
@@ -180,12 +187,14 @@ void reset(MDB_txn* transaction) noexcept { mdb_txn_reset(transaction); }
 void abort(MDB_txn* transaction) noexcept { mdb_txn_abort(transaction); }
 int commit(MDB_txn* transaction) noexcept { return mdb_txn_commit(transaction); }
 
-int get(MDB_txn* transaction, TreeId tree, Bytes key, Bytes& value) noexcept {
+int get(MDB_txn* transaction, TreeId tree, Bytes key, const EntryCheck& check, Bytes& value) noexcept {
   MDB_val name = valueOf(key);
   MDB_val found;
   const int code = mdb_get(transaction, handleOf(tree), &name, &found);
-  if (code == 0) value = bytesOf(found);
-  return code;
+  if (code != 0) return code;
+  if (!check.isReadable(bytesOf(found))) return kCorrupted;
+  value = bytesOf(found);
+  return 0;
 }
 
 int reserve(MDB_txn* transaction, TreeId tree, Bytes key, std::size_t size,
@@ -242,6 +251,10 @@ int listTrees(MDB_txn* transaction, std::vector<std::string>& names) {
   MDB_val key;
   MDB_val value;
   while ((code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
+    if (!EntryCheck().isReadable(bytesOf(key), bytesOf(value))) {
+      code = kCorrupted;
+      break;
+    }
     names.emplace_back(static_cast<const char*>(key.mv_data), key.mv_size);
   }
   mdb_cursor_close(cursor);
@@ -254,25 +267,33 @@ int openCursor(MDB_txn* transaction, TreeId tree, MDB_cursor*& cursor) noexcept 
 
 void closeCursor(MDB_cursor* cursor) noexcept { mdb_cursor_close(cursor); }
 
-int move(MDB_cursor* cursor, Move move, Bytes& key, Bytes& value) noexcept {
+int move(MDB_cursor* cursor, Move move, const EntryCheck& check, Bytes& key, Bytes& value) noexcept {
   MDB_val foundKey = valueOf(key);
   MDB_val foundValue;
   const int code = mdb_cursor_get(cursor, &foundKey, &foundValue, static_cast<MDB_cursor_op>(move));
   if (code != 0) return code;
+  if (!check.isReadable(bytesOf(foundKey), bytesOf(foundValue))) return kCorrupted;
   key = bytesOf(foundKey);
   value = bytesOf(foundValue);
   return 0;
 }
 
-int moveOn(MDB_cursor* cursor, Move move, std::span<Entry> entries, std::size_t& count) noexcept {
-  for (count = 0; count < entries.size(); ++count) {
+int moveOn(MDB_cursor* cursor, Move move, const EntryCheck& check, std::span<Entry> entries,
+           std::size_t& count) noexcept {
+  int code = 0;
+  std::size_t found = 0;
+  for (; found < entries.size(); ++found) {
     MDB_val key;
     MDB_val value;
-    const int code = mdb_cursor_get(cursor, &key, &value, static_cast<MDB_cursor_op>(move));
-    if (code != 0) return code;
-    entries[count] = {bytesOf(key), bytesOf(value)};
+    code = mdb_cursor_get(cursor, &key, &value, static_cast<MDB_cursor_op>(move));
+    if (code != 0) break;
+    entries[found] = {bytesOf(key), bytesOf(value)};
+    check.prefetch(entries[found].value);
   }
-  return 0;
+  for (count = 0; count < found; ++count) {
+    if (!check.isReadable(entries[count].key, entries[count].value)) return kCorrupted;
+  }
+  return code;
 }
 
 }  // namespace lmdb

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "instar/engine/internal/storage/entry_check.h"
 #include "instar/engine/options.h"
 #include "instar/engine/storage.h"
 #include "instar/format/bytes.h"
@@ -54,6 +55,7 @@ class LmdbHandle {
   };
   State state() const noexcept;
   std::uint32_t pageSize() const noexcept { return pageSize_; }
+  EntryCheck checkOfSnapshots() const noexcept;
 
   // Renews a transaction that was reset, or begins one where it is null. On failure it is freed and null.
   int beginRead(MDB_txn*& transaction) const noexcept;
@@ -90,7 +92,8 @@ void reset(MDB_txn* transaction) noexcept;
 void abort(MDB_txn* transaction) noexcept;
 int commit(MDB_txn* transaction) noexcept;
 
-int get(MDB_txn* transaction, TreeId tree, Bytes key, Bytes& value) noexcept;
+// What is found and cannot be read, by `check`, is kCorrupted; so it is in move() and moveOn().
+int get(MDB_txn* transaction, TreeId tree, Bytes key, const EntryCheck& check, Bytes& value) noexcept;
 int reserve(MDB_txn* transaction, TreeId tree, Bytes key, std::size_t size,
             std::span<std::byte>& value) noexcept;
 int erase(MDB_txn* transaction, TreeId tree, Bytes key) noexcept;
@@ -111,9 +114,10 @@ enum class Move : std::uint8_t {
 int openCursor(MDB_txn* transaction, TreeId tree, MDB_cursor*& cursor) noexcept;
 void closeCursor(MDB_cursor* cursor) noexcept;
 // Move::seek reads `key`; every move that succeeds sets both.
-int move(MDB_cursor* cursor, Move move, Bytes& key, Bytes& value) noexcept;
+int move(MDB_cursor* cursor, Move move, const EntryCheck& check, Bytes& key, Bytes& value) noexcept;
 // The same again and again until `entries` is full; `count` is how many it was before what the code says.
-int moveOn(MDB_cursor* cursor, Move move, std::span<Entry> entries, std::size_t& count) noexcept;
+int moveOn(MDB_cursor* cursor, Move move, const EntryCheck& check, std::span<Entry> entries,
+           std::size_t& count) noexcept;
 
 }  // namespace lmdb
 }  // namespace instar::storage

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <memory>
+#include <optional>
 #include <span>
 #include <thread>
 #include <vector>
@@ -88,6 +89,35 @@ std::uint64_t bytesToCopy(const LmdbHandle& lmdb, bool compact) noexcept {
   return pages * lmdb.pageSize();
 }
 
+using Snapshot = std::unique_ptr<MDB_txn, void (*)(MDB_txn*)>;
+
+Snapshot beginSnapshot(const LmdbHandle& lmdb, const std::filesystem::path& path) {
+  MDB_txn* transaction = nullptr;
+  const int code = lmdb.beginRead(transaction);
+  if (code != 0) throw lmdb::error(code, "mdb_txn_begin", path);
+  return {transaction, lmdb::abort};
+}
+
+// How many entries a walk over the tree meets, or nothing where it meets them out of order.
+std::optional<std::uint64_t> countInOrder(MDB_txn* snapshot, TreeId tree, const EntryCheck& check,
+                                          const std::filesystem::path& path) {
+  MDB_cursor* opened = nullptr;
+  int code = lmdb::openCursor(snapshot, tree, opened);
+  if (code != 0) throw lmdb::error(code, "mdb_cursor_open", path);
+  const std::unique_ptr<MDB_cursor, void (*)(MDB_cursor*)> cursor(opened, lmdb::closeCursor);
+  std::uint64_t count = 0;
+  Bytes last;
+  Bytes key;
+  Bytes value;
+  code = lmdb::move(opened, lmdb::Move::first, check, key, value);
+  for (; code == 0; code = lmdb::move(opened, lmdb::Move::next, check, key, value)) {
+    if (count++ != 0 && compareBytes(last, key) >= 0) return std::nullopt;
+    last = key;
+  }
+  if (code != lmdb::kNotFound) throw lmdb::error(code, "mdb_cursor_get", path);
+  return count;
+}
+
 // Nobody may have the file that is to be replaced open: its users would share a lock file with the users of
 // the new one.
 std::unique_ptr<StoreLocks> excludeUsersOf(const std::filesystem::path& target, FileIdentity source) {
@@ -145,6 +175,41 @@ void copyEnvironment(const LmdbHandle& lmdb, const std::filesystem::path& path, 
   if (progress) progress({state.done, state.done});  // the total was an estimate
 }
 
+void checkCompactCopy(const std::filesystem::path& copy, const std::filesystem::path& source) {
+  const auto refuse = [&](const std::string& tree) {
+    throw Error(ErrorCode::restoreFromBackup,
+                "the file has entries that cannot be reached, which a compact copy would lose for good: "
+                "restore it from a backup",
+                {{"path", source.string()}, {"tree", tree}});
+  };
+  LmdbHandle::Settings settings;
+  settings.path = copy;
+  settings.readOnly = true;
+  settings.lockless = true;
+  const LmdbHandle lmdb(settings);
+  std::vector<std::string> names;
+  {
+    const Snapshot snapshot = beginSnapshot(lmdb, source);
+    std::uint64_t count = 0;
+    int code = lmdb::countTrees(snapshot.get(), count);
+    if (code == 0) code = lmdb::listTrees(snapshot.get(), names);
+    if (code != 0) throw lmdb::error(code, "mdb_cursor_get", source);
+    if (names.size() != count) refuse("of the names of trees");
+  }
+  for (const std::string& name : names) {
+    TreeId tree = 0;
+    const int opened = lmdb.openTree(name, false, tree);
+    if (opened == lmdb::kIncompatible || opened == lmdb::kTooManyTrees) continue;  // none of ours
+    if (opened != 0) throw lmdb::error(opened, "mdb_dbi_open", source);
+    const Snapshot snapshot = beginSnapshot(lmdb, source);
+    TreeStatistics statistics;
+    const int code = lmdb::statistics(snapshot.get(), tree, statistics);
+    if (code != 0) throw lmdb::error(code, "mdb_stat", source);
+    if (countInOrder(snapshot.get(), tree, lmdb.checkOfSnapshots(), source) != statistics.entries)
+      refuse(name);
+  }
+}
+
 void LmdbEnvironment::copyTo(const std::filesystem::path& target, CopyOptions options) {
   checkNotForked();
   if (turn_.isMine()) {
@@ -163,6 +228,7 @@ void LmdbEnvironment::copyTo(const std::filesystem::path& target, CopyOptions op
   TemporaryFile copy(resolved, source.st_mode & 0777);
   copy.fill([&] {
     copyEnvironment(*lmdb_, path(), copy.descriptor(), copy.path(), options.compact, options.progress);
+    if (options.compact) checkCompactCopy(copy.path(), path());
   });
   if (lockless()) checkSnapshotIsIntact(snapshot->id());
   const auto existing = options.replace ? TemporaryFile::Existing::replace : TemporaryFile::Existing::refuse;

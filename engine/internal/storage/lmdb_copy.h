@@ -18,4 +18,10 @@ namespace instar::storage {
 void copyEnvironment(const LmdbHandle& lmdb, const std::filesystem::path& path, int descriptor,
                      const std::filesystem::path& target, bool compact, const ProgressCallback& progress);
 
+// A compact copy keeps what pages say about themselves and leaves out the rest, so that it makes the loss of
+// what cannot be reached permanent. Throws Error(restoreFromBackup) where a walk over a tree of `copy`, a
+// finished file that nobody else has open, does not meet as many entries as the tree counts, or meets them
+// out of order.
+void checkCompactCopy(const std::filesystem::path& copy, const std::filesystem::path& source);
+
 }  // namespace instar::storage

@@ -97,6 +97,7 @@ LmdbEnvironment::LmdbEnvironment(Parts parts) noexcept
       warnings_(std::move(parts.warnings)),
       generation_(forkGeneration()),
       pageSize_(parts.lmdb->pageSize()),
+      checkOfSnapshots_(parts.lmdb->checkOfSnapshots()),
       lmdb_(std::move(parts.lmdb)) {}
 
 LmdbEnvironment::~LmdbEnvironment() {
@@ -121,12 +122,14 @@ std::unique_ptr<Transaction> LmdbEnvironment::begin(Access access, milliseconds 
   return access == Access::read ? beginRead() : beginWrite(wait);
 }
 
-bool LmdbEnvironment::hasUnopenedTrees(MDB_txn* transaction, std::vector<std::string>& names) const {
+int LmdbEnvironment::listUnopenedTrees(MDB_txn* transaction, std::vector<std::string>& names) const {
   std::uint64_t count = 0;
-  if (lmdb::countTrees(transaction, count) != 0 || count <= treesSeen_.load(std::memory_order_acquire))
-      [[likely]]
-    return false;
-  return lmdb::listTrees(transaction, names) == 0;
+  int code = lmdb::countTrees(transaction, count);
+  if (code != 0 || count <= treesSeen_.load(std::memory_order_acquire)) [[likely]]
+    return code;
+  code = lmdb::listTrees(transaction, names);
+  if (code != 0) return code;
+  return names.size() == count ? 0 : lmdb::kCorrupted;
 }
 
 void LmdbEnvironment::openTrees(const std::vector<std::string>& names) {
@@ -151,10 +154,12 @@ std::unique_ptr<LmdbTransaction> LmdbEnvironment::beginRead() {
       Activity activity(gate_);
       MDB_txn* transaction = pool_.take();
       if (lmdb_) code = lmdb_->beginRead(transaction);
-      if (code == 0 && hasUnopenedTrees(transaction, unopened)) {
+      const bool hasBegun = code == 0;
+      if (hasBegun) code = listUnopenedTrees(transaction, unopened);
+      if (hasBegun && (code != 0 || !unopened.empty())) {
         lmdb::reset(transaction);
         pool_.put(transaction);
-      } else if (code == 0) {
+      } else if (hasBegun) {
         auto result = std::make_unique<LmdbTransaction>(shared_from_this(), transaction, Access::read);
         activity.handOver();
         if (lockless()) checkNobodyWrites(result->id());
@@ -183,9 +188,11 @@ std::unique_ptr<LmdbTransaction> LmdbEnvironment::beginWrite(milliseconds wait) 
       Activity activity(gate_);
       MDB_txn* transaction = nullptr;
       if (lmdb_) code = lmdb_->beginWrite(transaction);
-      if (code == 0 && hasUnopenedTrees(transaction, unopened)) {
+      const bool hasBegun = code == 0;
+      if (hasBegun) code = listUnopenedTrees(transaction, unopened);
+      if (hasBegun && (code != 0 || !unopened.empty())) {
         lmdb::abort(transaction);
-      } else if (code == 0) {
+      } else if (hasBegun) {
         auto result = std::make_unique<LmdbTransaction>(shared_from_this(), transaction, Access::write);
         activity.handOver();
         locks.handOver();

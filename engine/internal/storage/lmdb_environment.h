@@ -68,6 +68,7 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
 
   // For transactions.
   bool lockless() const noexcept { return settings_.lockless; }
+  EntryCheck checkOfSnapshots() const noexcept { return checkOfSnapshots_; }
   void checkSnapshotIsIntact(std::uint64_t transaction) const;
   void endRead(MDB_txn* transaction) noexcept;
   void commitWrite(MDB_txn* transaction);
@@ -82,9 +83,10 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
 
   void checkNotForked() const;  // Error(fixCall) in the child of a fork
 
-  // Whether the snapshot has trees that this process has not opened, which it could therefore not read: their
-  // names. Once they are opened, begin again.
-  bool hasUnopenedTrees(MDB_txn* transaction, std::vector<std::string>& names) const;
+  // All names, where the snapshot has trees that this process has not opened, which it could therefore not
+  // read: once they are opened, begin again. LMDB's code, which is kCorrupted where the file counts more
+  // trees than it has: it would count them again each time.
+  int listUnopenedTrees(MDB_txn* transaction, std::vector<std::string>& names) const;
   void openTrees(const std::vector<std::string>& names);
 
   std::unique_ptr<LmdbTransaction> beginRead();
@@ -121,6 +123,7 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
   const std::vector<std::string> warnings_;
   const std::uint32_t generation_;
   const std::uint32_t pageSize_;  // bytes
+  const EntryCheck checkOfSnapshots_;
 
   ActivityGate gate_;
   WriteTurn turn_;

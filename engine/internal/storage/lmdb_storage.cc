@@ -117,10 +117,11 @@ void checkHandleIsWhole(const LmdbHandle& lmdb, int descriptor, const std::files
 }
 
 // The file is worth being opened by LMDB, and after that by everything else.
-std::unique_ptr<LmdbHandle> openWhole(const LmdbHandle::Settings& settings, int descriptor) {
+std::unique_ptr<LmdbHandle> openWhole(const LmdbHandle::Settings& settings, int descriptor,
+                                      bool clearStaleReaders) {
   auto lmdb = std::make_unique<LmdbHandle>(settings);
   unsigned stale = 0;
-  lmdb->clearStaleReaders(stale);  // they keep pages from being used again
+  if (clearStaleReaders) lmdb->clearStaleReaders(stale);  // they keep pages from being used again
   checkHandleIsWhole(*lmdb, descriptor, settings.path);
   return lmdb;
 }
@@ -152,7 +153,7 @@ std::shared_ptr<Environment> openRegistered(OpenFile file, std::unique_ptr<Regis
   locks->enter(lockFile ? lockFile->inode() : 0, !readOnly);
   LmdbHandle::Settings settings{file.path,          readOnly,        !lockFile,
                                 options.durability, options.mapSize, permissionsOf(file.status)};
-  auto lmdb = openWhole(settings, locks->descriptor());
+  auto lmdb = openWhole(settings, locks->descriptor(), options.clearStaleReaders);
   // LMDB opens them by name.
   if (!stillNames(file.path, identity) || (lockFile && !lockFile->hasItsName())) return nullptr;
   const std::shared_ptr<LmdbEnvironment> environment(
@@ -227,7 +228,10 @@ void compactInPlace(const std::filesystem::path& path, const ProgressCallback& p
   TemporaryFile copy(resolved, permissionsOf(status));
   ::fchmod(copy.descriptor(), permissionsOf(status));
   if (::fchown(copy.descriptor(), status.st_uid, status.st_gid) != 0) errno = 0;  // root's to give away
-  copy.fill([&] { copyEnvironment(lmdb, resolved, copy.descriptor(), copy.path(), true, progress); });
+  copy.fill([&] {
+    copyEnvironment(lmdb, resolved, copy.descriptor(), copy.path(), true, progress);
+    checkCompactCopy(copy.path(), resolved);
+  });
   copy.publish(TemporaryFile::Existing::replace);
 }
 

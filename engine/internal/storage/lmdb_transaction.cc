@@ -31,6 +31,7 @@ LmdbTransaction::LmdbTransaction(std::shared_ptr<LmdbEnvironment> environment, M
     : environment_(std::move(environment)),
       transaction_(transaction),
       id_(lmdb::transactionId(transaction)),
+      check_(access == Access::read ? environment_->checkOfSnapshots() : EntryCheck()),
       owner_(std::this_thread::get_id()),
       generation_(forkGeneration()),
       access_(access),
@@ -69,7 +70,7 @@ std::optional<Bytes> LmdbTransaction::get(TreeId tree, Bytes key) {
   checkUsable();
   checkKey(key);
   Bytes value;
-  const int code = lmdb::get(transaction_, tree, key, value);
+  const int code = lmdb::get(transaction_, tree, key, check_, value);
   if (lockless_) environment_->checkSnapshotIsIntact(id_);
   if (code == 0) [[likely]]
     return value;
@@ -118,6 +119,14 @@ TreeStatistics LmdbTransaction::statistics(TreeId tree) {
   if (code == EINVAL) throwUnknownTree();
   if (code != 0) fail(code, "mdb_stat");
   return statistics;
+}
+
+std::uint64_t LmdbTransaction::countTrees() {
+  checkUsable();
+  std::uint64_t trees = 0;
+  const int code = lmdb::countTrees(transaction_, trees);
+  if (code != 0) fail(code, "mdb_stat");
+  return trees;
 }
 
 std::uint64_t LmdbTransaction::countFreePages() {
@@ -203,7 +212,7 @@ bool LmdbCursor::move(lmdb::Move how) {
   LmdbTransaction* const transaction = transaction_;
   if (transaction == nullptr) throwTransactionEnded();
   transaction->checkUsable();
-  const int code = lmdb::move(cursor_, how, key_, value_);
+  const int code = lmdb::move(cursor_, how, transaction->check_, key_, value_);
   if (transaction->lockless_) transaction->environment_->checkSnapshotIsIntact(transaction->id_);
   changes_ = transaction->changes_;
   positioned_ = code == 0;
@@ -215,7 +224,7 @@ std::size_t LmdbCursor::moveOn(lmdb::Move how, std::span<Entry> entries) {
   LmdbTransaction* const transaction = transaction_;
   transaction->checkUsable();
   std::size_t count = 0;
-  const int code = lmdb::moveOn(cursor_, how, entries, count);
+  const int code = lmdb::moveOn(cursor_, how, transaction->check_, entries, count);
   if (transaction->lockless_) transaction->environment_->checkSnapshotIsIntact(transaction->id_);
   positioned_ = code == 0;
   if (count != 0) {

@@ -35,6 +35,7 @@ class LmdbTransaction final : public Transaction {
   bool erase(TreeId tree, Bytes key) override;
   std::unique_ptr<Cursor> cursor(TreeId tree) override;
   TreeStatistics statistics(TreeId tree) override;
+  std::uint64_t countTrees() override;
   bool canBeOverwritten() const noexcept override { return lockless_; }
   void checkIntact() const override { checkUsable(); }
   void commit() override;
@@ -58,6 +59,7 @@ class LmdbTransaction final : public Transaction {
   std::shared_ptr<LmdbEnvironment> environment_;
   MDB_txn* transaction_;  // null once it has ended
   std::uint64_t id_;
+  const EntryCheck check_;
   std::uint64_t changes_ = 0;  // counts them, so that cursors know that they are out of date
   std::unique_ptr<Error> failure_;
   LmdbCursor* cursors_ = nullptr;  // a list of those that are open

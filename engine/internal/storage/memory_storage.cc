@@ -42,6 +42,10 @@ class MemoryTransaction final : public Transaction {
   bool erase(TreeId tree, Bytes key) override;
   std::unique_ptr<Cursor> cursor(TreeId tree) override;
   TreeStatistics statistics(TreeId tree) override;
+  std::uint64_t countTrees() override {
+    checkUsable();
+    return snapshot_->names.size();
+  }
   bool canBeOverwritten() const noexcept override { return false; }
   void checkIntact() const override {}
   void commit() override;
