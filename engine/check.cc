@@ -7,6 +7,7 @@
 
 #include "instar/engine/internal/catalog.h"
 #include "instar/engine/internal/store_state.h"
+#include "instar/engine/internal/upgraded_record.h"
 #include "instar/format/file_format.h"
 #include "instar/format/key_text.h"
 
@@ -106,7 +107,7 @@ class Checker {
 
   void add(Finding finding, std::string collection, std::string key, std::string message) {
     ++report_.problemCount;
-    if (finding != Finding::invalidText) ++report_.damagedCount;
+    if (finding != Finding::invalidText && finding != Finding::failedUpgrade) ++report_.damagedCount;
     if (report_.problems.size() >= options_.maxProblems) return;
     report_.problems.push_back({finding, std::move(collection), std::move(key), std::move(message)});
   }
@@ -183,15 +184,15 @@ class Checker {
     }
     Schemas schemas;
     const auto& current = schemaOf(schemas, collection.name, collection.currentVersion);
-    const KeySpec keySpec = current ? current->key() : KeySpec{};
     const auto cursor = state_.storage().cursor(*id);
     WalkCheck walk;
     for (bool more = cursor->first(); more; more = cursor->next()) {
       if (!walk.follows(cursor->key())) {
-        add(Finding::damagedTree, collection.name, printKey(keySpec, cursor->key()),
+        add(Finding::damagedTree, collection.name,
+            printKey(current ? current->key() : kByteStrings, cursor->key()),
             "it does not come behind the row that is met before it");
       }
-      checkRow(schemas, collection.name, keySpec, cursor->key(), cursor->value());
+      checkRow(schemas, collection.name, current, cursor->key(), cursor->value());
       if (report_.rows % kRowsPerReport == 0) progress();
     }
     if (const std::uint64_t rows = entries(collection.name); walk.count() != rows) {
@@ -199,8 +200,9 @@ class Checker {
     }
   }
 
-  void checkRow(Schemas& schemas, const std::string& collection, const KeySpec& keySpec, Bytes key,
-                Bytes value) {
+  void checkRow(Schemas& schemas, const std::string& collection, const std::optional<RecordSchema>& current,
+                Bytes key, Bytes value) {
+    const KeySpec& keySpec = current ? current->key() : kByteStrings;
     ++report_.rows;
     report_.bytes += value.size();
     std::vector<std::byte> copy;
@@ -218,14 +220,16 @@ class Checker {
     if (!isAligned(row.payload)) ++report_.misalignedRows;
     if (options_.quick) return;
     try {
-      checkRecord(collection, *schema, key, row.payload);
+      checkRecord(collection, *schema, current, key, row);
     } catch (const kj::Exception& exception) {
       add(Finding::undecodableRow, collection, printKey(keySpec, key), exception.getDescription().cStr());
     }
   }
 
-  void checkRecord(const std::string& collection, const RecordSchema& schema, Bytes key, Bytes payload) {
+  void checkRecord(const std::string& collection, const RecordSchema& schema,
+                   const std::optional<RecordSchema>& current, Bytes key, const RowView& row) {
     std::unique_ptr<std::byte[]> copy;
+    Bytes payload = row.payload;
     if (!isAligned(payload)) {
       copy = std::make_unique_for_overwrite<std::byte[]>(payload.size());
       std::memcpy(copy.get(), payload.data(), payload.size());
@@ -237,6 +241,13 @@ class Checker {
     if (!invalid.empty()) {
       add(Finding::invalidText, collection, printKey(schema.key(), key),
           "the Text field " + invalid + " is not UTF-8");
+    }
+    if (current && row.version < current->completeFrom()) {
+      try {
+        static_cast<void>(UpgradedRecord(*current, row));
+      } catch (const Error& error) {
+        add(Finding::failedUpgrade, collection, printKey(schema.key(), key), error.what());
+      }
     }
     if (schema.key().empty()) return;
     Key expected;
@@ -250,6 +261,8 @@ class Checker {
           "its $key fields say " + printKey(schema.key(), expected.bytes()));
     }
   }
+
+  inline static const KeySpec kByteStrings;
 
   const CheckOptions& options_;
   ReadTransaction transaction_;
@@ -274,6 +287,8 @@ std::string_view findingName(Finding finding) noexcept {
       return "misplacedRow";
     case Finding::invalidText:
       return "invalidText";
+    case Finding::failedUpgrade:
+      return "failedUpgrade";
     case Finding::damagedCatalog:
       return "damagedCatalog";
     case Finding::damagedTree:

@@ -19,6 +19,7 @@ enum class Finding : std::uint8_t {
   unknownVersion,  // stamped with a version that the catalog does not have
   misplacedRow,    // stored under a key that its $key fields do not give
   invalidText,     // a Text field that is not UTF-8
+  failedUpgrade,   // sound, but the current schema cannot derive what it derives from such rows
   damagedCatalog,  // a record of the catalog
   damagedTree,     // rows that cannot be reached, or are met out of their order
 };
@@ -45,7 +46,7 @@ struct CheckReport {
   std::vector<Problem> problems;
 
   bool sound() const noexcept { return problemCount == 0; }
-  // Whether data was lost, and not merely something is odd (invalidText).
+  // Whether data was lost, and not merely something is odd (invalidText, failedUpgrade).
   bool damaged() const noexcept { return damagedCount != 0; }
   std::uint64_t damagedCount = 0;
 };

@@ -80,6 +80,7 @@ void CollectionBase::store(WriteTransaction& transaction, const Key* explicitKey
                            capnp::MessageBuilder& message, const internal::DraftOrigin* origin) const {
   TransactionState& state = transaction.state();
   state_->admitWriting(state);
+  state_->mirror(message);
   Key key;
   if (!keySpec().empty()) {
     if (explicitKey != nullptr) {
@@ -103,7 +104,7 @@ void CollectionBase::store(WriteTransaction& transaction, const Key* explicitKey
     const auto stored = state.storage().get(state_->tree(), key.bytes());
     if (stored) {
       internal::RowBytes row;
-      state_->load(state, key.bytes(), *stored, row);
+      state_->loadStored(state, key.bytes(), *stored, row);
       internal::PayloadMessage newer(row.payload());
       keepUnknownFields(newer.root(), message.getRoot<capnp::DynamicStruct>(state_->root()).asReader(),
                         state_->root(), merged.emplace());

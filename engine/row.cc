@@ -43,6 +43,14 @@ void RowBytes::copy(Bytes key, const RowView& row) {
   payload_ = {copy_.get(), row.payload.size()};
 }
 
+void RowBytes::take(Bytes key, std::uint16_t version, std::unique_ptr<std::byte[]> bytes, Bytes payload) {
+  key_ = key;
+  copyKey();
+  version_ = version;
+  copy_ = std::move(bytes);
+  payload_ = payload;
+}
+
 void RowBytes::copyKey() {
   ownKey_ = Key(key_);
   key_ = ownKey_.bytes();

@@ -39,7 +39,9 @@ class RowBytes {
   // Take what was decoded, once. What is borrowed stays as it is as long as `transaction`.
   void borrow(TransactionState& transaction, Bytes key, const RowView& row);
   void copy(Bytes key, const RowView& row);
-  void copyKey();  // where the key may go before the row
+  void take(Bytes key, std::uint16_t version, std::unique_ptr<std::byte[]> bytes,
+            Bytes payload);  // in `bytes`
+  void copyKey();            // where the key may go before the row
 
   Bytes key() const noexcept { return key_; }
   std::uint16_t version() const noexcept { return version_; }

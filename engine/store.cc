@@ -6,7 +6,6 @@
 #include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/format/file_format.h"
-#include "instar/format/key_text.h"
 
 namespace instar {
 namespace {
@@ -16,9 +15,7 @@ std::string rowTreeName(std::string_view collection) {
 }
 
 void checkName(std::string_view name) {
-  bool fine = !name.empty() && name.size() <= kMaxCollectionNameLength && isValidUtf8(name);
-  for (const char c : name) fine = fine && c != '/' && static_cast<unsigned char>(c) >= 0x20 && c != 0x7f;
-  if (!fine) {
+  if (!isCollectionName(name)) {
     throw Error(
         ErrorCode::fixCall,
         "a collection's name has 1 to 128 bytes of UTF-8, no slash and no control characters: choose another",

@@ -71,25 +71,27 @@ RecordSchema loadExisting(const StoredVersions& stored, std::uint16_t version) {
 CollectionVersions raised(CollectionVersions versions, std::uint16_t program,
                           const std::vector<Judgement>& judgements) {
   versions.current = std::max(versions.current, program);
-  if (raisesFloors(judgements)) {
-    versions.readerFloor = std::max(versions.readerFloor, program);
-    versions.writerFloor = std::max(versions.writerFloor, program);
-  }
+  const FloorEffect effect = floorEffect(judgements);
+  if (effect == FloorEffect::readerAndWriter) versions.readerFloor = std::max(versions.readerFloor, program);
+  if (effect != FloorEffect::none) versions.writerFloor = std::max(versions.writerFloor, program);
   return versions;
 }
 
-// What lies above is there already; the program has to live with it. Nothing where it can.
+// What lies above is there already; the program has to live with it. Nothing where it can; if only by reading, the writer
+// floor of `raised` says so.
 std::optional<Admission> refuseBelow(const CollectionVersions& versions, const StoredVersions& stored,
-                                     const RecordSchema& program) {
+                                     const RecordSchema& program, CollectionVersions& raised) {
   auto number = stored.above(program.version());
   if (!number) return std::nullopt;
   auto newer = loadExisting(stored, *number);
   auto judgements = judgeStep(program, newer);
   if (isRefused(judgements)) return refuseChanges(versions, std::move(judgements), program, newer);
-  if (raisesFloors(judgements)) {
+  const FloorEffect effect = floorEffect(judgements);
+  if (effect == FloorEffect::readerAndWriter) {
     throwBelowFloor("the collection has moved on, and this program would misread it; use a newer release",
                     program.version(), *number);
   }
+  if (effect == FloorEffect::writer) raised.writerFloor = std::max(raised.writerFloor, *number);
   return std::nullopt;
 }
 
@@ -105,10 +107,10 @@ Admission admitUnseen(const CollectionVersions& versions, const StoredVersions& 
       return refuseChanges(versions, std::move(admission.judgements), older, program);
     }
   }
-  if (admission.kind == AdmissionKind::insertVersion) {
-    if (auto refusal = refuseBelow(versions, stored, program)) return *std::move(refusal);
-  }
   admission.versions = raised(versions, program.version(), admission.judgements);
+  if (admission.kind == AdmissionKind::insertVersion) {
+    if (auto refusal = refuseBelow(versions, stored, program, admission.versions)) return *std::move(refusal);
+  }
   return admission;
 }
 

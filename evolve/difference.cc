@@ -9,6 +9,7 @@
 
 #include "instar/evolve/internal/canonical.h"
 #include "instar/evolve/internal/default_text.h"
+#include "instar/evolve/internal/derivation.h"
 #include "instar/evolve/internal/node_index.h"
 #include "instar/evolve/internal/type_ref.h"
 #include "instar/evolve/internal/type_step.h"
@@ -18,6 +19,8 @@ namespace {
 
 using capnp::schema::Type;
 using internal::Brand;
+using internal::Derivation;
+using internal::FieldPath;
 using internal::FlatField;
 using internal::NodeIndex;
 using internal::TypeRef;
@@ -132,6 +135,8 @@ class Comparison {
     drain();
     compareUnreached();
     compareKeys(older, newer);
+    compareDerivations(older, newer);
+    compareMirrors(older, newer);
     if (changes_.empty()) compareMeaning();
   }
 
@@ -331,6 +336,85 @@ class Comparison {
     std::string text;
     for (const auto& part : key) text += (text.empty() ? "" : ", ") + part.name;
     return text.empty() ? "byte strings" : text;
+  }
+
+  static const Derivation* find(const std::vector<Derivation>& list, const std::string& numbers) {
+    const auto found = std::find_if(list.begin(), list.end(),
+                                    [&](const Derivation& one) { return one.target.numbers() == numbers; });
+    return found == list.end() ? nullptr : &*found;
+  }
+
+  bool isNewField(const Derivation& one) const {
+    const auto fields = fieldsByOrdinal(older_, rootId_);
+    return !fields.contains(one.target.field().getProto().getOrdinal().getExplicit());
+  }
+
+  static bool isKey(const FieldPath& field, const RecordSchema& schema) {
+    return std::any_of(schema.key().begin(), schema.key().end(),
+                       [&](const KeyPart& part) { return part.name == field.text(); });
+  }
+
+  static bool isMadeFrom(const Derivation& one, const FieldPath& field) {
+    return std::any_of(one.sources.begin(), one.sources.end(),
+                       [&](const FieldPath& source) { return overlap(source, field); });
+  }
+
+  static bool mirrorsGiveBack(const Derivation& derived, const RecordSchema& schema) {
+    bool givesBack = false;
+    for (const FieldPath& source : derived.sources) {
+      if (isKey(source, schema)) continue;
+      bool isMirrored = false;
+      for (const Derivation& mirror : schema.derivations().mirrored) {
+        if (!overlap(mirror.target, source)) continue;
+        isMirrored = true;
+        givesBack |= isMadeFrom(mirror, derived.target);
+      }
+      if (!isMirrored) return false;
+    }
+    return givesBack;
+  }
+
+  static bool derivationsGiveBack(const Derivation& mirror, const RecordSchema& schema) {
+    return std::all_of(mirror.sources.begin(), mirror.sources.end(), [&](const FieldPath& source) {
+      const auto& derived = schema.derivations().derived;
+      return isKey(source, schema) || std::any_of(derived.begin(), derived.end(), [&](const Derivation& one) {
+               return overlap(one.target, source) && isMadeFrom(one, mirror.target);
+             });
+    });
+  }
+
+  void compareDerivations(const RecordSchema& older, const RecordSchema& newer) {
+    const std::string type(newer.typeName());
+    for (const Derivation& before : older.derivations().derived) {
+      const Derivation* after = find(newer.derivations().derived, before.target.numbers());
+      if (after == nullptr) {
+        add(DerivationRemoved{type, before.target.text()});
+      } else if (before.meaning != after->meaning) {
+        add(DerivationChanged{type, after->target.text(), before.text, after->text});
+      }
+    }
+    for (const Derivation& after : newer.derivations().derived) {
+      if (find(older.derivations().derived, after.target.numbers()) != nullptr) continue;
+      add(DerivationAdded{type, after.target.text(), after.text, after.since, older.version(),
+                          isNewField(after), mirrorsGiveBack(after, newer)});
+    }
+  }
+
+  void compareMirrors(const RecordSchema& older, const RecordSchema& newer) {
+    const std::string type(newer.typeName());
+    for (const Derivation& before : older.derivations().mirrored) {
+      const Derivation* after = find(newer.derivations().mirrored, before.target.numbers());
+      if (after == nullptr) {
+        add(MirrorRemoved{type, before.target.text()});
+      } else if (before.meaning != after->meaning) {
+        add(MirrorChanged{type, after->target.text(), before.text, after->text});
+      }
+    }
+    for (const Derivation& after : newer.derivations().mirrored) {
+      if (find(older.derivations().mirrored, after.target.numbers()) == nullptr)
+        add(MirrorAdded{type, after.target.text(), after.text, after.since, older.version(),
+                        derivationsGiveBack(after, newer)});
+    }
   }
 
   // What is left is how generic types are written, where every field comes out the same.

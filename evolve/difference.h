@@ -199,10 +199,67 @@ struct SensitiveRemoved {
   friend bool operator==(const SensitiveRemoved&, const SensitiveRemoved&) = default;
 };
 
-using Change = std::variant<RecordReplaced, TypeRenamed, KindChanged, GenericsChanged, FieldAdded,
-                            FieldRemoved, FieldRenamed, NameTaken, FieldMoved, GroupRenamed, JoinedUnion,
-                            LeftUnion, PlaceChanged, FieldTypeChanged, DefaultChanged, EnumerantAdded,
-                            EnumerantRemoved, EnumerantRenamed, KeyChanged, SensitiveAdded, SensitiveRemoved>;
+// $Instar.derived on a field: of a new field, or of one that older rows hold already.
+struct DerivationAdded {
+  std::string type;
+  std::string field;
+  std::string how;
+  std::uint16_t since = 0;
+  std::uint16_t olderVersion = 0;
+  bool isNewField = true;
+  // Whether what a newer program writes into the field is still there when an older one has rewritten the row, and the
+  // field is derived again: every source is mirrored or part of the key, and one of the mirrors is made from the field.
+  bool comesBack = false;
+  friend bool operator==(const DerivationAdded&, const DerivationAdded&) = default;
+};
+
+struct DerivationRemoved {
+  std::string type;
+  std::string field;
+  friend bool operator==(const DerivationRemoved&, const DerivationRemoved&) = default;
+};
+
+struct DerivationChanged {
+  std::string type;
+  std::string field;
+  std::string older;
+  std::string newer;
+  friend bool operator==(const DerivationChanged&, const DerivationChanged&) = default;
+};
+
+// $Instar.mirrored on a field.
+struct MirrorAdded {
+  std::string type;
+  std::string field;
+  std::string how;
+  std::uint16_t since = 0;
+  std::uint16_t olderVersion = 0;
+  // Whether what an older program writes into the field is not lost when a newer one puts the row: every source is derived
+  // from it, or part of the key.
+  bool comesBack = false;
+  friend bool operator==(const MirrorAdded&, const MirrorAdded&) = default;
+};
+
+struct MirrorRemoved {
+  std::string type;
+  std::string field;
+  friend bool operator==(const MirrorRemoved&, const MirrorRemoved&) = default;
+};
+
+struct MirrorChanged {
+  std::string type;
+  std::string field;
+  std::string older;
+  std::string newer;
+  friend bool operator==(const MirrorChanged&, const MirrorChanged&) = default;
+};
+
+using Change =
+    std::variant<RecordReplaced, TypeRenamed, KindChanged, GenericsChanged, FieldAdded, FieldRemoved,
+                 FieldRenamed, NameTaken, FieldMoved, GroupRenamed, JoinedUnion, LeftUnion, PlaceChanged,
+                 FieldTypeChanged, DefaultChanged, EnumerantAdded, EnumerantRemoved, EnumerantRenamed,
+                 KeyChanged, SensitiveAdded, SensitiveRemoved, DerivationAdded, DerivationRemoved,
+                 DerivationChanged, MirrorAdded, MirrorRemoved, MirrorChanged>;
 
 // In the order of types as the record leads to them, then of fields. Where the record struct is replaced,
 // that is all.

@@ -4,12 +4,14 @@
 #include <capnp/schema-loader.h>
 #include <kj/exception.h>
 
+#include <algorithm>
 #include <string>
 #include <utility>
 
 #include "instar/evolve/internal/annotations.h"
 #include "instar/evolve/internal/canonical.h"
 #include "instar/evolve/internal/closure.h"
+#include "instar/evolve/internal/derivation.h"
 #include "instar/evolve/internal/key_spec.h"
 #include "instar/evolve/internal/node_index.h"
 #include "instar/format/checksum.h"
@@ -67,6 +69,8 @@ struct RecordSchema::State {
   std::uint64_t fingerprint = 0;
   KeySpec key;
   bool recursive = false;
+  internal::Derivations derivations;
+  std::uint16_t completeFrom = 0;
 
   NodeBuilders initNodes(std::size_t count) {
     return message.getRoot<capnp::AnyPointer>().initAs<capnp::List<Node>>(static_cast<unsigned>(count));
@@ -82,10 +86,13 @@ struct RecordSchema::State {
     typeName = index.shortName(id);
     version = versionOf(index.get(id), typeName);
     key = internal::keyOf(index, id);
-    auto meaning = internal::canonicalText(index, id) + "version " + std::to_string(version);
-    fingerprint = hash64(asBytes(meaning));
     for (auto node : nodes) loader.load(node);
     root = loader.get(id).asStruct();
+    derivations = internal::derivationsOf(root, version, nodes);
+    for (const auto& one : derivations.derived) completeFrom = std::max(completeFrom, one.since);
+    auto meaning = internal::canonicalText(index, id) + internal::meaningOf(derivations) + "version " +
+                   std::to_string(version);
+    fingerprint = hash64(asBytes(meaning));
   }
 };
 
@@ -133,6 +140,9 @@ std::string_view RecordSchema::typeName() const noexcept { return state_->typeNa
 std::uint64_t RecordSchema::rootId() const noexcept { return state_->rootId; }
 const KeySpec& RecordSchema::key() const noexcept { return state_->key; }
 bool RecordSchema::isRecursive() const noexcept { return state_->recursive; }
+std::uint16_t RecordSchema::completeFrom() const noexcept { return state_->completeFrom; }
+bool RecordSchema::hasMirrors() const noexcept { return !state_->derivations.mirrored.empty(); }
+const internal::Derivations& RecordSchema::derivations() const noexcept { return state_->derivations; }
 capnp::StructSchema RecordSchema::root() const { return state_->root; }
 capnp::List<Node>::Reader RecordSchema::nodes() const { return state_->nodes; }
 

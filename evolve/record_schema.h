@@ -14,11 +14,15 @@
 
 namespace instar {
 
+namespace internal {
+struct Derivations;
+}
+
 class RecordSchema {
  public:
   // From a struct of generated code, of a SchemaParser or of a SchemaLoader; copies what it needs.
   // Throws Error(fixSchema) naming type and field: $version(0), $key on what cannot be a key, gaps or doubles
-  // in the order of $key, a generic record struct, an interface anywhere in the record.
+  // in the order of $key, a generic record struct, an interface anywhere in the record, what derivation.h lists.
   static RecordSchema fromStruct(capnp::StructSchema root);
 
   // From nodes as the catalog keeps them. Throws Error(restoreFromBackup) where they do not form a schema.
@@ -30,7 +34,13 @@ class RecordSchema {
   std::uint64_t rootId() const noexcept;
   const KeySpec& key() const noexcept;  // empty: byte-string keys
   bool isRecursive() const noexcept;    // rows can nest without limit
-  capnp::StructSchema root() const;     // valid as long as any copy of this RecordSchema
+  // Rows of this version and above hold every field; what is older is upgraded when it is read (plan.h).
+  std::uint16_t completeFrom() const noexcept;
+  bool hasMirrors() const noexcept;
+  capnp::StructSchema root() const;  // valid as long as any copy of this RecordSchema
+
+  // $Instar.derived and $Instar.mirrored, for the rest of this layer.
+  const internal::Derivations& derivations() const noexcept;
 
   // Every node, the record struct first; borrowed from this object.
   capnp::List<capnp::schema::Node>::Reader nodes() const;

@@ -11,6 +11,7 @@
 #include "instar/evolve/internal/node_index.h"
 #include "instar/evolve/internal/scope_tree.h"
 #include "instar/evolve/internal/value_text.h"
+#include "instar/schema.capnp.h"
 
 namespace instar {
 namespace {
@@ -167,7 +168,16 @@ class Writer {
     if (internal::findAnnotation(field.getAnnotations(), internal::kSensitiveAnnotation)) {
       text += annotation("sensitive", "");
     }
+    text += derivationText(field, "derived", internal::kDerivedAnnotation);
+    text += derivationText(field, "mirrored", internal::kMirroredAnnotation);
     return text;
+  }
+
+  std::string derivationText(capnp::schema::Field::Reader field, const char* name, std::uint64_t id) {
+    const auto value = internal::findAnnotation(field.getAnnotations(), id);
+    if (!value) return {};
+    return annotation(name, internal::valueText(capnp::DynamicStruct::Reader(
+                                value->getStruct().getAs<annotation::Derivation>())));
   }
 
   NodeIndex index_;

@@ -150,16 +150,16 @@ Judgement rule(const FieldTypeChanged& change) {
       change.type + "." + change.field + ": the type changed from " + change.older + " to " + change.newer;
   if (change.step == TypeStep::sameBytes || change.step == TypeStep::listElementToStruct)
     return additive(std::move(what));
-  return refused(
-      std::move(what), reason(change.step),
-      "keep it; rename it, e.g. " + obsoleteName(change.field) + ", and add a new field with the new type");
+  return refused(std::move(what), reason(change.step),
+                 "keep it; rename it, e.g. " + obsoleteName(change.field) +
+                     ", and add a new field with the new type, derived from it");
 }
 
 Judgement rule(const DefaultChanged& change) {
   return refused(
       change.type + "." + change.field + ": the default changed from " + change.older + " to " + change.newer,
       "rows store the difference to the default, so every stored value would change",
-      "keep it, and add a new field with the new default");
+      "keep it, and add a new field with the new default, derived from it");
 }
 
 Judgement rule(const EnumerantAdded& change) {
@@ -190,10 +190,82 @@ Judgement rule(const SensitiveRemoved& change) {
   return additive(change.type + "." + change.field + ": no longer sensitive, it is shown in every output");
 }
 
+Judgement derived(std::string what, FloorEffect floor = FloorEffect::none, std::string why = {}) {
+  return {Verdict::derived, floor, std::move(what), std::move(why), {}};
+}
+
+Judgement rule(const DerivationAdded& change) {
+  auto what = change.type + "." + change.field + ": derived " + change.how;
+  if (!change.isNewField) {
+    return refused(std::move(what),
+                   "rows of older versions hold the field already, and would show another value",
+                   "add a new field and derive that");
+  }
+  if (change.since <= change.olderVersion) {
+    return refused(
+        std::move(what),
+        "rows of version " + std::to_string(change.olderVersion) +
+            " do not have the field, and would not get it",
+        "write since = " + std::to_string(change.olderVersion + 1) + " or the number of this version");
+  }
+  if (change.comesBack) return derived(std::move(what));
+  return derived(std::move(what), FloorEffect::writer,
+                 "when an older program rewrites a row, the field is derived again, and what a newer one "
+                 "wrote is lost; mirror "
+                 "the fields that it is derived from to let older programs write");
+}
+
+Judgement rule(const DerivationRemoved& change) {
+  return refused(change.type + "." + change.field + ": no longer derived",
+                 "rows that were written before the field existed would lose it", "keep the annotation");
+}
+
+Judgement rule(const DerivationChanged& change) {
+  return refused(change.type + "." + change.field + ": derived in another way, " + change.older + " became " +
+                     change.newer,
+                 "a row would show one value before it is rewritten and another one after",
+                 "keep it, and derive a new field in the new way");
+}
+
+Judgement rule(const MirrorAdded& change) {
+  auto what = change.type + "." + change.field + ": mirrored " + change.how;
+  if (change.since <= change.olderVersion) {
+    return refused(
+        std::move(what),
+        "writers of version " + std::to_string(change.olderVersion) + " do not keep the field right",
+        "write since = " + std::to_string(change.olderVersion + 1) + " or the number of this version");
+  }
+  if (change.comesBack) return derived(std::move(what));
+  return derived(std::move(what), FloorEffect::writer,
+                 "when a newer program puts a row, the field is made anew, and what an older one wrote is "
+                 "lost; derive the "
+                 "fields that it is made from from it to let older programs write");
+}
+
+Judgement rule(const MirrorRemoved& change) {
+  return derived(change.type + "." + change.field + ": no longer mirrored", FloorEffect::readerAndWriter,
+                 "an older program would read values that nobody keeps right any more");
+}
+
+Judgement rule(const MirrorChanged& change) {
+  return refused(change.type + "." + change.field + ": mirrored in another way, " + change.older +
+                     " became " + change.newer,
+                 "older programs would read rows of both ways and cannot tell them apart",
+                 "keep it; or end it, which shuts older programs out, and begin with another field");
+}
+
 }  // namespace
 
 std::string_view verdictName(Verdict verdict) noexcept {
-  return verdict == Verdict::additive ? "additive" : "refused";
+  switch (verdict) {
+    case Verdict::additive:
+      return "additive";
+    case Verdict::derived:
+      return "derived";
+    case Verdict::refused:
+      break;
+  }
+  return "refused";
 }
 
 Judgement judge(const Change& change) {
@@ -212,9 +284,10 @@ bool isRefused(const std::vector<Judgement>& judgements) noexcept {
                      [](const Judgement& judgement) { return judgement.verdict == Verdict::refused; });
 }
 
-bool raisesFloors(const std::vector<Judgement>& judgements) noexcept {
-  return std::any_of(judgements.begin(), judgements.end(),
-                     [](const Judgement& judgement) { return judgement.floor != FloorEffect::none; });
+FloorEffect floorEffect(const std::vector<Judgement>& judgements) noexcept {
+  FloorEffect effect = FloorEffect::none;
+  for (const Judgement& judgement : judgements) effect = std::max(effect, judgement.floor);
+  return effect;
 }
 
 std::string describe(const std::vector<Judgement>& judgements) {

@@ -22,6 +22,14 @@
 //                                       packed in bits
 //     parameters of a generic type      additive: fields are compared with the parameters replaced
 //     $sensitive added or removed       additive: it is about output
+//     $derived on a new field           derived: older rows get it when they are read. The writer floor rises unless
+//                                       mirrors give the field's value back: an older program that rewrites a row has
+//                                       it derived again, and what a newer one wrote would be lost
+//     $mirrored on an older field       derived: newer writers keep it right for older programs. The writer floor rises
+//                                       unless what the field is made from is derived from it: what an older program
+//                                       writes would be lost
+//     $mirrored removed                 derived: and both floors rise, since older programs would read what is no
+//                                       longer kept right
 //     all else                          refused
 //
 // Pure; any thread.
@@ -35,10 +43,14 @@
 
 namespace instar {
 
-enum class Verdict : std::uint8_t { additive, refused };
+enum class Verdict : std::uint8_t {
+  additive,  // free
+  derived,   // declared in the schema, and done when a row is read or put
+  refused,
+};
 
 // Which programs of older versions are shut out of the collection by a change.
-enum class FloorEffect : std::uint8_t { none, readerAndWriter };
+enum class FloorEffect : std::uint8_t { none, writer, readerAndWriter };
 
 struct Judgement {
   Verdict verdict = Verdict::refused;
@@ -48,7 +60,7 @@ struct Judgement {
   std::string instead;  // the safe way; empty where nothing is refused
 };
 
-std::string_view verdictName(Verdict verdict) noexcept;  // "additive", "refused"
+std::string_view verdictName(Verdict verdict) noexcept;  // "additive", "derived", "refused"
 
 Judgement judge(const Change& change);
 
@@ -56,7 +68,8 @@ Judgement judge(const Change& change);
 std::vector<Judgement> judge(const std::vector<Change>& changes);
 
 bool isRefused(const std::vector<Judgement>& judgements) noexcept;
-bool raisesFloors(const std::vector<Judgement>& judgements) noexcept;
+// The most that any of them does.
+FloorEffect floorEffect(const std::vector<Judgement>& judgements) noexcept;
 
 // What was changed, why it is refused, what to do instead: one judgement a line, refusals with all three
 // parts.

@@ -22,6 +22,8 @@ std::string_view errorCodeName(ErrorCode code) noexcept {
       return "restoreFromBackup";
     case ErrorCode::readBack:
       return "readBack";
+    case ErrorCode::fixRow:
+      return "fixRow";
   }
   return "unknown";
 }

@@ -23,6 +23,7 @@ enum class ErrorCode : std::uint8_t {
   upgradeProgram,     // the file or the collection has moved on: use a newer release
   restoreFromBackup,  // bytes are damaged: restore them from a backup
   readBack,           // it is unknown whether the commit was stored: read, then decide
+  fixRow,             // a stored row does not fit what the schema makes of it: correct the row or the schema
 };
 
 // Name of a code as it stands in messages and in JSON, for example "fixCall".

@@ -31,6 +31,7 @@ inline ExitStatus exitStatus(ErrorCode code) noexcept {
     case ErrorCode::fixInput:
     case ErrorCode::freeSpace:
     case ErrorCode::readBack:
+    case ErrorCode::fixRow:
       return ExitStatus::problem;
   }
   return ExitStatus::problem;

@@ -1,18 +1,15 @@
 #pragma once
 
-// Scalars as text, the same in every form of a row: `true`, `-7`, `0.1`, `NaN`, `Infinity`, the name of an
-// enumerant (the number of one that the schema does not know). Printing and parsing are inverse to each
-// other, to the last bit except for the payload of NaN. And what the other forms share: base64, UTF-8, names
-// of things in messages.
+// What the forms of a row share beside the text of scalars: base64, UTF-8, names of things in messages.
 //
 // Pure; any thread.
 
 #include <capnp/dynamic.h>
 
-#include <optional>
 #include <string>
 #include <string_view>
 
+#include "instar/evolve/scalar_text.h"
 #include "instar/format/bytes.h"
 
 namespace instar::tools {
@@ -22,11 +19,6 @@ namespace instar::tools {
 inline constexpr std::uint64_t kMaxJsonInteger = (std::uint64_t{1} << 53) - 1;
 
 inline std::string_view view(kj::StringPtr text) noexcept { return {text.begin(), text.size()}; }
-
-// Bool, integers, floating point, enums.
-bool isScalar(capnp::Type type);
-std::string printScalar(const capnp::DynamicValue::Reader& value, capnp::Type type);
-std::optional<capnp::DynamicValue::Reader> parseScalar(std::string_view text, capnp::Type type);
 
 // What a field of this type takes: "a whole number from 0 to 255", "one of red, green".
 std::string expectation(capnp::Type type);

@@ -1,5 +1,7 @@
 #include "instar/engine/internal/collection_state.h"
 
+#include "instar/engine/internal/upgraded_record.h"
+#include "instar/evolve/plan.h"
 #include "instar/format/key_text.h"
 
 namespace instar {
@@ -20,6 +22,7 @@ CollectionState::CollectionState(std::shared_ptr<StoreState> store, RecordSchema
       name_(record.name),
       schema_(std::move(schema)),
       version_(schema_.version()),
+      completeFrom_(schema_.completeFrom()),
       root_(schema_.root()),
       tree_(tree),
       nestsWithoutLimit_(schema_.isRecursive()),
@@ -90,7 +93,35 @@ void CollectionState::refuseRow(Bytes key, const char* damage) const {
 void CollectionState::loadCopy(TransactionState& transaction, Bytes key, Bytes value,
                                internal::RowBytes& row) {
   std::vector<std::byte> copy;
+  const RowView view = decode(transaction, key, transaction.steady(value, copy));
+  if (view.version < completeFrom_) return loadUpgraded(key, view, row);
+  row.copy(key, view);
+}
+
+void CollectionState::loadStored(TransactionState& transaction, Bytes key, Bytes value,
+                                 internal::RowBytes& row) {
+  std::vector<std::byte> copy;
   row.copy(key, decode(transaction, key, transaction.steady(value, copy)));
+}
+
+void CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row) const {
+  try {
+    UpgradedRecord(schema_, stored).moveTo(row, key);
+  } catch (const Error& error) {
+    throw error.with("collection", name_)
+        .with("key", printKey(schema_.key(), key))
+        .with("version of the row", std::to_string(stored.version))
+        .with("version of the schema", std::to_string(version_));
+  }
+}
+
+void CollectionState::mirror(capnp::MessageBuilder& record) const {
+  if (!schema_.hasMirrors()) return;
+  try {
+    instar::mirror(schema_, record.getRoot<capnp::DynamicStruct>(root_));
+  } catch (const Error& error) {
+    throw error.with("collection", name_);
+  }
 }
 
 }  // namespace instar

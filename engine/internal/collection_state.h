@@ -39,7 +39,7 @@ class CollectionState {
     return currentVersion_.load(std::memory_order_relaxed) > schema_.version();
   }
 
-  // Decodes and verifies a stored row. Throws Error(restoreFromBackup).
+  // Decodes and verifies a stored row. Throws Error(restoreFromBackup). load() also upgrades it where it is old: Error(fixRow).
   RowView decode(TransactionState& transaction, Bytes key, Bytes value) {
     RowView row;
     const RowDamage damage = decodeRow(key, value, store_->verify(), row);
@@ -50,11 +50,20 @@ class CollectionState {
   }
   void load(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row) {
     if (transaction.copiesRows()) return loadCopy(transaction, key, value, row);
-    row.borrow(transaction, key, decode(transaction, key, value));
+    const RowView view = decode(transaction, key, value);
+    if (view.version < completeFrom_) return loadUpgraded(key, view, row);
+    row.borrow(transaction, key, view);
   }
+
+  // A copy of a row as it is stored, not upgraded.
+  void loadStored(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row);
+
+  // Makes the fields of a record right that older programs read; before it is put. Throws Error(fixInput).
+  void mirror(capnp::MessageBuilder& record) const;
 
  private:
   void loadCopy(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row);
+  void loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row) const;
   void refresh(TransactionState& transaction);
   bool isKnown(TransactionState& transaction, std::uint16_t version);
   [[noreturn]] void refuseRow(Bytes key, const char* damage) const;
@@ -63,7 +72,8 @@ class CollectionState {
   const std::shared_ptr<StoreState> store_;
   const std::string name_;
   const RecordSchema schema_;
-  const std::uint16_t version_;  // of the schema: asked for with every row
+  const std::uint16_t version_;       // of the schema: asked for with every row
+  const std::uint16_t completeFrom_;  // likewise: rows of older versions are upgraded
   const capnp::StructSchema root_;
   const storage::TreeId tree_;
   const bool nestsWithoutLimit_;

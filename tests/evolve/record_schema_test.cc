@@ -271,7 +271,9 @@ TEST(Annotations, HaveTheIdsThatTheSchemaFileGivesThem) {
   EXPECT_EQ(schema.getNested("version").getProto().getId(), internal::kVersionAnnotation);
   EXPECT_EQ(schema.getNested("key").getProto().getId(), internal::kKeyAnnotation);
   EXPECT_EQ(schema.getNested("sensitive").getProto().getId(), internal::kSensitiveAnnotation);
-  EXPECT_EQ(schema.getAllNested().size(), 3U) << "an annotation was added: give it a constant";
+  EXPECT_EQ(schema.getNested("derived").getProto().getId(), internal::kDerivedAnnotation);
+  EXPECT_EQ(schema.getNested("mirrored").getProto().getId(), internal::kMirroredAnnotation);
+  EXPECT_EQ(schema.getAllNested().size(), 6U) << "an annotation was added: give it a constant";
 }
 
 }  // namespace

@@ -16,8 +16,9 @@ namespace {
 std::string verdictLines(const std::vector<Judgement>& judgements) {
   std::string lines;
   for (const auto& judgement : judgements) {
-    bool rises = judgement.floor == FloorEffect::readerAndWriter;
-    lines += judgement.verdict == Verdict::refused ? "! " : rises ? "^ " : "+ ";
+    bool rises = judgement.floor != FloorEffect::none;
+    const bool derived = judgement.verdict == Verdict::derived;
+    lines += judgement.verdict == Verdict::refused ? "! " : rises ? "^ " : derived ? "~ " : "+ ";
     lines += judgement.what + "\n";
   }
   return lines;
@@ -204,9 +205,55 @@ constexpr Rule kRules[] = {
        ":Text; } }",
      "+ I.u: a new field @1\n"},
 };
-#undef R
 #undef A
 #undef E
+#define S "struct R @0xa000000000000001 $Instar.version(2) "
+#define COPY(field) "$Instar.derived(since = 2, copy = \"" field "\")"
+constexpr Rule kDerivationRules[] = {
+    {"Derived", R "{ a @0 :Text; }", S "{ a @0 :Text; b @1 :Text " COPY("a") "; }",
+     "+ R.b: a new field @1\n^ R.b: derived (since = 2, copy = \"a\")\n"},
+    {"DerivedFromAKey", R "{ a @0 :Text $Instar.key(0); }",
+     S "{ a @0 :Text $Instar.key(0); b @1 :Text " COPY("a") "; }",
+     "+ R.b: a new field @1\n^ R.b: derived (since = 2, copy = \"a\")\n"},
+    {"DerivedFromNothing", R "{ a @0 :Text; }",
+     S "{ a @0 :Text; b @1 :Text $Instar.derived(since = 2, constant = \"x\"); }",
+     "+ R.b: a new field @1\n^ R.b: derived (since = 2, constant = \"x\")\n"},
+    {"DerivedFromAMirrorOfAnother", R "{ a @0 :Text; }",
+     S "{ a @0 :Text $Instar.mirrored(since = 2, constant = \"x\"); b @1 :Text " COPY("a") "; }",
+     "+ R.b: a new field @1\n^ R.b: derived (since = 2, copy = \"a\")\n~ R.a: mirrored (since = 2, constant "
+     "= \"x\")\n"},
+    {"MirrorOfAFieldThatIsNotDerived", R "{ a @0 :Text; b @1 :Text; }",
+     S "{ a @0 :Text $Instar.mirrored(since = 2, copy = \"b\"); b @1 :Text; }",
+     "^ R.a: mirrored (since = 2, copy = \"b\")\n"},
+    {"MirrorThatComesTooEarly", S "{ a @0 :Text; }",
+     "struct R @0xa000000000000001 $Instar.version(3) { a @0 :Text $Instar.mirrored(since = 2, constant = "
+     "\"x\"); }",
+     "! R.a: mirrored (since = 2, constant = \"x\")\n"},
+    {"DerivedAndMirrored", R "{ a @0 :Text; }",
+     S "{ a @0 :Text $Instar.mirrored(since = 2, copy = \"b\"); b @1 :Text " COPY("a") "; }",
+     "+ R.b: a new field @1\n~ R.b: derived (since = 2, copy = \"a\")\n~ R.a: mirrored (since = 2, copy = "
+     "\"b\")\n"},
+    {"DerivationOfAnOldField", R "{ a @0 :Text; b @1 :Text; }", S "{ a @0 :Text; b @1 :Text " COPY("a") "; }",
+     "! R.b: derived (since = 2, copy = \"a\")\n"},
+    {"DerivationThatComesTooEarly", S "{ a @0 :Text; }",
+     "struct R @0xa000000000000001 $Instar.version(3) { a @0 :Text; b @1 :Text " COPY("a") "; }",
+     "+ R.b: a new field @1\n! R.b: derived (since = 2, copy = \"a\")\n"},
+    {"DerivationChanged", S "{ a @0 :Text; b @1 :Text " COPY("a") "; }",
+     S "{ a @0 :Text; b @1 :Text $Instar.derived(since = 2, constant = \"x\"); }",
+     "! R.b: derived in another way, (since = 2, copy = \"a\") became (since = 2, constant = \"x\")\n"},
+    {"DerivationRemoved", S "{ a @0 :Text; b @1 :Text " COPY("a") "; }", S "{ a @0 :Text; b @1 :Text; }",
+     "! R.b: no longer derived\n"},
+    {"SourceRenamed", S "{ a @0 :Text; b @1 :Text " COPY("a") "; }",
+     S "{ old @0 :Text; b @1 :Text " COPY("old") "; }", "+ R.old: the field was called a\n"},
+    {"MirrorRemoved", S "{ a @0 :Text $Instar.mirrored(since = 2, copy = \"b\"); b @1 :Text; }",
+     S "{ a @0 :Text; b @1 :Text; }", "^ R.a: no longer mirrored\n"},
+    {"MirrorChanged", S "{ a @0 :Text $Instar.mirrored(since = 2, copy = \"b\"); b @1 :Text; c @2 :Text; }",
+     S "{ a @0 :Text $Instar.mirrored(since = 2, copy = \"c\"); b @1 :Text; c @2 :Text; }",
+     "! R.a: mirrored in another way, (since = 2, copy = \"b\") became (since = 2, copy = \"c\")\n"},
+};
+#undef R
+#undef S
+#undef COPY
 
 class Verdicts : public ::testing::TestWithParam<Rule> {
  protected:
@@ -242,8 +289,9 @@ TEST_P(Verdicts, FindNoDifferenceExactlyWhereTheMeaningIsTheSame) {
   EXPECT_EQ(difference(newer_, older_).empty(), judgements_.empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Rules, Verdicts, ::testing::ValuesIn(kRules),
-                         [](const auto& info) { return std::string(info.param.name); });
+std::string nameOf(const ::testing::TestParamInfo<Rule>& info) { return info.param.name; }
+INSTANTIATE_TEST_SUITE_P(Rules, Verdicts, ::testing::ValuesIn(kRules), nameOf);
+INSTANTIATE_TEST_SUITE_P(DerivationRules, Verdicts, ::testing::ValuesIn(kDerivationRules), nameOf);
 
 TEST(Difference, IgnoresTheNumberOfTheVersion) {
   auto older = parseDeclarations("struct R @0xa000000000000001 { a @0 :Text; }", "R");

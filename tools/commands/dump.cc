@@ -82,9 +82,9 @@ class CollectionDump {
         transaction_(transaction),
         name_(name),
         options_(options),
-        rows_(store.collection(name)),
+        rows_(openRows()),
         masking_(options.unmask ? Masking() : collectionMasking(store, transaction, name)),
-        printer_(name, rows_.schema(), shownSchema(), masking_, options.printer) {
+        printer_(name, rows_.schema(), rows_.schema(), masking_, options.printer) {
     if (options.printer.format == RowFormat::hex && !masking_.empty()) {
       refuseUsage(
           "the collection has sensitive fields, which cannot be masked in hexadecimal; pass --unmask");
@@ -107,7 +107,12 @@ class CollectionDump {
       } else if (options_.printer.keysOnly) {
         printKey(scan.key(), scan.value());
       } else {
-        guard(scan.key(), [&] { printRow(scan.row()); });
+        guard(scan.key(), [&] {
+          if (options_.asStored)
+            printStored(scan.key(), scan.value());
+          else
+            printRow(scan.row());
+        });
       }
       flushLine();
       if (!context_.outputIsSeen) progress.update(walk.count());
@@ -122,21 +127,21 @@ class CollectionDump {
 
   void get(const std::string& text) {
     const Key key = parseKey(rows_.keySpec(), text, KeyForm::whole);
-    if (options_.printer.format == RowFormat::hex) return getBytes(key);
+    if (options_.printer.format == RowFormat::hex || options_.asStored) return getStored(key);
     guard(key.bytes(), [&] {
-      Row<capnp::DynamicStruct> row = rows_.get(transaction_, key);
+      const Row<capnp::DynamicStruct> row = rows_.get(transaction_, key);
       if (!row) return reportAbsent(key);
-      printRow(std::move(row));
+      printRow(row);
     });
     flushLine();
   }
 
  private:
-  RecordSchema shownSchema() {
-    if (options_.atVersion == 0) return rows_.schema();
+  // At an older version as a program of that version sees them.
+  Rows openRows() const {
+    if (options_.atVersion == 0) return store_.collection(name_);
     refuseBelowReaderFloor();
-    at_ = schemaVersion(store_, transaction_, name_, options_.atVersion);
-    return *at_;
+    return store_.collection(name_, schemaVersion(store_, transaction_, name_, options_.atVersion));
   }
 
   void refuseBelowReaderFloor() const {
@@ -151,14 +156,17 @@ class CollectionDump {
          {"readerFloor", std::to_string(floor)}});
   }
 
-  void printRow(Row<capnp::DynamicStruct>&& row) {
-    if (options_.asStored) {
-      printer_.row(out_, row.key(), row.version(), row.payload(), row.as(storedSchema(row.version()).root()));
-    } else if (at_) {
-      printer_.row(out_, row.key(), row.version(), row.payload(), row.as(at_->root()));
-    } else {
-      printer_.row(out_, row.key(), row.version(), row.payload(), *row);
-    }
+  void printRow(const Row<capnp::DynamicStruct>& row) {
+    printer_.row(out_, row.key(), row.version(), row.payload(), *row);
+  }
+
+  // As the version that it was written with, without what a newer one derives from it.
+  void printStored(Bytes key, Bytes value) {
+    RowView view;
+    const RowDamage damage = decodeRow(key, value, Verify::yes, view);
+    if (damage != RowDamage::none) return reportDamage(key, describe(damage));
+    printRow(Row<capnp::DynamicStruct>(storedSchema(view.version),
+                                       [&](internal::RowBytes& row) { row.copy(key, view); }));
   }
 
   const RecordSchema& storedSchema(std::uint16_t version) {
@@ -188,10 +196,13 @@ class CollectionDump {
     if (damage != RowDamage::none) reportDamage(key, describe(damage));
   }
 
-  void getBytes(const Key& key) {
+  void getStored(const Key& key) {
     auto scan = rows_.scan(transaction_, {.from = key, .limit = 1});
     if (!scan.next() || compareBytes(scan.key(), key.bytes()) != 0) return reportAbsent(key);
-    printBytes(scan.key(), scan.value());
+    if (options_.printer.format == RowFormat::hex)
+      printBytes(scan.key(), scan.value());
+    else
+      guard(scan.key(), [&] { printStored(scan.key(), scan.value()); });
     flushLine();
   }
 
@@ -200,6 +211,7 @@ class CollectionDump {
     try {
       print();
     } catch (const Error& error) {
+      if (error.code() == ErrorCode::fixRow) return reportFailure(key, error);
       if (error.code() != ErrorCode::restoreFromBackup) throw printer_.keys().mask(error, key);
       std::string damage(error.fact("damage"));
       reportDamage(key, damage.empty() ? error.message() : damage);
@@ -213,6 +225,12 @@ class CollectionDump {
     context_.message("damaged row (collection: " + name_ + ", key: " + printer_.keys().print(key) +
                      ", damage: " + std::string(damage) + ')');
     context_.found(ExitStatus::damage);
+  }
+
+  void reportFailure(Bytes key, const Error& error) {
+    flushLine();
+    context_.message(printer_.keys().mask(error, key).what());
+    context_.found(ExitStatus::problem);
   }
 
   void reportAbsent(const Key& key) {
@@ -232,7 +250,6 @@ class CollectionDump {
   const std::string name_;
   const DumpOptions& options_;
   Rows rows_;
-  std::optional<RecordSchema> at_;
   std::map<std::uint16_t, RecordSchema> stored_;
   Masking masking_;
   RowPrinter printer_;

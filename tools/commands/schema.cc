@@ -3,13 +3,16 @@
 #include <fstream>
 #include <memory>
 
+#include "instar/engine/rehearsal.h"
 #include "instar/evolve/difference.h"
+#include "instar/evolve/plan.h"
 #include "instar/evolve/schema_text.h"
 #include "instar/evolve/verdict.h"
 #include "instar/format/key_text.h"
 #include "instar/tools/commands/command.h"
 #include "instar/tools/commands/table.h"
 #include "instar/tools/json_text.h"
+#include "instar/tools/progress_line.h"
 #include "instar/tools/schema_file.h"
 
 namespace instar::tools {
@@ -33,11 +36,13 @@ struct SchemaOptions {
   }
 };
 
-std::string printFingerprint(const RecordSchema& schema) {
+std::string printHash(std::uint64_t hash) {
   std::string hex;
-  for (int shift = 60; shift >= 0; shift -= 4) hex += "0123456789abcdef"[schema.fingerprint() >> shift & 15];
+  for (int shift = 60; shift >= 0; shift -= 4) hex += "0123456789abcdef"[hash >> shift & 15];
   return hex;
 }
+
+std::string printFingerprint(const RecordSchema& schema) { return printHash(schema.fingerprint()); }
 
 std::string printKeyFields(const RecordSchema& schema) {
   std::string names;
@@ -156,6 +161,31 @@ void runDiff(Context& context, const SchemaOptions& options) {
   context.output.line(out);
 }
 
+// --- plan
+
+void runPlan(Context& context, const SchemaOptions& options) {
+  const Store store = openToRead(options.file);
+  const ReadTransaction transaction = store.read();
+  const RecordSchema schema = chosenSchema(store, transaction, options);
+  const Plan plan(schema, options.older);
+  if (options.json) {
+    std::string out;
+    JsonWriter writer(out);
+    writer.beginObject()
+        .member("from", std::uint64_t{options.older})
+        .member("to", std::uint64_t{schema.version()});
+    writer.member("hash", printHash(plan.hash())).name("steps").beginArray();
+    for (const Plan::Step& step : plan.steps())
+      writer.beginObject().member("field", step.field).member("how", step.how).endObject();
+    writer.endArray().endObject();
+    return context.output.line(out);
+  }
+  context.output.line(
+      "from version " + std::to_string(options.older) + " to " + std::to_string(schema.version()) +
+      (plan.isIdentity() ? ": rows are read as they are" : ", plan " + printHash(plan.hash())));
+  for (const Plan::Step& step : plan.steps()) context.output.line("  " + step.field + ": " + step.how);
+}
+
 // --- check
 
 // What is wrong with the numbers of the versions; empty where nothing is.
@@ -220,14 +250,41 @@ std::string_view outcomeName(SchemaChange::Outcome outcome) {
 void printChangeText(Context& context, const SchemaChange& change, const SchemaOptions& options) {
   context.output.line(describeOutcome(change, options.dryRun));
   printJudgements(context.output, change.judgements);
-  if (raisesFloors(change.judgements)) {
+  if (floorEffect(change.judgements) != FloorEffect::none) {
     context.output.line("programs below version " + std::to_string(change.writerFloor) +
                         " can no longer write, below version " + std::to_string(change.readerFloor) +
                         " no longer read");
   }
 }
 
-void printChangeJson(Context& context, const SchemaChange& change, const SchemaOptions& options) {
+Rehearsal rehearseWithProgress(Context& context, const Store& store, const SchemaOptions& options,
+                               const RecordSchema& schema) {
+  ProgressLine progress(context.messages, "rows", context.clock);
+  return rehearse(store, options.collection, schema, {.progress = progress.callback()});
+}
+
+void printRehearsal(Output& output, const Rehearsal& rehearsal, const KeyPrinter& keys) {
+  output.line(counted(rehearsal.rows, "row") + ", " + grouped(rehearsal.older) +
+              " of them to be upgraded whenever they are read; " + grouped(rehearsal.failed) + " cannot be");
+  for (const FailedRow& row : rehearsal.failures) {
+    output.line("  " + keys.print(row.key) + ", version " + std::to_string(row.version) + ": " +
+                (row.field.empty() ? "" : row.field + ": ") + row.reason);
+  }
+  if (rehearsal.failed > rehearsal.failures.size()) output.line("  …");
+}
+
+void writeRehearsal(JsonWriter& writer, const Rehearsal& rehearsal, const KeyPrinter& keys) {
+  writer.name("rehearsal").beginObject().member("rows", rehearsal.rows);
+  writer.member("older", rehearsal.older).member("failed", rehearsal.failed).name("failures").beginArray();
+  for (const FailedRow& row : rehearsal.failures) {
+    writer.beginObject().member("key", keys.print(row.key)).member("version", std::uint64_t{row.version});
+    writer.member("field", row.field).member("reason", row.reason).endObject();
+  }
+  writer.endArray().endObject();
+}
+
+void printChangeJson(Context& context, const SchemaChange& change, const SchemaOptions& options,
+                     const Rehearsal* rehearsal = nullptr, const KeyPrinter* keys = nullptr) {
   std::string out;
   JsonWriter writer(out);
   writer.beginObject().member("outcome", outcomeName(change.outcome)).name("dryRun").boolean(options.dryRun);
@@ -236,8 +293,20 @@ void printChangeJson(Context& context, const SchemaChange& change, const SchemaO
       .member("writerFloor", std::uint64_t{change.writerFloor});
   writeJudgements(writer, change.judgements);
   if (change.refusal) writer.member("problem", change.refusal->message());
+  if (rehearsal != nullptr) writeRehearsal(writer, *rehearsal, *keys);
   writer.endObject();
   context.output.line(out);
+}
+
+void printDryRun(Context& context, const Store& store, const SchemaOptions& options,
+                 const SchemaChange& change, const RecordSchema& schema) {
+  const Rehearsal rehearsal = rehearseWithProgress(context, store, options, schema);
+  if (rehearsal.failed != 0) context.found(ExitStatus::problem);
+  const ReadTransaction transaction = store.read();
+  const KeyPrinter keys(schema, collectionMasking(store, transaction, options.collection));
+  if (options.json) return printChangeJson(context, change, options, &rehearsal, &keys);
+  printChangeText(context, change, options);
+  if (rehearsal.older + rehearsal.failed != 0) printRehearsal(context.output, rehearsal, keys);
 }
 
 void runEvolve(Context& context, const SchemaOptions& options) {
@@ -252,7 +321,8 @@ void runEvolve(Context& context, const SchemaOptions& options) {
     if (options.json) printChangeJson(context, change, options);
     throw Error(*change.refusal);  // the list for people is part of it
   }
-  if (!options.dryRun) static_cast<void>(store.collection(options.collection, schema));
+  if (options.dryRun) return printDryRun(context, store, options, change, schema);
+  static_cast<void>(store.collection(options.collection, schema));
   if (options.json) {
     printChangeJson(context, change, options);
   } else {
@@ -317,6 +387,18 @@ void addDiff(CLI::App& parent, Context& context) {
   part->add_flag("--json", options->json, "print JSON");
 }
 
+void addPlan(CLI::App& parent, Context& context) {
+  const auto options = std::make_shared<SchemaOptions>();
+  CLI::App* part =
+      addPart(parent, context, "plan", "Prints what is done to rows of an older version when they are read",
+              options, runPlan);
+  addFileAndCollection(*part, *options);
+  addVersionOption(*part, "--from", options->older, "the version of the rows")->required();
+  addVersionOption(*part, "--version", options->version,
+                   "as a program of this version reads them; otherwise the newest");
+  part->add_flag("--json", options->json, "print JSON");
+}
+
 void addCheck(CLI::App& parent, Context& context) {
   const auto options = std::make_shared<SchemaOptions>();
   CLI::App* part = addPart(parent, context, "check", "Judges each change between two schema files", options,
@@ -350,6 +432,7 @@ void addSchemaCommand(CLI::App& app, Context& context) {
   addList(*command, context);
   addShowAndExport(*command, context);
   addDiff(*command, context);
+  addPlan(*command, context);
   addCheck(*command, context);
 }
 
@@ -362,7 +445,7 @@ void addEvolveCommand(CLI::App& app, Context& context) {
       ->required()
       ->type_name("FILE.capnp:Struct");
   addImportPathOption(*command, options->importPaths);
-  command->add_flag("--dry-run", options->dryRun, "only print what would be done");
+  command->add_flag("--dry-run", options->dryRun, "only print what would be done, and try it on every row");
   command->add_flag("--json", options->json, "print JSON");
   command->footer(
       "No row is rewritten. Where a change is refused, the file stays as it is and the exit status is "

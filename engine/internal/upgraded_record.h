@@ -1,0 +1,29 @@
+#pragma once
+
+// A row of an older version as a record of a schema: a copy with the fields that $Instar.derived makes. One thread.
+
+#include <memory>
+
+#include "instar/engine/row.h"
+#include "instar/evolve/record_schema.h"
+#include "instar/format/row.h"
+
+namespace instar {
+
+class UpgradedRecord {
+ public:
+  // `stored` may lie at any address and is not needed afterwards. Throws Error(fixRow) with the facts field and reason.
+  UpgradedRecord(const RecordSchema& schema, const RowView& stored);
+
+  // Gives the bytes away.
+  void moveTo(internal::RowBytes& row, Bytes key) &&;
+
+ private:
+  void keep(capnp::MessageBuilder& message);
+
+  std::uint16_t version_;
+  std::unique_ptr<std::byte[]> bytes_;
+  Bytes payload_;  // in bytes_
+};
+
+}  // namespace instar

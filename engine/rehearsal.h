@@ -1,0 +1,38 @@
+#pragma once
+
+// What would become of the rows of a collection under a schema that it does not have yet: every row is upgraded as a reader
+// would upgrade it, in one snapshot, and nothing is stored.
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "instar/engine/options.h"
+#include "instar/engine/store.h"
+
+namespace instar {
+
+struct RehearsalOptions {
+  std::uint64_t maxFailures = 100;  // more are counted, not listed
+  ProgressCallback progress = {};   // rows
+};
+
+struct FailedRow {
+  std::vector<std::byte> key;
+  std::uint16_t version = 0;
+  std::string field;   // that cannot be derived; empty where the row itself is damaged
+  std::string reason;  // without the value, which may be sensitive
+};
+
+struct Rehearsal {
+  std::uint64_t rows = 0;
+  std::uint64_t older = 0;   // rows that have to be upgraded when they are read
+  std::uint64_t failed = 0;  // rows that cannot be
+  std::vector<FailedRow> failures;
+};
+
+// Throws Error(fixCall) where there is no such collection.
+Rehearsal rehearse(const Store& store, std::string_view collection, const RecordSchema& schema,
+                   const RehearsalOptions& options = {});
+
+}  // namespace instar

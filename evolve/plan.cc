@@ -1,0 +1,56 @@
+#include "instar/evolve/plan.h"
+
+#include "instar/evolve/internal/conversion.h"
+#include "instar/evolve/internal/derivation.h"
+#include "instar/format/checksum.h"
+#include "instar/format/error.h"
+
+namespace instar {
+namespace {
+
+void runOne(const internal::Derivation& one, capnp::DynamicStruct::Builder record, ErrorCode code,
+            const char* message) {
+  try {
+    one.target.parent(record).clear(
+        one.target.field());  // an older program may have kept what a newer one wrote
+    one.run(record);
+  } catch (const internal::Unfit& unfit) {
+    throw Error(code, message, {{"field", one.target.text()}, {"reason", unfit.reason}});
+  }
+}
+
+}  // namespace
+
+std::vector<Plan::Step> Plan::steps() const {
+  std::vector<Step> steps;
+  for (const auto& one : schema_.derivations().derived) {
+    if (one.since > from_) steps.push_back({one.target.text(), one.text});
+  }
+  return steps;
+}
+
+std::uint64_t Plan::hash() const {
+  std::string meaning;
+  for (const auto& one : schema_.derivations().derived) {
+    if (one.since > from_) meaning += one.meaning + "\n";
+  }
+  return hash64(asBytes(meaning));
+}
+
+void Plan::run(capnp::DynamicStruct::Builder record) const {
+  for (const auto& one : schema_.derivations().derived) {
+    if (one.since <= from_) continue;
+    runOne(one, record, ErrorCode::fixRow,
+           "a row of an older version does not allow what the schema derives from it; correct the row or the "
+           "schema");
+  }
+}
+
+void mirror(const RecordSchema& schema, capnp::DynamicStruct::Builder record) {
+  for (const auto& one : schema.derivations().mirrored) {
+    runOne(one, record, ErrorCode::fixInput,
+           "a field that older programs read cannot be made from the record; change the record");
+  }
+}
+
+}  // namespace instar

@@ -1,0 +1,115 @@
+// What the commands show of fields that are derived and mirrored.
+
+#include <gmock/gmock.h>
+
+#include "instar/tests/tools/command_runner.h"
+
+namespace instar::tools {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+class DerivationCommands : public CommandTest {
+ protected:
+  std::string one() const { return schema("parcel_v1.capnp:Parcel"); }
+  std::string two() const { return schema("parcel_v2.capnp:Parcel"); }
+
+  // Two rows of version 1; the route of the second is not a number.
+  std::string makeParcels() const {
+    const std::string rows = write("parcels.ndjson",
+                                   "{\"id\":1,\"kilos\":3,\"sender\":\"Ada, London\",\"route\":\"12\"}\n"
+                                   "{\"id\":2,\"kilos\":4,\"sender\":\"Grace\",\"route\":\"north\"}\n");
+    expect(0, {"import", path("parcels.instar"), "parcels", rows, "--schema", one()});
+    return path("parcels.instar");
+  }
+
+  std::string makeEvolvedParcels() const {
+    const std::string file = makeParcels();
+    expect(0, {"evolve", file, "parcels", "--schema", two()});
+    return file;
+  }
+};
+
+TEST_F(DerivationCommands, CheckSaysHowAFieldIsDerivedAndWhomItShutsOut) {
+  EXPECT_THAT(
+      expect(0, {"schema", "check", one(), two()}),
+      AllOf(HasSubstr(
+                "derived: Parcel.grams: derived (since = 2, scale = (field = \"kilos\", multiply = 1000))\n"),
+            HasSubstr(
+                "derived: Parcel.kilos: mirrored (since = 2, scale = (field = \"grams\", divide = 1000))\n"),
+            HasSubstr("  why: when an older program rewrites a row")));
+}
+
+TEST_F(DerivationCommands, ADryRunTriesEveryRow) {
+  const std::string file = makeParcels();
+  EXPECT_THAT(expect(1, {"evolve", file, "parcels", "--schema", two(), "--dry-run"}),
+              AllOf(HasSubstr("2 rows, 2 of them to be upgraded whenever they are read; 1 cannot be\n"),
+                    HasSubstr("  2, version 1: line: the text is not a value of the type\n")));
+  EXPECT_THAT(
+      expect(1, {"evolve", file, "parcels", "--schema", two(), "--dry-run", "--json"}),
+      HasSubstr(
+          R"("rehearsal":{"rows":2,"older":2,"failed":1,"failures":[{"key":"2","version":1,"field":"line",)"));
+  EXPECT_THAT(expect(0, {"versions", file, "--json"}), HasSubstr("\"currentVersion\":1"));
+}
+
+TEST_F(DerivationCommands, ThePlanIsWhatIsDoneToARow) {
+  const std::string file = makeEvolvedParcels();
+  EXPECT_THAT(expect(0, {"schema", "plan", file, "parcels", "--from", "1"}),
+              AllOf(HasSubstr("from version 1 to 2, plan "),
+                    HasSubstr("\n  line: (since = 2, convert = \"route\")\n")));
+  EXPECT_EQ(expect(0, {"schema", "plan", file, "parcels", "--from", "2"}),
+            "from version 2 to 2: rows are read as they are\n");
+  EXPECT_THAT(expect(0, {"schema", "plan", file, "parcels", "--from", "1", "--json"}),
+              HasSubstr("\"steps\":[{\"field\":\"grams\",\"how\":"));
+}
+
+TEST_F(DerivationCommands, DumpUpgradesRowsAndGoesOnBehindOneThatCannotBe) {
+  const std::string file = makeEvolvedParcels();
+  expect(0, {"put", file, "parcels", R"({"id":3,"grams":5500,"sender":"Alan","line":7})"});
+  const Result result = run({"dump", file, "parcels", "--unmask"});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_EQ(result.output,
+            R"({"id":1,"kilos":3,"sender":"Ada, London","route":"12","grams":3000,"town":"London","line":12})"
+            "\n"
+            R"({"id":3,"kilos":6,"sender":"Alan","route":"7","grams":5500,"line":7})"
+            "\n");
+  EXPECT_THAT(result.messages, AllOf(HasSubstr("key: 2"), HasSubstr("field: line"), Not(HasSubstr("north"))));
+}
+
+TEST_F(DerivationCommands, SensitiveFieldsStayMaskedWhenTheyAreDerived) {
+  EXPECT_THAT(run({"dump", makeEvolvedParcels(), "parcels"}).output,
+              AllOf(HasSubstr("\"town\":{\"$masked\":"), Not(HasSubstr("London"))));
+}
+
+TEST_F(DerivationCommands, AsStoredAndAtAnOlderVersionShowWhatIsThere) {
+  const std::string file = makeEvolvedParcels();
+  const std::string stored = R"({"id":1,"kilos":3,"sender":"Ada, London","route":"12"})"
+                             "\n"
+                             R"({"id":2,"kilos":4,"sender":"Grace","route":"north"})"
+                             "\n";
+  EXPECT_EQ(expect(0, {"dump", file, "parcels", "--unmask", "--as-stored"}), stored);
+  EXPECT_EQ(expect(0, {"dump", file, "parcels", "--unmask", "--at-version", "1"}), stored);
+  EXPECT_EQ(expect(0, {"get", file, "parcels", "2", "--unmask", "--as-stored"}),
+            R"({"id":2,"kilos":4,"sender":"Grace","route":"north"})"
+            "\n");
+}
+
+TEST_F(DerivationCommands, CheckNamesRowsThatCannotBeUpgraded) {
+  const std::string file = makeEvolvedParcels();
+  EXPECT_THAT(expect(1, {"check", file}), HasSubstr("failedUpgrade in parcels under 2: "));
+  EXPECT_EQ(run({"get", file, "parcels", "2"}).status, 1);
+  expect(0, {"delete", file, "parcels", "2"});
+  expect(0, {"check", file});
+}
+
+TEST_F(DerivationCommands, AnExportedSchemaDerivesTheSame) {
+  const std::string file = makeEvolvedParcels();
+  const std::string exported = path("exported.capnp");
+  expect(0, {"schema", "export", file, "parcels", "--out", exported});
+  EXPECT_EQ(expect(0, {"schema", "check", two(), exported + ":Parcel"}), "no differences\n");
+}
+
+}  // namespace
+}  // namespace instar::tools
