@@ -13,6 +13,7 @@ namespace instar::bench {
 void addReadBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addScanBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addVersionBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
+void addUpgradeBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addWriteBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addFormatBenchmarks();
 

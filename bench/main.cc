@@ -34,6 +34,7 @@ bool compareAll(const Workspace& workspace, const Sizes& sizes, const std::strin
   std::vector<Figure> figures;
   addReadBenchmarks(subjects, figures);
   addVersionBenchmarks(subjects, figures);
+  addUpgradeBenchmarks(subjects, figures);
   addScanBenchmarks(subjects, figures);
   addWriteBenchmarks(subjects, figures);
   addFormatBenchmarks();

@@ -21,18 +21,27 @@ void setVersion(Node::Builder node, std::uint16_t version) {
   for (auto annotation : node.getAnnotations()) annotation.getValue().setUint16(version);  // it has no other
 }
 
+RecordSchema withoutLastFields(const RecordSchema& schema, unsigned count, std::uint16_t version) {
+  capnp::MallocMessageBuilder message;
+  auto nodes = message.initRoot<capnp::AnyPointer>().initAs<capnp::List<Node>>(1);
+  nodes.setWithCaveats(0, schema.nodes()[0]);
+  dropLastFields(nodes[0].getStruct(), count);
+  setVersion(nodes[0], version);
+  return RecordSchema::fromNodes(nodes.asReader(), schema.rootId());
+}
+
 }  // namespace
 
 OrderHistory::OrderHistory() : compiled_(RecordSchema::fromStruct(capnp::Schema::from<GrownOrder>())) {}
 
 RecordSchema OrderHistory::at(std::uint16_t version) const {
   if (version < 1 || version > newest()) throw std::invalid_argument("GrownOrder has no such version");
-  capnp::MallocMessageBuilder message;
-  auto nodes = message.initRoot<capnp::AnyPointer>().initAs<capnp::List<Node>>(1);
-  nodes.setWithCaveats(0, compiled_.nodes()[0]);
-  dropLastFields(nodes[0].getStruct(), static_cast<unsigned>(newest() - version));
-  setVersion(nodes[0], version);
-  return RecordSchema::fromNodes(nodes.asReader(), compiled_.rootId());
+  return withoutLastFields(compiled_, static_cast<unsigned>(newest() - version), version);
+}
+
+RecordSchema versionBefore(capnp::StructSchema compiled, unsigned added) {
+  const RecordSchema schema = RecordSchema::fromStruct(compiled);
+  return withoutLastFields(schema, added, static_cast<std::uint16_t>(schema.version() - 1));
 }
 
 }  // namespace instar::bench

@@ -2,9 +2,14 @@
 
 // GrownOrder as it was in each of its versions: version v has the first v - 1 of the added fields. Immutable.
 
+#include <capnp/schema.h>
+
 #include "instar/evolve/record_schema.h"
 
 namespace instar::bench {
+
+// The version before the compiled one, which had not yet the last `added` fields. For a record without nested types.
+RecordSchema versionBefore(capnp::StructSchema compiled, unsigned added);
 
 class OrderHistory {
  public:
