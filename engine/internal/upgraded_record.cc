@@ -66,7 +66,7 @@ UpgradedRecord::UpgradedRecord(const RecordSchema& schema, const RowView& stored
 }
 
 void UpgradedRecord::keep(capnp::MessageBuilder& message) {
-  const FlatRecord flat(message, FlatRecord::Waste::allowed);
+  const FlatRecord flat(message);
   auto bytes = std::make_unique_for_overwrite<std::byte[]>(flat.payload().size());
   std::memcpy(bytes.get(), flat.payload().data(), flat.payload().size());
   bytes_ = std::move(bytes);
