@@ -125,7 +125,11 @@ std::optional<LostId> lostId(const TypeRef& from, const TypeRef& to, const NodeI
 class Comparison {
  public:
   Comparison(const RecordSchema& older, const RecordSchema& newer)
-      : older_(older.nodes()), newer_(newer.nodes()), rootId_(newer.rootId()) {
+      : olderSchema_(older),
+        newerSchema_(newer),
+        older_(older.nodes()),
+        newer_(newer.nodes()),
+        rootId_(newer.rootId()) {
     if (older.rootId() != newer.rootId()) {
       add(RecordReplaced{std::string(older.typeName()), std::string(newer.typeName()), older.rootId(),
                          newer.rootId()});
@@ -185,7 +189,7 @@ class Comparison {
     auto type = std::string(newer_.shortName(pair.id));
     if (before.which() != after.which()) return add(KindChanged{type});
     if (older_.shortName(pair.id) != type) add(TypeRenamed{std::string(older_.shortName(pair.id)), type});
-    if (before.isEnum()) return compareEnums(type, before.getEnum(), after.getEnum());
+    if (before.isEnum()) return compareEnums(pair.id, type, before.getEnum(), after.getEnum());
     if (older_.parameterCount(pair.id) != newer_.parameterCount(pair.id)) {
       add(GenericsChanged{type, older_.parameterCount(pair.id), newer_.parameterCount(pair.id)});
     }
@@ -285,7 +289,7 @@ class Comparison {
       enqueue(from.id, from.brand, to.brand);
   }
 
-  void compareEnums(const std::string& type, capnp::schema::Node::Enum::Reader before,
+  void compareEnums(std::uint64_t id, const std::string& type, capnp::schema::Node::Enum::Reader before,
                     capnp::schema::Node::Enum::Reader after) {
     auto olderNames = namesOf(before);
     auto newerNames = namesOf(after);
@@ -293,7 +297,7 @@ class Comparison {
       if (number >= newerNames.size()) {
         add(EnumerantRemoved{type, olderNames[number]});
       } else if (olderNames[number] != newerNames[number]) {
-        compareEnumerants(type, olderNames, newerNames, number);
+        compareEnumerants(id, type, olderNames, newerNames, number);
       }
     }
     for (std::size_t number = olderNames.size(); number < newerNames.size(); ++number) {
@@ -301,9 +305,11 @@ class Comparison {
     }
   }
 
-  void compareEnumerants(const std::string& type, const std::vector<std::string>& olderNames,
+  void compareEnumerants(std::uint64_t id, const std::string& type,
+                         const std::vector<std::string>& olderNames,
                          const std::vector<std::string>& newerNames, std::size_t number) {
-    add(EnumerantRenamed{type, olderNames[number], newerNames[number]});
+    add(EnumerantRenamed{type, olderNames[number], newerNames[number],
+                         usesNames(olderSchema_, id) || usesNames(newerSchema_, id)});
     auto owner = std::find(olderNames.begin(), olderNames.end(), newerNames[number]);
     auto other = static_cast<std::size_t>(owner - olderNames.begin());
     if (other < std::min(olderNames.size(), newerNames.size())) {
@@ -374,13 +380,28 @@ class Comparison {
     return givesBack;
   }
 
-  static bool derivationsGiveBack(const Derivation& mirror, const RecordSchema& schema) {
-    return std::all_of(mirror.sources.begin(), mirror.sources.end(), [&](const FieldPath& source) {
+  // Rows of the older version are past derivations that began with it or before.
+  static bool derivationsGiveBack(const Derivation& mirror, const RecordSchema& schema,
+                                  std::uint16_t olderVersion) {
+    bool givesBack = false;
+    for (const FieldPath& source : mirror.sources) {
+      if (isKey(source, schema)) continue;
       const auto& derived = schema.derivations().derived;
-      return isKey(source, schema) || std::any_of(derived.begin(), derived.end(), [&](const Derivation& one) {
-               return overlap(one.target, source) && isMadeFrom(one, mirror.target);
-             });
-    });
+      const bool isDerived = std::any_of(derived.begin(), derived.end(), [&](const Derivation& one) {
+        return one.since > olderVersion && overlap(one.target, source) && isMadeFrom(one, mirror.target);
+      });
+      if (!isDerived) return false;
+      givesBack = true;
+    }
+    return givesBack;
+  }
+
+  // Whether a derivation writes or reads names of the enum, which then are more than names.
+  static bool usesNames(const RecordSchema& schema, std::uint64_t enumId) {
+    const auto uses = [&](const Derivation& one) { return one.enumsByName.contains(enumId); };
+    const auto& derivations = schema.derivations();
+    return std::any_of(derivations.derived.begin(), derivations.derived.end(), uses) ||
+           std::any_of(derivations.mirrored.begin(), derivations.mirrored.end(), uses);
   }
 
   void compareDerivations(const RecordSchema& older, const RecordSchema& newer) {
@@ -413,7 +434,7 @@ class Comparison {
     for (const Derivation& after : newer.derivations().mirrored) {
       if (find(older.derivations().mirrored, after.target.numbers()) == nullptr)
         add(MirrorAdded{type, after.target.text(), after.text, after.since, older.version(),
-                        derivationsGiveBack(after, newer)});
+                        derivationsGiveBack(after, newer, older.version())});
     }
   }
 
@@ -424,6 +445,8 @@ class Comparison {
     add(GenericsChanged{type, 0, 0});
   }
 
+  const RecordSchema& olderSchema_;
+  const RecordSchema& newerSchema_;
   NodeIndex older_;
   NodeIndex newer_;
   std::uint64_t rootId_;

@@ -177,6 +177,7 @@ struct EnumerantRenamed {
   std::string type;
   std::string older;
   std::string newer;
+  bool nameIsUsed = false;  // by a derivation, as text
   friend bool operator==(const EnumerantRenamed&, const EnumerantRenamed&) = default;
 };
 
@@ -235,7 +236,7 @@ struct MirrorAdded {
   std::uint16_t since = 0;
   std::uint16_t olderVersion = 0;
   // Whether what an older program writes into the field is not lost when a newer one puts the row: every source is derived
-  // from it, or part of the key.
+  // from it anew, or part of the key, and not all are that.
   bool comesBack = false;
   friend bool operator==(const MirrorAdded&, const MirrorAdded&) = default;
 };

@@ -1,5 +1,7 @@
 #include "instar/evolve/plan.h"
 
+#include <kj/exception.h>
+
 #include "instar/evolve/internal/conversion.h"
 #include "instar/evolve/internal/derivation.h"
 #include "instar/format/checksum.h"
@@ -16,6 +18,10 @@ void runOne(const internal::Derivation& one, capnp::DynamicStruct::Builder recor
     one.run(record);
   } catch (const internal::Unfit& unfit) {
     throw Error(code, message, {{"field", one.target.text()}, {"reason", unfit.reason}});
+  } catch (const kj::Exception&) {
+    throw Error(
+        code, message,
+        {{"field", one.target.text()}, {"reason", "the value is larger than a row can hold, or not sound"}});
   }
 }
 

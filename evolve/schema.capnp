@@ -91,7 +91,7 @@ struct Derivation {
     by @1 :Text;
     part @2 :Int16;           # from 0; from the end with -1 for the last
     rest @3 :Bool;            # that part and all behind it, or before it where `part` is negative
-    trim @4 :Text;            # characters that are removed at both ends of the result
+    trim @4 :Text;            # ASCII characters that are removed at both ends of the result
   }
 
   struct Match {

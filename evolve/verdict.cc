@@ -173,7 +173,12 @@ Judgement rule(const EnumerantRemoved& change) {
 }
 
 Judgement rule(const EnumerantRenamed& change) {
-  return additive(change.type + "." + change.newer + ": the enumerant was called " + change.older);
+  auto what = change.type + "." + change.newer + ": the enumerant was called " + change.older;
+  if (!change.nameIsUsed) return additive(std::move(what));
+  return refused(
+      std::move(what),
+      "a derived or mirrored field has its name as text, which stored rows and older programs know",
+      "keep the name");
 }
 
 Judgement rule(const KeyChanged& change) {

@@ -7,6 +7,7 @@
 
 #include "instar/engine/internal/row_writer.h"
 #include "instar/evolve/plan.h"
+#include "instar/format/error.h"
 #include "instar/format/payload.h"
 
 namespace instar {
@@ -38,6 +39,15 @@ class GrowingMessage final : public capnp::MessageBuilder {
   std::vector<std::unique_ptr<std::byte[]>> more_;
 };
 
+void refuseTooLarge(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments) {
+  std::size_t words = 0;
+  for (const auto segment : segments) words += segment.size();
+  if (words <= kMaxPayloadLength / sizeof(capnp::word)) return;
+  throw Error(ErrorCode::fixRow,
+              "a row of an older version becomes too large with what the schema derives from it; divide it",
+              {{"field", ""}, {"reason", "the row would be larger than 1 GiB"}});
+}
+
 }  // namespace
 
 UpgradedRecord::UpgradedRecord(const RecordSchema& schema, const RowView& stored) : version_(stored.version) {
@@ -51,6 +61,7 @@ UpgradedRecord::UpgradedRecord(const RecordSchema& schema, const RowView& stored
     GrowingMessage message(bytes_.get(), used, size);
     plan.run(message.getRoot<capnp::DynamicStruct>(schema.root()));
     const auto segments = message.getSegmentsForOutput();
+    refuseTooLarge(segments);
     if (segments.size() == 1) {
       payload_ = {bytes_.get(), segments[0].size() * sizeof(capnp::word)};
     } else {
@@ -66,6 +77,7 @@ UpgradedRecord::UpgradedRecord(const RecordSchema& schema, const RowView& stored
 }
 
 void UpgradedRecord::keep(capnp::MessageBuilder& message) {
+  refuseTooLarge(message.getSegmentsForOutput());
   const FlatRecord flat(message);
   auto bytes = std::make_unique_for_overwrite<std::byte[]>(flat.payload().size());
   std::memcpy(bytes.get(), flat.payload().data(), flat.payload().size());

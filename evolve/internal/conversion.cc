@@ -101,7 +101,8 @@ Conversion fromText(capnp::Type to) {
   if (!isScalar(to)) return {};
   return [to](const DynamicValue::Reader& value, std::string&) -> DynamicValue::Reader {
     const auto parsed = parseScalar(textOf(value), to);
-    if (!parsed) throw Unfit{"the text is not a value of the type"};
+    if (!parsed || (to.isEnum() && parsed->as<DynamicEnum>().getRaw() >= to.asEnum().getEnumerants().size()))
+      throw Unfit{"the text is not a value of the type"};
     return *parsed;
   };
 }
@@ -135,7 +136,14 @@ Conversion fromWholeNumber(capnp::Type from, capnp::Type to) {
   return [to](const DynamicValue::Reader& value, std::string&) { return fromWide(wideOf(value), to); };
 }
 
+[[noreturn]] void refuseRange() { throw Unfit{"the number is outside of the range of the type"}; }
+
 Wide dividedToNearest(Wide number, Wide divisor) {
+  if (divisor == -1) {
+    Wide negative = 0;
+    if (__builtin_sub_overflow(Wide{0}, number, &negative)) refuseRange();
+    return negative;
+  }
   const Wide quotient = number / divisor;
   const Wide rest = number % divisor;
   const Wide twice = (rest < 0 ? -rest : rest) * 2;
@@ -166,9 +174,9 @@ Conversion scaling(capnp::Type from, capnp::Type to, const Scaling& by) {
   if (isWhole(from) && isWhole(to)) {
     return [by, to](const DynamicValue::Reader& value, std::string&) {
       Wide number = 0;
-      if (__builtin_mul_overflow(wideOf(value) - by.subtract, Wide{by.multiply}, &number))
-        throw Unfit{"the number is outside of the range of the type"};
-      return fromWide(dividedToNearest(number, by.divide) + by.add, to);
+      if (__builtin_mul_overflow(wideOf(value) - by.subtract, Wide{by.multiply}, &number)) refuseRange();
+      if (__builtin_add_overflow(dividedToNearest(number, by.divide), Wide{by.add}, &number)) refuseRange();
+      return fromWide(number, to);
     };
   }
   return [by, from, to](const DynamicValue::Reader& value, std::string&) {
@@ -176,13 +184,16 @@ Conversion scaling(capnp::Type from, capnp::Type to, const Scaling& by) {
     const double result = (number - static_cast<double>(by.subtract)) * static_cast<double>(by.multiply) /
                               static_cast<double>(by.divide) +
                           static_cast<double>(by.add);
+    if (std::isfinite(number) && !std::isfinite(result)) refuseRange();
     if (!isWhole(to)) return floating(result, to);
     return fromWholeDouble(std::round(result), to);
   };
 }
 
 std::string comparableText(const DynamicValue::Reader& value, capnp::Type type) {
-  return type.isText() ? std::string(textOf(value)) : printScalar(value, type);
+  if (type.isText()) return std::string(textOf(value));
+  const bool isZero = value.getType() == DynamicValue::FLOAT && value.as<double>() == 0;
+  return isZero ? "0" : printScalar(value, type);  // -0 is no other number
 }
 
 }  // namespace instar::internal

@@ -45,6 +45,18 @@ std::string nameOf(capnp::Type type) {
   refuse(message, {{"from", nameOf(from)}, {"to", nameOf(to)}});
 }
 
+bool hasName(const DynamicValue::Reader& value) {
+  const auto number = value.as<capnp::DynamicEnum>();
+  return number.getRaw() < number.getSchema().getEnumerants().size();
+}
+
+// A literal with the number of an enumerant in place of its name.
+std::string withoutName(capnp::Text::Reader text, capnp::Type type) {
+  const std::string plain(view(text));
+  const auto value = type.isEnum() ? parseScalar(plain, type) : std::nullopt;
+  return value ? std::to_string(value->as<capnp::DynamicEnum>().getRaw()) : plain;
+}
+
 // A value that a schema spells as text.
 class Literal {
  public:
@@ -53,6 +65,7 @@ class Literal {
       value_ = DynamicValue::Reader(capnp::Text::Reader(text_->c_str(), text_->size()));
     } else if (isScalar(type)) {
       value_ = parseScalar(*text_, type);
+      if (value_ && type.isEnum() && !hasName(*value_)) value_.reset();
     }
     if (!value_)
       refuse("the text is not a value of the field's type", {{"value", *text_}, {"to", nameOf(type)}});
@@ -108,18 +121,29 @@ std::string_view trimmed(std::string_view text, std::string_view characters) {
 }
 
 // The part of a text between its separators; nothing where there is none of that number.
+std::optional<std::string_view> partFromFront(std::string_view text, std::string_view by, int part,
+                                              bool rest) {
+  for (; part > 0; --part) {
+    const std::size_t end = text.find(by);
+    if (end == std::string_view::npos) return std::nullopt;
+    text.remove_prefix(end + by.size());
+  }
+  return rest ? text : text.substr(0, text.find(by));
+}
+
+std::optional<std::string_view> partFromBack(std::string_view text, std::string_view by, int part,
+                                             bool rest) {
+  for (; part < -1; ++part) {
+    const std::size_t begin = text.rfind(by);
+    if (begin == std::string_view::npos) return std::nullopt;
+    text = text.substr(0, begin);
+  }
+  const std::size_t begin = rest ? std::string_view::npos : text.rfind(by);
+  return begin == std::string_view::npos ? text : text.substr(begin + by.size());
+}
+
 std::optional<std::string_view> partOf(std::string_view text, std::string_view by, int part, bool rest) {
-  std::vector<std::size_t> begins{0};
-  for (std::size_t at = text.find(by); at != std::string_view::npos; at = text.find(by, at + by.size()))
-    begins.push_back(at + by.size());
-  const int count = static_cast<int>(begins.size());
-  const int number = part < 0 ? count + part : part;
-  if (number < 0 || number >= count) return std::nullopt;
-  const auto beginOf = [&](int i) { return begins[static_cast<std::size_t>(i)]; };
-  const auto endOf = [&](int i) { return i + 1 < count ? beginOf(i + 1) - by.size() : text.size(); };
-  const std::size_t begin = rest && part < 0 ? 0 : beginOf(number);
-  const std::size_t end = rest && part >= 0 ? text.size() : endOf(number);
-  return text.substr(begin, end - begin);
+  return part < 0 ? partFromBack(text, by, part, rest) : partFromFront(text, by, part, rest);
 }
 
 // The derivation with the numbers of the fields in place of their paths.
@@ -141,9 +165,18 @@ std::string meaningOf(capnp::StructSchema record, const FieldPath& target, Sourc
     case Annotation::SPLIT:
       copy.getSplit().setField(numbers(source.getSplit().getField()));
       break;
-    case Annotation::MATCH:
-      copy.getMatch().setField(numbers(source.getMatch().getField()));
+    case Annotation::MATCH: {
+      const FieldPath from(record, view(source.getMatch().getField()));
+      const TypePair types = elementTypes(from, target);
+      copy.getMatch().setField(from.numbers());
+      for (auto one : copy.getMatch().getCases()) {
+        one.setFrom(withoutName(one.asReader().getFrom(), types.from));
+        one.setTo(withoutName(one.asReader().getTo(), types.to));
+      }
+      if (source.getMatch().hasOtherwise())
+        copy.getMatch().setOtherwise(withoutName(source.getMatch().getOtherwise(), types.to));
       break;
+    }
     case Annotation::CONCAT:
       for (auto piece : copy.getConcat()) {
         if (piece.isField()) piece.setField(numbers(piece.asReader().getField()));
@@ -154,6 +187,8 @@ std::string meaningOf(capnp::StructSchema record, const FieldPath& target, Sourc
         copy.getCoalesce().set(i, numbers(source.getCoalesce()[i]));
       break;
     case Annotation::CONSTANT:
+      copy.setConstant(withoutName(source.getConstant(), target.type()));
+      break;
     case Annotation::NONE:
       break;
   }
@@ -192,9 +227,14 @@ class Compiler {
   }
 
   std::vector<FieldPath> takeSources() { return std::move(sources_); }
+  std::set<std::uint64_t> takeEnumsByName() { return std::move(enumsByName_); }
 
  private:
   const FieldPath& source(capnp::Text::Reader path) { return sources_.emplace_back(record_, view(path)); }
+
+  void useNames(capnp::Type type) {
+    if (type.isEnum()) enumsByName_.insert(type.asEnum().getProto().getId());
+  }
 
   void requireTarget(bool fits, const char* message) const {
     if (!fits) refuse(message, {{"to", nameOf(target_.type())}});
@@ -213,6 +253,8 @@ class Compiler {
   Run convert(capnp::Text::Reader path) {
     const FieldPath from = source(path);
     const TypePair types = elementTypes(from, target_);
+    if (types.to.isText()) useNames(types.from);
+    if (types.from.isText()) useNames(types.to);
     Conversion conversion = internal::conversion(types.from, types.to);
     if (!conversion) refuseTypes("there is no conversion between these types", from.type(), target_.type());
     return convertOne(from, target_, std::move(conversion), types.isList);
@@ -243,6 +285,7 @@ class Compiler {
       const FieldPath& from = source(piece.getField());
       if (!from.type().isText() && !isScalar(from.type()))
         refuseTypes("only texts, numbers, Bool and enums can be put together", from.type(), target_.type());
+      useNames(from.type());
       pieces.push_back({"", from});
     }
     return [pieces = std::move(pieces), target = target_](DynamicStruct::Builder record) {
@@ -261,6 +304,9 @@ class Compiler {
     if (!from.type().isText() || !target_.type().isText())
       refuseTypes("a split takes a Text and makes one", from.type(), target_.type());
     if (split.getBy().size() == 0) refuse("a text cannot be cut at nothing; write what `by` is");
+    const std::string_view trim = view(split.getTrim());
+    if (std::any_of(trim.begin(), trim.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }))
+      refuse("only ASCII characters can be trimmed; take the others out of `trim`");
     return [from, target = target_, by = std::string(view(split.getBy())),
             trim = std::string(view(split.getTrim())), part = split.getPart(),
             rest = split.getRest()](DynamicStruct::Builder record) {
@@ -313,16 +359,15 @@ class Compiler {
     if (candidates.empty()) refuse("coalesce needs fields to choose from");
     return [candidates = std::move(candidates), target = target_](DynamicStruct::Builder record) {
       for (const FieldPath& candidate : candidates) {
-        const auto value = candidate.read(record.asReader());
-        if (!value || isDefault(candidate, *value)) continue;
+        const auto value = candidate.readIfNotDefault(record.asReader());
+        if (!value || isEmpty(*value)) continue;
         target.parent(record).set(target.field(), *value);
         return;
       }
     };
   }
 
-  // Of a pointer that is set: whether it is an empty text, Data or list. Of a scalar: whether it is the field's default.
-  static bool isDefault(const FieldPath& path, const DynamicValue::Reader& value) {
+  static bool isEmpty(const DynamicValue::Reader& value) {
     switch (value.getType()) {
       case DynamicValue::TEXT:
         return value.as<capnp::Text>().size() == 0;
@@ -330,17 +375,15 @@ class Compiler {
         return value.as<capnp::Data>().size() == 0;
       case DynamicValue::LIST:
         return value.as<DynamicList>().size() == 0;
-      case DynamicValue::STRUCT:
-      case DynamicValue::ANY_POINTER:
-        return false;
       default:
-        return valueText(value) == defaultLiteral(path.field());
+        return false;
     }
   }
 
   const capnp::StructSchema record_;
   const FieldPath& target_;
   std::vector<FieldPath> sources_;
+  std::set<std::uint64_t> enumsByName_;
 };
 
 // Takes the annotations off the fields of a record and its groups.
@@ -423,6 +466,7 @@ class Collector {
             .target = target,
             .sources = std::move(sources),
             .text = valueText(DynamicStruct::Reader(source)),
+            .enumsByName = compiler.takeEnumsByName(),
             .meaning = meaningOf(record_, target, source),
             .run = std::move(run)};
   }

@@ -4,6 +4,7 @@
 // run. Immutable; valid as long as the schema that it was made for; any thread.
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,9 @@ struct Derivation {
   std::uint16_t since = 0;
   FieldPath target;
   std::vector<FieldPath> sources;
-  std::string text;     // as the schema has it: (since = 3, copy = "name")
-  std::string meaning;  // the same with numbers in place of names: equal for equal meaning
+  std::string text;                     // as the schema has it: (since = 3, copy = "name")
+  std::set<std::uint64_t> enumsByName;  // enums whose names are read or written as text
+  std::string meaning;                  // the same with numbers in place of names: equal for equal meaning
 
   // Sets the target. Throws Unfit (conversion.h) where a source does not allow it.
   std::function<void(capnp::DynamicStruct::Builder record)> run;

@@ -86,6 +86,17 @@ std::optional<capnp::DynamicValue::Reader> FieldPath::read(DynamicStruct::Reader
   }
 }
 
+std::optional<capnp::DynamicValue::Reader> FieldPath::readIfNotDefault(DynamicStruct::Reader record) const {
+  for (auto step = steps_.begin();; ++step) {
+    if (!isSet(record, *step)) return std::nullopt;
+    if (step + 1 == steps_.end()) {
+      if (!record.has(*step, capnp::HasMode::NON_DEFAULT)) return std::nullopt;
+      return record.get(*step);
+    }
+    record = record.get(*step).as<DynamicStruct>();
+  }
+}
+
 DynamicStruct::Builder FieldPath::parent(DynamicStruct::Builder record) const {
   for (auto step = steps_.begin(); step + 1 != steps_.end(); ++step) {
     record = record.get(*step).as<DynamicStruct>();

@@ -33,6 +33,9 @@ class FieldPath {
   // Nothing where it is not set: a pointer is null and has no default, or another member of its union is active.
   std::optional<capnp::DynamicValue::Reader> read(capnp::DynamicStruct::Reader record) const;
 
+  // Nothing also where the row leaves the field at its default.
+  std::optional<capnp::DynamicValue::Reader> readIfNotDefault(capnp::DynamicStruct::Reader record) const;
+
   // For a plain member: the struct or group that has the field.
   capnp::DynamicStruct::Builder parent(capnp::DynamicStruct::Builder record) const;
 

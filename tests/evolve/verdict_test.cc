@@ -220,11 +220,32 @@ constexpr Rule kDerivationRules[] = {
      "+ R.b: a new field @1\n^ R.b: derived (since = 2, constant = \"x\")\n"},
     {"DerivedFromAMirrorOfAnother", R "{ a @0 :Text; }",
      S "{ a @0 :Text $Instar.mirrored(since = 2, constant = \"x\"); b @1 :Text " COPY("a") "; }",
-     "+ R.b: a new field @1\n^ R.b: derived (since = 2, copy = \"a\")\n~ R.a: mirrored (since = 2, constant "
+     "+ R.b: a new field @1\n^ R.b: derived (since = 2, copy = \"a\")\n^ R.a: mirrored (since = 2, constant "
      "= \"x\")\n"},
     {"MirrorOfAFieldThatIsNotDerived", R "{ a @0 :Text; b @1 :Text; }",
      S "{ a @0 :Text $Instar.mirrored(since = 2, copy = \"b\"); b @1 :Text; }",
      "^ R.a: mirrored (since = 2, copy = \"b\")\n"},
+    {"MirrorThatBeginsBehindItsDerivation", S "{ a @0 :Text; b @1 :Text " COPY("a") "; }",
+     "struct R @0xa000000000000001 $Instar.version(3) { a @0 :Text $Instar.mirrored(since = 3, copy = "
+     "\"b\"); b @1 :Text " COPY("a") "; }",
+     "^ R.a: mirrored (since = 3, copy = \"b\")\n"},
+    {"MirrorOfTheKey", R "{ a @0 :UInt8 $Instar.key(0); b @1 :UInt8; }",
+     S "{ a @0 :UInt8 $Instar.key(0); b @1 :UInt8 $Instar.mirrored(since = 2, copy = \"a\"); }",
+     "^ R.b: mirrored (since = 2, copy = \"a\")\n"},
+    {"EnumerantRenamedThatIsReadAsText",
+     S "{ a @0 :Text; b @1 :E $Instar.derived(since = 2, convert = \"a\"); } enum E @0xa000000000000003 { x "
+       "@0; }",
+     S "{ a @0 :Text; b @1 :E $Instar.derived(since = 2, convert = \"a\"); } enum E @0xa000000000000003 { y "
+       "@0; }",
+     "! E.y: the enumerant was called x\n"},
+    {"EnumerantRenamedInATable",
+     S "{ a @0 :Text; b @1 :E $Instar.derived(since = 2, match = (field = \"a\", cases = [(from = \"1\", to "
+       "= \"x\")])); } "
+       "enum E @0xa000000000000003 { x @0; }",
+     S "{ a @0 :Text; b @1 :E $Instar.derived(since = 2, match = (field = \"a\", cases = [(from = \"1\", to "
+       "= \"y\")])); } "
+       "enum E @0xa000000000000003 { y @0; }",
+     "+ E.y: the enumerant was called x\n"},
     {"MirrorThatComesTooEarly", S "{ a @0 :Text; }",
      "struct R @0xa000000000000001 $Instar.version(3) { a @0 :Text $Instar.mirrored(since = 2, constant = "
      "\"x\"); }",

@@ -56,6 +56,8 @@ void writeJudgements(JsonWriter& writer, const std::vector<Judgement>& judgement
     writer.beginObject().member("verdict", verdictName(judgement.verdict)).member("what", judgement.what);
     if (!judgement.why.empty()) writer.member("why", judgement.why);
     if (!judgement.instead.empty()) writer.member("instead", judgement.instead);
+    if (judgement.floor != FloorEffect::none)
+      writer.member("floors", judgement.floor == FloorEffect::writer ? "writer" : "reader and writer");
     writer.name("raisesFloors").boolean(judgement.floor != FloorEffect::none).endObject();
   }
   writer.endArray();
@@ -64,7 +66,9 @@ void writeJudgements(JsonWriter& writer, const std::vector<Judgement>& judgement
 void printJudgements(Output& output, const std::vector<Judgement>& judgements) {
   for (const Judgement& judgement : judgements) {
     output.line(std::string(verdictName(judgement.verdict)) + ": " + judgement.what);
-    if (judgement.floor != FloorEffect::none)
+    if (judgement.floor == FloorEffect::writer)
+      output.line("  floors: the writer's rises, and programs of older versions can no longer write");
+    if (judgement.floor == FloorEffect::readerAndWriter)
       output.line("  floors: both rise, and programs of older versions can no longer read or write");
     if (!judgement.why.empty()) output.line("  why: " + judgement.why);
     if (!judgement.instead.empty()) output.line("  instead: " + judgement.instead);
