@@ -361,13 +361,13 @@ class Comparison {
   }
 
   static bool isMadeFrom(const Derivation& one, const FieldPath& field) {
-    return std::any_of(one.sources.begin(), one.sources.end(),
+    return std::any_of(one.expression.sources.begin(), one.expression.sources.end(),
                        [&](const FieldPath& source) { return overlap(source, field); });
   }
 
   static bool mirrorsGiveBack(const Derivation& derived, const RecordSchema& schema) {
     bool givesBack = false;
-    for (const FieldPath& source : derived.sources) {
+    for (const FieldPath& source : derived.expression.sources) {
       if (isKey(source, schema)) continue;
       bool isMirrored = false;
       for (const Derivation& mirror : schema.derivations().mirrored) {
@@ -384,7 +384,7 @@ class Comparison {
   static bool derivationsGiveBack(const Derivation& mirror, const RecordSchema& schema,
                                   std::uint16_t olderVersion) {
     bool givesBack = false;
-    for (const FieldPath& source : mirror.sources) {
+    for (const FieldPath& source : mirror.expression.sources) {
       if (isKey(source, schema)) continue;
       const auto& derived = schema.derivations().derived;
       const bool isDerived = std::any_of(derived.begin(), derived.end(), [&](const Derivation& one) {
@@ -398,7 +398,7 @@ class Comparison {
 
   // Whether a derivation writes or reads names of the enum, which then are more than names.
   static bool usesNames(const RecordSchema& schema, std::uint64_t enumId) {
-    const auto uses = [&](const Derivation& one) { return one.enumsByName.contains(enumId); };
+    const auto uses = [&](const Derivation& one) { return one.expression.enumsByName.contains(enumId); };
     const auto& derivations = schema.derivations();
     return std::any_of(derivations.derived.begin(), derivations.derived.end(), uses) ||
            std::any_of(derivations.mirrored.begin(), derivations.mirrored.end(), uses);
@@ -410,7 +410,7 @@ class Comparison {
       const Derivation* after = find(newer.derivations().derived, before.target.numbers());
       if (after == nullptr) {
         add(DerivationRemoved{type, before.target.text()});
-      } else if (before.meaning != after->meaning) {
+      } else if (before.expression.meaning != after->expression.meaning) {
         add(DerivationChanged{type, after->target.text(), before.text, after->text});
       }
     }
@@ -427,7 +427,7 @@ class Comparison {
       const Derivation* after = find(newer.derivations().mirrored, before.target.numbers());
       if (after == nullptr) {
         add(MirrorRemoved{type, before.target.text()});
-      } else if (before.meaning != after->meaning) {
+      } else if (before.expression.meaning != after->expression.meaning) {
         add(MirrorChanged{type, after->target.text(), before.text, after->text});
       }
     }

@@ -15,7 +15,7 @@ void runOne(const internal::Derivation& one, capnp::DynamicStruct::Builder recor
   try {
     one.target.parent(record).clear(
         one.target.field());  // an older program may have kept what a newer one wrote
-    one.run(record);
+    one.expression.run(record);
   } catch (const internal::Unfit& unfit) {
     throw Error(code, message, {{"field", one.target.text()}, {"reason", unfit.reason}});
   } catch (const kj::Exception&) {
@@ -38,7 +38,7 @@ std::vector<Plan::Step> Plan::steps() const {
 std::uint64_t Plan::hash() const {
   std::string meaning;
   for (const auto& one : schema_.derivations().derived) {
-    if (one.since > from_) meaning += one.meaning + "\n";
+    if (one.since > from_) meaning += one.expression.meaning + "\n";
   }
   return hash64(asBytes(meaning));
 }

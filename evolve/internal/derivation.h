@@ -3,12 +3,10 @@
 // A field whose value is made from others: $Instar.derived and $Instar.mirrored, checked against the record and ready to
 // run. Immutable; valid as long as the schema that it was made for; any thread.
 
-#include <functional>
-#include <set>
 #include <string>
 #include <vector>
 
-#include "instar/evolve/internal/field_path.h"
+#include "instar/evolve/internal/expression.h"
 #include "instar/evolve/internal/node_index.h"
 
 namespace instar::internal {
@@ -16,13 +14,8 @@ namespace instar::internal {
 struct Derivation {
   std::uint16_t since = 0;
   FieldPath target;
-  std::vector<FieldPath> sources;
-  std::string text;                     // as the schema has it: (since = 3, copy = "name")
-  std::set<std::uint64_t> enumsByName;  // enums whose names are read or written as text
-  std::string meaning;                  // the same with numbers in place of names: equal for equal meaning
-
-  // Sets the target. Throws Unfit (conversion.h) where a source does not allow it.
-  std::function<void(capnp::DynamicStruct::Builder record)> run;
+  std::string text;  // as the schema has it: (since = 3, copy = "name")
+  Expression expression;
 };
 
 struct Derivations {
