@@ -11,6 +11,7 @@
 #include "instar/format/file_format.h"
 #include "instar/tests/engine/contact.capnp.h"
 #include "instar/tests/support/expect_error.h"
+#include "instar/tests/support/tamper_page.h"
 #include "instar/tests/support/temporary_folder.h"
 
 namespace instar {
@@ -46,20 +47,8 @@ class CheckTest : public ::testing::Test {
     transaction->commit();
   }
 
-  // Changes numbers in the header of the page that holds `text`, as a failing disk would do it: [6] is where
-  // the list of its entries ends, [8] the place of the first entry.
   void tamperPage(std::string_view text, const std::function<void(std::span<std::uint16_t>)>& change) const {
-    constexpr std::size_t kPageSize = 4096;
-    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-    const std::string content((std::istreambuf_iterator<char>(file)), {});
-    const std::size_t found = content.rfind(text);
-    ASSERT_NE(found, std::string::npos);
-    const std::size_t start = found / kPageSize * kPageSize;
-    std::array<std::uint16_t, 16> numbers;
-    std::memcpy(numbers.data(), content.data() + start, sizeof numbers);
-    change(numbers);
-    file.seekp(static_cast<std::streamoff>(start));
-    file.write(reinterpret_cast<const char*>(numbers.data()), sizeof numbers);
+    testing::tamperPage(path, text, change);
   }
 
   std::string contentOfFile() const {

@@ -14,6 +14,7 @@
 #include "instar/format/file_format.h"
 #include "instar/format/row.h"
 #include "instar/tests/support/child_process.h"
+#include "instar/tests/support/tamper_page.h"
 #include "instar/tests/tools/command_runner.h"
 #include "instar/tests/tools/records.h"
 #include "instar/tools/commands/command.h"
@@ -459,27 +460,10 @@ TEST_F(CheckCommand, ADamagedRowIsReportedByAllWhoReadItAndTheOthersAreShown) {
   EXPECT_EQ(countLines(get.output), 1U);
 }
 
-// Changes numbers in the header of the newest page that holds `text`: [6] is where the list of its entries
-// ends, [8] the place of the first entry.
-void tamperPage(const std::string& path, std::string_view text,
-                const std::function<void(std::span<std::uint16_t>)>& change) {
-  constexpr std::size_t kPageSize = 4096;
-  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
-  const std::string content((std::istreambuf_iterator<char>(file)), {});
-  const std::size_t found = content.rfind(text);
-  ASSERT_NE(found, std::string::npos);
-  const std::size_t start = found / kPageSize * kPageSize;
-  std::array<std::uint16_t, 16> numbers;
-  std::memcpy(numbers.data(), content.data() + start, sizeof numbers);
-  change(numbers);
-  file.seekp(static_cast<std::streamoff>(start));
-  file.write(reinterpret_cast<const char*>(numbers.data()), sizeof numbers);
-}
-
 // Fewer rows were printed, with the exit status of success.
 TEST_F(CheckCommand, RowsThatAreNotMetAreNoticedByAWholeScan) {
   const std::string file = makeContacts();
-  tamperPage(file, "Ada", [](std::span<std::uint16_t> page) { page[6] -= 2; });
+  testing::tamperPage(file, "Ada", [](std::span<std::uint16_t> page) { page[6] -= 2; });
   EXPECT_THAT(expect(4, {"check", file}), HasSubstr("damagedTree in contacts: of 3 rows 2 are met"));
   for (const std::vector<std::string>& options :
        std::vector<std::vector<std::string>>{{}, {"--reverse"}, {"--keys-only"}}) {
@@ -499,7 +483,7 @@ TEST_F(CheckCommand, RowsThatAreNotMetAreNoticedByAWholeScan) {
 
 TEST_F(CheckCommand, ARowInPlaceOfAnotherIsNoticed) {
   const std::string file = makeContacts();
-  tamperPage(file, "Ada", [](std::span<std::uint16_t> page) { page[8] = page[10]; });
+  testing::tamperPage(file, "Ada", [](std::span<std::uint16_t> page) { page[8] = page[10]; });
   EXPECT_THAT(expect(4, {"check", file}), HasSubstr("damagedTree in contacts under main,2: "));
   for (const char* order : {"--as-stored", "--reverse"}) {
     const Result result = run({"dump", file, "contacts", order});
@@ -510,7 +494,7 @@ TEST_F(CheckCommand, ARowInPlaceOfAnotherIsNoticed) {
 
 TEST_F(CheckCommand, ACatalogThatLostACollectionIsDamaged) {
   const std::string file = makeContacts();
-  tamperPage(file, "collection/contacts", [](std::span<std::uint16_t> page) { page[8] = page[9]; });
+  testing::tamperPage(file, "collection/contacts", [](std::span<std::uint16_t> page) { page[8] = page[9]; });
   for (const std::vector<std::string>& arguments : std::vector<std::vector<std::string>>{
            {"info", file}, {"check", file}, {"dump", file}, {"dump", file, "contacts"}}) {
     EXPECT_EQ(run(arguments).status, 4) << arguments[0];
