@@ -14,15 +14,6 @@ std::string rowTreeName(std::string_view collection) {
   return std::string(kRowTreePrefix).append(collection);
 }
 
-void checkName(std::string_view name) {
-  if (!isCollectionName(name)) {
-    throw Error(
-        ErrorCode::fixCall,
-        "a collection's name has 1 to 128 bytes of UTF-8, no slash and no control characters: choose another",
-        {{"name", std::string(name)}});
-  }
-}
-
 [[noreturn]] void refuseForeignFile() {
   throw Error(ErrorCode::fixEnvironment, "this is not an Instar file: name another file");
 }
@@ -154,14 +145,14 @@ std::optional<RecordSchema> Store::version(const Transaction& transaction, std::
 }
 
 SchemaChange Store::examine(std::string_view name, const RecordSchema& schema) const {
-  checkName(name);
+  checkCollectionName(name);
   const ReadTransaction transaction = read();
   return examineSchema(transaction.state(), name, schema);
 }
 
 std::shared_ptr<CollectionState> Store::openCollection(std::string_view name,
                                                        const RecordSchema& schema) const {
-  checkName(name);
+  checkCollectionName(name);
   storage::Environment& environment = state_->environment();
   const std::string tree = rowTreeName(name);
   bool isNew;

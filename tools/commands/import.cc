@@ -323,11 +323,8 @@ Store openToExamine(const std::string& file) {
 // refuse to.
 bool changesCatalog(const ImportOptions& options, const RecordSchema& schema) {
   if (!std::filesystem::exists(options.file)) {
-    if (isCollectionName(options.collection)) return true;
-    throw Error(
-        ErrorCode::fixCall,
-        "a collection's name has 1 to 128 bytes of UTF-8, no slash and no control characters: choose another",
-        {{"name", options.collection}});
+    checkCollectionName(options.collection);
+    return true;
   }
   const Store store = openToExamine(options.file);
   const SchemaChange change = store.examine(options.collection, schema);
