@@ -404,16 +404,24 @@ class Comparison {
            std::any_of(derivations.mirrored.begin(), derivations.mirrored.end(), uses);
   }
 
-  void compareDerivations(const RecordSchema& older, const RecordSchema& newer) {
-    const std::string type(newer.typeName());
-    for (const Derivation& before : older.derivations().derived) {
-      const Derivation* after = find(newer.derivations().derived, before.target.numbers());
+  // What has become of the derivations that the older version has.
+  template <class Removed, class Changed>
+  void compareKept(const std::string& type, const std::vector<Derivation>& older,
+                   const std::vector<Derivation>& newer) {
+    for (const Derivation& before : older) {
+      const Derivation* after = find(newer, before.target.numbers());
       if (after == nullptr) {
-        add(DerivationRemoved{type, before.target.text()});
+        add(Removed{type, before.target.text()});
       } else if (before.expression.meaning != after->expression.meaning) {
-        add(DerivationChanged{type, after->target.text(), before.text, after->text});
+        add(Changed{type, after->target.text(), before.text, after->text});
       }
     }
+  }
+
+  void compareDerivations(const RecordSchema& older, const RecordSchema& newer) {
+    const std::string type(newer.typeName());
+    compareKept<DerivationRemoved, DerivationChanged>(type, older.derivations().derived,
+                                                      newer.derivations().derived);
     for (const Derivation& after : newer.derivations().derived) {
       if (find(older.derivations().derived, after.target.numbers()) != nullptr) continue;
       add(DerivationAdded{type, after.target.text(), after.text, after.since, older.version(),
@@ -423,14 +431,8 @@ class Comparison {
 
   void compareMirrors(const RecordSchema& older, const RecordSchema& newer) {
     const std::string type(newer.typeName());
-    for (const Derivation& before : older.derivations().mirrored) {
-      const Derivation* after = find(newer.derivations().mirrored, before.target.numbers());
-      if (after == nullptr) {
-        add(MirrorRemoved{type, before.target.text()});
-      } else if (before.expression.meaning != after->expression.meaning) {
-        add(MirrorChanged{type, after->target.text(), before.text, after->text});
-      }
-    }
+    compareKept<MirrorRemoved, MirrorChanged>(type, older.derivations().mirrored,
+                                              newer.derivations().mirrored);
     for (const Derivation& after : newer.derivations().mirrored) {
       if (find(older.derivations().mirrored, after.target.numbers()) == nullptr)
         add(MirrorAdded{type, after.target.text(), after.text, after.since, older.version(),

@@ -16,6 +16,8 @@ using capnp::schema::Type;
 // Every whole number of 64 bits, and what becomes of two of them on the way.
 __extension__ using Wide = __int128;
 
+[[noreturn]] void refuseRange() { throw Unfit{"the number is outside of the range of the type"}; }
+
 bool isWhole(capnp::Type type) { return type.which() >= Type::INT8 && type.which() <= Type::UINT64; }
 
 Wide wideOf(const DynamicValue::Reader& value) {
@@ -34,14 +36,13 @@ Wide wideOf(const DynamicValue::Reader& value) {
 template <class Number>
 DynamicValue::Reader within(Wide number) {
   if (number < std::numeric_limits<Number>::min() || number > std::numeric_limits<Number>::max())
-    throw Unfit{"the number is outside of the range of the type"};
+    refuseRange();
   return static_cast<Number>(number);
 }
 
 DynamicValue::Reader floating(double number, capnp::Type to) {
   if (!to.isFloat32()) return number;
-  if (std::isfinite(number) && std::abs(number) > std::numeric_limits<float>::max())
-    throw Unfit{"the number is outside of the range of the type"};
+  if (std::isfinite(number) && std::abs(number) > std::numeric_limits<float>::max()) refuseRange();
   return static_cast<float>(number);
 }
 
@@ -79,7 +80,7 @@ DynamicValue::Reader fromWide(Wide number, capnp::Type to) {
 // Of a floating-point number that has no fraction.
 DynamicValue::Reader fromWholeDouble(double number, capnp::Type to) {
   constexpr double kBeyond = 0x1p64;
-  if (!(std::abs(number) <= kBeyond)) throw Unfit{"the number is outside of the range of the type"};
+  if (!(std::abs(number) <= kBeyond)) refuseRange();
   return fromWide(static_cast<Wide>(number), to);
 }
 
@@ -100,9 +101,8 @@ Conversion fromText(capnp::Type to) {
   }
   if (!isScalar(to)) return {};
   return [to](const DynamicValue::Reader& value, std::string&) -> DynamicValue::Reader {
-    const auto parsed = parseScalar(textOf(value), to);
-    if (!parsed || (to.isEnum() && parsed->as<DynamicEnum>().getRaw() >= to.asEnum().getEnumerants().size()))
-      throw Unfit{"the text is not a value of the type"};
+    const auto parsed = parseKnownScalar(textOf(value), to);
+    if (!parsed) throw Unfit{"the text is not a value of the type"};
     return *parsed;
   };
 }
@@ -136,8 +136,6 @@ Conversion fromWholeNumber(capnp::Type from, capnp::Type to) {
   return [to](const DynamicValue::Reader& value, std::string&) { return fromWide(wideOf(value), to); };
 }
 
-[[noreturn]] void refuseRange() { throw Unfit{"the number is outside of the range of the type"}; }
-
 Wide dividedToNearest(Wide number, Wide divisor) {
   if (divisor == -1) {
     Wide negative = 0;
@@ -152,6 +150,13 @@ Wide dividedToNearest(Wide number, Wide divisor) {
 }
 
 }  // namespace
+
+std::optional<DynamicValue::Reader> parseKnownScalar(std::string_view text, capnp::Type type) {
+  const auto parsed = parseScalar(text, type);
+  const bool isUnknown =
+      parsed && type.isEnum() && parsed->as<DynamicEnum>().getRaw() >= type.asEnum().getEnumerants().size();
+  return isUnknown ? std::nullopt : parsed;
+}
 
 bool isNumber(capnp::Type type) { return isWhole(type) || type.isFloat32() || type.isFloat64(); }
 

@@ -5,6 +5,7 @@
 #include <capnp/dynamic.h>
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -35,6 +36,9 @@ Conversion scaling(capnp::Type from, capnp::Type to, const Scaling& scaling);
 
 // As text, for comparisons: a Text itself, a scalar as scalar_text.h prints it.
 std::string comparableText(const capnp::DynamicValue::Reader& value, capnp::Type type);
+
+// As parseScalar, but an enum's number only where it has an enumerant of that number.
+std::optional<capnp::DynamicValue::Reader> parseKnownScalar(std::string_view text, capnp::Type type);
 
 bool isNumber(capnp::Type type);  // whole or floating point
 

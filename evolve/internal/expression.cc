@@ -9,6 +9,7 @@
 #include <set>
 
 #include "instar/evolve/internal/conversion.h"
+#include "instar/evolve/internal/type_ref.h"
 #include "instar/evolve/internal/value_text.h"
 #include "instar/evolve/scalar_text.h"
 #include "instar/format/error.h"
@@ -31,22 +32,14 @@ std::string_view view(capnp::Text::Reader text) noexcept { return {text.begin(),
 }
 
 std::string nameOf(capnp::Type type) {
-  constexpr const char* kNames[] = {"Void",   "Bool",   "Int8",   "Int16",     "Int32",     "Int64", "UInt8",
-                                    "UInt16", "UInt32", "UInt64", "Float32",   "Float64",   "Text",  "Data",
-                                    "List",   "enum",   "struct", "interface", "AnyPointer"};
   if (type.isList()) return "List(" + nameOf(type.asList().getElementType()) + ")";
   if (type.isEnum()) return type.asEnum().getShortDisplayName().cStr();
   if (type.isStruct()) return type.asStruct().getShortDisplayName().cStr();
-  return kNames[static_cast<unsigned>(type.which())];
+  return type.isAnyPointer() ? "AnyPointer" : builtInTypeName(type.which());
 }
 
 [[noreturn]] void refuseTypes(const char* message, capnp::Type from, capnp::Type to) {
   refuse(message, {{"from", nameOf(from)}, {"to", nameOf(to)}});
-}
-
-bool hasName(const DynamicValue::Reader& value) {
-  const auto number = value.as<capnp::DynamicEnum>();
-  return number.getRaw() < number.getSchema().getEnumerants().size();
 }
 
 // A literal with the number of an enumerant in place of its name.
@@ -63,8 +56,7 @@ class Literal {
     if (type.isText()) {
       value_ = DynamicValue::Reader(capnp::Text::Reader(text_->c_str(), text_->size()));
     } else if (isScalar(type)) {
-      value_ = parseScalar(*text_, type);
-      if (value_ && type.isEnum() && !hasName(*value_)) value_.reset();
+      value_ = parseKnownScalar(*text_, type);
     }
     if (!value_)
       refuse("the text is not a value of the field's type", {{"value", *text_}, {"to", nameOf(type)}});

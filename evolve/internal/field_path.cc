@@ -78,23 +78,24 @@ bool FieldPath::isSensitive() const {
   return std::any_of(steps_.begin(), steps_.end(), [](Field step) { return instar::isSensitive(step); });
 }
 
-std::optional<capnp::DynamicValue::Reader> FieldPath::read(DynamicStruct::Reader record) const {
+std::optional<DynamicStruct::Reader> FieldPath::holder(DynamicStruct::Reader record) const {
   for (auto step = steps_.begin();; ++step) {
     if (!isSet(record, *step)) return std::nullopt;
-    if (step + 1 == steps_.end()) return record.get(*step);
+    if (step + 1 == steps_.end()) return record;
     record = record.get(*step).as<DynamicStruct>();
   }
 }
 
+std::optional<capnp::DynamicValue::Reader> FieldPath::read(DynamicStruct::Reader record) const {
+  const auto parent = holder(record);
+  if (!parent) return std::nullopt;
+  return parent->get(field());
+}
+
 std::optional<capnp::DynamicValue::Reader> FieldPath::readIfNotDefault(DynamicStruct::Reader record) const {
-  for (auto step = steps_.begin();; ++step) {
-    if (!isSet(record, *step)) return std::nullopt;
-    if (step + 1 == steps_.end()) {
-      if (!record.has(*step, capnp::HasMode::NON_DEFAULT)) return std::nullopt;
-      return record.get(*step);
-    }
-    record = record.get(*step).as<DynamicStruct>();
-  }
+  const auto parent = holder(record);
+  if (!parent || !parent->has(field(), capnp::HasMode::NON_DEFAULT)) return std::nullopt;
+  return parent->get(field());
 }
 
 DynamicStruct::Builder FieldPath::parent(DynamicStruct::Builder record) const {

@@ -40,6 +40,9 @@ class FieldPath {
   capnp::DynamicStruct::Builder parent(capnp::DynamicStruct::Builder record) const;
 
  private:
+  // The struct or group that has the field; nothing where the field is not set.
+  std::optional<capnp::DynamicStruct::Reader> holder(capnp::DynamicStruct::Reader record) const;
+
   std::vector<capnp::StructSchema::Field> steps_;
   std::string text_;
 };

@@ -144,6 +144,8 @@ TypeRef resolveType(Type::Reader proto, const NodeIndex& index, const Brand* env
   return type;
 }
 
+const char* builtInTypeName(Type::Which kind) { return kBuiltInNames.at(kind); }
+
 std::string typeText(const TypeRef& type, const NodeIndex& index) {
   switch (type.kind) {
     case Type::LIST:
@@ -155,7 +157,7 @@ std::string typeText(const TypeRef& type, const NodeIndex& index) {
     case Type::ANY_POINTER:
       return anyPointerText(type, index);
     default:
-      return kBuiltInNames.at(type.kind);
+      return builtInTypeName(type.kind);
   }
 }
 

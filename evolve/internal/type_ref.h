@@ -45,6 +45,9 @@ struct BrandScope {
 // The type with its parameters looked up in `environment`; without one they stay parameters.
 TypeRef resolveType(capnp::schema::Type::Reader type, const NodeIndex& index, const Brand* environment);
 
+// The name of a type that needs no declaration: "Text". Not of lists and AnyPointer.
+const char* builtInTypeName(capnp::schema::Type::Which kind);
+
 // The type as a reader of the schema knows it: "List(Map(Text, Address))".
 std::string typeText(const TypeRef& type, const NodeIndex& index);
 
