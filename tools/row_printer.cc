@@ -23,15 +23,15 @@ std::string segmentTable(std::size_t payloadSize) {
 
 }  // namespace
 
-RowPrinter::RowPrinter(std::string collection, const RecordSchema& newest, const RecordSchema& shown,
-                       const Masking& masking, const RowPrinterOptions& options)
+RowPrinter::RowPrinter(std::string collection, const RecordSchema& schema, const Masking& masking,
+                       const RowPrinterOptions& options)
     : collection_(std::move(collection)),
       masking_(masking),
-      keys_(newest, masking),
+      keys_(schema, masking),
       options_(options),
-      byteStringKeys_(newest.key().empty()),
+      byteStringKeys_(schema.key().empty()),
       separator_(options.format == RowFormat::tsv ? '\t' : ',') {
-  if (hasColumns(options)) columns_.emplace(shown.root(), masking, CsvColumns::Use::write);
+  if (hasColumns(options)) columns_.emplace(schema.root(), masking, CsvColumns::Use::write);
 }
 
 void RowPrinter::begin(std::string& out) const {

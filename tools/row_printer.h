@@ -23,10 +23,9 @@ struct RowPrinterOptions {
 
 class RowPrinter {
  public:
-  // `newest` is the collection's newest version, `shown` the one whose fields are shown; the same but for
-  // --at-version.
-  RowPrinter(std::string collection, const RecordSchema& newest, const RecordSchema& shown,
-             const Masking& masking, const RowPrinterOptions& options);
+  // `schema` is the version whose fields are shown.
+  RowPrinter(std::string collection, const RecordSchema& schema, const Masking& masking,
+             const RowPrinterOptions& options);
 
   // What comes before the first row.
   void begin(std::string& out) const;

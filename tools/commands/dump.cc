@@ -84,7 +84,7 @@ class CollectionDump {
         options_(options),
         rows_(openRows()),
         masking_(options.unmask ? Masking() : collectionMasking(store, transaction, name)),
-        printer_(name, rows_.schema(), rows_.schema(), masking_, options.printer) {
+        printer_(name, rows_.schema(), masking_, options.printer) {
     if (options.printer.format == RowFormat::hex && !masking_.empty()) {
       refuseUsage(
           "the collection has sensitive fields, which cannot be masked in hexadecimal; pass --unmask");
