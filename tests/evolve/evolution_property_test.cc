@@ -97,12 +97,18 @@ class RowFiller {
   std::mt19937_64 random_;
 };
 
-// The values of a row by the ordinals of their fields; members of unions that are not set are left out.
+// A type that contains itself, in the member that a union begins with, goes on without end where a row ends.
+bool isAbsentStruct(DynamicStruct::Reader row, capnp::StructSchema::Field field) {
+  return field.getType().isStruct() && !row.has(field);
+}
+
+// The values of a row by the ordinals of their fields. Members of unions that are not set and structs that are
+// absent are left out.
 void collectValues(DynamicStruct::Reader row, std::map<unsigned, DynamicValue::Reader>& values) {
   auto collect = [&](capnp::StructSchema::Field field) {
     if (field.getProto().isGroup()) {
       collectValues(row.get(field).as<DynamicStruct>(), values);
-    } else {
+    } else if (!isAbsentStruct(row, field)) {
       values.emplace(field.getProto().getOrdinal().getExplicit(), row.get(field));
     }
   };
