@@ -5,6 +5,7 @@
 // thread.
 
 #include <capnp/schema-parser.h>
+#include <fcntl.h>
 #include <kj/filesystem.h>
 
 #include <string>
@@ -18,8 +19,8 @@ namespace instar::testing {
 class SchemaFiles {
  public:
   SchemaFiles()
-      : disk_(kj::newDiskFilesystem()),
-        importFolder_(disk_->getRoot().openSubdir(kj::Path(nullptr).evalNative(INSTAR_INCLUDE_ROOT))),
+      : importFolder_(
+            kj::newDiskReadableDirectory(kj::AutoCloseFd(::open(INSTAR_INCLUDE_ROOT, O_DIRECTORY)))),
         files_(kj::newInMemoryDirectory(kj::nullClock())) {}
 
   void add(const std::string& path, std::string_view text) {
@@ -44,7 +45,6 @@ class SchemaFiles {
   }
 
  private:
-  kj::Own<kj::Filesystem> disk_;
   kj::Own<const kj::ReadableDirectory> importFolder_;
   kj::Own<const kj::Directory> files_;
   capnp::SchemaParser parser_;

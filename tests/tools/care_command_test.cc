@@ -535,13 +535,23 @@ TEST_F(CareCommand, ABackupLooksForTheTargetFirst) {
   EXPECT_THAT(folder.messages, HasSubstr("this is a folder"));
 }
 
-// A signal ended the process at once, and the hidden file that was being written stayed for ever.
-TEST_F(CareCommand, AnInterruptedCopyLeavesNothingBehind) {
-  const std::string file = makeContacts();
-  const std::string rows = expect(0, {"dump", file});
-  const std::string target = path("to.instar");
-  expect(0, {"backup", file, target});
-  const auto interrupt = [&](int signal, std::vector<const char*> arguments) {
+// What a process does about a signal, which may be inherited: a shell starts jobs in the background with SIGINT ignored.
+class SignalAction {
+ public:
+  SignalAction(int signal, sighandler_t action) : signal_(signal), before_(::signal(signal, action)) {}
+  ~SignalAction() { ::signal(signal_, before_); }
+  SignalAction(const SignalAction&) = delete;
+  SignalAction& operator=(const SignalAction&) = delete;
+
+ private:
+  const int signal_;
+  const sighandler_t before_;
+};
+
+class InterruptedCommand : public CareCommand {
+ protected:
+  // Runs a command that is sent the signal while it copies.
+  int interrupt(int signal, std::vector<const char*> arguments) {
     arguments.insert(arguments.begin(), "instar");
     std::ostringstream text;
     Messages messages(text, true);
@@ -553,13 +563,28 @@ TEST_F(CareCommand, AnInterruptedCopyLeavesNothingBehind) {
       return std::chrono::steady_clock::time_point(std::chrono::seconds(looks));
     };
     Context context{.output = output, .messages = messages, .input = input, .clock = clock};
-    EXPECT_EQ(runCommandLine(static_cast<int>(arguments.size()), arguments.data(), context), 128 + signal);
-    EXPECT_THAT(text.str(), HasSubstr("instar: interrupted"));
-  };
+    const int status = runCommandLine(static_cast<int>(arguments.size()), arguments.data(), context);
+    messages_ = text.str();
+    return status;
+  }
+
+  std::string messages_;
+};
+
+// A signal ended the process at once, and the hidden file that was being written stayed for ever.
+TEST_F(InterruptedCommand, LeavesNothingBehind) {
+  const std::string file = makeContacts();
+  const std::string rows = expect(0, {"dump", file});
+  const std::string target = path("to.instar");
+  expect(0, {"backup", file, target});
   const auto before = listing();
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-    interrupt(signal, {"compact", file.c_str()});
-    interrupt(signal, {"backup", "--replace", file.c_str(), target.c_str()});
+    const SignalAction usual(signal, SIG_DFL);
+    for (const std::vector<const char*>& arguments :
+         {std::vector{"compact", file.c_str()}, {"backup", "--replace", file.c_str(), target.c_str()}}) {
+      EXPECT_EQ(interrupt(signal, arguments), 128 + signal);
+      EXPECT_THAT(messages_, HasSubstr("instar: interrupted"));
+    }
   }
   const auto after = listing();
   EXPECT_EQ(after.size(), before.size());
@@ -569,6 +594,14 @@ TEST_F(CareCommand, AnInterruptedCopyLeavesNothingBehind) {
     }
   }
   EXPECT_EQ(expect(0, {"dump", file}), rows);
+}
+
+TEST_F(InterruptedCommand, GoesOnWhereTheSignalWasIgnoredBefore) {
+  const std::string file = makeContacts();
+  const std::string target = path("to.instar");
+  const SignalAction underNohup(SIGHUP, SIG_IGN);
+  EXPECT_EQ(interrupt(SIGHUP, {"backup", file.c_str(), target.c_str()}), 0);
+  EXPECT_EQ(expect(0, {"dump", target}), expect(0, {"dump", file}));
 }
 
 // Only a reader that is entered in the lock file may read while somebody writes.
