@@ -80,7 +80,7 @@ void CollectionBase::store(WriteTransaction& transaction, const Key* explicitKey
                            capnp::MessageBuilder& message, const internal::DraftOrigin* origin) const {
   TransactionState& state = transaction.state();
   state_->admitWriting(state);
-  state_->mirror(message);
+  state_->prepareToPut(message);
   Key key;
   if (!keySpec().empty()) {
     if (explicitKey != nullptr) {

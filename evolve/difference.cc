@@ -23,6 +23,7 @@ using internal::Derivation;
 using internal::FieldPath;
 using internal::FlatField;
 using internal::NodeIndex;
+using internal::Retirement;
 using internal::TypeRef;
 using internal::UnionMember;
 
@@ -141,6 +142,7 @@ class Comparison {
     compareKeys(older, newer);
     compareDerivations(older, newer);
     compareMirrors(older, newer);
+    compareRetirements(older, newer);
     if (changes_.empty()) compareMeaning();
   }
 
@@ -350,9 +352,16 @@ class Comparison {
     return found == list.end() ? nullptr : &*found;
   }
 
-  bool isNewField(const Derivation& one) const {
+  static const Retirement* find(const std::vector<Retirement>& list, const FieldPath& field) {
+    const auto found = std::find_if(list.begin(), list.end(), [&](const Retirement& one) {
+      return one.field.numbers() == field.numbers();
+    });
+    return found == list.end() ? nullptr : &*found;
+  }
+
+  bool isNewField(const FieldPath& path) const {
     const auto fields = fieldsByOrdinal(older_, rootId_);
-    return !fields.contains(one.target.field().getProto().getOrdinal().getExplicit());
+    return !fields.contains(path.field().getProto().getOrdinal().getExplicit());
   }
 
   static bool isKey(const FieldPath& field, const RecordSchema& schema) {
@@ -425,7 +434,7 @@ class Comparison {
     for (const Derivation& after : newer.derivations().derived) {
       if (find(older.derivations().derived, after.target.numbers()) != nullptr) continue;
       add(DerivationAdded{type, after.target.text(), after.text, after.since, older.version(),
-                          isNewField(after), mirrorsGiveBack(after, newer)});
+                          isNewField(after.target), mirrorsGiveBack(after, newer)});
     }
   }
 
@@ -437,6 +446,22 @@ class Comparison {
       if (find(older.derivations().mirrored, after.target.numbers()) == nullptr)
         add(MirrorAdded{type, after.target.text(), after.text, after.since, older.version(),
                         derivationsGiveBack(after, newer, older.version())});
+    }
+  }
+
+  void compareRetirements(const RecordSchema& older, const RecordSchema& newer) {
+    const std::string type(newer.typeName());
+    for (const Retirement& before : older.derivations().retired) {
+      const Retirement* after = find(newer.derivations().retired, before.field);
+      if (after == nullptr) {
+        add(RetirementRemoved{type, before.field.text()});
+      } else if (before.since != after->since) {
+        add(RetirementMoved{type, after->field.text(), before.since, after->since});
+      }
+    }
+    for (const Retirement& after : newer.derivations().retired) {
+      if (find(older.derivations().retired, after.field) == nullptr)
+        add(RetirementAdded{type, after.field.text(), after.since, older.version(), isNewField(after.field)});
     }
   }
 

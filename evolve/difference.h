@@ -255,12 +255,36 @@ struct MirrorChanged {
   friend bool operator==(const MirrorChanged&, const MirrorChanged&) = default;
 };
 
-using Change =
-    std::variant<RecordReplaced, TypeRenamed, KindChanged, GenericsChanged, FieldAdded, FieldRemoved,
-                 FieldRenamed, NameTaken, FieldMoved, GroupRenamed, JoinedUnion, LeftUnion, PlaceChanged,
-                 FieldTypeChanged, DefaultChanged, EnumerantAdded, EnumerantRemoved, EnumerantRenamed,
-                 KeyChanged, SensitiveAdded, SensitiveRemoved, DerivationAdded, DerivationRemoved,
-                 DerivationChanged, MirrorAdded, MirrorRemoved, MirrorChanged>;
+// $Instar.retired on a field.
+struct RetirementAdded {
+  std::string type;
+  std::string field;
+  std::uint16_t since = 0;
+  std::uint16_t olderVersion = 0;
+  bool isNewField = false;  // the older version does not have it at all
+  friend bool operator==(const RetirementAdded&, const RetirementAdded&) = default;
+};
+
+struct RetirementRemoved {
+  std::string type;
+  std::string field;
+  friend bool operator==(const RetirementRemoved&, const RetirementRemoved&) = default;
+};
+
+struct RetirementMoved {
+  std::string type;
+  std::string field;
+  std::uint16_t older = 0;  // the versions that it begins with
+  std::uint16_t newer = 0;
+  friend bool operator==(const RetirementMoved&, const RetirementMoved&) = default;
+};
+
+using Change = std::variant<RecordReplaced, TypeRenamed, KindChanged, GenericsChanged, FieldAdded,
+                            FieldRemoved, FieldRenamed, NameTaken, FieldMoved, GroupRenamed, JoinedUnion,
+                            LeftUnion, PlaceChanged, FieldTypeChanged, DefaultChanged, EnumerantAdded,
+                            EnumerantRemoved, EnumerantRenamed, KeyChanged, SensitiveAdded, SensitiveRemoved,
+                            DerivationAdded, DerivationRemoved, DerivationChanged, MirrorAdded, MirrorRemoved,
+                            MirrorChanged, RetirementAdded, RetirementRemoved, RetirementMoved>;
 
 // In the order of types as the record leads to them, then of fields. Where the record struct is replaced,
 // that is all.

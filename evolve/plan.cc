@@ -32,6 +32,9 @@ std::vector<Plan::Step> Plan::steps() const {
   for (const auto& one : schema_.derivations().derived) {
     if (one.since > from_) steps.push_back({one.target.text(), one.text});
   }
+  for (const auto& one : schema_.derivations().retired) {
+    if (one.since > from_) steps.push_back({one.field.text(), "retired"});
+  }
   return steps;
 }
 
@@ -39,6 +42,9 @@ std::uint64_t Plan::hash() const {
   std::string meaning;
   for (const auto& one : schema_.derivations().derived) {
     if (one.since > from_) meaning += one.expression.meaning + "\n";
+  }
+  for (const auto& one : schema_.derivations().retired) {
+    if (one.since > from_) meaning += "retired " + one.field.numbers() + "\n";
   }
   return hash64(asBytes(meaning));
 }
@@ -50,9 +56,18 @@ void Plan::run(capnp::DynamicStruct::Builder record) const {
            "a row of an older version does not allow what the schema derives from it; correct the row or the "
            "schema");
   }
+  for (const auto& one : schema_.derivations().retired) {
+    if (one.since > from_) one.field.parent(record).clear(one.field.field());
+  }
 }
 
-void mirror(const RecordSchema& schema, capnp::DynamicStruct::Builder record) {
+void prepareToPut(const RecordSchema& schema, capnp::DynamicStruct::Builder record) {
+  for (const auto& one : schema.derivations().retired) {
+    if (!one.field.readIfNotDefault(record.asReader())) continue;
+    throw Error(
+        ErrorCode::fixInput, "a field is retired and cannot be set any more; leave it unset",
+        {{"field", one.field.text()}, {"reason", "retired since version " + std::to_string(one.since)}});
+  }
   for (const auto& one : schema.derivations().mirrored) {
     runOne(one, record, ErrorCode::fixInput,
            "a field that older programs read cannot be made from the record; change the record");

@@ -1,7 +1,7 @@
 #pragma once
 
 // What has to be done to a row of an older version so that it is one of a schema: the fields that $Instar.derived makes for rows
-// which were written before these fields existed. However many versions lie between, it is one pass over the row. Immutable
+// which were written before these fields existed, and the end of those that $Instar.retired takes away. However many versions lie between, it is one pass over the row. Immutable
 // and cheap to copy; any thread.
 
 #include <capnp/dynamic.h>
@@ -21,10 +21,10 @@ class Plan {
   // Whether rows of that version can be read as they are.
   bool isIdentity() const noexcept { return from_ >= schema_.completeFrom(); }
 
-  // The fields that are made, in the order in which they are.
+  // The fields that are made, in the order in which they are, then those that are taken away.
   struct Step {
     std::string field;  // "address.city"
-    std::string how;    // as the schema has it: (since = 3, copy = "name")
+    std::string how;    // as the schema has it: (since = 3, copy = "name"), or "retired"
   };
   std::vector<Step> steps() const;
 
@@ -40,7 +40,7 @@ class Plan {
 };
 
 // Sets the fields that older programs know from those that have taken their place ($Instar.mirrored), in a record that is to
-// be put. Throws Error(fixInput) with the facts field and reason.
-void mirror(const RecordSchema& schema, capnp::DynamicStruct::Builder record);
+// be put. Throws Error(fixInput) with the facts field and reason, also where the record sets a field that is retired.
+void prepareToPut(const RecordSchema& schema, capnp::DynamicStruct::Builder record);
 
 }  // namespace instar

@@ -90,6 +90,7 @@ struct RecordSchema::State {
     root = loader.get(id).asStruct();
     derivations = internal::derivationsOf(root, version, nodes);
     for (const auto& one : derivations.derived) completeFrom = std::max(completeFrom, one.since);
+    for (const auto& one : derivations.retired) completeFrom = std::max(completeFrom, one.since);
     auto meaning = internal::canonicalText(index, id) + internal::meaningOf(derivations) + "version " +
                    std::to_string(version);
     fingerprint = hash64(asBytes(meaning));
@@ -141,13 +142,20 @@ std::uint64_t RecordSchema::rootId() const noexcept { return state_->rootId; }
 const KeySpec& RecordSchema::key() const noexcept { return state_->key; }
 bool RecordSchema::isRecursive() const noexcept { return state_->recursive; }
 std::uint16_t RecordSchema::completeFrom() const noexcept { return state_->completeFrom; }
-bool RecordSchema::hasMirrors() const noexcept { return !state_->derivations.mirrored.empty(); }
+bool RecordSchema::changesPuts() const noexcept {
+  return !state_->derivations.mirrored.empty() || !state_->derivations.retired.empty();
+}
 const internal::Derivations& RecordSchema::derivations() const noexcept { return state_->derivations; }
 capnp::StructSchema RecordSchema::root() const { return state_->root; }
 capnp::List<Node>::Reader RecordSchema::nodes() const { return state_->nodes; }
 
 bool isSensitive(capnp::StructSchema::Field field) {
   return internal::findAnnotation(field.getProto().getAnnotations(), internal::kSensitiveAnnotation)
+      .has_value();
+}
+
+bool isRetired(capnp::StructSchema::Field field) {
+  return internal::findAnnotation(field.getProto().getAnnotations(), internal::kRetiredAnnotation)
       .has_value();
 }
 

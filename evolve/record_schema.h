@@ -34,12 +34,13 @@ class RecordSchema {
   std::uint64_t rootId() const noexcept;
   const KeySpec& key() const noexcept;  // empty: byte-string keys
   bool isRecursive() const noexcept;    // rows can nest without limit
-  // Rows of this version and above hold every field; what is older is upgraded when it is read (plan.h).
+  // Rows of this version and above are as the schema has them; what is older is upgraded when it is read (plan.h).
   std::uint16_t completeFrom() const noexcept;
-  bool hasMirrors() const noexcept;
+  // Whether records have to pass prepareToPut (plan.h) before they are put.
+  bool changesPuts() const noexcept;
   capnp::StructSchema root() const;  // valid as long as any copy of this RecordSchema
 
-  // $Instar.derived and $Instar.mirrored, for the rest of this layer.
+  // $Instar.derived, $Instar.mirrored and $Instar.retired, for the rest of this layer.
   const internal::Derivations& derivations() const noexcept;
 
   // Every node, the record struct first; borrowed from this object.
@@ -53,5 +54,8 @@ class RecordSchema {
 
 // Whether $Instar.sensitive stands on the field (or, for a group, on the group's field).
 bool isSensitive(capnp::StructSchema::Field field);
+
+// Whether $Instar.retired stands on the field.
+bool isRetired(capnp::StructSchema::Field field);
 
 }  // namespace instar

@@ -35,6 +35,13 @@ annotation mirrored @0x931bdd6c87312ccd (field) :Derivation;
 #
 #     name @1 :Text $Instar.mirrored(since = 3, concat = [(field = "first"), (text = " "), (field = "last")]);
 
+annotation retired @0xb634fd8a62f9fae5 (field) :UInt16;
+# The version from which nobody uses the field any more, 2 to 65535. Rows of older versions lose its value when they are read,
+# after what is derived from it has been made; a record that sets it cannot be put; no output shows it. On fields of the record
+# struct and of its groups.
+#
+#     name @1 :Text $Instar.retired(4);
+
 struct Derivation {
   # Fields are named by their path in the record: "name", "address.city". A source that is not set, because its pointer or
   # one on the way is null or another member of its union is active, leaves the target at its default; concat, constant

@@ -170,6 +170,8 @@ class Writer {
     }
     text += derivationText(field, "derived", internal::kDerivedAnnotation);
     text += derivationText(field, "mirrored", internal::kMirroredAnnotation);
+    auto retired = internal::findAnnotation(field.getAnnotations(), internal::kRetiredAnnotation);
+    if (retired) text += annotation("retired", "(" + std::to_string(retired->getUint16()) + ")");
     return text;
   }
 

@@ -259,6 +259,30 @@ Judgement rule(const MirrorChanged& change) {
                  "keep it; or end it, which shuts older programs out, and begin with another field");
 }
 
+Judgement rule(const RetirementAdded& change) {
+  auto what = change.type + "." + change.field + ": retired from version " + std::to_string(change.since);
+  if (change.isNewField) return derived(std::move(what));
+  if (change.since <= change.olderVersion) {
+    return refused(std::move(what),
+                   "rows of version " + std::to_string(change.olderVersion) + " have the field",
+                   "write " + std::to_string(change.olderVersion + 1) + " or the number of this version");
+  }
+  return derived(std::move(what), FloorEffect::readerAndWriter,
+                 "an older program would find the field empty in rows that newer ones write");
+}
+
+Judgement rule(const RetirementRemoved& change) {
+  return refused(change.type + "." + change.field + ": no longer retired", "rows have lost its values",
+                 "keep the annotation, and add a new field");
+}
+
+Judgement rule(const RetirementMoved& change) {
+  return refused(change.type + "." + change.field + ": retired from version " + std::to_string(change.newer) +
+                     " instead of " + std::to_string(change.older),
+                 "rows of the versions between would change their meaning",
+                 "keep " + std::to_string(change.older));
+}
+
 }  // namespace
 
 std::string_view verdictName(Verdict verdict) noexcept {

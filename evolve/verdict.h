@@ -30,6 +30,8 @@
 //                                       writes would be lost
 //     $mirrored removed                 derived: and both floors rise, since older programs would read what is no
 //                                       longer kept right
+//     $retired on an older field        derived: rows lose it when they are read, and both floors rise, since older
+//                                       programs would find it empty
 //     all else                          refused
 //
 // Pure; any thread.

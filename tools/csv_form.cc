@@ -78,7 +78,9 @@ std::size_t CsvColumns::addColumn(std::string name) {
 CsvColumns::Group CsvColumns::build(capnp::StructSchema type, const Surroundings& around) {
   Group group;
   if (hasUnion(type)) group.unionColumn = addColumn(around.prefix + "$union");
-  for (const auto field : type.getFields()) group.columns.push_back(buildColumn(field, around));
+  for (const auto field : type.getFields()) {
+    if (!isRetired(field)) group.columns.push_back(buildColumn(field, around));
+  }
   return group;
 }
 

@@ -96,6 +96,7 @@ void writeJsonField(JsonWriter& out, capnp::DynamicStruct::Reader record, capnp:
 void writeJsonMembers(JsonWriter& out, capnp::DynamicStruct::Reader record, const Masking& masking) {
   const auto active = record.which();
   for (const auto field : record.getSchema().getFields()) {
+    if (isRetired(field)) continue;
     const bool inUnion = isUnionMember(field);
     KJ_IF_MAYBE (chosen, active) {
       if (inUnion && *chosen != field) continue;

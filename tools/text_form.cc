@@ -121,6 +121,7 @@ void writeText(std::string& out, capnp::DynamicStruct::Reader record, const Mask
   const char* separator = "";
   out += '(';
   for (const auto field : record.getSchema().getFields()) {
+    if (isRetired(field)) continue;
     KJ_IF_MAYBE (chosen, active) {
       if (isUnionMember(field) && *chosen != field) continue;
     }

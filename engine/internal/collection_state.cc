@@ -115,10 +115,10 @@ void CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::R
   }
 }
 
-void CollectionState::mirror(capnp::MessageBuilder& record) const {
-  if (!schema_.hasMirrors()) return;
+void CollectionState::prepareToPut(capnp::MessageBuilder& record) const {
+  if (!schema_.changesPuts()) return;
   try {
-    instar::mirror(schema_, record.getRoot<capnp::DynamicStruct>(root_));
+    instar::prepareToPut(schema_, record.getRoot<capnp::DynamicStruct>(root_));
   } catch (const Error& error) {
     throw error.with("collection", name_);
   }

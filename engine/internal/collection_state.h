@@ -58,8 +58,8 @@ class CollectionState {
   // A copy of a row as it is stored, not upgraded.
   void loadStored(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row);
 
-  // Makes the fields of a record right that older programs read; before it is put. Throws Error(fixInput).
-  void mirror(capnp::MessageBuilder& record) const;
+  // Makes the fields of a record right that older programs read. Throws Error(fixInput), also for retired ones.
+  void prepareToPut(capnp::MessageBuilder& record) const;
 
  private:
   void loadCopy(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row);

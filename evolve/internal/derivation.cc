@@ -21,6 +21,7 @@ class Collector {
     collect(record);
     order(found_.derived);
     order(found_.mirrored);
+    for (const Retirement& one : found_.retired) refuseUse(one);
   }
 
   Derivations take() { return std::move(found_); }
@@ -32,10 +33,12 @@ class Collector {
       for (const auto field : node.getStruct().getFields()) {
         const auto annotations = field.getAnnotations();
         if (!findAnnotation(annotations, kDerivedAnnotation) &&
-            !findAnnotation(annotations, kMirroredAnnotation))
+            !findAnnotation(annotations, kMirroredAnnotation) &&
+            !findAnnotation(annotations, kRetiredAnnotation))
           continue;
         refuse(
-            "only fields of the record struct and of its groups can be derived or mirrored; take the "
+            "only fields of the record struct and of its groups can be derived, mirrored or retired; take "
+            "the "
             "annotation away",
             {{"type", node.getDisplayName().cStr() + node.getDisplayNamePrefixLength()},
              {"field", field.getName().cStr()}});
@@ -50,6 +53,7 @@ class Collector {
       path_.push_back(field);
       add(field, kDerivedAnnotation, found_.derived);
       add(field, kMirroredAnnotation, found_.mirrored);
+      addRetired(field);
       if (field.getProto().isGroup()) collect(field.getType().asStruct());
       path_.pop_back();
     }
@@ -65,9 +69,7 @@ class Collector {
         refuse("a field is derived for older rows or mirrored for older programs, not both; keep one");
       list.push_back(compile(target, value->getStruct().getAs<annotation::Derivation>()));
     } catch (const Error& error) {
-      throw error.with("type", record_.getShortDisplayName().cStr())
-          .with("field", target.text())
-          .with("annotation", annotation == kDerivedAnnotation ? "derived" : "mirrored");
+      throw locate(error, target, annotation == kDerivedAnnotation ? "derived" : "mirrored");
     }
   }
 
@@ -92,6 +94,51 @@ class Collector {
             .target = target,
             .text = valueText(capnp::DynamicStruct::Reader(source)),
             .expression = std::move(expression)};
+  }
+
+  void addRetired(capnp::StructSchema::Field field) {
+    const auto annotations = field.getProto().getAnnotations();
+    const auto value = findAnnotation(annotations, kRetiredAnnotation);
+    if (!value) return;
+    Retirement one{.since = value->getUint16(), .field = FieldPath(path_)};
+    try {
+      if (one.since < 2 || one.since > version_) {
+        refuse("a field is retired from a version on: 2 up to the number in $Instar.version",
+               {{"retired", std::to_string(one.since)}, {"version", std::to_string(version_)}});
+      }
+      if (!one.field.isPlainMember())
+        refuse("a member of a union cannot be retired: the union would show another one; rename it");
+      if (findAnnotation(annotations, kKeyAnnotation))
+        refuse("a key field cannot be retired: rows lie under it");
+      if (findAnnotation(annotations, kMirroredAnnotation))
+        refuse("a field is mirrored for older programs or retired, not both; keep one");
+    } catch (const Error& error) {
+      throw locate(error, one.field, "retired");
+    }
+    found_.retired.push_back(std::move(one));
+  }
+
+  // Rows of the versions from the retirement on do not have the field.
+  void refuseUse(const Retirement& retired) const {
+    const auto refuseSource = [&](const Derivation& user, const char* annotation) {
+      for (const FieldPath& source : user.expression.sources) {
+        if (!overlap(source, retired.field)) continue;
+        throw locate(
+            Error(ErrorCode::fixSchema, "the source is retired before this begins; take it from elsewhere",
+                  {{"source", source.text()}, {"retired", std::to_string(retired.since)}}),
+            user.target, annotation);
+      }
+    };
+    for (const Derivation& one : found_.derived) {
+      if (one.since > retired.since) refuseSource(one, "derived");
+    }
+    for (const Derivation& one : found_.mirrored) refuseSource(one, "mirrored");
+  }
+
+  Error locate(const Error& error, const FieldPath& field, const char* annotation) const {
+    return error.with("type", record_.getShortDisplayName().cStr())
+        .with("field", field.text())
+        .with("annotation", annotation);
   }
 
   // Sources first. Takes one after another whose sources nobody that is left makes.
@@ -141,6 +188,8 @@ std::string meaningOf(const Derivations& derivations) {
     lines.push_back("derived " + one.expression.meaning + "\n");
   for (const Derivation& one : derivations.mirrored)
     lines.push_back("mirrored " + one.expression.meaning + "\n");
+  for (const Retirement& one : derivations.retired)
+    lines.push_back("retired " + one.field.numbers() + " since " + std::to_string(one.since) + "\n");
   std::sort(lines.begin(), lines.end());  // not the order in which fields were written
   std::string text;
   for (const std::string& line : lines) text += line;

@@ -211,6 +211,26 @@ RecordSchema labelled() {
            "(field = \"first\"), (text = \" #\"), (field = \"id\")]); }");
 }
 
+// The name has gone, once and for all.
+RecordSchema divorced() { return contact(CONTACT("3") "name @1 :Text $Instar.retired(3); " FIRST LAST "}"); }
+
+TEST_F(UpgradeTest, ARetiredFieldIsGoneForReadersWritersAndOlderPrograms) {
+  const Rows first = open(whole());
+  put(first, 7, "name", "Ada Lovelace");
+  const Rows second = open(divided());
+  put(second, 8, "first", "Grace");
+  const Rows rows = open(divorced());
+  EXPECT_EQ(text(rows, 7), R"((id = 7, first = "Ada", last = "Lovelace"))");
+  EXPECT_EQ(text(rows, 8), R"((id = 8, first = "Grace"))");
+  EXPECT_ERROR(put(rows, 7, "name", "Ada King"), fixInput,
+               "field: name, reason: retired since version 3, collection: contacts");
+  put(rows, 7, "last", "King");
+  EXPECT_EQ(text(rows, 7), R"((id = 7, first = "Ada", last = "King"))");
+  EXPECT_ERROR(text(second, 7), upgradeProgram, "version of this program: 2, lowest version allowed: 3");
+  EXPECT_ERROR(open(whole()), upgradeProgram, "version of the program: 1, lowest version: 3");
+  EXPECT_TRUE(check(store).sound());
+}
+
 class MigrationTest : public UpgradeTest {
  protected:
   static constexpr std::uint64_t kRows = 300;

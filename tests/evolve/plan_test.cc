@@ -289,6 +289,19 @@ constexpr Mistake kMistakes[] = {
      "type: P, field: r"},
     {"DerivedAndMirrored", TO("Text", "copy = \"a\") $Instar.mirrored(since = 2, copy = \"a\"") "a @1 :Text;",
      "not both"},
+    {"RetiredTooEarly", "to @0 :Text $Instar.retired(1);", "retired: 1, version: 2, type: R, field: to"},
+    {"RetiredTooLate", "to @0 :Text $Instar.retired(3);", "retired: 3, version: 2"},
+    {"RetiredAndMirrored",
+     "to @0 :Text $Instar.retired(2) $Instar.mirrored(since = 2, copy = \"a\"); a @1 :Text;",
+     "mirrored for older programs or retired, not both"},
+    {"RetiredKey", "to @0 :UInt8 $Instar.key(0) $Instar.retired(2);", "a key field cannot be retired"},
+    {"RetiredMemberOfAUnion", "union { to @0 :Text $Instar.retired(2); a @1 :Text; }",
+     "a member of a union cannot be retired"},
+    {"MirrorOfARetiredField",
+     "to @0 :Text $Instar.mirrored(since = 2, copy = \"a\"); a @1 :Text $Instar.retired(2);",
+     "the source is retired before this begins; take it from elsewhere (source: a, retired: 2"},
+    {"RetiredInAnotherStruct", "a @0 :P; } struct P @0xb000000000000009 { q @0 :Text $Instar.retired(2);",
+     "type: P, field: q"},
     {"FromASensitiveField", TO("Text", "copy = \"a\"") "a @1 :Text $Instar.sensitive;",
      "write $Instar.sensitive here too"},
 };
@@ -327,6 +340,35 @@ TEST(Plan, LeavesAloneWhatTheRowsVersionHasAlready) {
   EXPECT_TRUE(Plan(schema, 3).isIdentity());
 }
 
+TEST(Plan, TakesRetiredFieldsAwayOnceTheirHeirsAreMade) {
+  const RecordSchema schema = record(
+      "a @0 :Text $Instar.retired(3); size @2 :UInt8 = 7 $Instar.retired(3);"
+      "b @1 :Text $Instar.derived(since = 2, copy = \"a\"); ",
+      3);
+  const auto upgraded = [&](std::uint16_t from) -> std::string {
+    capnp::MallocMessageBuilder message;
+    auto row = message.initRoot<DynamicStruct>(schema.root());
+    decode("(a = \"x\", b = \"y\", size = 9)", row);
+    Plan(schema, from).run(row);
+    return kj::str(row.asReader()).cStr();
+  };
+  EXPECT_EQ(upgraded(1), R"((b = "x", size = 7))");
+  EXPECT_EQ(upgraded(2), R"((b = "y", size = 7))");
+  EXPECT_EQ(schema.completeFrom(), 3);
+  const auto steps = Plan(schema, 2).steps();
+  ASSERT_EQ(steps.size(), 2U);
+  EXPECT_EQ(steps[0].field + ": " + steps[0].how, "a: retired");
+  EXPECT_NE(Plan(schema, 1).hash(), Plan(schema, 2).hash());
+  EXPECT_NE(Plan(schema, 2).hash(), Plan(schema, 3).hash());
+}
+
+TEST(Plan, DerivesFromARetiredFieldOnlyForRowsThatHaveIt) {
+  record("a @0 :Text $Instar.retired(3); b @1 :Text $Instar.derived(since = 3, copy = \"a\");", 4);
+  EXPECT_ERROR(
+      record("a @0 :Text $Instar.retired(3); b @1 :Text $Instar.derived(since = 4, copy = \"a\");", 4),
+      fixSchema, "source: a, retired: 3, type: R, field: b, annotation: derived");
+}
+
 TEST(Plan, HashIsOfWhatItDoes) {
   const RecordSchema one = record("a @0 :Text; b @1 :Text $Instar.derived(since = 2, copy = \"a\");");
   const RecordSchema renamed = record("old @0 :Text; b @1 :Text $Instar.derived(since = 2, copy = \"old\");");
@@ -343,11 +385,11 @@ TEST(Mirror, SetsWhatOlderProgramsRead) {
       "first @1 :Text $Instar.derived(since = 2, split = (field = \"name\", by = \" \"));"
       "last @2 :Text $Instar.derived(since = 2, split = (field = \"name\", by = \" \", part = 1, rest = "
       "true));");
-  EXPECT_TRUE(schema.hasMirrors());
+  EXPECT_TRUE(schema.changesPuts());
   capnp::MallocMessageBuilder message;
   auto row = message.initRoot<DynamicStruct>(schema.root());
   decode("(name = \"stale\", first = \"Ada\", last = \"Lovelace\")", row);
-  mirror(schema, row);
+  prepareToPut(schema, row);
   EXPECT_EQ(fieldText(row.asReader(), "name"), "Ada Lovelace");
   capnp::MallocMessageBuilder older;
   auto old = older.initRoot<DynamicStruct>(schema.root());
@@ -363,7 +405,7 @@ TEST(Mirror, RefusesARecordThatOlderProgramsCouldNotRead) {
   capnp::MallocMessageBuilder message;
   auto row = message.initRoot<DynamicStruct>(schema.root());
   row.set("bytes", 1U << 20);
-  EXPECT_ERROR(mirror(schema, row), fixInput, "field: kibibytes");
+  EXPECT_ERROR(prepareToPut(schema, row), fixInput, "field: kibibytes");
 }
 
 }  // namespace

@@ -271,6 +271,21 @@ constexpr Rule kDerivationRules[] = {
     {"MirrorChanged", S "{ a @0 :Text $Instar.mirrored(since = 2, copy = \"b\"); b @1 :Text; c @2 :Text; }",
      S "{ a @0 :Text $Instar.mirrored(since = 2, copy = \"c\"); b @1 :Text; c @2 :Text; }",
      "! R.a: mirrored in another way, (since = 2, copy = \"b\") became (since = 2, copy = \"c\")\n"},
+    {"Retired", R "{ a @0 :Text; }", S "{ a @0 :Text $Instar.retired(2); }",
+     "^ R.a: retired from version 2\n"},
+    {"NewAndRetiredAtOnce", R "{ b @0 :Text; }", S "{ b @0 :Text; a @1 :Text $Instar.retired(2); }",
+     "+ R.a: a new field @1\n~ R.a: retired from version 2\n"},
+    {"RetiredAfterRowsWereWritten", S "{ a @0 :Text; }",
+     "struct R @0xa000000000000001 $Instar.version(3) { a @0 :Text $Instar.retired(2); }",
+     "! R.a: retired from version 2\n"},
+    {"RetirementRemoved", S "{ a @0 :Text $Instar.retired(2); }", S "{ a @0 :Text; }",
+     "! R.a: no longer retired\n"},
+    {"RetirementMoved", S "{ a @0 :Text $Instar.retired(2); }",
+     "struct R @0xa000000000000001 $Instar.version(3) { a @0 :Text $Instar.retired(3); }",
+     "! R.a: retired from version 3 instead of 2\n"},
+    {"MirrorEndedByRetirement", S "{ a @0 :Text $Instar.mirrored(since = 2, copy = \"b\"); b @1 :Text; }",
+     "struct R @0xa000000000000001 $Instar.version(3) { a @0 :Text $Instar.retired(3); b @1 :Text; }",
+     "^ R.a: no longer mirrored\n^ R.a: retired from version 3\n"},
 };
 #undef R
 #undef S

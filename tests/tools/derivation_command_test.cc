@@ -15,6 +15,7 @@ class DerivationCommands : public CommandTest {
  protected:
   std::string one() const { return schema("parcel_v1.capnp:Parcel"); }
   std::string two() const { return schema("parcel_v2.capnp:Parcel"); }
+  std::string three() const { return schema("parcel_v3.capnp:Parcel"); }
 
   // Two rows of version 1; the route of the second is not a number.
   std::string makeParcels() const {
@@ -109,6 +110,29 @@ TEST_F(DerivationCommands, AnExportedSchemaDerivesTheSame) {
   const std::string exported = path("exported.capnp");
   expect(0, {"schema", "export", file, "parcels", "--out", exported});
   EXPECT_EQ(expect(0, {"schema", "check", two(), exported + ":Parcel"}), "no differences\n");
+}
+
+TEST_F(DerivationCommands, RetiredFieldsAreInNoOutputAndCannotBePut) {
+  const std::string file = makeParcels();
+  expect(0, {"put", file, "parcels", R"({"id":2,"kilos":4,"sender":"Grace","route":"9"})"});
+  EXPECT_THAT(expect(0, {"schema", "check", two(), three()}),
+              HasSubstr("Parcel.kilos: retired from version 3\n"));
+  expect(0, {"evolve", file, "parcels", "--schema", three()});
+  EXPECT_THAT(expect(0, {"schema", "plan", file, "parcels", "--from", "1"}),
+              HasSubstr("\n  route: retired\n"));
+  EXPECT_EQ(expect(0, {"dump", file, "parcels", "--unmask"}),
+            R"({"id":1,"sender":"Ada, London","grams":3000,"town":"London","line":12})"
+            "\n"
+            R"({"id":2,"sender":"Grace","grams":4000,"town":"Grace","line":9})"
+            "\n");
+  EXPECT_EQ(expect(0, {"dump", file, "parcels", "--unmask", "--format", "csv"}),
+            "id,sender,grams,town,line\n1,\"Ada, London\",3000,London,12\n2,Grace,4000,Grace,9\n");
+  EXPECT_THAT(expect(0, {"dump", file, "parcels", "--unmask", "--format", "text"}), Not(HasSubstr("kilos")));
+  EXPECT_THAT(run({"put", file, "parcels", R"({"id":3,"kilos":4})"}).messages,
+              HasSubstr("kilos: retired since version 3\n"));
+  const std::string exported = path("exported.capnp");
+  expect(0, {"schema", "export", file, "parcels", "--out", exported});
+  EXPECT_EQ(expect(0, {"schema", "check", three(), exported + ":Parcel"}), "no differences\n");
 }
 
 }  // namespace
