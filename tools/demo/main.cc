@@ -1,14 +1,17 @@
-// A small application that keeps a catalogue of packages, in three releases: the same source with
-// DEMO_RELEASE 1, 2 and 3, each with its own schema. Rows are named on standard input, a line each: name,
+// A small application that keeps a catalogue of packages, in four releases: the same source with
+// DEMO_RELEASE 1 to 4, each with its own schema. Rows are named on standard input, a line each: name,
 // version, architecture and, for fill, the details of catalogue.awk, separated by tabs.
 //
 //     package_v3 open FILE                   opens the catalogue; prints how long that took
 //     package_v3 fill FILE                   sets the fields that came with this release or the one before
 //                                            (2 and 3)
 //     package_v3 prioritise FILE PRIORITY    sets a field that every release has
+//     package_v3 adopt FILE NAME ADDRESS     changes the maintainer, whatever form it has in this release
 //     package_v3 show FILE                   prints rows side by side
 //     package_v3 survey FILE PRIORITY        counts rows, and takes a fingerprint of all fields newer than
 //                                            release 1 (3)
+//     package_v3 facts FILE NAME             counts rows and those that NAME maintains, and takes a fingerprint of
+//                                            maintainer, installed size and section, the same in every release
 
 #include <instar/instar.h>
 
@@ -81,11 +84,62 @@ int open(const std::string& path) {
   return kDone;
 }
 
-// Changes every row that standard input names, in one transaction. Prints how many there were.
+// --- what has another form from release 4 on
+
+#if DEMO_RELEASE >= 4
+
+void setMaintainer(Package::Builder& package, const std::string& name, const std::string& address) {
+  package.setMaintainerName(name.c_str());
+  package.setMaintainerEmail(address.c_str());
+}
+
+std::string maintainer(Package::Reader package) {
+  const std::string name(view(package.getMaintainerName()));
+  if (!package.hasMaintainerEmail()) return name;
+  return name + " <" + std::string(view(package.getMaintainerEmail())) + ">";
+}
+
+std::uint64_t installedBytes(Package::Reader package) { return package.getInstalledBytes(); }
+
+std::string section(Package::Reader package) {
+  if (package.getCategory() == demo::Category::OTHER) return std::string(view(package.getSection()));
+  const auto number = static_cast<unsigned>(package.getCategory());
+  return capnp::Schema::from<demo::Category>().getEnumerants()[number].getProto().getName().cStr();
+}
+
+// Older releases could not be told of such a row, and what they know of it would be lost.
+bool isForAll(Package::Reader package) {
+  return package.getCategory() != demo::Category::OTHER && package.hasMaintainerEmail();
+}
+
+#else
+
+void setMaintainer(Package::Builder& package, const std::string& name, const std::string& address) {
+  package.setMaintainer((name + " <" + address + ">").c_str());
+}
+
+// Some have a comma behind the address.
+std::string maintainer(Package::Reader package) {
+  const std::string_view text = view(package.getMaintainer());
+  return std::string(text.substr(0, text.find_last_not_of(',') + 1));
+}
+
+std::uint64_t installedBytes(Package::Reader package) { return package.getInstalledSize() * 1024; }
+
+std::string section(Package::Reader package) { return std::string(view(package.getSection())); }
+
+bool isForAll(Package::Reader) { return true; }
+
+#endif
+
+// --- writing
+
+// Changes the rows that standard input names, in one transaction. Prints how many there were.
 template <class Change>
 int edit(const std::string& path, Change change) {
   const Catalogue catalogue(path);
   const std::vector<Fields> lines = readLines();
+  std::size_t changed = 0;
   auto transaction = catalogue.store.write();
   for (const Fields& line : lines) {
     auto package = catalogue.packages.edit(transaction, line[kName], line[kVersion], line[kArchitecture]);
@@ -93,17 +147,23 @@ int edit(const std::string& path, Change change) {
       std::cerr << "there is no package " << line[kName] << ' ' << line[kVersion] << '\n';
       return kFailed;
     }
+    if (!isForAll(package->asReader())) continue;
     change(*package, line);
     catalogue.packages.put(transaction, package);
+    ++changed;
   }
   transaction.commit();
-  std::cout << lines.size() << '\n';
+  std::cout << changed << '\n';
   return kDone;
 }
 
 int prioritise(const std::string& path, const std::string& priority) {
   return edit(
       path, [&priority](Package::Builder& package, const Fields&) { package.setPriority(priority.c_str()); });
+}
+
+int adopt(const std::string& path, const std::string& name, const std::string& address) {
+  return edit(path, [&](Package::Builder& package, const Fields&) { setMaintainer(package, name, address); });
 }
 
 #if DEMO_RELEASE >= 2
@@ -149,6 +209,41 @@ int fill(const std::string& path) {
 
 #endif
 
+// --- reading
+
+constexpr std::uint64_t kNoFingerprint = 0xcbf2'9ce4'8422'2325;
+
+// FNV-1a, 64 bits.
+void addTo(std::uint64_t& fingerprint, std::string_view text) {
+  for (const char c : text) fingerprint = (fingerprint ^ static_cast<unsigned char>(c)) * 0x100'0000'01b3;
+}
+
+// Enumerants cannot be called gnu-r; "gnuR" and "gnu-r" count as the same.
+std::string spelledPlainly(std::string text) {
+  std::erase(text, '-');
+  for (char& c : text) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return text;
+}
+
+int facts(const std::string& path, const std::string& name) {
+  const Catalogue catalogue(path);
+  std::uint64_t rows = 0;
+  std::uint64_t maintained = 0;
+  std::uint64_t fingerprint = kNoFingerprint;
+  const auto snapshot = catalogue.store.read();
+  for (const auto& package : catalogue.packages.scan(snapshot)) {
+    const std::string who = maintainer(*package);
+    addTo(fingerprint, view(package->getName()));
+    addTo(fingerprint, who);
+    addTo(fingerprint, std::to_string(installedBytes(*package)));
+    addTo(fingerprint, spelledPlainly(section(*package)));
+    ++rows;
+    maintained += who.starts_with(name + " <");
+  }
+  std::cout << rows << ' ' << maintained << ' ' << std::hex << fingerprint << '\n';
+  return kDone;
+}
+
 #if DEMO_RELEASE >= 3
 
 std::string newerFields(Package::Reader package) {
@@ -162,18 +257,13 @@ std::string newerFields(Package::Reader package) {
   return std::move(text).str();
 }
 
-// FNV-1a, 64 bits.
-void addTo(std::uint64_t& fingerprint, std::string_view text) {
-  for (const char c : text) fingerprint = (fingerprint ^ static_cast<unsigned char>(c)) * 0x100'0000'01b3;
-}
-
 int survey(const std::string& path, const std::string& priority) {
   const Catalogue catalogue(path);
   const std::string untouched = newerFields({});
   std::uint64_t rows = 0;
   std::uint64_t extended = 0;
   std::uint64_t prioritised = 0;
-  std::uint64_t fingerprint = 0xcbf2'9ce4'8422'2325;
+  std::uint64_t fingerprint = kNoFingerprint;
   const auto snapshot = catalogue.store.read();
   for (const auto& package : catalogue.packages.scan(snapshot)) {
     const std::string newer = newerFields(*package);
@@ -230,6 +320,16 @@ NamedValues namedValues(const instar::Row<Package>& package) {
   popularity << package->getPopularity();
   values.emplace_back("popularity (3)", std::move(popularity).str());
 #endif
+#if DEMO_RELEASE >= 4
+  values.emplace_back("name (4)", view(package->getMaintainerName()));
+  values.emplace_back("address (4)", view(package->getMaintainerEmail()));
+  values.emplace_back("category (4)", section(*package));
+  values.emplace_back("bytes (4)", std::to_string(installedBytes(*package)));
+#else
+  values.emplace_back("maintainer", maintainer(*package));
+  values.emplace_back("section", section(*package));
+  values.emplace_back("kibibytes", std::to_string(package->getInstalledSize()));
+#endif
   return values;
 }
 
@@ -258,6 +358,8 @@ int run(const std::vector<std::string>& arguments) {
   const std::string path = arguments.size() < 2 ? "" : arguments[1];
   if (command == "open" && arguments.size() == 2) return open(path);
   if (command == "show" && arguments.size() == 2) return show(path);
+  if (command == "facts" && arguments.size() == 3) return facts(path, arguments[2]);
+  if (command == "adopt" && arguments.size() == 4) return adopt(path, arguments[2], arguments[3]);
   if (command == "prioritise" && arguments.size() == 3) return prioritise(path, arguments[2]);
 #if DEMO_RELEASE >= 2
   if (command == "fill" && arguments.size() == 2) return fill(path);
@@ -265,7 +367,7 @@ int run(const std::vector<std::string>& arguments) {
 #if DEMO_RELEASE >= 3
   if (command == "survey" && arguments.size() == 3) return survey(path, arguments[2]);
 #endif
-  std::cerr << "usage: open|fill|prioritise|show|survey FILE [PRIORITY]\n";
+  std::cerr << "usage: open|fill|prioritise|adopt|show|survey|facts FILE [PRIORITY|NAME [ADDRESS]]\n";
   return kUsage;
 }
 
