@@ -38,6 +38,8 @@ struct StoreOptions {
   std::chrono::milliseconds writeTimeout = std::chrono::seconds(30);
   // Opens a file on NFS, SMB and the like, where memory maps and locks cannot be relied upon.
   bool allowNetworkFileSystem = false;
+  // How many rows that were upgraded when they were read are remembered for Store::writeBack(); 0: none.
+  std::size_t writeBackRows = 0;
   // Opening releases the snapshots of programs that have died; without it they can be looked at first.
   bool clearStaleReaders = true;
 };

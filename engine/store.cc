@@ -91,6 +91,21 @@ WriteTransaction Store::write() const {
   return WriteTransaction(std::make_unique<TransactionState>(state_, storage::Access::write));
 }
 
+std::size_t Store::writeBack(std::size_t limit) const {
+  std::size_t rewritten = 0;
+  while (rewritten == 0) {
+    const auto rows = state_->writeBackQueue().take(limit);
+    if (rows.empty()) return 0;
+    WriteTransaction transaction = write();
+    for (const auto& [collection, key] : rows) {
+      if (collection->mayWrite(transaction.state()) && collection->rewriteUpgraded(transaction.state(), key))
+        ++rewritten;
+    }
+    if (rewritten != 0) transaction.commit();
+  }
+  return rewritten;
+}
+
 EnvironmentInfo Store::info() const { return state_->environment().info(); }
 std::vector<ReaderInfo> Store::readers() const { return state_->environment().readers(); }
 unsigned Store::clearStaleReaders() const { return state_->environment().clearStaleReaders(); }

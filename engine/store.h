@@ -121,6 +121,12 @@ class Store {
                                       std::uint16_t number) const;
   FileInfo fileInfo(const Transaction& transaction) const;
 
+  // Rewrites rows that were upgraded when they were read (StoreOptions::writeBackRows), exactly as they were read, so that
+  // the next reading finds them done: at most `limit` of them, in one transaction. Reading itself never writes; call this when
+  // there is time, until it returns 0. Returns how many rows were rewritten; those that were changed or erased meanwhile, or
+  // that this program may not write, are left alone. Throws as write() and WriteTransaction::commit() do.
+  std::size_t writeBack(std::size_t limit = 1000) const;
+
   EnvironmentInfo info() const;  // reads the whole list of free pages
   std::vector<ReaderInfo> readers() const;
   unsigned clearStaleReaders() const;

@@ -1,5 +1,8 @@
 #include "instar/engine/internal/collection_state.h"
 
+#include <kj/exception.h>
+
+#include "instar/engine/internal/row_writer.h"
 #include "instar/engine/internal/upgraded_record.h"
 #include "instar/evolve/plan.h"
 #include "instar/format/key_text.h"
@@ -44,7 +47,7 @@ void CollectionState::admitReading(TransactionState& transaction) {
     throw Error(ErrorCode::fixCall, "the transaction belongs to another store than the collection",
                 {{"collection", name_}});
   }
-  if (transaction.snapshot() > checkedSnapshot_.load(std::memory_order_acquire)) refresh(transaction);
+  refreshIfNewer(transaction);
   const std::uint16_t floor = readerFloor_.load(std::memory_order_relaxed);
   if (version_ < floor) {
     refuseProgram("this program is too old to read the collection: use a newer release", floor);
@@ -57,6 +60,12 @@ void CollectionState::admitWriting(TransactionState& transaction) {
   if (version_ < floor) {
     refuseProgram("this program is too old to write the collection: use a newer release", floor);
   }
+}
+
+bool CollectionState::mayWrite(TransactionState& transaction) {
+  refreshIfNewer(transaction);
+  return version_ >= readerFloor_.load(std::memory_order_relaxed) &&
+         version_ >= writerFloor_.load(std::memory_order_relaxed);
 }
 
 void CollectionState::refresh(TransactionState& transaction) {
@@ -104,7 +113,7 @@ void CollectionState::loadStored(TransactionState& transaction, Bytes key, Bytes
   row.copy(key, decode(transaction, key, transaction.steady(value, copy)));
 }
 
-void CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row) const {
+void CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row) {
   try {
     UpgradedRecord(schema_, stored).moveTo(row, key);
   } catch (const Error& error) {
@@ -112,6 +121,29 @@ void CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::R
         .with("key", printKey(schema_.key(), key))
         .with("version of the row", std::to_string(stored.version))
         .with("version of the schema", std::to_string(version_));
+  }
+  WriteBackQueue& queue = store_->writeBackQueue();
+  if (queue.isOpen()) queue.offer(shared_from_this(), key);
+}
+
+bool CollectionState::rewriteUpgraded(TransactionState& transaction, const Key& key) {
+  const auto stored = transaction.storage().get(tree_, key.bytes());
+  if (!stored) return false;
+  internal::RowBytes row;
+  try {
+    const RowView view = decode(transaction, key.bytes(), *stored);
+    if (view.version >= completeFrom_) return false;
+    UpgradedRecord(schema_, view).moveTo(row, key.bytes());
+    const internal::PayloadMessage upgraded(row.payload());
+    capnp::MallocMessageBuilder message(static_cast<unsigned>(row.payload().size() / sizeof(capnp::word)));
+    message.initRoot<capnp::AnyPointer>().set(upgraded.root());
+    writeRow(transaction, tree_, key, version_, FlatRecord(message).payload());
+    return true;
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::fixRow || error.code() == ErrorCode::restoreFromBackup) return false;
+    throw;
+  } catch (const kj::Exception&) {
+    return false;
   }
 }
 

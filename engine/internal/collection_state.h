@@ -8,6 +8,7 @@
 
 #include <array>
 #include <atomic>
+#include <memory>
 #include <string>
 
 #include "instar/engine/internal/catalog.h"
@@ -16,7 +17,7 @@
 
 namespace instar {
 
-class CollectionState {
+class CollectionState : public std::enable_shared_from_this<CollectionState> {
  public:
   CollectionState(std::shared_ptr<StoreState> store, RecordSchema schema, storage::TreeId tree,
                   const Catalog::CollectionRecord& record, TransactionState& transaction);
@@ -33,6 +34,8 @@ class CollectionState {
   // Throw Error(upgradeProgram) below the floor, Error(fixCall) where the transaction is of another store.
   void admitReading(TransactionState& transaction);
   void admitWriting(TransactionState& transaction);
+  // The same without an error.
+  bool mayWrite(TransactionState& transaction);
 
   // Whether rows may be there that a newer program has written.
   bool isOlderProgram() const noexcept {
@@ -58,12 +61,19 @@ class CollectionState {
   // A copy of a row as it is stored, not upgraded.
   void loadStored(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row);
 
+  // Stores a row as load() hands it out, where it is of an older version; returns whether it was. A row that cannot be read
+  // is left as it is.
+  bool rewriteUpgraded(TransactionState& transaction, const Key& key);
+
   // Makes the fields of a record right that older programs read. Throws Error(fixInput), also for retired ones.
   void prepareToPut(capnp::MessageBuilder& record) const;
 
  private:
   void loadCopy(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row);
-  void loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row) const;
+  void loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row);
+  void refreshIfNewer(TransactionState& transaction) {
+    if (transaction.snapshot() > checkedSnapshot_.load(std::memory_order_acquire)) refresh(transaction);
+  }
   void refresh(TransactionState& transaction);
   bool isKnown(TransactionState& transaction, std::uint16_t version);
   [[noreturn]] void refuseRow(Bytes key, const char* damage) const;

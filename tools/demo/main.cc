@@ -7,6 +7,7 @@
 //                                            (2 and 3)
 //     package_v3 prioritise FILE PRIORITY    sets a field that every release has
 //     package_v3 adopt FILE NAME ADDRESS     changes the maintainer, whatever form it has in this release
+//     package_v3 settle FILE                 reads rows, and has those rewritten that had to be upgraded
 //     package_v3 show FILE                   prints rows side by side
 //     package_v3 survey FILE PRIORITY        counts rows, and takes a fingerprint of all fields newer than
 //                                            release 1 (3)
@@ -49,8 +50,8 @@ enum Column : std::size_t {
 };
 
 struct Catalogue {
-  explicit Catalogue(const std::string& path)
-      : store(instar::Store::open(path)), packages(store.collection<Package>("packages")) {}
+  explicit Catalogue(const std::string& path, const instar::StoreOptions& options = {})
+      : store(instar::Store::open(path, options)), packages(store.collection<Package>("packages")) {}
   instar::Store store;
   Packages packages;
 };
@@ -164,6 +165,19 @@ int prioritise(const std::string& path, const std::string& priority) {
 
 int adopt(const std::string& path, const std::string& name, const std::string& address) {
   return edit(path, [&](Package::Builder& package, const Fields&) { setMaintainer(package, name, address); });
+}
+
+int settle(const std::string& path) {
+  const std::vector<Fields> lines = readLines();
+  const Catalogue catalogue(path, {.writeBackRows = lines.size()});
+  for (const Fields& line : lines) {
+    const auto snapshot = catalogue.store.read();
+    if (!catalogue.packages.get(snapshot, line[kName], line[kVersion], line[kArchitecture])) return kFailed;
+  }
+  std::size_t rewritten = 0;
+  while (const std::size_t some = catalogue.store.writeBack()) rewritten += some;
+  std::cout << rewritten << '\n';
+  return kDone;
 }
 
 #if DEMO_RELEASE >= 2
@@ -357,6 +371,7 @@ int run(const std::vector<std::string>& arguments) {
   const std::string command = arguments.size() < 2 ? "" : arguments[0];
   const std::string path = arguments.size() < 2 ? "" : arguments[1];
   if (command == "open" && arguments.size() == 2) return open(path);
+  if (command == "settle" && arguments.size() == 2) return settle(path);
   if (command == "show" && arguments.size() == 2) return show(path);
   if (command == "facts" && arguments.size() == 3) return facts(path, arguments[2]);
   if (command == "adopt" && arguments.size() == 4) return adopt(path, arguments[2], arguments[3]);
@@ -367,7 +382,7 @@ int run(const std::vector<std::string>& arguments) {
 #if DEMO_RELEASE >= 3
   if (command == "survey" && arguments.size() == 3) return survey(path, arguments[2]);
 #endif
-  std::cerr << "usage: open|fill|prioritise|adopt|show|survey|facts FILE [PRIORITY|NAME [ADDRESS]]\n";
+  std::cerr << "usage: open|fill|prioritise|adopt|settle|show|survey|facts FILE [PRIORITY|NAME [ADDRESS]]\n";
   return kUsage;
 }
 
