@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "instar/evolve/internal/value_text.h"
 #include "instar/evolve/record_schema.h"
 #include "instar/format/error.h"
 
@@ -25,6 +26,13 @@ bool isActive(DynamicStruct::Reader parent, Field field) {
     return *active == field;
   }
   return false;
+}
+
+// A pointer is also there where a program has set it to the very default.
+bool isDefaultPointer(Field field, const capnp::DynamicValue::Reader& value) {
+  const bool isPointer = field.getType().isText() || field.getType().isData() || field.getType().isList();
+  return isPointer && field.getProto().getSlot().getHadExplicitDefault() &&
+         valueText(value) == defaultLiteral(field);
 }
 
 bool isSet(DynamicStruct::Reader parent, Field field) {
@@ -95,7 +103,9 @@ std::optional<capnp::DynamicValue::Reader> FieldPath::read(DynamicStruct::Reader
 std::optional<capnp::DynamicValue::Reader> FieldPath::readIfNotDefault(DynamicStruct::Reader record) const {
   const auto parent = holder(record);
   if (!parent || !parent->has(field(), capnp::HasMode::NON_DEFAULT)) return std::nullopt;
-  return parent->get(field());
+  const auto value = parent->get(field());
+  if (isDefaultPointer(field(), value)) return std::nullopt;
+  return value;
 }
 
 DynamicStruct::Builder FieldPath::parent(DynamicStruct::Builder record) const {

@@ -33,7 +33,7 @@ class FieldPath {
   // Nothing where it is not set: a pointer is null and has no default, or another member of its union is active.
   std::optional<capnp::DynamicValue::Reader> read(capnp::DynamicStruct::Reader record) const;
 
-  // Nothing also where the row leaves the field at its default.
+  // Nothing also where the field has its default.
   std::optional<capnp::DynamicValue::Reader> readIfNotDefault(capnp::DynamicStruct::Reader record) const;
 
   // For a plain member: the struct or group that has the field.

@@ -1,0 +1,308 @@
+// Programs of every version of a random history (random_history.h) on one file: they arrive in turn, some of
+// them late, put and edit rows as the floors allow it, and read what the others have put. What each gets is
+// what the model says.
+
+#include <gtest/gtest.h>
+#include <rapidcheck.h>
+
+#include <iostream>
+#include <map>
+#include <optional>
+
+#include "instar/engine/check.h"
+#include "instar/engine/internal/storage/memory_storage.h"
+#include "instar/engine/rehearsal.h"
+#include "instar/engine/store.h"
+#include "instar/evolve/difference.h"
+#include "instar/tests/evolve/model_record.h"
+#include "instar/tests/support/parse_schema.h"
+
+namespace instar::testing {
+namespace {
+
+using capnp::DynamicStruct;
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr unsigned kHistoriesPerCase = 1;  // which take ten times as long there
+#else
+constexpr unsigned kHistoriesPerCase = 10;
+#endif
+constexpr unsigned kChangesPerVersion = 40;
+constexpr unsigned kRows = 30;
+
+struct Tally {
+  std::uint64_t histories = 0;
+  std::uint64_t puts = 0;
+  std::uint64_t reads = 0;
+  std::uint64_t below = 0;  // refusals of a floor
+  std::uint64_t underived = 0;
+  std::uint64_t unmirrored = 0;
+  std::uint64_t late = 0;       // programs that came after a newer one
+  std::uint64_t lateBelow = 0;  // and were refused
+};
+
+class Office {
+ public:
+  Office(std::uint64_t seed, Tally& tally) : seed_(seed), random_(seed), history_(seed), tally_(tally) {}
+
+  void run() {
+    if (!parse()) return;
+    ++tally_.histories;
+    for (unsigned version = 1; version <= history_.newest(); ++version) {
+      if (version == 1 || version == history_.newest() || below(4) > 0) arrive(version);
+      for (unsigned missed = 2; missed < current_; ++missed) {
+        if (!programs_.contains(missed) && below(2) == 0) arriveLate(missed);
+      }
+      for (unsigned change = 0; change < kChangesPerVersion; ++change) changeSomething();
+    }
+    for (const auto& [version, rows] : programs_) readAll(version, rows);
+    checkFile();
+  }
+
+ private:
+  using Rows = Collection<DynamicStruct>;
+  struct StoredRow {
+    unsigned version = 0;
+    ModelRow model;
+  };
+
+  unsigned below(std::size_t count) { return static_cast<unsigned>(random_() % count); }
+  const ModelSchema& schema(unsigned version) const { return schemas_[version - 1]; }
+
+  [[noreturn]] void fail(const std::string& what) const {
+    std::string texts;
+    for (unsigned number = 1; number <= history_.newest(); ++number) texts += history_.version(number).text;
+    RC_FAIL(what + "\nin the history of seed " + std::to_string(seed_) + "\n" + texts);
+    throw std::logic_error("unreachable");
+  }
+
+  // Some layouts are refused by Cap'n Proto's compiler; tests/evolve/history_test.cc tells that from other
+  // errors.
+  bool parse() {
+    try {
+      for (unsigned number = 1; number <= history_.newest(); ++number)
+        schemas_.emplace_back(parseDeclarations(history_.version(number).text, "Record"));
+      return true;
+    } catch (const kj::Exception&) {
+      return false;
+    }
+  }
+
+  // ---- programs
+
+  FloorEffect effect(unsigned older, unsigned newer) const {
+    if (older + 1 == newer) return history_.version(newer).floor;
+    return floorEffect(judge(difference(schema(older).schema(), schema(newer).schema())));
+  }
+
+  void raise(unsigned older, unsigned newer) {
+    const FloorEffect raised = effect(older, newer);
+    if (raised != FloorEffect::none) writerFloor_ = std::max(writerFloor_, newer);
+    if (raised == FloorEffect::readerAndWriter) readerFloor_ = std::max(readerFloor_, newer);
+  }
+
+  void arrive(unsigned version) {
+    if (current_ != 0) {
+      checkRehearsal(version);
+      raise(current_, version);
+    }
+    current_ = version;
+    programs_.emplace(version, store_.collection("records", schema(version).schema()));
+    checkFloors();
+  }
+
+  void checkRehearsal(unsigned version) const {
+    std::uint64_t failing = 0;
+    for (const auto& [id, row] : rows_) {
+      ModelRow upgraded = row.model;
+      failing += history_.upgrade(upgraded, row.version, version, version).empty() ? 0 : 1;
+    }
+    if (rehearse(store_, "records", schema(version).schema()).failed != failing) fail("another rehearsal");
+  }
+
+  // A program of a release that the file has never seen, after newer ones.
+  void arriveLate(unsigned version) {
+    ++tally_.late;
+    const unsigned above = programs_.upper_bound(version)->first;
+    const unsigned older = std::prev(programs_.upper_bound(version))->first;
+    const bool isBelow = version < readerFloor_ || effect(version, above) == FloorEffect::readerAndWriter;
+    try {
+      programs_.emplace(version, store_.collection("records", schema(version).schema()));
+      if (isBelow) fail("a program below the reader floor came in");
+      raise(older, version);
+      raise(version, above);
+    } catch (const Error& error) {
+      if (!isBelow || error.code() != ErrorCode::upgradeProgram) fail(error.what());
+      ++tally_.lateBelow;
+    }
+    checkFloors();
+  }
+
+  void checkFloors() const {
+    const auto info = store_.collections(store_.read()).front();
+    if (info.readerFloor != readerFloor_ || info.writerFloor != writerFloor_ ||
+        info.currentVersion != current_) {
+      fail("floors " + std::to_string(info.readerFloor) + ", " + std::to_string(info.writerFloor) +
+           " in place of " + std::to_string(readerFloor_) + ", " + std::to_string(writerFloor_));
+    }
+  }
+
+  // ---- writing
+
+  void changeSomething() {
+    const auto& [version, rows] = *std::next(programs_.begin(), below(programs_.size()));
+    const std::uint64_t id = below(kRows);
+    auto transaction = store_.write();
+    StoredRow row;
+    Obstacles underived;
+    Obstacles unmirrored;
+    try {
+      if (below(2) == 0 || !rows_.contains(id)) {
+        putNew(version, rows, id, transaction, row, unmirrored);
+      } else {
+        edit(version, rows, id, transaction, row, underived, unmirrored);
+      }
+      if (version < writerFloor_ || !underived.empty() || !unmirrored.empty())
+        fail("a row that cannot be put was");
+      transaction.commit();
+      rows_[id] = std::move(row);
+      ++tally_.puts;
+    } catch (const Error& error) {
+      checkRefusal(error, version, version < readerFloor_ || (version < writerFloor_ && underived.empty()),
+                   underived, unmirrored);
+    }
+  }
+
+  void putNew(unsigned version, const Rows& rows, std::uint64_t id, WriteTransaction& transaction,
+              StoredRow& row, Obstacles& unmirrored) {
+    auto draft = rows.create();
+    const auto before = rows_.find(id);
+    const bool keepsUnknown = before != rows_.end() && version < current_;
+    ModelRow fresh = history_.freshRow();
+    set(version, *draft, fresh, 0, wholeValue(static_cast<Wide>(id)));
+    for (unsigned field = 1; field < history_.version(version).fields; ++field) {
+      if (below(5) > 0) set(version, *draft, fresh, field, history_.randomValue(field, version));
+    }
+    unmirrored = history_.mirror(fresh, version);
+    row = {.version = version, .model = keepsUnknown ? before->second.model : fresh};
+    if (keepsUnknown) {
+      for (unsigned field = 0; field < history_.version(version).fields; ++field)
+        history_.assign(row.model, field, fresh[field], version);
+    }
+    rows.put(transaction, draft);
+  }
+
+  void edit(unsigned version, const Rows& rows, std::uint64_t id, WriteTransaction& transaction,
+            StoredRow& row, Obstacles& underived, Obstacles& unmirrored) {
+    row = rows_.at(id);
+    if (row.version < version) underived = history_.upgrade(row.model, row.version, version, version);
+    row.version = version;
+    auto draft = rows.edit(transaction, id);
+    if (!draft) fail("a row is lost");
+    for (unsigned count = below(4); count > 0; --count) {
+      const unsigned field = 1 + below(history_.version(version).fields - 1);
+      set(version, *draft, row.model, field, history_.randomValue(field, version));
+    }
+    unmirrored = history_.mirror(row.model, version);
+    rows.put(transaction, draft);
+  }
+
+  void set(unsigned version, DynamicStruct::Builder record, ModelRow& row, unsigned field,
+           const Value& value) {
+    schema(version).write(record, field, value);
+    history_.assign(row, field, value, version);
+  }
+
+  void checkRefusal(const Error& error, unsigned version, bool isBelow, const Obstacles& underived,
+                    const Obstacles& unmirrored) {
+    const auto isForeseen = [&](const Obstacles& obstacles) {
+      return obstacles.contains(schema(version).numberOf(error.fact("field")));
+    };
+    if (isBelow) {
+      if (error.code() != ErrorCode::upgradeProgram) fail(std::string("below a floor: ") + error.what());
+      ++tally_.below;
+    } else if (error.code() == ErrorCode::fixRow && isForeseen(underived)) {
+      ++tally_.underived;
+    } else if (error.code() == ErrorCode::fixInput && isForeseen(unmirrored)) {
+      ++tally_.unmirrored;
+    } else {
+      fail(std::string("unforeseen: ") + error.what());
+    }
+  }
+
+  // ---- reading
+
+  void readAll(unsigned version, const Rows& rows) {
+    const auto snapshot = store_.read();
+    for (const auto& [id, row] : rows_) {
+      ModelRow expected = row.model;
+      Obstacles underived;
+      if (row.version < version) underived = history_.upgrade(expected, row.version, version, version);
+      ++tally_.reads;
+      try {
+        const auto found = rows.get(snapshot, id);
+        if (version < readerFloor_ || !underived.empty()) fail("a row that cannot be read was");
+        if (!found || found.version() != row.version) fail("another version");
+        compare(version, schema(version).read(*found), history_.visible(expected, version));
+      } catch (const Error& error) {
+        checkRefusal(error, version, version < readerFloor_, underived, {});
+      }
+    }
+  }
+
+  void compare(unsigned version, const ModelRow& seen, const ModelRow& expected) const {
+    for (unsigned field = 0; field < expected.size(); ++field) {
+      if (seen[field] == expected[field]) continue;
+      fail("read by version " + std::to_string(version) + ", field @" + std::to_string(field) + ": " +
+           describe(seen[field]) + " in place of " + describe(expected[field]));
+    }
+  }
+
+  void checkFile() const {
+    std::uint64_t failing = 0;
+    for (const auto& [id, row] : rows_) {
+      ModelRow upgraded = row.model;
+      failing += history_.upgrade(upgraded, row.version, current_, current_).empty() ? 0 : 1;
+    }
+    const CheckReport report = check(store_);
+    if (report.damaged() || report.rows != rows_.size() || report.problems.size() != failing)
+      fail("check finds " + std::to_string(report.problems.size()) + " in place of " +
+           std::to_string(failing));
+  }
+
+  const std::uint64_t seed_;
+  std::mt19937_64 random_;
+  RandomHistory history_;
+  Tally& tally_;
+  std::vector<ModelSchema> schemas_;
+  Store store_ = Store::open(storage::openMemory());
+  std::map<unsigned, Rows> programs_;
+  std::map<std::uint64_t, StoredRow> rows_;
+  unsigned current_ = 0;
+  unsigned readerFloor_ = 1;
+  unsigned writerFloor_ = 1;
+};
+
+TEST(EvolutionHistory, ProgramsOfEveryVersionShareOneFile) {
+  Tally tally;
+  const bool isRight = rc::check([&] {
+    std::mt19937_64 seeds(
+        *rc::gen::noShrink(rc::gen::resize(rc::kNominalSize, rc::gen::arbitrary<std::uint64_t>())));
+    for (unsigned history = 0; history < kHistoriesPerCase; ++history) Office(seeds(), tally).run();
+  });
+  std::cout << tally.histories << " histories, " << tally.puts << " rows put, " << tally.reads << " read, "
+            << tally.below << " refused below a floor, " << tally.underived << " that cannot be derived, "
+            << tally.unmirrored << " that cannot be mirrored, " << tally.late << " late programs, "
+            << tally.lateBelow << " of them refused\n";
+  ASSERT_TRUE(isRight);
+  EXPECT_GE(tally.histories, 90 * kHistoriesPerCase);
+  EXPECT_GE(tally.puts, tally.histories * kChangesPerVersion);
+  EXPECT_GE(tally.below, tally.puts / 10);
+  EXPECT_GE(tally.underived, 1U);
+  EXPECT_GE(tally.unmirrored, 1U);
+  EXPECT_GE(tally.late, tally.histories / 10);
+  EXPECT_GE(tally.lateBelow, 1U);
+}
+
+}  // namespace
+}  // namespace instar::testing
