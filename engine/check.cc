@@ -183,13 +183,15 @@ class Checker {
       return;
     }
     Schemas schemas;
-    const auto& current = schemaOf(schemas, collection.name, collection.currentVersion);
+    std::optional<Plans> current;
+    if (const auto& schema = schemaOf(schemas, collection.name, collection.currentVersion))
+      current = state_.store().plans(*schema);
     const auto cursor = state_.storage().cursor(*id);
     WalkCheck walk;
     for (bool more = cursor->first(); more; more = cursor->next()) {
       if (!walk.follows(cursor->key())) {
         add(Finding::damagedTree, collection.name,
-            printKey(current ? current->key() : kByteStrings, cursor->key()),
+            printKey(current ? current->schema().key() : kByteStrings, cursor->key()),
             "it does not come behind the row that is met before it");
       }
       checkRow(schemas, collection.name, current, cursor->key(), cursor->value());
@@ -200,9 +202,9 @@ class Checker {
     }
   }
 
-  void checkRow(Schemas& schemas, const std::string& collection, const std::optional<RecordSchema>& current,
+  void checkRow(Schemas& schemas, const std::string& collection, const std::optional<Plans>& current,
                 Bytes key, Bytes value) {
-    const KeySpec& keySpec = current ? current->key() : kByteStrings;
+    const KeySpec& keySpec = current ? current->schema().key() : kByteStrings;
     ++report_.rows;
     report_.bytes += value.size();
     std::vector<std::byte> copy;
@@ -227,7 +229,7 @@ class Checker {
   }
 
   void checkRecord(const std::string& collection, const RecordSchema& schema,
-                   const std::optional<RecordSchema>& current, Bytes key, const RowView& row) {
+                   const std::optional<Plans>& current, Bytes key, const RowView& row) {
     std::unique_ptr<std::byte[]> copy;
     Bytes payload = row.payload;
     if (!isAligned(payload)) {
@@ -242,13 +244,8 @@ class Checker {
       add(Finding::invalidText, collection, printKey(schema.key(), key),
           "the Text field " + invalid + " is not UTF-8");
     }
-    if (current && row.version < current->completeFrom()) {
-      try {
-        static_cast<void>(UpgradedRecord(*current, row));
-      } catch (const Error& error) {
-        add(Finding::failedUpgrade, collection, printKey(schema.key(), key), error.what());
-      }
-    }
+    if (current && row.version < current->schema().completeFrom())
+      checkUpgrade(collection, *current, schema.key(), key, row);
     if (schema.key().empty()) return;
     Key expected;
     try {
@@ -259,6 +256,19 @@ class Checker {
     if (compareBytes(expected.bytes(), key) != 0) {
       add(Finding::misplacedRow, collection, printKey(schema.key(), key),
           "its $key fields say " + printKey(schema.key(), expected.bytes()));
+    }
+  }
+
+  void checkUpgrade(const std::string& collection, const Plans& current, const KeySpec& keySpec, Bytes key,
+                    const RowView& row) {
+    if (!current.from(row.version).unusable().empty()) {
+      ++report_.unjudgedRows;
+      return;
+    }
+    try {
+      static_cast<void>(UpgradedRecord(current, row));
+    } catch (const Error& error) {
+      add(Finding::failedUpgrade, collection, printKey(keySpec, key), error.what());
     }
   }
 

@@ -42,6 +42,7 @@ struct CheckReport {
   std::uint64_t rows = 0;
   std::uint64_t bytes = 0;           // of stored values
   std::uint64_t misalignedRows = 0;  // sound, but read through a copy
+  std::uint64_t unjudgedRows = 0;    // sound; their upgrade needs a function that this program does not have
   std::uint64_t problemCount = 0;
   std::vector<Problem> problems;
 

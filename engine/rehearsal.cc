@@ -1,5 +1,7 @@
 #include "instar/engine/rehearsal.h"
 
+#include "instar/engine/internal/store_state.h"
+#include "instar/engine/internal/transaction_state.h"
 #include "instar/engine/internal/upgraded_record.h"
 
 namespace instar {
@@ -9,18 +11,21 @@ constexpr std::uint64_t kRowsPerReport = 16384;
 
 class Rehearser {
  public:
-  Rehearser(const RecordSchema& schema, const RehearsalOptions& options)
-      : schema_(schema), options_(options) {}
+  Rehearser(Plans plans, const RehearsalOptions& options) : plans_(std::move(plans)), options_(options) {}
 
   void add(Bytes key, Bytes value) {
     ++result_.rows;
     RowView row;
     const RowDamage damage = decodeRow(key, value, Verify::yes, row);
     if (damage != RowDamage::none) return fail(key, row.version, "", describe(damage));
-    if (row.version >= schema_.completeFrom()) return;
+    if (row.version >= plans_.schema().completeFrom()) return;
     ++result_.older;
+    if (!plans_.from(row.version).unusable().empty()) {
+      ++result_.unjudged;
+      return;
+    }
     try {
-      static_cast<void>(UpgradedRecord(schema_, row));
+      static_cast<void>(UpgradedRecord(plans_, row));
     } catch (const Error& error) {
       fail(key, row.version, error.fact("field"), error.fact("reason"));
     }
@@ -36,7 +41,7 @@ class Rehearser {
     result_.failures.push_back({{key.begin(), key.end()}, version, std::string(field), std::string(reason)});
   }
 
-  const RecordSchema& schema_;
+  const Plans plans_;
   const RehearsalOptions& options_;
   Rehearsal result_;
 };
@@ -48,7 +53,7 @@ Rehearsal rehearse(const Store& store, std::string_view collection, const Record
   const auto rows = store.collection(collection);
   const ReadTransaction snapshot = store.read();
   const std::uint64_t total = rows.count(snapshot);
-  Rehearser rehearser(schema, options);
+  Rehearser rehearser(snapshot.state().store().plans(schema), options);
   auto scan = rows.scan(snapshot);
   while (scan.next()) {
     rehearser.add(scan.key(), scan.value());

@@ -26,8 +26,9 @@ struct FailedRow {
 
 struct Rehearsal {
   std::uint64_t rows = 0;
-  std::uint64_t older = 0;   // rows that have to be upgraded when they are read
-  std::uint64_t failed = 0;  // rows that cannot be
+  std::uint64_t older = 0;     // rows that have to be upgraded when they are read
+  std::uint64_t failed = 0;    // rows that cannot be
+  std::uint64_t unjudged = 0;  // rows that need a function which this program does not have
   std::vector<FailedRow> failures;
 };
 

@@ -39,6 +39,14 @@ bool isUnfinished(TransactionState& transaction) {
               {{"collection", std::string(name)}, {"collections", known.empty() ? "none" : known}});
 }
 
+void requireFunctions(const Plans& plans, std::string_view collection) {
+  try {
+    plans.requireFunctions();
+  } catch (const Error& error) {
+    throw error.with("collection", std::string(collection));
+  }
+}
+
 [[noreturn]] void refuseMissingTree(std::string_view name) {
   throw Error(ErrorCode::restoreFromBackup,
               "the rows or the schema of the collection are missing: restore the file",
@@ -155,6 +163,8 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name,
   checkCollectionName(name);
   storage::Environment& environment = state_->environment();
   const std::string tree = rowTreeName(name);
+  const Plans plans = state_->plans(schema);
+  if (!state_->options().allowMissingFunctions) requireFunctions(plans, name);
   bool isNew;
   bool mustRecord;
   {
@@ -179,7 +189,7 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name,
   }
   const ReadTransaction transaction = read();
   return std::make_shared<CollectionState>(
-      state_, schema, *rows, *Catalog(transaction.state()).collection(name), transaction.state());
+      state_, plans, *rows, *Catalog(transaction.state()).collection(name), transaction.state());
 }
 
 std::shared_ptr<CollectionState> Store::openCollection(std::string_view name) const {
@@ -190,7 +200,8 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name) co
   const auto version = catalog.version(name, record->currentVersion);
   const auto rows = state_->environment().openTree(rowTreeName(name), false);
   if (!version || !rows) refuseMissingTree(name);
-  return std::make_shared<CollectionState>(state_, version->schema, *rows, *record, transaction.state());
+  return std::make_shared<CollectionState>(state_, state_->plans(version->schema), *rows, *record,
+                                           transaction.state());
 }
 
 }  // namespace instar

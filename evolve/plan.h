@@ -7,19 +7,27 @@
 #include <capnp/dynamic.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "instar/evolve/functions.h"
 #include "instar/evolve/record_schema.h"
 
 namespace instar {
 
+// A function that a schema calls and a program cannot run.
+struct UnusableFunction {
+  std::string field;     // that it makes
+  std::string function;  // its name
+  std::string reason;    // it is not there, or takes something else
+};
+
+// Rows of one version.
 class Plan {
  public:
-  Plan(RecordSchema schema, std::uint16_t from) : schema_(std::move(schema)), from_(from) {}
-
   // Whether rows of that version can be read as they are.
-  bool isIdentity() const noexcept { return from_ >= schema_.completeFrom(); }
+  bool isIdentity() const noexcept;
 
   // The fields that are made, in the order in which they are.
   struct Step {
@@ -31,16 +39,40 @@ class Plan {
   // Equal for plans that do the same to a row, whatever its fields are called.
   std::uint64_t hash() const;
 
-  // Makes the fields of a record, which is a copy of the row. Throws Error(fixRow) with the facts field and reason.
+  // What keeps this program from running it; empty where nothing does.
+  std::vector<UnusableFunction> unusable() const;
+
+  // Makes the fields of a record, which is a copy of the row. Throws Error(fixRow) with the facts field and reason, and
+  // function where it is one that refuses or is not there.
   void run(capnp::DynamicStruct::Builder record) const;
 
  private:
-  RecordSchema schema_;
+  friend class Plans;
+  struct Bound;
+  Plan(std::shared_ptr<const Bound> bound, std::uint16_t from) : bound_(std::move(bound)), from_(from) {}
+
+  std::shared_ptr<const Bound> bound_;
   std::uint16_t from_;
 };
 
-// Sets the fields that older programs know from those that have taken their place ($Instar.mirrored), in a record that is to
-// be put. Throws Error(fixInput) with the facts field and reason.
-void mirror(const RecordSchema& schema, capnp::DynamicStruct::Builder record);
+// What a schema asks for, with the functions that it calls looked up once: the plans of all versions, and what is done to
+// records that are put.
+class Plans {
+ public:
+  explicit Plans(RecordSchema schema, std::shared_ptr<const Functions> functions = nullptr);
+
+  const RecordSchema& schema() const noexcept;
+  Plan from(std::uint16_t version) const { return {bound_, version}; }
+
+  // Throws Error(fixCall) naming type, field and function where one cannot be run, also of those that make mirrors.
+  void requireFunctions() const;
+
+  // Sets the fields that older programs know from those that have taken their place ($Instar.mirrored), in a record that is
+  // to be put. Throws Error(fixInput) with the facts field and reason, and function as above.
+  void mirror(capnp::DynamicStruct::Builder record) const;
+
+ private:
+  std::shared_ptr<const Plan::Bound> bound_;
+};
 
 }  // namespace instar

@@ -66,6 +66,8 @@ struct Derivation {
 
     coalesce @9 :List(Text);
     # The first of these fields that is set and does not have its default.
+
+    call @10 :Call;
   }
 
   struct Scale {
@@ -105,5 +107,11 @@ struct Derivation {
       from @0 :Text;
       to @1 :Text;
     }
+  }
+
+  struct Call {
+    # What a C++ function of the program makes of these fields (functions.h). Only such a program can upgrade the rows.
+    function @0 :Text;
+    from @1 :List(Text);
   }
 }

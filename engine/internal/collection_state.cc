@@ -1,7 +1,6 @@
 #include "instar/engine/internal/collection_state.h"
 
 #include "instar/engine/internal/upgraded_record.h"
-#include "instar/evolve/plan.h"
 #include "instar/format/key_text.h"
 
 namespace instar {
@@ -16,16 +15,16 @@ void raise(std::atomic<Number>& value, Number to) noexcept {
 
 }  // namespace
 
-CollectionState::CollectionState(std::shared_ptr<StoreState> store, RecordSchema schema, storage::TreeId tree,
+CollectionState::CollectionState(std::shared_ptr<StoreState> store, Plans plans, storage::TreeId tree,
                                  const Catalog::CollectionRecord& record, TransactionState& transaction)
     : store_(std::move(store)),
       name_(record.name),
-      schema_(std::move(schema)),
-      version_(schema_.version()),
-      completeFrom_(schema_.completeFrom()),
-      root_(schema_.root()),
+      plans_(std::move(plans)),
+      version_(schema().version()),
+      completeFrom_(schema().completeFrom()),
+      root_(schema().root()),
       tree_(tree),
-      nestsWithoutLimit_(schema_.isRecursive()),
+      nestsWithoutLimit_(schema().isRecursive()),
       checkedSnapshot_(transaction.snapshot()),
       checkedGeneration_(Catalog(transaction).generation()),
       currentVersion_(record.currentVersion),
@@ -87,7 +86,7 @@ bool CollectionState::isKnown(TransactionState& transaction, std::uint16_t versi
 
 void CollectionState::refuseRow(Bytes key, const char* damage) const {
   throw Error(ErrorCode::restoreFromBackup, "a row is damaged: restore it from a backup",
-              {{"collection", name_}, {"key", printKey(schema_.key(), key)}, {"damage", damage}});
+              {{"collection", name_}, {"key", printKey(schema().key(), key)}, {"damage", damage}});
 }
 
 void CollectionState::loadCopy(TransactionState& transaction, Bytes key, Bytes value,
@@ -106,19 +105,19 @@ void CollectionState::loadStored(TransactionState& transaction, Bytes key, Bytes
 
 void CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row) const {
   try {
-    UpgradedRecord(schema_, stored).moveTo(row, key);
+    UpgradedRecord(plans_, stored).moveTo(row, key);
   } catch (const Error& error) {
     throw error.with("collection", name_)
-        .with("key", printKey(schema_.key(), key))
+        .with("key", printKey(schema().key(), key))
         .with("version of the row", std::to_string(stored.version))
         .with("version of the schema", std::to_string(version_));
   }
 }
 
 void CollectionState::mirror(capnp::MessageBuilder& record) const {
-  if (!schema_.hasMirrors()) return;
+  if (!schema().hasMirrors()) return;
   try {
-    instar::mirror(schema_, record.getRoot<capnp::DynamicStruct>(root_));
+    plans_.mirror(record.getRoot<capnp::DynamicStruct>(root_));
   } catch (const Error& error) {
     throw error.with("collection", name_);
   }

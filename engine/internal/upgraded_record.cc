@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "instar/engine/internal/row_writer.h"
-#include "instar/evolve/plan.h"
 #include "instar/format/error.h"
 #include "instar/format/payload.h"
 
@@ -50,16 +49,16 @@ void refuseTooLarge(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments
 
 }  // namespace
 
-UpgradedRecord::UpgradedRecord(const RecordSchema& schema, const RowView& stored) : version_(stored.version) {
+UpgradedRecord::UpgradedRecord(const Plans& plans, const RowView& stored) : version_(stored.version) {
   const std::size_t used = stored.payload.size();
   const std::size_t size = used + std::max(used / 2 / sizeof(capnp::word) * sizeof(capnp::word), kLeastRoom);
   bytes_ = std::make_unique<std::byte[]>(size);
   std::memcpy(bytes_.get(), stored.payload.data(), used);
   const Bytes copy(bytes_.get(), used);
-  const Plan plan(schema, stored.version);
+  const Plan plan = plans.from(stored.version);
   if (isWhole(copy)) {
     GrowingMessage message(bytes_.get(), used, size);
-    plan.run(message.getRoot<capnp::DynamicStruct>(schema.root()));
+    plan.run(message.getRoot<capnp::DynamicStruct>(plans.schema().root()));
     const auto segments = message.getSegmentsForOutput();
     refuseTooLarge(segments);
     if (segments.size() == 1) {
@@ -71,7 +70,7 @@ UpgradedRecord::UpgradedRecord(const RecordSchema& schema, const RowView& stored
     const internal::PayloadMessage checked(copy);
     capnp::MallocMessageBuilder message;
     message.initRoot<capnp::AnyPointer>().set(checked.root());
-    plan.run(message.getRoot<capnp::DynamicStruct>(schema.root()));
+    plan.run(message.getRoot<capnp::DynamicStruct>(plans.schema().root()));
     keep(message);
   }
 }

@@ -1,11 +1,11 @@
 #pragma once
 
-// A row of an older version as a record of a schema: a copy with the fields that $Instar.derived makes. One thread.
+// A row of an older version as a record of the newest one: a copy with the fields that $Instar.derived makes. One thread.
 
 #include <memory>
 
 #include "instar/engine/row.h"
-#include "instar/evolve/record_schema.h"
+#include "instar/evolve/plan.h"
 #include "instar/format/row.h"
 
 namespace instar {
@@ -13,7 +13,7 @@ namespace instar {
 class UpgradedRecord {
  public:
   // `stored` may lie at any address and is not needed afterwards. Throws Error(fixRow) with the facts field and reason.
-  UpgradedRecord(const RecordSchema& schema, const RowView& stored);
+  UpgradedRecord(const Plans& plans, const RowView& stored);
 
   // Gives the bytes away.
   void moveTo(internal::RowBytes& row, Bytes key) &&;

@@ -162,7 +162,9 @@ std::string describeError(const Error& error) {
 
 Store openToRead(const std::string& file) { return Store::open(file, {.mode = OpenMode::readOnly}); }
 
-Store openToWrite(const std::string& file) { return Store::open(file, {.mode = OpenMode::openExisting}); }
+Store openToWrite(const std::string& file) {
+  return Store::open(file, {.mode = OpenMode::openExisting, .allowMissingFunctions = true});
+}
 
 std::vector<ReaderInfo> readersBeside(const Store& store) {
   std::vector<ReaderInfo> readers = store.readers();
