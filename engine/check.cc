@@ -6,6 +6,7 @@
 #include <set>
 
 #include "instar/engine/internal/catalog.h"
+#include "instar/engine/internal/schema_registration.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/engine/internal/upgraded_record.h"
 #include "instar/format/file_format.h"
@@ -185,7 +186,7 @@ class Checker {
     Schemas schemas;
     std::optional<Plans> current;
     if (const auto& schema = schemaOf(schemas, collection.name, collection.currentVersion))
-      current = state_.store().plans(*schema);
+      current = plansOf(state_, collection.name, *schema);
     const auto cursor = state_.storage().cursor(*id);
     WalkCheck walk;
     for (bool more = cursor->first(); more; more = cursor->next()) {
@@ -266,7 +267,7 @@ class Checker {
       return;
     }
     try {
-      static_cast<void>(UpgradedRecord(current, row));
+      static_cast<void>(UpgradedRecord(current, key, row));
     } catch (const Error& error) {
       add(Finding::failedUpgrade, collection, printKey(keySpec, key), error.what());
     }

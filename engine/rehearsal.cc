@@ -1,7 +1,5 @@
 #include "instar/engine/rehearsal.h"
 
-#include "instar/engine/internal/store_state.h"
-#include "instar/engine/internal/transaction_state.h"
 #include "instar/engine/internal/upgraded_record.h"
 
 namespace instar {
@@ -17,7 +15,8 @@ class Rehearser {
     ++result_.rows;
     RowView row;
     const RowDamage damage = decodeRow(key, value, Verify::yes, row);
-    if (damage != RowDamage::none) return fail(key, row.version, "", describe(damage));
+    if (damage != RowDamage::none)
+      return fail({.key = keep(key), .version = row.version, .reason = describe(damage)});
     if (row.version >= plans_.schema().completeFrom()) return;
     ++result_.older;
     if (!plans_.from(row.version).unusable().empty()) {
@@ -25,9 +24,13 @@ class Rehearser {
       return;
     }
     try {
-      static_cast<void>(UpgradedRecord(plans_, row));
+      static_cast<void>(UpgradedRecord(plans_, key, row));
     } catch (const Error& error) {
-      fail(key, row.version, error.fact("field"), error.fact("reason"));
+      fail({.key = keep(key),
+            .version = row.version,
+            .field = std::string(error.fact("field")),
+            .function = std::string(error.fact("function")),
+            .reason = std::string(error.fact("reason"))});
     }
   }
 
@@ -35,10 +38,11 @@ class Rehearser {
   std::uint64_t rows() const noexcept { return result_.rows; }
 
  private:
-  void fail(Bytes key, std::uint16_t version, std::string_view field, std::string_view reason) {
+  static std::vector<std::byte> keep(Bytes key) { return {key.begin(), key.end()}; }
+
+  void fail(FailedRow row) {
     ++result_.failed;
-    if (result_.failures.size() >= options_.maxFailures) return;
-    result_.failures.push_back({{key.begin(), key.end()}, version, std::string(field), std::string(reason)});
+    if (result_.failures.size() < options_.maxFailures) result_.failures.push_back(std::move(row));
   }
 
   const Plans plans_;
@@ -53,7 +57,7 @@ Rehearsal rehearse(const Store& store, std::string_view collection, const Record
   const auto rows = store.collection(collection);
   const ReadTransaction snapshot = store.read();
   const std::uint64_t total = rows.count(snapshot);
-  Rehearser rehearser(snapshot.state().store().plans(schema), options);
+  Rehearser rehearser(store.plans(snapshot, collection, schema), options);
   auto scan = rows.scan(snapshot);
   while (scan.next()) {
     rehearser.add(scan.key(), scan.value());

@@ -20,8 +20,9 @@ struct RehearsalOptions {
 struct FailedRow {
   std::vector<std::byte> key;
   std::uint16_t version = 0;
-  std::string field;   // that cannot be derived; empty where the row itself is damaged
-  std::string reason;  // without the value, which may be sensitive
+  std::string field{};     // that cannot be derived; empty where it is the whole row
+  std::string function{};  // that refuses the row; empty where none does
+  std::string reason{};    // without the value, which may be sensitive
 };
 
 struct Rehearsal {

@@ -152,6 +152,11 @@ std::optional<RecordSchema> Store::version(const Transaction& transaction, std::
   return found->schema;
 }
 
+Plans Store::plans(const Transaction& transaction, std::string_view collection,
+                   const RecordSchema& schema) const {
+  return plansOf(transaction.state(), collection, schema);
+}
+
 SchemaChange Store::examine(std::string_view name, const RecordSchema& schema) const {
   checkCollectionName(name);
   const ReadTransaction transaction = read();
@@ -163,13 +168,13 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name,
   checkCollectionName(name);
   storage::Environment& environment = state_->environment();
   const std::string tree = rowTreeName(name);
-  const Plans plans = state_->plans(schema);
-  if (!state_->options().allowMissingFunctions) requireFunctions(plans, name);
   bool isNew;
   bool mustRecord;
   {
     const ReadTransaction transaction = read();
     const SchemaChange change = requireAllowed(examineSchema(transaction.state(), name, schema));
+    if (!state_->options().allowMissingFunctions)
+      requireFunctions(plansOf(transaction.state(), name, schema), name);
     isNew = change.outcome == SchemaChange::Outcome::created;
     mustRecord = isRecorded(change) && !environment.readOnly();
     if (isNew && environment.readOnly()) {
@@ -188,8 +193,9 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name,
     }
   }
   const ReadTransaction transaction = read();
-  return std::make_shared<CollectionState>(
-      state_, plans, *rows, *Catalog(transaction.state()).collection(name), transaction.state());
+  return std::make_shared<CollectionState>(state_, plansOf(transaction.state(), name, schema), *rows,
+                                           *Catalog(transaction.state()).collection(name),
+                                           transaction.state());
 }
 
 std::shared_ptr<CollectionState> Store::openCollection(std::string_view name) const {
@@ -200,8 +206,8 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name) co
   const auto version = catalog.version(name, record->currentVersion);
   const auto rows = state_->environment().openTree(rowTreeName(name), false);
   if (!version || !rows) refuseMissingTree(name);
-  return std::make_shared<CollectionState>(state_, state_->plans(version->schema), *rows, *record,
-                                           transaction.state());
+  return std::make_shared<CollectionState>(state_, plansOf(transaction.state(), name, version->schema), *rows,
+                                           *record, transaction.state());
 }
 
 }  // namespace instar

@@ -19,6 +19,7 @@
 #include "instar/engine/collection.h"
 #include "instar/engine/options.h"
 #include "instar/engine/transaction.h"
+#include "instar/evolve/plan.h"
 #include "instar/evolve/record_schema.h"
 #include "instar/evolve/verdict.h"
 #include "instar/format/error.h"
@@ -119,6 +120,8 @@ class Store {
   std::vector<VersionInfo> versions(const Transaction& transaction, std::string_view collection) const;
   std::optional<RecordSchema> version(const Transaction& transaction, std::string_view collection,
                                       std::uint16_t number) const;
+  // How rows of older versions become ones of the schema, which need not be in the file.
+  Plans plans(const Transaction& transaction, std::string_view collection, const RecordSchema& schema) const;
   FileInfo fileInfo(const Transaction& transaction) const;
 
   EnvironmentInfo info() const;  // reads the whole list of free pages

@@ -27,7 +27,19 @@ struct RecordReplaced {
   std::string newer;
   std::uint64_t olderId = 0;
   std::uint64_t newerId = 0;
+  std::string how = {};            // $Instar.replaces; empty without it
+  std::uint64_t declaredId = 0;    // that it names
+  std::uint16_t since = 0;         // likewise
+  std::uint16_t olderVersion = 0;  // where it is there
   friend bool operator==(const RecordReplaced&, const RecordReplaced&) = default;
+};
+
+// $Instar.replaces on the same record struct.
+struct ReplacementChanged {
+  std::string type;
+  std::string older;
+  std::string newer;
+  friend bool operator==(const ReplacementChanged&, const ReplacementChanged&) = default;
 };
 
 struct TypeRenamed {
@@ -256,14 +268,14 @@ struct MirrorChanged {
 };
 
 using Change =
-    std::variant<RecordReplaced, TypeRenamed, KindChanged, GenericsChanged, FieldAdded, FieldRemoved,
-                 FieldRenamed, NameTaken, FieldMoved, GroupRenamed, JoinedUnion, LeftUnion, PlaceChanged,
-                 FieldTypeChanged, DefaultChanged, EnumerantAdded, EnumerantRemoved, EnumerantRenamed,
-                 KeyChanged, SensitiveAdded, SensitiveRemoved, DerivationAdded, DerivationRemoved,
-                 DerivationChanged, MirrorAdded, MirrorRemoved, MirrorChanged>;
+    std::variant<RecordReplaced, ReplacementChanged, TypeRenamed, KindChanged, GenericsChanged, FieldAdded,
+                 FieldRemoved, FieldRenamed, NameTaken, FieldMoved, GroupRenamed, JoinedUnion, LeftUnion,
+                 PlaceChanged, FieldTypeChanged, DefaultChanged, EnumerantAdded, EnumerantRemoved,
+                 EnumerantRenamed, KeyChanged, SensitiveAdded, SensitiveRemoved, DerivationAdded,
+                 DerivationRemoved, DerivationChanged, MirrorAdded, MirrorRemoved, MirrorChanged>;
 
 // In the order of types as the record leads to them, then of fields. Where the record struct is replaced,
-// that is all.
+// that is all, but for the key.
 std::vector<Change> difference(const RecordSchema& older, const RecordSchema& newer);
 
 }  // namespace instar

@@ -18,11 +18,22 @@ bool isSame(capnp::Type one, capnp::Type other) {
   return true;
 }
 
-void checkName(const std::string& name, bool isTaken) {
+template <class Function>
+using Table = std::map<std::string, Function, std::less<>>;
+
+template <class Function>
+void insert(Table<Function>& table, std::string name, Function function) {
   if (name.empty()) throw Error(ErrorCode::fixCall, "a function needs a name that schemas can call it by");
-  if (isTaken)
+  if (table.contains(name))
     throw Error(ErrorCode::fixCall, "there is a function of that name already; give this one another",
                 {{"function", name}});
+  table.emplace(std::move(name), std::move(function));
+}
+
+template <class Function>
+const Function* find(const Table<Function>& table, std::string_view name) noexcept {
+  const auto found = table.find(name);
+  return found == table.end() ? nullptr : &found->second;
 }
 
 }  // namespace
@@ -48,13 +59,36 @@ capnp::DynamicList::Builder FieldTarget::initList(unsigned size) {
 }
 
 void Functions::add(std::string name, internal::ValueFunction function) {
-  checkName(name, values_.contains(name));
-  values_.emplace(std::move(name), std::move(function));
+  insert(values_, std::move(name), std::move(function));
+}
+
+void Functions::add(std::string name, internal::ConversionFunction function) {
+  insert(conversions_, std::move(name), std::move(function));
 }
 
 const internal::ValueFunction* Functions::findValue(std::string_view name) const noexcept {
-  const auto found = values_.find(name);
-  return found == values_.end() ? nullptr : &found->second;
+  return find(values_, name);
+}
+
+const internal::ConversionFunction* Functions::findConversion(std::string_view name) const noexcept {
+  return find(conversions_, name);
+}
+
+std::string internal::recordMisfit(std::string_view what, capnp::StructSchema given,
+                                   capnp::StructSchema wanted) {
+  if (given.getProto().getId() == wanted.getProto().getId()) return {};
+  return std::string(what) + " " + wanted.getShortDisplayName().cStr() + ", the record is " +
+         given.getShortDisplayName().cStr();
+}
+
+std::string internal::roomMisfit(capnp::StructSchema given, capnp::StructSchema wanted) {
+  std::string misfit = recordMisfit("it fills", given, wanted);
+  const auto room = given.getProto().getStruct();
+  const auto needed = wanted.getProto().getStruct();
+  if (misfit.empty() && (room.getDataWordCount() < needed.getDataWordCount() ||
+                         room.getPointerCount() < needed.getPointerCount()))
+    misfit = "it fills a newer version of " + std::string(wanted.getShortDisplayName().cStr());
+  return misfit;
 }
 
 std::string internal::typeMisfit(std::string_view what, capnp::Type given, capnp::Type wanted) {

@@ -69,6 +69,12 @@ struct ValueFunction {
   std::function<std::string(std::span<const capnp::Type> sources, capnp::Type target)> misfit;
 };
 
+struct ConversionFunction {
+  std::function<void(capnp::DynamicStruct::Reader older, capnp::DynamicStruct::Builder newer)> run;
+  // Why the function cannot be called with records of these structs; empty where it can.
+  std::function<std::string(capnp::StructSchema older, capnp::StructSchema newer)> misfit;
+};
+
 }  // namespace internal
 
 class Functions {
@@ -86,13 +92,27 @@ class Functions {
   template <class Function>
   Functions& value(std::string name, Function function);
 
+  // A function for $Instar.replaces: makes a record of one struct from one of another. It fills the $key fields too, so
+  // that the row stays under its key. The structs are generated ones; or capnp::DynamicStruct, most of all for the
+  // older one, whose schema is in the file when its generated code is gone:
+  //
+  //     functions.conversion<capnp::DynamicStruct, Contact>(
+  //         "contactFromPerson", [](capnp::DynamicStruct::Reader person, Contact::Builder contact) { ... });
+  //
+  // Throws as value() does.
+  template <class Older, class Newer, class Function>
+  Functions& conversion(std::string name, Function function);
+
   // For the rest of this layer; null where there is none.
   const internal::ValueFunction* findValue(std::string_view name) const noexcept;
+  const internal::ConversionFunction* findConversion(std::string_view name) const noexcept;
 
  private:
   void add(std::string name, internal::ValueFunction function);
+  void add(std::string name, internal::ConversionFunction function);
 
   std::map<std::string, internal::ValueFunction, std::less<>> values_;
+  std::map<std::string, internal::ConversionFunction, std::less<>> conversions_;
 };
 
 // --- What is left is how C++ types and those of fields go together.
@@ -101,6 +121,10 @@ namespace internal {
 
 std::string typeMisfit(std::string_view what, capnp::Type given, capnp::Type wanted);
 std::string countMisfit(std::size_t given, std::size_t wanted);
+
+std::string recordMisfit(std::string_view what, capnp::StructSchema given, capnp::StructSchema wanted);
+// Of a record that the function fills: it has to have room for all fields of the program's type.
+std::string roomMisfit(capnp::StructSchema given, capnp::StructSchema wanted);
 
 template <class T>
 struct OptionalOf {
@@ -197,12 +221,60 @@ ValueFunction typedValue(std::function<Result(Arguments...)> function) {
           }};
 }
 
+template <class T>
+typename T::Reader recordAs(capnp::DynamicStruct::Reader record) {
+  if constexpr (std::same_as<T, capnp::DynamicStruct>)
+    return record;
+  else
+    return record.as<capnp::AnyStruct>().template as<T>();
+}
+
+template <class T>
+typename T::Builder recordAs(capnp::DynamicStruct::Builder record) {
+  if constexpr (std::same_as<T, capnp::DynamicStruct>)
+    return record;
+  else
+    return record.as<capnp::AnyStruct>().template as<T>();
+}
+
+template <class T>
+std::string readMisfit(capnp::StructSchema given) {
+  if constexpr (std::same_as<T, capnp::DynamicStruct>)
+    return {};
+  else
+    return recordMisfit("it reads", given, capnp::Schema::from<T>());
+}
+
+template <class T>
+std::string writeMisfit(capnp::StructSchema given) {
+  if constexpr (std::same_as<T, capnp::DynamicStruct>)
+    return {};
+  else
+    return roomMisfit(given, capnp::Schema::from<T>());
+}
+
 }  // namespace internal
+
+template <class Older, class Newer, class Function>
+Functions& Functions::conversion(std::string name, Function function) {
+  add(std::move(name), internal::ConversionFunction{
+                           .run =
+                               [function = std::move(function)](capnp::DynamicStruct::Reader older,
+                                                                capnp::DynamicStruct::Builder newer) {
+                                 function(internal::recordAs<Older>(older), internal::recordAs<Newer>(newer));
+                               },
+                           .misfit =
+                               [](capnp::StructSchema older, capnp::StructSchema newer) {
+                                 const std::string misfit = internal::readMisfit<Older>(older);
+                                 return misfit.empty() ? internal::writeMisfit<Newer>(newer) : misfit;
+                               }});
+  return *this;
+}
 
 template <class Function>
 Functions& Functions::value(std::string name, Function function) {
   if constexpr (std::is_invocable_v<Function&, SourceValues, FieldTarget&>)
-    add(std::move(name), {.run = std::move(function), .misfit = {}});
+    add(std::move(name), internal::ValueFunction{.run = std::move(function), .misfit = {}});
   else
     add(std::move(name), internal::typedValue(std::function(std::move(function))));
   return *this;

@@ -6,6 +6,7 @@
 
 #include "instar/evolve/internal/conversion.h"
 #include "instar/evolve/internal/derivation.h"
+#include "instar/evolve/internal/record_code.h"
 #include "instar/format/checksum.h"
 #include "instar/format/error.h"
 
@@ -13,6 +14,8 @@ namespace instar {
 namespace {
 
 using internal::Derivation;
+
+constexpr const char* kMissing = "this program does not have the function";
 
 // A derivation, and the function that it calls.
 struct BoundDerivation {
@@ -34,7 +37,7 @@ std::vector<BoundDerivation> bind(const std::vector<Derivation>& derivations, co
     BoundDerivation& bound = result.emplace_back(BoundDerivation{&one, nullptr, {}});
     if (one.expression.function.empty()) continue;
     const auto* found = functions == nullptr ? nullptr : functions->findValue(one.expression.function);
-    bound.unusable = found == nullptr ? "this program does not have the function" : misfit(*found, one);
+    bound.unusable = found == nullptr ? kMissing : misfit(*found, one);
     if (bound.unusable.empty()) bound.function = found;
   }
   return result;
@@ -65,82 +68,159 @@ constexpr Blame kRow{
     ErrorCode::fixRow,
     "a row of an older version does not allow what the schema derives from it; correct the row or the schema",
     "a row of an older version can only be read by a program that has the function; use that, or dump the "
-    "row as it is "
-    "stored"};
-constexpr Blame kRecord{ErrorCode::fixInput,
-                        "a field that older programs read cannot be made from the record; change the record",
-                        "a record can only be put by a program that has the function for a field that older "
-                        "programs read; use that"};
+    "row as "
+    "it is stored"};
+constexpr Blame kRecord{
+    ErrorCode::fixInput, "a field that older programs read cannot be made from the record; change the record",
+    "a record can only be put by a program that has the function for a field that older programs read; use "
+    "that"};
+
+// Runs what may refuse the row, and passes the reason on.
+template <class Work, class Refuse>
+void guard(const Work& work, const Refuse& refuse) {
+  try {
+    work();
+  } catch (const internal::Unfit& unfit) {
+    refuse(unfit.reason);
+  } catch (const UpgradeFailure& failure) {
+    refuse(failure.what());
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const kj::Exception&) {
+    refuse("the value is larger than a row can hold, or not sound");
+  } catch (const std::exception&) {  // whose words may show a value
+    refuse("the function threw an exception; throw UpgradeFailure to say why");
+  }
+}
 
 void runOne(const BoundDerivation& bound, capnp::DynamicStruct::Builder record, const Blame& blame) {
   const Derivation& one = *bound.derivation;
-  const std::string& function = one.expression.function;
   const auto refuse = [&](const char* message, std::string reason) {
+    const std::string& function = one.expression.function;
     std::vector<Error::Fact> facts{{"field", one.target.text()}};
     if (!function.empty()) facts.push_back({"function", function});
     facts.push_back({"reason", std::move(reason)});
     throw Error(blame.code, message, std::move(facts));
   };
   if (!bound.unusable.empty()) refuse(blame.unusable, bound.unusable);
-  try {
-    one.target.parent(record).clear(
-        one.target.field());  // an older program may have kept what a newer one wrote
-    if (bound.function == nullptr)
-      one.expression.run(record);
-    else
-      call(bound, record);
-  } catch (const internal::Unfit& unfit) {
-    refuse(blame.refused, unfit.reason);
-  } catch (const UpgradeFailure& failure) {
-    refuse(blame.refused, failure.what());
-  } catch (const std::bad_alloc&) {
-    throw;
-  } catch (const kj::Exception&) {
-    refuse(blame.refused, "the value is larger than a row can hold, or not sound");
-  } catch (const std::exception&) {  // whose words may show a value
-    refuse(blame.refused, "the function threw an exception; throw UpgradeFailure to say why");
-  }
+  guard(
+      [&] {
+        // An older program may have kept what a newer one wrote.
+        one.target.parent(record).clear(one.target.field());
+        if (bound.function == nullptr)
+          one.expression.run(record);
+        else
+          call(bound, record);
+      },
+      [&](const char* reason) { refuse(blame.refused, reason); });
+}
+
+[[noreturn]] void refuseRecord(const char* message, const std::string& function, std::string reason) {
+  throw Error(ErrorCode::fixRow, message, {{"function", function}, {"reason", std::move(reason)}});
+}
+
+// The struct before, and the function that makes the new one from it.
+struct BoundReplacement {
+  std::optional<Plans> older;  // nothing where no row can be of it
+  const internal::ConversionFunction* function = nullptr;
+  std::string unusable{};  // why it cannot be called
+};
+
+BoundReplacement bind(const internal::Replacement& declared, const RecordSchema& schema,
+                      const std::shared_ptr<const Functions>& functions, const SchemaBelow& below) {
+  BoundReplacement bound;
+  auto older = below ? below(declared.since) : std::nullopt;
+  if (older && older->rootId() == declared.type) bound.older.emplace(*std::move(older), functions, below);
+  const auto* found = functions ? functions->findConversion(declared.function) : nullptr;
+  if (found == nullptr)
+    bound.unusable = kMissing;
+  else if (bound.older)
+    bound.unusable = found->misfit(bound.older->schema().root(), schema.root());
+  if (bound.unusable.empty()) bound.function = found;
+  return bound;
 }
 
 }  // namespace
 
 struct Plan::Bound {
-  Bound(RecordSchema record, std::shared_ptr<const Functions> program)
+  Bound(RecordSchema record, std::shared_ptr<const Functions> program, const SchemaBelow& below)
       : schema(std::move(record)),
         functions(std::move(program)),
         derived(bind(schema.derivations().derived, functions.get())),
-        mirrored(bind(schema.derivations().mirrored, functions.get())) {}
+        mirrored(bind(schema.derivations().mirrored, functions.get())) {
+    if (declared()) replacement = bind(*declared(), schema, functions, below);
+  }
+
+  const std::optional<internal::Replacement>& declared() const { return schema.code().replaces; }
 
   const RecordSchema schema;
   const std::shared_ptr<const Functions> functions;
   const std::vector<BoundDerivation> derived;
   const std::vector<BoundDerivation> mirrored;
+  BoundReplacement replacement;
 };
 
-bool Plan::isIdentity() const noexcept { return from_ >= bound_->schema.completeFrom(); }
+const RecordSchema& Plan::schema() const noexcept { return bound_->schema; }
+
+bool Plan::isIdentity() const noexcept { return from_ >= schema().completeFrom(); }
+
+bool Plan::replaces() const noexcept { return bound_->declared() && from_ < bound_->declared()->since; }
+
+Plan Plan::before() const {
+  if (bound_->replacement.older) return bound_->replacement.older->from(from_);
+  throw Error(ErrorCode::restoreFromBackup,
+              "the schema of a struct that was replaced is missing; restore the file from a backup",
+              {{"type", std::string(schema().typeName())}, {"version", std::to_string(from_)}});
+}
 
 std::vector<Plan::Step> Plan::steps() const {
   std::vector<Step> steps;
-  for (const auto& one : bound_->schema.derivations().derived) {
+  if (replaces()) {
+    if (bound_->replacement.older) steps = before().steps();
+    steps.push_back({"", "replaces " + bound_->declared()->text()});
+  }
+  for (const auto& one : schema().derivations().derived) {
     if (one.since > from_) steps.push_back({one.target.text(), one.text});
   }
   return steps;
 }
 
-std::uint64_t Plan::hash() const {
+std::string Plan::meaning() const {
   std::string meaning;
-  for (const auto& one : bound_->schema.derivations().derived) {
+  if (replaces()) {
+    if (bound_->replacement.older) meaning = before().meaning();
+    meaning += "replaces " + bound_->declared()->text() + "\n";
+  }
+  for (const auto& one : schema().derivations().derived) {
     if (one.since > from_) meaning += one.expression.meaning + "\n";
   }
-  return hash64(asBytes(meaning));
+  return meaning;
+}
+
+std::uint64_t Plan::hash() const {
+  const std::string text = meaning();
+  return hash64(asBytes(text));
 }
 
 std::vector<UnusableFunction> Plan::unusable() const {
   std::vector<UnusableFunction> list;
+  if (replaces()) {
+    const BoundReplacement& bound = bound_->replacement;
+    if (bound.older) list = before().unusable();
+    if (!bound.unusable.empty()) list.push_back({"", bound_->declared()->function, bound.unusable});
+  }
   for (const auto& one : bound_->derived) {
     if (one.derivation->since > from_) addUnusable(one, list);
   }
   return list;
+}
+
+void Plan::replace(capnp::DynamicStruct::Reader older, capnp::DynamicStruct::Builder record) const {
+  const BoundReplacement& bound = bound_->replacement;
+  const std::string& function = bound_->declared()->function;
+  if (bound.function == nullptr) refuseRecord(kRow.unusable, function, bound.unusable);
+  guard([&] { bound.function->run(older, record); },
+        [&](const char* reason) { refuseRecord(kRow.refused, function, reason); });
 }
 
 void Plan::run(capnp::DynamicStruct::Builder record) const {
@@ -149,23 +229,24 @@ void Plan::run(capnp::DynamicStruct::Builder record) const {
   }
 }
 
-Plans::Plans(RecordSchema schema, std::shared_ptr<const Functions> functions)
-    : bound_(std::make_shared<Plan::Bound>(std::move(schema), std::move(functions))) {}
+Plans::Plans(RecordSchema schema, std::shared_ptr<const Functions> functions, const SchemaBelow& below)
+    : bound_(std::make_shared<Plan::Bound>(std::move(schema), std::move(functions), below)) {}
 
 const RecordSchema& Plans::schema() const noexcept { return bound_->schema; }
 
 void Plans::requireFunctions() const {
-  std::vector<UnusableFunction> list;
-  for (const auto& one : bound_->derived) addUnusable(one, list);
+  constexpr std::uint16_t kOldest = 1;
+  std::vector<UnusableFunction> list = from(kOldest).unusable();
   for (const auto& one : bound_->mirrored) addUnusable(one, list);
   if (list.empty()) return;
+  std::vector<Error::Fact> facts{{"type", std::string(schema().typeName())}};
+  if (!list.front().field.empty()) facts.push_back({"field", list.front().field});
+  facts.push_back({"function", list.front().function});
+  facts.push_back({"reason", list.front().reason});
   throw Error(
       ErrorCode::fixCall,
       "the schema calls a function that the program does not have; pass it in StoreOptions::functions",
-      {{"type", std::string(schema().typeName())},
-       {"field", list.front().field},
-       {"function", list.front().function},
-       {"reason", list.front().reason}});
+      std::move(facts));
 }
 
 void Plans::mirror(capnp::DynamicStruct::Builder record) const {

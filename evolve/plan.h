@@ -1,13 +1,15 @@
 #pragma once
 
 // What has to be done to a row of an older version so that it is one of a schema: the fields that $Instar.derived makes for rows
-// which were written before these fields existed. However many versions lie between, it is one pass over the row. Immutable
-// and cheap to copy; any thread.
+// which were written before these fields existed. However many versions lie between, it is one pass over the row; where
+// the record struct was replaced ($Instar.replaces) one for each struct. Immutable and cheap to copy; any thread.
 
 #include <capnp/dynamic.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,7 +20,7 @@ namespace instar {
 
 // A function that a schema calls and a program cannot run.
 struct UnusableFunction {
-  std::string field;     // that it makes
+  std::string field;     // that it makes; empty where it makes the record
   std::string function;  // its name
   std::string reason;    // it is not there, or takes something else
 };
@@ -31,7 +33,7 @@ class Plan {
 
   // The fields that are made, in the order in which they are.
   struct Step {
-    std::string field;  // "address.city"
+    std::string field;  // "address.city"; empty where a function makes the record
     std::string how;    // as the schema has it: (since = 3, copy = "name")
   };
   std::vector<Step> steps() const;
@@ -42,6 +44,15 @@ class Plan {
   // What keeps this program from running it; empty where nothing does.
   std::vector<UnusableFunction> unusable() const;
 
+  // Whether the row is of the struct that this one has replaced. Then before() is the plan for that struct, which runs
+  // first, and replace() makes a record for run() from what is there then. before() throws Error(restoreFromBackup) where
+  // the file does not have the struct.
+  bool replaces() const noexcept;
+  Plan before() const;
+  void replace(capnp::DynamicStruct::Reader older, capnp::DynamicStruct::Builder record) const;
+
+  const RecordSchema& schema() const noexcept;  // that the record is one of
+
   // Makes the fields of a record, which is a copy of the row. Throws Error(fixRow) with the facts field and reason, and
   // function where it is one that refuses or is not there.
   void run(capnp::DynamicStruct::Builder record) const;
@@ -51,15 +62,22 @@ class Plan {
   struct Bound;
   Plan(std::shared_ptr<const Bound> bound, std::uint16_t from) : bound_(std::move(bound)), from_(from) {}
 
+  std::string meaning() const;
+
   std::shared_ptr<const Bound> bound_;
   std::uint16_t from_;
 };
+
+// The schema of the nearest version of a collection below that one; nothing where there is none.
+using SchemaBelow = std::function<std::optional<RecordSchema>(std::uint16_t version)>;
 
 // What a schema asks for, with the functions that it calls looked up once: the plans of all versions, and what is done to
 // records that are put.
 class Plans {
  public:
-  explicit Plans(RecordSchema schema, std::shared_ptr<const Functions> functions = nullptr);
+  // `below` is asked at once, where the record struct has replaced another, and for that one likewise.
+  explicit Plans(RecordSchema schema, std::shared_ptr<const Functions> functions = nullptr,
+                 const SchemaBelow& below = {});
 
   const RecordSchema& schema() const noexcept;
   Plan from(std::uint16_t version) const { return {bound_, version}; }

@@ -16,13 +16,14 @@ namespace instar {
 
 namespace internal {
 struct Derivations;
-}
+struct RecordCode;
+}  // namespace internal
 
 class RecordSchema {
  public:
   // From a struct of generated code, of a SchemaParser or of a SchemaLoader; copies what it needs.
   // Throws Error(fixSchema) naming type and field: $version(0), $key on what cannot be a key, gaps or doubles
-  // in the order of $key, a generic record struct, an interface anywhere in the record, what derivation.h lists.
+  // in the order of $key, a generic record struct, an interface anywhere in the record, what derivation.h and record_code.h list.
   static RecordSchema fromStruct(capnp::StructSchema root);
 
   // From nodes as the catalog keeps them. Throws Error(restoreFromBackup) where they do not form a schema.
@@ -39,8 +40,9 @@ class RecordSchema {
   bool hasMirrors() const noexcept;
   capnp::StructSchema root() const;  // valid as long as any copy of this RecordSchema
 
-  // $Instar.derived and $Instar.mirrored, for the rest of this layer.
+  // $Instar.derived and $Instar.mirrored, and what stands on the struct, for the rest of this layer.
   const internal::Derivations& derivations() const noexcept;
+  const internal::RecordCode& code() const noexcept;
 
   // Every node, the record struct first; borrowed from this object.
   capnp::List<capnp::schema::Node>::Reader nodes() const;

@@ -35,6 +35,20 @@ annotation mirrored @0x931bdd6c87312ccd (field) :Derivation;
 #
 #     name @1 :Text $Instar.mirrored(since = 3, concat = [(field = "first"), (text = " "), (field = "last")]);
 
+annotation replaces @0x80a18fd405b67276 (struct) :Replacement;
+# The rows of older versions are of another struct, of another id. They are upgraded to its newest version that the file has,
+# and a C++ function of the program (functions.h) makes a record of this struct from each.
+#
+#     struct Contact @0xd1e2... $Instar.version(3) $Instar.replaces(since = 3, type = 0xa0b1..., call = "contactFromPerson") {
+
+struct Replacement {
+  since @0 :UInt16;
+  # The first version of the new struct: 2 to 65535.
+  type @1 :UInt64;
+  # The id of the old one.
+  call @2 :Text;
+}
+
 struct Derivation {
   # Fields are named by their path in the record: "name", "address.city". A source that is not set, because its pointer or
   # one on the way is null or another member of its union is active, leaves the target at its default; concat, constant

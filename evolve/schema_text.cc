@@ -82,7 +82,8 @@ class Writer {
   void writeDeclaration(const Scope& scope) {
     bool isEnum = scope.node && scope.node->isEnum();
     auto id = scope.id == 0 ? std::string() : " " + internal::idLiteral(scope.id);
-    open((isEnum ? "enum " : "struct ") + scope.name + id + parameters(scope) + versionText(scope));
+    open((isEnum ? "enum " : "struct ") + scope.name + id + parameters(scope) + versionText(scope) +
+         codeText(scope));
     if (isEnum) {
       writeEnumerants(scope.node->getEnum());
     } else if (scope.node) {
@@ -159,6 +160,15 @@ class Writer {
     if (!scope.node) return {};
     auto version = internal::findAnnotation(scope.node->getAnnotations(), internal::kVersionAnnotation);
     return version ? annotation("version", "(" + std::to_string(version->getUint16()) + ")") : std::string();
+  }
+
+  std::string codeText(const Scope& scope) {
+    if (!scope.node) return {};
+    const auto replaces =
+        internal::findAnnotation(scope.node->getAnnotations(), internal::kReplacesAnnotation);
+    if (!replaces) return {};
+    return annotation("replaces", internal::valueText(capnp::DynamicStruct::Reader(
+                                      replaces->getStruct().getAs<annotation::Replacement>())));
   }
 
   std::string fieldAnnotations(capnp::schema::Field::Reader field) {

@@ -30,6 +30,8 @@
 //                                       writes would be lost
 //     $mirrored removed                 derived: and both floors rise, since older programs would read what is no
 //                                       longer kept right
+//     $replaces on another record       replaced: a function converts older rows when they are read. Both floors rise: an older
+//       struct                          program does not know the new struct
 //     all else                          refused
 //
 // Pure; any thread.
@@ -46,6 +48,7 @@ namespace instar {
 enum class Verdict : std::uint8_t {
   additive,  // free
   derived,   // declared in the schema, and done when a row is read or put
+  replaced,  // another struct, made by a function when a row is read
   refused,
 };
 
@@ -60,7 +63,7 @@ struct Judgement {
   std::string instead;  // the safe way; empty where nothing is refused
 };
 
-std::string_view verdictName(Verdict verdict) noexcept;  // "additive", "derived", "refused"
+std::string_view verdictName(Verdict verdict) noexcept;  // "additive", "derived", "replaced", "refused"
 
 Judgement judge(const Change& change);
 

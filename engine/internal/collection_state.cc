@@ -105,7 +105,7 @@ void CollectionState::loadStored(TransactionState& transaction, Bytes key, Bytes
 
 void CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row) const {
   try {
-    UpgradedRecord(plans_, stored).moveTo(row, key);
+    UpgradedRecord(plans_, key, stored).moveTo(row, key);
   } catch (const Error& error) {
     throw error.with("collection", name_)
         .with("key", printKey(schema().key(), key))

@@ -6,7 +6,6 @@
 
 #include "instar/engine/storage.h"
 #include "instar/engine/store.h"
-#include "instar/evolve/plan.h"
 
 namespace instar {
 
@@ -19,8 +18,6 @@ class StoreState {
   storage::Environment& environment() const noexcept { return *environment_; }
   const StoreOptions& options() const noexcept { return options_; }
   storage::TreeId catalog() const noexcept { return catalog_; }
-  // How rows of older versions become ones of the schema, in this program.
-  Plans plans(const RecordSchema& schema) const { return Plans(schema, options_.functions); }
   Verify verify() const noexcept { return options_.verifyChecksums ? Verify::yes : Verify::no; }
 
  private:

@@ -47,18 +47,42 @@ void refuseTooLarge(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments
               {{"field", ""}, {"reason", "the row would be larger than 1 GiB"}});
 }
 
+// A program that puts such a record would leave the old row behind.
+void refuseOtherKey(const RecordSchema& schema, Bytes key, capnp::AnyStruct::Reader record) {
+  if (schema.key().empty()) return;
+  Key made;
+  try {
+    encodeKey(schema.key(), record, made);
+  } catch (const Error&) {  // which no key can be
+    made.clear();
+  }
+  if (compareBytes(made.bytes(), key) == 0) return;
+  throw Error(
+      ErrorCode::fixRow,
+      "a function has given a row of an older version another key; let it fill the $key fields as they were",
+      {{"reason", "the key is another one"}});
+}
+
 }  // namespace
 
-UpgradedRecord::UpgradedRecord(const Plans& plans, const RowView& stored) : version_(stored.version) {
-  const std::size_t used = stored.payload.size();
+UpgradedRecord::UpgradedRecord(const Plan& plan, Bytes key, const RowView& stored)
+    : version_(stored.version) {
+  if (plan.replaces())
+    replace(plan, key, stored);
+  else
+    derive(plan, stored.payload);
+}
+
+void UpgradedRecord::derive(const Plan& plan, Bytes payload) {
+  const capnp::StructSchema schema = plan.schema().root();
+  const std::size_t used = payload.size();
   const std::size_t size = used + std::max(used / 2 / sizeof(capnp::word) * sizeof(capnp::word), kLeastRoom);
   bytes_ = std::make_unique<std::byte[]>(size);
-  std::memcpy(bytes_.get(), stored.payload.data(), used);
+  std::memcpy(bytes_.get(), payload.data(), used);
   const Bytes copy(bytes_.get(), used);
-  const Plan plan = plans.from(stored.version);
   if (isWhole(copy)) {
     GrowingMessage message(bytes_.get(), used, size);
-    plan.run(message.getRoot<capnp::DynamicStruct>(plans.schema().root()));
+    plan.run(message.getRoot<capnp::DynamicStruct>(schema));
     const auto segments = message.getSegmentsForOutput();
     refuseTooLarge(segments);
     if (segments.size() == 1) {
@@ -70,9 +94,21 @@ UpgradedRecord::UpgradedRecord(const Plans& plans, const RowView& stored) : vers
     const internal::PayloadMessage checked(copy);
     capnp::MallocMessageBuilder message;
     message.initRoot<capnp::AnyPointer>().set(checked.root());
-    plan.run(message.getRoot<capnp::DynamicStruct>(plans.schema().root()));
+    plan.run(message.getRoot<capnp::DynamicStruct>(schema));
     keep(message);
   }
+}
+
+void UpgradedRecord::replace(const Plan& plan, Bytes key, const RowView& stored) {
+  const Plan before = plan.before();
+  const UpgradedRecord older(before, key, stored);
+  const internal::PayloadMessage source(older.payload_);
+  capnp::MallocMessageBuilder message;
+  const auto record = message.initRoot<capnp::DynamicStruct>(plan.schema().root());
+  plan.replace(source.root().getAs<capnp::DynamicStruct>(before.schema().root()), record);
+  plan.run(record);
+  refuseOtherKey(plan.schema(), key, message.getRoot<capnp::AnyStruct>().asReader());
+  keep(message);
 }
 
 void UpgradedRecord::keep(capnp::MessageBuilder& message) {

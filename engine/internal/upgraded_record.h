@@ -1,6 +1,7 @@
 #pragma once
 
-// A row of an older version as a record of the newest one: a copy with the fields that $Instar.derived makes. One thread.
+// A row of an older version as a record of the newest one: a copy with the fields that $Instar.derived makes, or what a function
+// has made of it. One thread.
 
 #include <memory>
 
@@ -12,13 +13,18 @@ namespace instar {
 
 class UpgradedRecord {
  public:
-  // `stored` may lie at any address and is not needed afterwards. Throws Error(fixRow) with the facts field and reason.
-  UpgradedRecord(const Plans& plans, const RowView& stored);
+  // `stored` may lie at any address and is not needed afterwards. Throws Error(fixRow) with the facts field, function and
+  // reason, as Plan has them.
+  UpgradedRecord(const Plans& plans, Bytes key, const RowView& stored)
+      : UpgradedRecord(plans.from(stored.version), key, stored) {}
 
   // Gives the bytes away.
   void moveTo(internal::RowBytes& row, Bytes key) &&;
 
  private:
+  UpgradedRecord(const Plan& plan, Bytes key, const RowView& stored);
+  void derive(const Plan& plan, Bytes payload);
+  void replace(const Plan& plan, Bytes key, const RowView& stored);
   void keep(capnp::MessageBuilder& message);
 
   std::uint16_t version_;

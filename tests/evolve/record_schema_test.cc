@@ -273,7 +273,8 @@ TEST(Annotations, HaveTheIdsThatTheSchemaFileGivesThem) {
   EXPECT_EQ(schema.getNested("sensitive").getProto().getId(), internal::kSensitiveAnnotation);
   EXPECT_EQ(schema.getNested("derived").getProto().getId(), internal::kDerivedAnnotation);
   EXPECT_EQ(schema.getNested("mirrored").getProto().getId(), internal::kMirroredAnnotation);
-  EXPECT_EQ(schema.getAllNested().size(), 6U) << "an annotation was added: give it a constant";
+  EXPECT_EQ(schema.getNested("replaces").getProto().getId(), internal::kReplacesAnnotation);
+  EXPECT_EQ(schema.getAllNested().size(), 8U) << "an annotation was added: give it a constant";
 }
 
 }  // namespace

@@ -171,7 +171,7 @@ void runPlan(Context& context, const SchemaOptions& options) {
   const Store store = openToRead(options.file);
   const ReadTransaction transaction = store.read();
   const RecordSchema schema = chosenSchema(store, transaction, options);
-  const Plan plan = Plans(schema).from(options.older);
+  const Plan plan = store.plans(transaction, options.collection, schema).from(options.older);
   if (options.json) {
     std::string out;
     JsonWriter writer(out);
@@ -187,7 +187,8 @@ void runPlan(Context& context, const SchemaOptions& options) {
   context.output.line(
       "from version " + std::to_string(options.older) + " to " + std::to_string(schema.version()) +
       (plan.isIdentity() ? ": rows are read as they are" : ", plan " + printHash(plan.hash())));
-  for (const Plan::Step& step : plan.steps()) context.output.line("  " + step.field + ": " + step.how);
+  for (const Plan::Step& step : plan.steps())
+    context.output.line("  " + (step.field.empty() ? "" : step.field + ": ") + step.how);
 }
 
 // --- check
