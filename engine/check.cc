@@ -106,9 +106,14 @@ class Checker {
  private:
   using Schemas = std::map<std::uint16_t, std::optional<RecordSchema>>;
 
+  static bool isMerelyOdd(Finding finding) noexcept {
+    return finding == Finding::invalidText || finding == Finding::failedUpgrade ||
+           finding == Finding::brokenRule;
+  }
+
   void add(Finding finding, std::string collection, std::string key, std::string message) {
     ++report_.problemCount;
-    if (finding != Finding::invalidText && finding != Finding::failedUpgrade) ++report_.damagedCount;
+    if (!isMerelyOdd(finding)) ++report_.damagedCount;
     if (report_.problems.size() >= options_.maxProblems) return;
     report_.problems.push_back({finding, std::move(collection), std::move(key), std::move(message)});
   }
@@ -245,7 +250,7 @@ class Checker {
       add(Finding::invalidText, collection, printKey(schema.key(), key),
           "the Text field " + invalid + " is not UTF-8");
     }
-    if (current && row.version < current->schema().completeFrom())
+    if (current && (row.version < current->schema().completeFrom() || current->hasRules()))
       checkUpgrade(collection, *current, schema.key(), key, row);
     if (schema.key().empty()) return;
     Key expected;
@@ -266,8 +271,13 @@ class Checker {
       ++report_.unjudgedRows;
       return;
     }
+    if (!current.canJudge()) ++report_.unjudgedRows;
     try {
-      static_cast<void>(UpgradedRecord(current, key, row));
+      const UpgradedRecord record(current, key, row);
+      for (const BrokenRule& rule : record.brokenRules(current)) {
+        add(Finding::brokenRule, collection, printKey(keySpec, key),
+            "version " + std::to_string(row.version) + " breaks " + rule.validator + ": " + rule.reason);
+      }
     } catch (const Error& error) {
       add(Finding::failedUpgrade, collection, printKey(keySpec, key), error.what());
     }
@@ -304,6 +314,8 @@ std::string_view findingName(Finding finding) noexcept {
       return "damagedCatalog";
     case Finding::damagedTree:
       return "damagedTree";
+    case Finding::brokenRule:
+      return "brokenRule";
   }
   return "unknown";
 }

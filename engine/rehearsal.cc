@@ -17,14 +17,30 @@ class Rehearser {
     const RowDamage damage = decodeRow(key, value, Verify::yes, row);
     if (damage != RowDamage::none)
       return fail({.key = keep(key), .version = row.version, .reason = describe(damage)});
-    if (row.version >= plans_.schema().completeFrom()) return;
-    ++result_.older;
-    if (!plans_.from(row.version).unusable().empty()) {
-      ++result_.unjudged;
-      return;
-    }
+    const bool isOlder = row.version < plans_.schema().completeFrom();
+    if (!isOlder && !plans_.hasRules()) return;
+    if (isOlder) ++result_.older;
+    const bool canUpgrade = plans_.from(row.version).unusable().empty();
+    if (!canUpgrade || !plans_.canJudge()) ++result_.unjudged;
+    if (canUpgrade) upgrade(key, row);
+  }
+
+  Rehearsal take() { return std::move(result_); }
+  std::uint64_t rows() const noexcept { return result_.rows; }
+
+ private:
+  void upgrade(Bytes key, const RowView& row) {
     try {
-      static_cast<void>(UpgradedRecord(plans_, key, row));
+      const UpgradedRecord record(plans_, key, row);
+      const auto rules = record.brokenRules(plans_);
+      if (!rules.empty()) ++result_.broken;
+      for (const BrokenRule& rule : rules) {
+        list({.key = keep(key),
+              .version = row.version,
+              .function = rule.validator,
+              .isBroken = true,
+              .reason = rule.reason});
+      }
     } catch (const Error& error) {
       fail({.key = keep(key),
             .version = row.version,
@@ -34,14 +50,14 @@ class Rehearser {
     }
   }
 
-  Rehearsal take() { return std::move(result_); }
-  std::uint64_t rows() const noexcept { return result_.rows; }
-
- private:
   static std::vector<std::byte> keep(Bytes key) { return {key.begin(), key.end()}; }
 
   void fail(FailedRow row) {
     ++result_.failed;
+    list(std::move(row));
+  }
+
+  void list(FailedRow row) {
     if (result_.failures.size() < options_.maxFailures) result_.failures.push_back(std::move(row));
   }
 

@@ -42,6 +42,34 @@ struct ReplacementChanged {
   friend bool operator==(const ReplacementChanged&, const ReplacementChanged&) = default;
 };
 
+// $Instar.upgraded on the record struct.
+struct StepAdded {
+  std::string type;
+  std::string how;
+  std::uint16_t to = 0;
+  std::uint16_t olderVersion = 0;
+  friend bool operator==(const StepAdded&, const StepAdded&) = default;
+};
+
+struct StepRemoved {
+  std::string type;
+  std::string how;
+  friend bool operator==(const StepRemoved&, const StepRemoved&) = default;
+};
+
+// $Instar.validated on the record struct.
+struct ValidatorAdded {
+  std::string type;
+  std::string name;
+  friend bool operator==(const ValidatorAdded&, const ValidatorAdded&) = default;
+};
+
+struct ValidatorRemoved {
+  std::string type;
+  std::string name;
+  friend bool operator==(const ValidatorRemoved&, const ValidatorRemoved&) = default;
+};
+
 struct TypeRenamed {
   std::string older;
   std::string newer;
@@ -268,11 +296,12 @@ struct MirrorChanged {
 };
 
 using Change =
-    std::variant<RecordReplaced, ReplacementChanged, TypeRenamed, KindChanged, GenericsChanged, FieldAdded,
-                 FieldRemoved, FieldRenamed, NameTaken, FieldMoved, GroupRenamed, JoinedUnion, LeftUnion,
-                 PlaceChanged, FieldTypeChanged, DefaultChanged, EnumerantAdded, EnumerantRemoved,
-                 EnumerantRenamed, KeyChanged, SensitiveAdded, SensitiveRemoved, DerivationAdded,
-                 DerivationRemoved, DerivationChanged, MirrorAdded, MirrorRemoved, MirrorChanged>;
+    std::variant<RecordReplaced, ReplacementChanged, StepAdded, StepRemoved, ValidatorAdded, ValidatorRemoved,
+                 TypeRenamed, KindChanged, GenericsChanged, FieldAdded, FieldRemoved, FieldRenamed, NameTaken,
+                 FieldMoved, GroupRenamed, JoinedUnion, LeftUnion, PlaceChanged, FieldTypeChanged,
+                 DefaultChanged, EnumerantAdded, EnumerantRemoved, EnumerantRenamed, KeyChanged,
+                 SensitiveAdded, SensitiveRemoved, DerivationAdded, DerivationRemoved, DerivationChanged,
+                 MirrorAdded, MirrorRemoved, MirrorChanged>;
 
 // In the order of types as the record leads to them, then of fields. Where the record struct is replaced,
 // that is all, but for the key.

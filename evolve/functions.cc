@@ -66,8 +66,24 @@ void Functions::add(std::string name, internal::ConversionFunction function) {
   insert(conversions_, std::move(name), std::move(function));
 }
 
+void Functions::add(std::string name, internal::StepFunction function) {
+  insert(steps_, std::move(name), std::move(function));
+}
+
+void Functions::add(std::string name, internal::ValidatorFunction function) {
+  insert(validators_, std::move(name), std::move(function));
+}
+
 const internal::ValueFunction* Functions::findValue(std::string_view name) const noexcept {
   return find(values_, name);
+}
+
+const internal::StepFunction* Functions::findStep(std::string_view name) const noexcept {
+  return find(steps_, name);
+}
+
+const internal::ValidatorFunction* Functions::findValidator(std::string_view name) const noexcept {
+  return find(validators_, name);
 }
 
 const internal::ConversionFunction* Functions::findConversion(std::string_view name) const noexcept {

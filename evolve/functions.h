@@ -69,6 +69,16 @@ struct ValueFunction {
   std::function<std::string(std::span<const capnp::Type> sources, capnp::Type target)> misfit;
 };
 
+struct StepFunction {
+  std::function<void(capnp::DynamicStruct::Builder record)> run;
+  std::function<std::string(capnp::StructSchema record)> misfit;  // as above
+};
+
+struct ValidatorFunction {
+  std::function<std::optional<std::string>(capnp::DynamicStruct::Reader record)> run;
+  std::function<std::string(capnp::StructSchema record)> misfit;  // as above
+};
+
 struct ConversionFunction {
   std::function<void(capnp::DynamicStruct::Reader older, capnp::DynamicStruct::Builder newer)> run;
   // Why the function cannot be called with records of these structs; empty where it can.
@@ -92,6 +102,16 @@ class Functions {
   template <class Function>
   Functions& value(std::string name, Function function);
 
+  // A function for $Instar.upgraded, which changes a record on its way through the versions. It leaves the $key fields as they
+  // are. The struct is a generated one, or
+  // capnp::DynamicStruct:
+  //
+  //     functions.step<Product>("fixPrices", [](Product::Builder product) { ... });
+  //
+  // Throws as value() does.
+  template <class Record, class Function>
+  Functions& step(std::string name, Function function);
+
   // A function for $Instar.replaces: makes a record of one struct from one of another. It fills the $key fields too, so
   // that the row stays under its key. The structs are generated ones; or capnp::DynamicStruct, most of all for the
   // older one, whose schema is in the file when its generated code is gone:
@@ -103,16 +123,34 @@ class Functions {
   template <class Older, class Newer, class Function>
   Functions& conversion(std::string name, Function function);
 
+  // A function for $Instar.validated: returns why a record breaks the rule, or nothing. The reason must not show values that
+  // are sensitive. The struct is a generated one, or capnp::DynamicStruct:
+  //
+  //     functions.validator<Product>("priceIsPositive", [](Product::Reader product) -> std::optional<std::string> {
+  //       if (product.getPrice() > 0) return std::nullopt;
+  //       return "the price is not positive";
+  //     });
+  //
+  // Throws as value() does.
+  template <class Record, class Function>
+  Functions& validator(std::string name, Function function);
+
   // For the rest of this layer; null where there is none.
   const internal::ValueFunction* findValue(std::string_view name) const noexcept;
+  const internal::StepFunction* findStep(std::string_view name) const noexcept;
+  const internal::ValidatorFunction* findValidator(std::string_view name) const noexcept;
   const internal::ConversionFunction* findConversion(std::string_view name) const noexcept;
 
  private:
   void add(std::string name, internal::ValueFunction function);
+  void add(std::string name, internal::StepFunction function);
   void add(std::string name, internal::ConversionFunction function);
+  void add(std::string name, internal::ValidatorFunction function);
 
   std::map<std::string, internal::ValueFunction, std::less<>> values_;
+  std::map<std::string, internal::StepFunction, std::less<>> steps_;
   std::map<std::string, internal::ConversionFunction, std::less<>> conversions_;
+  std::map<std::string, internal::ValidatorFunction, std::less<>> validators_;
 };
 
 // --- What is left is how C++ types and those of fields go together.
@@ -254,6 +292,27 @@ std::string writeMisfit(capnp::StructSchema given) {
 }
 
 }  // namespace internal
+
+template <class Record, class Function>
+Functions& Functions::step(std::string name, Function function) {
+  add(std::move(name),
+      internal::StepFunction{
+          .run = [function = std::move(function)](
+                     capnp::DynamicStruct::Builder record) { function(internal::recordAs<Record>(record)); },
+          .misfit = internal::writeMisfit<Record>});
+  return *this;
+}
+
+template <class Record, class Function>
+Functions& Functions::validator(std::string name, Function function) {
+  add(std::move(name), internal::ValidatorFunction{
+                           .run = [function = std::move(function)](
+                                      capnp::DynamicStruct::Reader record) -> std::optional<std::string> {
+                             return function(internal::recordAs<Record>(record));
+                           },
+                           .misfit = internal::readMisfit<Record>});
+  return *this;
+}
 
 template <class Older, class Newer, class Function>
 Functions& Functions::conversion(std::string name, Function function) {

@@ -2,6 +2,7 @@
 
 #include <kj/exception.h>
 
+#include <algorithm>
 #include <new>
 
 #include "instar/evolve/internal/conversion.h"
@@ -17,11 +18,19 @@ using internal::Derivation;
 
 constexpr const char* kMissing = "this program does not have the function";
 
-// A derivation, and the function that it calls.
-struct BoundDerivation {
-  const Derivation* derivation;
-  const internal::ValueFunction* function;  // null where nothing is called, or it cannot be
-  std::string unusable;                     // why it cannot be
+// One thing that is done to a record: a derivation or a step, and the function that it calls.
+struct Work {
+  std::uint16_t since = 0;  // to rows of versions below
+  const Derivation* derivation = nullptr;
+  const internal::StepCall* step = nullptr;        // where it is no derivation
+  const internal::ValueFunction* value = nullptr;  // of a derivation that calls one, where it can be called
+  const internal::StepFunction* change = nullptr;  // of a step, likewise
+  std::string unusable{};                          // why it cannot be called
+
+  const std::string& function() const {
+    return step != nullptr ? step->function : derivation->expression.function;
+  }
+  std::string field() const { return step != nullptr ? "" : derivation->target.text(); }
 };
 
 std::string misfit(const internal::ValueFunction& function, const Derivation& one) {
@@ -31,30 +40,68 @@ std::string misfit(const internal::ValueFunction& function, const Derivation& on
   return function.misfit(sources, one.target.type());
 }
 
-std::vector<BoundDerivation> bind(const std::vector<Derivation>& derivations, const Functions* functions) {
-  std::vector<BoundDerivation> result;
+std::vector<Work> bind(const std::vector<Derivation>& derivations, const Functions* functions) {
+  std::vector<Work> result;
   for (const Derivation& one : derivations) {
-    BoundDerivation& bound = result.emplace_back(BoundDerivation{&one, nullptr, {}});
-    if (one.expression.function.empty()) continue;
-    const auto* found = functions == nullptr ? nullptr : functions->findValue(one.expression.function);
-    bound.unusable = found == nullptr ? kMissing : misfit(*found, one);
-    if (bound.unusable.empty()) bound.function = found;
+    Work& work = result.emplace_back(Work{.since = one.since, .derivation = &one});
+    if (work.function().empty()) continue;
+    const auto* found = functions == nullptr ? nullptr : functions->findValue(work.function());
+    work.unusable = found == nullptr ? kMissing : misfit(*found, one);
+    if (work.unusable.empty()) work.value = found;
   }
   return result;
 }
 
-void addUnusable(const BoundDerivation& bound, std::vector<UnusableFunction>& list) {
-  if (bound.unusable.empty()) return;
-  list.push_back({bound.derivation->target.text(), bound.derivation->expression.function, bound.unusable});
+Work bind(const internal::StepCall& step, const RecordSchema& schema, const Functions* functions) {
+  Work work{.since = step.to, .step = &step};
+  const auto* found = functions == nullptr ? nullptr : functions->findStep(step.function);
+  work.unusable = found == nullptr ? kMissing : found->misfit(schema.root());
+  if (work.unusable.empty()) work.change = found;
+  return work;
 }
 
-void call(const BoundDerivation& bound, capnp::DynamicStruct::Builder record) {
+bool isMadeFrom(const Derivation& one, const Derivation& other) {
+  const auto& sources = one.expression.sources;
+  return std::any_of(sources.begin(), sources.end(),
+                     [&](const auto& source) { return overlap(source, other.target); });
+}
+
+// The derivations in their order, and each step behind those since its version or before. One that is made from a field
+// of a later version stays behind that.
+std::vector<Work> upgradesOf(const RecordSchema& schema, const Functions* functions) {
+  std::vector<Work> works = bind(schema.derivations().derived, functions);
+  if (schema.code().steps.empty()) return works;
+  std::vector<std::pair<std::uint16_t, Work>> turns;
+  for (Work& work : works) {
+    std::uint16_t turn = work.since;
+    for (const auto& [earlier, other] : turns) {
+      if (isMadeFrom(*work.derivation, *other.derivation)) turn = std::max(turn, earlier);
+    }
+    turns.emplace_back(turn, std::move(work));
+  }
+  for (const internal::StepCall& step : schema.code().steps)
+    turns.emplace_back(step.to, bind(step, schema, functions));  // behind what has the same turn
+  std::stable_sort(turns.begin(), turns.end(),
+                   [](const auto& one, const auto& other) { return one.first < other.first; });
+  works.clear();
+  for (auto& turn : turns) works.push_back(std::move(turn.second));
+  return works;
+}
+
+void addUnusable(const Work& work, std::vector<UnusableFunction>& list) {
+  if (!work.unusable.empty()) list.push_back({work.field(), work.function(), work.unusable});
+}
+
+void makeField(const Work& work, capnp::DynamicStruct::Builder record) {
+  const internal::Expression& expression = work.derivation->expression;
+  const internal::FieldPath& target = work.derivation->target;
+  target.parent(record).clear(target.field());  // an older program may have kept what a newer one wrote
+  if (work.value == nullptr) return expression.run(record);
   std::vector<capnp::DynamicValue::Reader> values;
-  for (const auto& source : bound.derivation->expression.sources)
+  for (const auto& source : expression.sources)
     values.push_back(source.read(record.asReader()).value_or(capnp::VOID));
-  const auto& target = bound.derivation->target;
   FieldTarget field(target.parent(record), target.field());
-  bound.function->run(values, field);
+  work.value->run(values, field);
 }
 
 // Who throws, and what it means for the caller.
@@ -67,9 +114,8 @@ struct Blame {
 constexpr Blame kRow{
     ErrorCode::fixRow,
     "a row of an older version does not allow what the schema derives from it; correct the row or the schema",
-    "a row of an older version can only be read by a program that has the function; use that, or dump the "
-    "row as "
-    "it is stored"};
+    "a row of an older version can only be read by a program that has the function; use that, or dump it as "
+    "stored"};
 constexpr Blame kRecord{
     ErrorCode::fixInput, "a field that older programs read cannot be made from the record; change the record",
     "a record can only be put by a program that has the function for a field that older programs read; use "
@@ -93,30 +139,39 @@ void guard(const Work& work, const Refuse& refuse) {
   }
 }
 
-void runOne(const BoundDerivation& bound, capnp::DynamicStruct::Builder record, const Blame& blame) {
-  const Derivation& one = *bound.derivation;
+void run(const Work& work, capnp::DynamicStruct::Builder record, const Blame& blame) {
   const auto refuse = [&](const char* message, std::string reason) {
-    const std::string& function = one.expression.function;
-    std::vector<Error::Fact> facts{{"field", one.target.text()}};
-    if (!function.empty()) facts.push_back({"function", function});
+    std::vector<Error::Fact> facts;
+    if (work.step == nullptr) facts.push_back({"field", work.field()});
+    if (!work.function().empty()) facts.push_back({"function", work.function()});
     facts.push_back({"reason", std::move(reason)});
     throw Error(blame.code, message, std::move(facts));
   };
-  if (!bound.unusable.empty()) refuse(blame.unusable, bound.unusable);
-  guard(
-      [&] {
-        // An older program may have kept what a newer one wrote.
-        one.target.parent(record).clear(one.target.field());
-        if (bound.function == nullptr)
-          one.expression.run(record);
-        else
-          call(bound, record);
-      },
-      [&](const char* reason) { refuse(blame.refused, reason); });
+  if (!work.unusable.empty()) refuse(blame.unusable, work.unusable);
+  guard([&] { work.step != nullptr ? work.change->run(record) : makeField(work, record); },
+        [&](const char* reason) { refuse(blame.refused, reason); });
 }
 
 [[noreturn]] void refuseRecord(const char* message, const std::string& function, std::string reason) {
   throw Error(ErrorCode::fixRow, message, {{"function", function}, {"reason", std::move(reason)}});
+}
+
+// A validator, and the function of that name.
+struct Rule {
+  std::string name;
+  const internal::ValidatorFunction* function = nullptr;  // where it can be called
+  std::string unusable{};                                 // why it cannot be
+};
+
+std::vector<Rule> rulesOf(const RecordSchema& schema, const Functions* functions) {
+  std::vector<Rule> rules;
+  for (const std::string& name : schema.code().validators) {
+    const auto* found = functions == nullptr ? nullptr : functions->findValidator(name);
+    Rule& rule = rules.emplace_back(Rule{.name = name});
+    rule.unusable = found == nullptr ? kMissing : found->misfit(schema.root());
+    if (rule.unusable.empty()) rule.function = found;
+  }
+  return rules;
 }
 
 // The struct before, and the function that makes the new one from it.
@@ -146,8 +201,9 @@ struct Plan::Bound {
   Bound(RecordSchema record, std::shared_ptr<const Functions> program, const SchemaBelow& below)
       : schema(std::move(record)),
         functions(std::move(program)),
-        derived(bind(schema.derivations().derived, functions.get())),
-        mirrored(bind(schema.derivations().mirrored, functions.get())) {
+        upgrades(upgradesOf(schema, functions.get())),
+        mirrored(bind(schema.derivations().mirrored, functions.get())),
+        rules(rulesOf(schema, functions.get())) {
     if (declared()) replacement = bind(*declared(), schema, functions, below);
   }
 
@@ -155,8 +211,9 @@ struct Plan::Bound {
 
   const RecordSchema schema;
   const std::shared_ptr<const Functions> functions;
-  const std::vector<BoundDerivation> derived;
-  const std::vector<BoundDerivation> mirrored;
+  const std::vector<Work> upgrades;
+  const std::vector<Work> mirrored;
+  const std::vector<Rule> rules;
   BoundReplacement replacement;
 };
 
@@ -165,6 +222,11 @@ const RecordSchema& Plan::schema() const noexcept { return bound_->schema; }
 bool Plan::isIdentity() const noexcept { return from_ >= schema().completeFrom(); }
 
 bool Plan::replaces() const noexcept { return bound_->declared() && from_ < bound_->declared()->since; }
+
+bool Plan::mayChangeKey() const noexcept {
+  const auto& steps = schema().code().steps;
+  return replaces() || (!steps.empty() && steps.back().to > from_);
+}
 
 Plan Plan::before() const {
   if (bound_->replacement.older) return bound_->replacement.older->from(from_);
@@ -179,8 +241,10 @@ std::vector<Plan::Step> Plan::steps() const {
     if (bound_->replacement.older) steps = before().steps();
     steps.push_back({"", "replaces " + bound_->declared()->text()});
   }
-  for (const auto& one : schema().derivations().derived) {
-    if (one.since > from_) steps.push_back({one.target.text(), one.text});
+  for (const Work& work : bound_->upgrades) {
+    if (work.since <= from_) continue;
+    steps.push_back(
+        {work.field(), work.step != nullptr ? "upgraded " + work.step->text() : work.derivation->text});
   }
   return steps;
 }
@@ -191,8 +255,10 @@ std::string Plan::meaning() const {
     if (bound_->replacement.older) meaning = before().meaning();
     meaning += "replaces " + bound_->declared()->text() + "\n";
   }
-  for (const auto& one : schema().derivations().derived) {
-    if (one.since > from_) meaning += one.expression.meaning + "\n";
+  for (const Work& work : bound_->upgrades) {
+    if (work.since <= from_) continue;
+    meaning += work.step != nullptr ? "upgraded " + work.step->text() : work.derivation->expression.meaning;
+    meaning += "\n";
   }
   return meaning;
 }
@@ -209,8 +275,8 @@ std::vector<UnusableFunction> Plan::unusable() const {
     if (bound.older) list = before().unusable();
     if (!bound.unusable.empty()) list.push_back({"", bound_->declared()->function, bound.unusable});
   }
-  for (const auto& one : bound_->derived) {
-    if (one.derivation->since > from_) addUnusable(one, list);
+  for (const Work& work : bound_->upgrades) {
+    if (work.since > from_) addUnusable(work, list);
   }
   return list;
 }
@@ -224,8 +290,8 @@ void Plan::replace(capnp::DynamicStruct::Reader older, capnp::DynamicStruct::Bui
 }
 
 void Plan::run(capnp::DynamicStruct::Builder record) const {
-  for (const auto& one : bound_->derived) {
-    if (one.derivation->since > from_) runOne(one, record, kRow);
+  for (const Work& work : bound_->upgrades) {
+    if (work.since > from_) instar::run(work, record, kRow);
   }
 }
 
@@ -237,7 +303,10 @@ const RecordSchema& Plans::schema() const noexcept { return bound_->schema; }
 void Plans::requireFunctions() const {
   constexpr std::uint16_t kOldest = 1;
   std::vector<UnusableFunction> list = from(kOldest).unusable();
-  for (const auto& one : bound_->mirrored) addUnusable(one, list);
+  for (const Work& work : bound_->mirrored) addUnusable(work, list);
+  for (const Rule& rule : bound_->rules) {
+    if (!rule.unusable.empty()) list.push_back({"", rule.name, rule.unusable});
+  }
   if (list.empty()) return;
   std::vector<Error::Fact> facts{{"type", std::string(schema().typeName())}};
   if (!list.front().field.empty()) facts.push_back({"field", list.front().field});
@@ -249,8 +318,29 @@ void Plans::requireFunctions() const {
       std::move(facts));
 }
 
+bool Plans::hasRules() const noexcept { return !bound_->rules.empty(); }
+
+bool Plans::canJudge() const noexcept {
+  return std::all_of(bound_->rules.begin(), bound_->rules.end(),
+                     [](const Rule& rule) { return rule.function != nullptr; });
+}
+
+std::vector<BrokenRule> Plans::brokenRules(capnp::DynamicStruct::Reader record) const {
+  std::vector<BrokenRule> broken;
+  for (const Rule& rule : bound_->rules) {
+    if (rule.function == nullptr) continue;
+    const auto add = [&](std::string reason) { broken.push_back({rule.name, std::move(reason)}); };
+    guard(
+        [&] {
+          if (auto reason = rule.function->run(record)) add(*std::move(reason));
+        },
+        add);
+  }
+  return broken;
+}
+
 void Plans::mirror(capnp::DynamicStruct::Builder record) const {
-  for (const auto& one : bound_->mirrored) runOne(one, record, kRecord);
+  for (const Work& work : bound_->mirrored) run(work, record, kRecord);
 }
 
 }  // namespace instar

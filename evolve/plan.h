@@ -2,7 +2,7 @@
 
 // What has to be done to a row of an older version so that it is one of a schema: the fields that $Instar.derived makes for rows
 // which were written before these fields existed. However many versions lie between, it is one pass over the row; where
-// the record struct was replaced ($Instar.replaces) one for each struct. Immutable and cheap to copy; any thread.
+// the record struct was replaced ($Instar.replaces) one for each struct. $Instar.upgraded says what else is done to a row. Immutable and cheap to copy; any thread.
 
 #include <capnp/dynamic.h>
 
@@ -23,6 +23,12 @@ struct UnusableFunction {
   std::string field;     // that it makes; empty where it makes the record
   std::string function;  // its name
   std::string reason;    // it is not there, or takes something else
+};
+
+// A rule of $Instar.validated that a record does not keep.
+struct BrokenRule {
+  std::string validator;  // its name
+  std::string reason;
 };
 
 // Rows of one version.
@@ -52,6 +58,7 @@ class Plan {
   void replace(capnp::DynamicStruct::Reader older, capnp::DynamicStruct::Builder record) const;
 
   const RecordSchema& schema() const noexcept;  // that the record is one of
+  bool mayChangeKey() const noexcept;           // where a function has all of the record in its hands
 
   // Makes the fields of a record, which is a copy of the row. Throws Error(fixRow) with the facts field and reason, and
   // function where it is one that refuses or is not there.
@@ -82,8 +89,16 @@ class Plans {
   const RecordSchema& schema() const noexcept;
   Plan from(std::uint16_t version) const { return {bound_, version}; }
 
-  // Throws Error(fixCall) naming type, field and function where one cannot be run, also of those that make mirrors.
+  // Throws Error(fixCall) naming type, field and function where one cannot be run, also of those that make mirrors
+  // and judge rules.
   void requireFunctions() const;
+
+  // Whether records have rules, and all of them can be judged.
+  bool hasRules() const noexcept;
+  bool canJudge() const noexcept;
+
+  // The rules that a record of the schema breaks, as far as they can be judged.
+  std::vector<BrokenRule> brokenRules(capnp::DynamicStruct::Reader record) const;
 
   // Sets the fields that older programs know from those that have taken their place ($Instar.mirrored), in a record that is
   // to be put. Throws Error(fixInput) with the facts field and reason, and function as above.

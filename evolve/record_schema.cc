@@ -95,6 +95,7 @@ struct RecordSchema::State {
     refuseBeforeReplacement();
     if (code.replaces) completeFrom = code.replaces->since;
     for (const auto& one : derivations.derived) completeFrom = std::max(completeFrom, one.since);
+    for (const auto& one : code.steps) completeFrom = std::max(completeFrom, one.to);
     auto meaning = internal::canonicalText(index, id) + internal::meaningOf(derivations) +
                    internal::meaningOf(code) + "version " + std::to_string(version);
     fingerprint = hash64(asBytes(meaning));

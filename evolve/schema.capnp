@@ -49,6 +49,24 @@ struct Replacement {
   call @2 :Text;
 }
 
+annotation upgraded @0x975da75f7c800a4f (struct) :List(Step);
+# C++ functions of the program that change records on their way through the versions: each is run once on a row of a version
+# below `to`, behind the derivations since that version and before those since later ones.
+#
+#     struct Product $Instar.version(3) $Instar.upgraded([(to = 3, call = "fixPrices")]) {
+
+struct Step {
+  to @0 :UInt16;
+  # 2 to 65535; each number once.
+  call @1 :Text;
+}
+
+annotation validated @0xf320394299a9e4c7 (struct) :List(Text);
+# C++ functions of the program that say whether a record keeps the rules of its version. Dry runs and checks ask them, of each
+# row as it is upgraded; reading and putting do not.
+#
+#     struct Product $Instar.version(3) $Instar.validated(["priceIsPositive"]) {
+
 struct Derivation {
   # Fields are named by their path in the record: "name", "address.city". A source that is not set, because its pointer or
   # one on the way is null or another member of its union is active, leaves the target at its default; concat, constant

@@ -164,11 +164,24 @@ class Writer {
 
   std::string codeText(const Scope& scope) {
     if (!scope.node) return {};
-    const auto replaces =
-        internal::findAnnotation(scope.node->getAnnotations(), internal::kReplacesAnnotation);
-    if (!replaces) return {};
-    return annotation("replaces", internal::valueText(capnp::DynamicStruct::Reader(
-                                      replaces->getStruct().getAs<annotation::Replacement>())));
+    std::string text;
+    const auto annotations = scope.node->getAnnotations();
+    if (const auto value = internal::findAnnotation(annotations, internal::kReplacesAnnotation)) {
+      text += annotation("replaces", internal::valueText(capnp::DynamicStruct::Reader(
+                                         value->getStruct().getAs<annotation::Replacement>())));
+    }
+    if (const auto value = internal::findAnnotation(annotations, internal::kUpgradedAnnotation))
+      text += annotation("upgraded", listText<annotation::Step>(*value));
+    if (const auto value = internal::findAnnotation(annotations, internal::kValidatedAnnotation))
+      text += annotation("validated", listText<capnp::Text>(*value));
+    return text;
+  }
+
+  template <class Element>
+  static std::string listText(capnp::schema::Value::Reader list) {
+    return "(" +
+           internal::valueText(capnp::DynamicList::Reader(list.getList().getAs<capnp::List<Element>>())) +
+           ")";
   }
 
   std::string fieldAnnotations(capnp::schema::Field::Reader field) {

@@ -291,6 +291,32 @@ Judgement rule(const MirrorChanged& change) {
                  "keep it; or end it, which shuts older programs out, and begin with another field");
 }
 
+Judgement rule(const StepAdded& change) {
+  auto what = change.type + ": upgraded " + change.how;
+  if (change.to <= change.olderVersion) {
+    return refused(
+        std::move(what),
+        "rows of version " + std::to_string(change.olderVersion) + " would not be changed by it",
+        "write to = " + std::to_string(change.olderVersion + 1) + " or the number of this version");
+  }
+  return derived(std::move(what), FloorEffect::readerAndWriter,
+                 "nobody knows what the function changes, so an older program may misread it");
+}
+
+Judgement rule(const StepRemoved& change) {
+  return refused(change.type + ": no longer upgraded " + change.how,
+                 "a row of an older version would be read in another way than one that has been put since",
+                 "keep the step, and add another one");
+}
+
+Judgement rule(const ValidatorAdded& change) {
+  return additive(change.type + ": rows have to keep the rule " + change.name);
+}
+
+Judgement rule(const ValidatorRemoved& change) {
+  return additive(change.type + ": rows no longer have to keep the rule " + change.name);
+}
+
 }  // namespace
 
 std::string_view verdictName(Verdict verdict) noexcept {

@@ -32,6 +32,9 @@
 //                                       longer kept right
 //     $replaces on another record       replaced: a function converts older rows when they are read. Both floors rise: an older
 //       struct                          program does not know the new struct
+//     $upgraded on the record struct    derived: a function changes older rows when they are read. Both floors rise, because
+//                                       nobody knows what it changes: an older program may misread it
+//     $validated added or removed       additive: it is about dry runs and checks
 //     all else                          refused
 //
 // Pure; any thread.

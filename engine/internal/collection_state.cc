@@ -20,11 +20,12 @@ CollectionState::CollectionState(std::shared_ptr<StoreState> store, Plans plans,
     : store_(std::move(store)),
       name_(record.name),
       plans_(std::move(plans)),
-      version_(schema().version()),
-      completeFrom_(schema().completeFrom()),
-      root_(schema().root()),
+      schema_(plans_.schema()),
+      version_(schema_.version()),
+      completeFrom_(schema_.completeFrom()),
+      root_(schema_.root()),
       tree_(tree),
-      nestsWithoutLimit_(schema().isRecursive()),
+      nestsWithoutLimit_(schema_.isRecursive()),
       checkedSnapshot_(transaction.snapshot()),
       checkedGeneration_(Catalog(transaction).generation()),
       currentVersion_(record.currentVersion),
@@ -86,7 +87,7 @@ bool CollectionState::isKnown(TransactionState& transaction, std::uint16_t versi
 
 void CollectionState::refuseRow(Bytes key, const char* damage) const {
   throw Error(ErrorCode::restoreFromBackup, "a row is damaged: restore it from a backup",
-              {{"collection", name_}, {"key", printKey(schema().key(), key)}, {"damage", damage}});
+              {{"collection", name_}, {"key", printKey(schema_.key(), key)}, {"damage", damage}});
 }
 
 void CollectionState::loadCopy(TransactionState& transaction, Bytes key, Bytes value,
@@ -108,14 +109,14 @@ void CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::R
     UpgradedRecord(plans_, key, stored).moveTo(row, key);
   } catch (const Error& error) {
     throw error.with("collection", name_)
-        .with("key", printKey(schema().key(), key))
+        .with("key", printKey(schema_.key(), key))
         .with("version of the row", std::to_string(stored.version))
         .with("version of the schema", std::to_string(version_));
   }
 }
 
 void CollectionState::mirror(capnp::MessageBuilder& record) const {
-  if (!schema().hasMirrors()) return;
+  if (!schema_.hasMirrors()) return;
   try {
     plans_.mirror(record.getRoot<capnp::DynamicStruct>(root_));
   } catch (const Error& error) {

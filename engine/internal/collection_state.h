@@ -24,7 +24,7 @@ class CollectionState {
 
   StoreState& store() const noexcept { return *store_; }
   const std::string& name() const noexcept { return name_; }
-  const RecordSchema& schema() const noexcept { return plans_.schema(); }
+  const RecordSchema& schema() const noexcept { return schema_; }
   capnp::StructSchema root() const noexcept { return root_; }
   storage::TreeId tree() const noexcept { return tree_; }
 
@@ -71,6 +71,7 @@ class CollectionState {
   const std::shared_ptr<StoreState> store_;
   const std::string name_;
   const Plans plans_;
+  const RecordSchema schema_;
   const std::uint16_t version_;       // of the schema: asked for with every row
   const std::uint16_t completeFrom_;  // likewise: rows of older versions are upgraded
   const capnp::StructSchema root_;

@@ -63,6 +63,11 @@ void refuseOtherKey(const RecordSchema& schema, Bytes key, capnp::AnyStruct::Rea
       {{"reason", "the key is another one"}});
 }
 
+void run(const Plan& plan, Bytes key, capnp::MessageBuilder& message) {
+  plan.run(message.getRoot<capnp::DynamicStruct>(plan.schema().root()));
+  if (plan.mayChangeKey()) refuseOtherKey(plan.schema(), key, message.getRoot<capnp::AnyStruct>().asReader());
+}
+
 }  // namespace
 
 UpgradedRecord::UpgradedRecord(const Plan& plan, Bytes key, const RowView& stored)
@@ -70,11 +75,10 @@ UpgradedRecord::UpgradedRecord(const Plan& plan, Bytes key, const RowView& store
   if (plan.replaces())
     replace(plan, key, stored);
   else
-    derive(plan, stored.payload);
+    derive(plan, key, stored.payload);
 }
 
-void UpgradedRecord::derive(const Plan& plan, Bytes payload) {
-  const capnp::StructSchema schema = plan.schema().root();
+void UpgradedRecord::derive(const Plan& plan, Bytes key, Bytes payload) {
   const std::size_t used = payload.size();
   const std::size_t size = used + std::max(used / 2 / sizeof(capnp::word) * sizeof(capnp::word), kLeastRoom);
   bytes_ = std::make_unique<std::byte[]>(size);
@@ -82,7 +86,7 @@ void UpgradedRecord::derive(const Plan& plan, Bytes payload) {
   const Bytes copy(bytes_.get(), used);
   if (isWhole(copy)) {
     GrowingMessage message(bytes_.get(), used, size);
-    plan.run(message.getRoot<capnp::DynamicStruct>(schema));
+    run(plan, key, message);
     const auto segments = message.getSegmentsForOutput();
     refuseTooLarge(segments);
     if (segments.size() == 1) {
@@ -94,7 +98,7 @@ void UpgradedRecord::derive(const Plan& plan, Bytes payload) {
     const internal::PayloadMessage checked(copy);
     capnp::MallocMessageBuilder message;
     message.initRoot<capnp::AnyPointer>().set(checked.root());
-    plan.run(message.getRoot<capnp::DynamicStruct>(schema));
+    run(plan, key, message);
     keep(message);
   }
 }
@@ -106,8 +110,7 @@ void UpgradedRecord::replace(const Plan& plan, Bytes key, const RowView& stored)
   capnp::MallocMessageBuilder message;
   const auto record = message.initRoot<capnp::DynamicStruct>(plan.schema().root());
   plan.replace(source.root().getAs<capnp::DynamicStruct>(before.schema().root()), record);
-  plan.run(record);
-  refuseOtherKey(plan.schema(), key, message.getRoot<capnp::AnyStruct>().asReader());
+  run(plan, key, message);
   keep(message);
 }
 
@@ -118,6 +121,11 @@ void UpgradedRecord::keep(capnp::MessageBuilder& message) {
   std::memcpy(bytes.get(), flat.payload().data(), flat.payload().size());
   bytes_ = std::move(bytes);
   payload_ = {bytes_.get(), flat.payload().size()};
+}
+
+std::vector<BrokenRule> UpgradedRecord::brokenRules(const Plans& plans) const {
+  const internal::PayloadMessage message(payload_);
+  return plans.brokenRules(message.root().getAs<capnp::DynamicStruct>(plans.schema().root()));
 }
 
 void UpgradedRecord::moveTo(internal::RowBytes& row, Bytes key) && {

@@ -13,17 +13,20 @@ namespace instar {
 
 class UpgradedRecord {
  public:
-  // `stored` may lie at any address and is not needed afterwards. Throws Error(fixRow) with the facts field, function and
+  // `stored` may lie at any address, may need no upgrade, and is not needed afterwards. Throws Error(fixRow) with the facts field, function and
   // reason, as Plan has them.
   UpgradedRecord(const Plans& plans, Bytes key, const RowView& stored)
       : UpgradedRecord(plans.from(stored.version), key, stored) {}
+
+  // The rules of $Instar.validated that it breaks.
+  std::vector<BrokenRule> brokenRules(const Plans& plans) const;
 
   // Gives the bytes away.
   void moveTo(internal::RowBytes& row, Bytes key) &&;
 
  private:
   UpgradedRecord(const Plan& plan, Bytes key, const RowView& stored);
-  void derive(const Plan& plan, Bytes payload);
+  void derive(const Plan& plan, Bytes key, Bytes payload);
   void replace(const Plan& plan, Bytes key, const RowView& stored);
   void keep(capnp::MessageBuilder& message);
 

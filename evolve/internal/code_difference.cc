@@ -17,6 +17,11 @@ std::string textOf(const std::optional<Replacement>& replacement) {
   return replacement ? replacement->text() : "nothing";
 }
 
+template <class Element>
+bool contains(const std::vector<Element>& list, const Element& element) {
+  return std::find(list.begin(), list.end(), element) != list.end();
+}
+
 }  // namespace
 
 std::vector<Change> replacement(const RecordSchema& older, const RecordSchema& newer) {
@@ -39,6 +44,20 @@ std::vector<Change> codeDifference(const RecordSchema& older, const RecordSchema
   const std::string type(newer.typeName());
   if (older.code().replaces != newer.code().replaces) {
     changes.push_back(ReplacementChanged{type, textOf(older.code().replaces), textOf(newer.code().replaces)});
+  }
+  const auto& before = older.code().steps;
+  const auto& after = newer.code().steps;
+  for (const StepCall& step : before) {
+    if (!contains(after, step)) changes.push_back(StepRemoved{type, step.text()});
+  }
+  for (const StepCall& step : after) {
+    if (!contains(before, step)) changes.push_back(StepAdded{type, step.text(), step.to, older.version()});
+  }
+  for (const std::string& name : older.code().validators) {
+    if (!contains(newer.code().validators, name)) changes.push_back(ValidatorRemoved{type, name});
+  }
+  for (const std::string& name : newer.code().validators) {
+    if (!contains(older.code().validators, name)) changes.push_back(ValidatorAdded{type, name});
   }
   return changes;
 }

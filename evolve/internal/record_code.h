@@ -1,12 +1,13 @@
 #pragma once
 
-// What functions of the program do to a record as a whole, as $Instar.replaces says it on the struct. Plain values; any thread.
+// What functions of the program do to a record as a whole, as $Instar.replaces, $Instar.upgraded and $Instar.validated say it on the struct. Plain values; any thread.
 
 #include <capnp/schema.h>
 
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace instar::internal {
 
@@ -20,11 +21,23 @@ struct Replacement {
   friend bool operator==(const Replacement&, const Replacement&) = default;
 };
 
-struct RecordCode {
-  std::optional<Replacement> replaces;
+// Changes records of versions below `to`.
+struct StepCall {
+  std::uint16_t to = 0;
+  std::string function;
+
+  std::string text() const;
+  friend bool operator==(const StepCall&, const StepCall&) = default;
 };
 
-// Throws Error(fixSchema) naming the type and what is wrong: a version out of range, no function, the struct itself.
+struct RecordCode {
+  std::optional<Replacement> replaces;
+  std::vector<StepCall> steps;          // by `to`
+  std::vector<std::string> validators;  // names, sorted
+};
+
+// Throws Error(fixSchema) naming the type and what is wrong: a version out of range or there
+// twice, no function or one twice, the struct itself.
 RecordCode recordCodeOf(capnp::StructSchema record, std::uint16_t version);
 
 // A line each; empty where there is none.

@@ -110,7 +110,7 @@ void printReportText(Context& context, const CheckReport& report, ProblemKeys& k
   }
   if (report.unjudgedRows != 0) {
     context.output.line(counted(report.unjudgedRows, "row") +
-                        " not upgraded for the check: that needs a function that only the application has");
+                        " not checked in full: that needs a function that only the application has");
   }
 }
 

@@ -273,7 +273,7 @@ void printRehearsal(Output& output, const Rehearsal& rehearsal, const KeyPrinter
               " of them to be upgraded whenever they are read; " + grouped(rehearsal.failed) + " cannot be");
   if (rehearsal.unjudged != 0)
     output.line(counted(rehearsal.unjudged, "row") +
-                " not tried: the upgrade needs a function that only the application has");
+                " not tried in full: that needs a function that only the application has");
   for (const FailedRow& row : rehearsal.failures) {
     output.line("  " + keys.print(row.key) + ", version " + std::to_string(row.version) + ": " +
                 (row.field.empty() ? "" : row.field + ": ") + row.reason);
