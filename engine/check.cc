@@ -6,6 +6,7 @@
 #include <set>
 
 #include "instar/engine/internal/catalog.h"
+#include "instar/engine/internal/schema_registration.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/engine/internal/upgraded_record.h"
 #include "instar/format/file_format.h"
@@ -105,9 +106,14 @@ class Checker {
  private:
   using Schemas = std::map<std::uint16_t, std::optional<RecordSchema>>;
 
+  static bool isMerelyOdd(Finding finding) noexcept {
+    return finding == Finding::invalidText || finding == Finding::failedUpgrade ||
+           finding == Finding::brokenRule;
+  }
+
   void add(Finding finding, std::string collection, std::string key, std::string message) {
     ++report_.problemCount;
-    if (finding != Finding::invalidText && finding != Finding::failedUpgrade) ++report_.damagedCount;
+    if (!isMerelyOdd(finding)) ++report_.damagedCount;
     if (report_.problems.size() >= options_.maxProblems) return;
     report_.problems.push_back({finding, std::move(collection), std::move(key), std::move(message)});
   }
@@ -183,13 +189,15 @@ class Checker {
       return;
     }
     Schemas schemas;
-    const auto& current = schemaOf(schemas, collection.name, collection.currentVersion);
+    std::optional<Plans> current;
+    if (const auto& schema = schemaOf(schemas, collection.name, collection.currentVersion))
+      current = plansOf(state_, collection.name, *schema);
     const auto cursor = state_.storage().cursor(*id);
     WalkCheck walk;
     for (bool more = cursor->first(); more; more = cursor->next()) {
       if (!walk.follows(cursor->key())) {
         add(Finding::damagedTree, collection.name,
-            printKey(current ? current->key() : kByteStrings, cursor->key()),
+            printKey(current ? current->schema().key() : kByteStrings, cursor->key()),
             "it does not come behind the row that is met before it");
       }
       checkRow(schemas, collection.name, current, cursor->key(), cursor->value());
@@ -200,9 +208,9 @@ class Checker {
     }
   }
 
-  void checkRow(Schemas& schemas, const std::string& collection, const std::optional<RecordSchema>& current,
+  void checkRow(Schemas& schemas, const std::string& collection, const std::optional<Plans>& current,
                 Bytes key, Bytes value) {
-    const KeySpec& keySpec = current ? current->key() : kByteStrings;
+    const KeySpec& keySpec = current ? current->schema().key() : kByteStrings;
     ++report_.rows;
     report_.bytes += value.size();
     std::vector<std::byte> copy;
@@ -227,7 +235,7 @@ class Checker {
   }
 
   void checkRecord(const std::string& collection, const RecordSchema& schema,
-                   const std::optional<RecordSchema>& current, Bytes key, const RowView& row) {
+                   const std::optional<Plans>& current, Bytes key, const RowView& row) {
     std::unique_ptr<std::byte[]> copy;
     Bytes payload = row.payload;
     if (!isAligned(payload)) {
@@ -242,13 +250,8 @@ class Checker {
       add(Finding::invalidText, collection, printKey(schema.key(), key),
           "the Text field " + invalid + " is not UTF-8");
     }
-    if (current && row.version < current->completeFrom()) {
-      try {
-        static_cast<void>(UpgradedRecord(*current, row));
-      } catch (const Error& error) {
-        add(Finding::failedUpgrade, collection, printKey(schema.key(), key), error.what());
-      }
-    }
+    if (current && (row.version < current->schema().completeFrom() || current->hasRules()))
+      checkUpgrade(collection, *current, schema.key(), key, row);
     if (schema.key().empty()) return;
     Key expected;
     try {
@@ -259,6 +262,24 @@ class Checker {
     if (compareBytes(expected.bytes(), key) != 0) {
       add(Finding::misplacedRow, collection, printKey(schema.key(), key),
           "its $key fields say " + printKey(schema.key(), expected.bytes()));
+    }
+  }
+
+  void checkUpgrade(const std::string& collection, const Plans& current, const KeySpec& keySpec, Bytes key,
+                    const RowView& row) {
+    if (!current.from(row.version).unusable().empty()) {
+      ++report_.unjudgedRows;
+      return;
+    }
+    if (!current.canJudge()) ++report_.unjudgedRows;
+    try {
+      const UpgradedRecord record(current, key, row);
+      for (const BrokenRule& rule : record.brokenRules(current)) {
+        add(Finding::brokenRule, collection, printKey(keySpec, key),
+            "version " + std::to_string(row.version) + " breaks " + rule.validator + ": " + rule.reason);
+      }
+    } catch (const Error& error) {
+      add(Finding::failedUpgrade, collection, printKey(keySpec, key), error.what());
     }
   }
 
@@ -293,6 +314,8 @@ std::string_view findingName(Finding finding) noexcept {
       return "damagedCatalog";
     case Finding::damagedTree:
       return "damagedTree";
+    case Finding::brokenRule:
+      return "brokenRule";
   }
   return "unknown";
 }

@@ -22,6 +22,7 @@ enum class Finding : std::uint8_t {
   failedUpgrade,   // sound, but the current schema cannot derive what it derives from such rows
   damagedCatalog,  // a record of the catalog
   damagedTree,     // rows that cannot be reached, or are met out of their order
+  brokenRule,      // sound, but the current schema has a rule that the row breaks ($Instar.validated)
 };
 std::string_view findingName(Finding finding) noexcept;
 
@@ -42,11 +43,13 @@ struct CheckReport {
   std::uint64_t rows = 0;
   std::uint64_t bytes = 0;           // of stored values
   std::uint64_t misalignedRows = 0;  // sound, but read through a copy
+  std::uint64_t unjudgedRows =
+      0;  // sound; their upgrade or a rule needs a function that this program does not have
   std::uint64_t problemCount = 0;
   std::vector<Problem> problems;
 
   bool sound() const noexcept { return problemCount == 0; }
-  // Whether data was lost, and not merely something is odd (invalidText, failedUpgrade).
+  // Whether data was lost, and not merely something is odd (invalidText, failedUpgrade, brokenRule).
   bool damaged() const noexcept { return damagedCount != 0; }
   std::uint64_t damagedCount = 0;
 };

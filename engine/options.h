@@ -7,10 +7,13 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
 namespace instar {
+
+class Functions;
 
 enum class OpenMode : std::uint8_t {
   createOrOpen,  // creates the file where there is none
@@ -42,6 +45,11 @@ struct StoreOptions {
   std::size_t writeBackRows = 0;
   // Opening releases the snapshots of programs that have died; without it they can be looked at first.
   bool clearStaleReaders = true;
+  // The functions that schemas call (evolve/functions.h).
+  std::shared_ptr<const Functions> functions = {};
+  // Opens collections whose schemas call functions that are not among these; a row that needs one is Error(fixRow) then. For
+  // programs that are not the application.
+  bool allowMissingFunctions = false;
 };
 
 struct EnvironmentInfo {

@@ -9,34 +9,59 @@ constexpr std::uint64_t kRowsPerReport = 16384;
 
 class Rehearser {
  public:
-  Rehearser(const RecordSchema& schema, const RehearsalOptions& options)
-      : schema_(schema), options_(options) {}
+  Rehearser(Plans plans, const RehearsalOptions& options) : plans_(std::move(plans)), options_(options) {}
 
   void add(Bytes key, Bytes value) {
     ++result_.rows;
     RowView row;
     const RowDamage damage = decodeRow(key, value, Verify::yes, row);
-    if (damage != RowDamage::none) return fail(key, row.version, "", describe(damage));
-    if (row.version >= schema_.completeFrom()) return;
-    ++result_.older;
-    try {
-      static_cast<void>(UpgradedRecord(schema_, row));
-    } catch (const Error& error) {
-      fail(key, row.version, error.fact("field"), error.fact("reason"));
-    }
+    if (damage != RowDamage::none)
+      return fail({.key = keep(key), .version = row.version, .reason = describe(damage)});
+    const bool isOlder = row.version < plans_.schema().completeFrom();
+    if (!isOlder && !plans_.hasRules()) return;
+    if (isOlder) ++result_.older;
+    const bool canUpgrade = plans_.from(row.version).unusable().empty();
+    if (!canUpgrade || !plans_.canJudge()) ++result_.unjudged;
+    if (canUpgrade) upgrade(key, row);
   }
 
   Rehearsal take() { return std::move(result_); }
   std::uint64_t rows() const noexcept { return result_.rows; }
 
  private:
-  void fail(Bytes key, std::uint16_t version, std::string_view field, std::string_view reason) {
-    ++result_.failed;
-    if (result_.failures.size() >= options_.maxFailures) return;
-    result_.failures.push_back({{key.begin(), key.end()}, version, std::string(field), std::string(reason)});
+  void upgrade(Bytes key, const RowView& row) {
+    try {
+      const UpgradedRecord record(plans_, key, row);
+      const auto rules = record.brokenRules(plans_);
+      if (!rules.empty()) ++result_.broken;
+      for (const BrokenRule& rule : rules) {
+        list({.key = keep(key),
+              .version = row.version,
+              .function = rule.validator,
+              .isBroken = true,
+              .reason = rule.reason});
+      }
+    } catch (const Error& error) {
+      fail({.key = keep(key),
+            .version = row.version,
+            .field = std::string(error.fact("field")),
+            .function = std::string(error.fact("function")),
+            .reason = std::string(error.fact("reason"))});
+    }
   }
 
-  const RecordSchema& schema_;
+  static std::vector<std::byte> keep(Bytes key) { return {key.begin(), key.end()}; }
+
+  void fail(FailedRow row) {
+    ++result_.failed;
+    list(std::move(row));
+  }
+
+  void list(FailedRow row) {
+    if (result_.failures.size() < options_.maxFailures) result_.failures.push_back(std::move(row));
+  }
+
+  const Plans plans_;
   const RehearsalOptions& options_;
   Rehearsal result_;
 };
@@ -48,7 +73,7 @@ Rehearsal rehearse(const Store& store, std::string_view collection, const Record
   const auto rows = store.collection(collection);
   const ReadTransaction snapshot = store.read();
   const std::uint64_t total = rows.count(snapshot);
-  Rehearser rehearser(schema, options);
+  Rehearser rehearser(store.plans(snapshot, collection, schema), options);
   auto scan = rows.scan(snapshot);
   while (scan.next()) {
     rehearser.add(scan.key(), scan.value());

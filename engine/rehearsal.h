@@ -17,17 +17,23 @@ struct RehearsalOptions {
   ProgressCallback progress = {};   // rows
 };
 
+// Or one that breaks a rule.
 struct FailedRow {
   std::vector<std::byte> key;
   std::uint16_t version = 0;
-  std::string field;   // that cannot be derived; empty where the row itself is damaged
-  std::string reason;  // without the value, which may be sensitive
+  std::string field{};     // that cannot be derived; empty where it is the whole row
+  std::string function{};  // that refuses the row, or whose rule the row breaks; empty where none does
+  bool isBroken = false;   // it can be upgraded, and breaks a rule then
+  std::string reason{};    // without the value, which may be sensitive
 };
 
 struct Rehearsal {
   std::uint64_t rows = 0;
   std::uint64_t older = 0;   // rows that have to be upgraded when they are read
   std::uint64_t failed = 0;  // rows that cannot be
+  std::uint64_t broken =
+      0;  // rows that break a rule of the schema ($Instar.validated), once they are upgraded
+  std::uint64_t unjudged = 0;  // rows that need a function which this program does not have
   std::vector<FailedRow> failures;
 };
 

@@ -39,6 +39,14 @@ bool isUnfinished(TransactionState& transaction) {
               {{"collection", std::string(name)}, {"collections", known.empty() ? "none" : known}});
 }
 
+void requireFunctions(const Plans& plans, std::string_view collection) {
+  try {
+    plans.requireFunctions();
+  } catch (const Error& error) {
+    throw error.with("collection", std::string(collection));
+  }
+}
+
 [[noreturn]] void refuseMissingTree(std::string_view name) {
   throw Error(ErrorCode::restoreFromBackup,
               "the rows or the schema of the collection are missing: restore the file",
@@ -159,6 +167,11 @@ std::optional<RecordSchema> Store::version(const Transaction& transaction, std::
   return found->schema;
 }
 
+Plans Store::plans(const Transaction& transaction, std::string_view collection,
+                   const RecordSchema& schema) const {
+  return plansOf(transaction.state(), collection, schema);
+}
+
 SchemaChange Store::examine(std::string_view name, const RecordSchema& schema) const {
   checkCollectionName(name);
   const ReadTransaction transaction = read();
@@ -175,6 +188,8 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name,
   {
     const ReadTransaction transaction = read();
     const SchemaChange change = requireAllowed(examineSchema(transaction.state(), name, schema));
+    if (!state_->options().allowMissingFunctions)
+      requireFunctions(plansOf(transaction.state(), name, schema), name);
     isNew = change.outcome == SchemaChange::Outcome::created;
     mustRecord = isRecorded(change) && !environment.readOnly();
     if (isNew && environment.readOnly()) {
@@ -193,8 +208,9 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name,
     }
   }
   const ReadTransaction transaction = read();
-  return std::make_shared<CollectionState>(
-      state_, schema, *rows, *Catalog(transaction.state()).collection(name), transaction.state());
+  return std::make_shared<CollectionState>(state_, plansOf(transaction.state(), name, schema), *rows,
+                                           *Catalog(transaction.state()).collection(name),
+                                           transaction.state());
 }
 
 std::shared_ptr<CollectionState> Store::openCollection(std::string_view name) const {
@@ -205,7 +221,8 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name) co
   const auto version = catalog.version(name, record->currentVersion);
   const auto rows = state_->environment().openTree(rowTreeName(name), false);
   if (!version || !rows) refuseMissingTree(name);
-  return std::make_shared<CollectionState>(state_, version->schema, *rows, *record, transaction.state());
+  return std::make_shared<CollectionState>(state_, plansOf(transaction.state(), name, version->schema), *rows,
+                                           *record, transaction.state());
 }
 
 }  // namespace instar

@@ -19,6 +19,7 @@
 #include "instar/engine/collection.h"
 #include "instar/engine/options.h"
 #include "instar/engine/transaction.h"
+#include "instar/evolve/plan.h"
 #include "instar/evolve/record_schema.h"
 #include "instar/evolve/verdict.h"
 #include "instar/format/error.h"
@@ -92,8 +93,8 @@ class Store {
   // A higher $version than the file knows is added, in one small commit, if every difference is additive.
   // O(1) in rows and in versions. Throws Error(fixSchema): differences that are refused, with the safe way to
   // do each; Error(upgradeProgram): below the reader floor; Error(fixCall): a name that cannot be one, an
-  // absent collection in a read-only store, or something to record while the calling thread has a write
-  // transaction open.
+  // absent collection in a read-only store, a function that the schema calls and the program does not have, or
+  // something to record while the calling thread has a write transaction open.
   template <class T>
   Collection<T> collection(std::string_view name) const {
     static const RecordSchema schema = RecordSchema::fromStruct(capnp::Schema::from<T>());
@@ -106,7 +107,7 @@ class Store {
   }
 
   // A collection through the newest schema in the file. Throws Error(fixCall) where there is none of that
-  // name.
+  // name. Functions may be missing: rows that need them are Error(fixRow).
   Collection<capnp::DynamicStruct> collection(std::string_view name) const {
     return Collection<capnp::DynamicStruct>(openCollection(name));
   }
@@ -119,6 +120,8 @@ class Store {
   std::vector<VersionInfo> versions(const Transaction& transaction, std::string_view collection) const;
   std::optional<RecordSchema> version(const Transaction& transaction, std::string_view collection,
                                       std::uint16_t number) const;
+  // How rows of older versions become ones of the schema, which need not be in the file.
+  Plans plans(const Transaction& transaction, std::string_view collection, const RecordSchema& schema) const;
   FileInfo fileInfo(const Transaction& transaction) const;
 
   // Rewrites rows that were upgraded when they were read (StoreOptions::writeBackRows), exactly as they were read, so that

@@ -8,8 +8,10 @@
 #include <utility>
 
 #include "instar/evolve/internal/canonical.h"
+#include "instar/evolve/internal/code_difference.h"
 #include "instar/evolve/internal/default_text.h"
 #include "instar/evolve/internal/derivation.h"
+#include "instar/evolve/internal/key_spec.h"
 #include "instar/evolve/internal/node_index.h"
 #include "instar/evolve/internal/type_ref.h"
 #include "instar/evolve/internal/type_step.h"
@@ -132,8 +134,7 @@ class Comparison {
         newer_(newer.nodes()),
         rootId_(newer.rootId()) {
     if (older.rootId() != newer.rootId()) {
-      add(RecordReplaced{std::string(older.typeName()), std::string(newer.typeName()), older.rootId(),
-                         newer.rootId()});
+      changes_ = internal::replacement(older, newer);
       return;
     }
     enqueue(rootId_, {}, {});
@@ -143,6 +144,7 @@ class Comparison {
     compareDerivations(older, newer);
     compareMirrors(older, newer);
     compareRetirements(older, newer);
+    for (Change& change : internal::codeDifference(older, newer)) add(std::move(change));
     if (changes_.empty()) compareMeaning();
   }
 
@@ -329,7 +331,8 @@ class Comparison {
   // By ordinal: a key field may get another name.
   void compareKeys(const RecordSchema& older, const RecordSchema& newer) {
     if (keyOrdinals(older_) == keyOrdinals(newer_)) return;
-    add(KeyChanged{std::string(newer.typeName()), keyText(older.key()), keyText(newer.key())});
+    add(KeyChanged{std::string(newer.typeName()), internal::keyText(older.key()),
+                   internal::keyText(newer.key())});
   }
 
   std::map<std::uint8_t, std::uint16_t> keyOrdinals(const NodeIndex& index) const {
@@ -338,12 +341,6 @@ class Comparison {
       if (field.keyPosition) ordinals.emplace(*field.keyPosition, field.ordinal);
     }
     return ordinals;
-  }
-
-  static std::string keyText(const KeySpec& key) {
-    std::string text;
-    for (const auto& part : key) text += (text.empty() ? "" : ", ") + part.name;
-    return text.empty() ? "byte strings" : text;
   }
 
   static const Derivation* find(const std::vector<Derivation>& list, const std::string& numbers) {

@@ -27,7 +27,47 @@ struct RecordReplaced {
   std::string newer;
   std::uint64_t olderId = 0;
   std::uint64_t newerId = 0;
+  std::string how = {};            // $Instar.replaces; empty without it
+  std::uint64_t declaredId = 0;    // that it names
+  std::uint16_t since = 0;         // likewise
+  std::uint16_t olderVersion = 0;  // where it is there
   friend bool operator==(const RecordReplaced&, const RecordReplaced&) = default;
+};
+
+// $Instar.replaces on the same record struct.
+struct ReplacementChanged {
+  std::string type;
+  std::string older;
+  std::string newer;
+  friend bool operator==(const ReplacementChanged&, const ReplacementChanged&) = default;
+};
+
+// $Instar.upgraded on the record struct.
+struct StepAdded {
+  std::string type;
+  std::string how;
+  std::uint16_t to = 0;
+  std::uint16_t olderVersion = 0;
+  friend bool operator==(const StepAdded&, const StepAdded&) = default;
+};
+
+struct StepRemoved {
+  std::string type;
+  std::string how;
+  friend bool operator==(const StepRemoved&, const StepRemoved&) = default;
+};
+
+// $Instar.validated on the record struct.
+struct ValidatorAdded {
+  std::string type;
+  std::string name;
+  friend bool operator==(const ValidatorAdded&, const ValidatorAdded&) = default;
+};
+
+struct ValidatorRemoved {
+  std::string type;
+  std::string name;
+  friend bool operator==(const ValidatorRemoved&, const ValidatorRemoved&) = default;
 };
 
 struct TypeRenamed {
@@ -279,7 +319,8 @@ struct RetirementMoved {
   friend bool operator==(const RetirementMoved&, const RetirementMoved&) = default;
 };
 
-using Change = std::variant<RecordReplaced, TypeRenamed, KindChanged, GenericsChanged, FieldAdded,
+using Change = std::variant<RecordReplaced, ReplacementChanged, StepAdded, StepRemoved, ValidatorAdded,
+                            ValidatorRemoved, TypeRenamed, KindChanged, GenericsChanged, FieldAdded,
                             FieldRemoved, FieldRenamed, NameTaken, FieldMoved, GroupRenamed, JoinedUnion,
                             LeftUnion, PlaceChanged, FieldTypeChanged, DefaultChanged, EnumerantAdded,
                             EnumerantRemoved, EnumerantRenamed, KeyChanged, SensitiveAdded, SensitiveRemoved,
@@ -287,7 +328,7 @@ using Change = std::variant<RecordReplaced, TypeRenamed, KindChanged, GenericsCh
                             MirrorChanged, RetirementAdded, RetirementRemoved, RetirementMoved>;
 
 // In the order of types as the record leads to them, then of fields. Where the record struct is replaced,
-// that is all.
+// that is all, but for the key.
 std::vector<Change> difference(const RecordSchema& older, const RecordSchema& newer);
 
 }  // namespace instar

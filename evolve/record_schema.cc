@@ -14,6 +14,7 @@
 #include "instar/evolve/internal/derivation.h"
 #include "instar/evolve/internal/key_spec.h"
 #include "instar/evolve/internal/node_index.h"
+#include "instar/evolve/internal/record_code.h"
 #include "instar/format/checksum.h"
 #include "instar/format/error.h"
 
@@ -70,6 +71,7 @@ struct RecordSchema::State {
   KeySpec key;
   bool recursive = false;
   internal::Derivations derivations;
+  internal::RecordCode code;
   std::uint16_t completeFrom = 0;
 
   NodeBuilders initNodes(std::size_t count) {
@@ -89,11 +91,26 @@ struct RecordSchema::State {
     for (auto node : nodes) loader.load(node);
     root = loader.get(id).asStruct();
     derivations = internal::derivationsOf(root, version, nodes);
+    code = internal::recordCodeOf(root, version);
+    refuseBeforeReplacement();
+    if (code.replaces) completeFrom = code.replaces->since;
     for (const auto& one : derivations.derived) completeFrom = std::max(completeFrom, one.since);
     for (const auto& one : derivations.retired) completeFrom = std::max(completeFrom, one.since);
-    auto meaning = internal::canonicalText(index, id) + internal::meaningOf(derivations) + "version " +
-                   std::to_string(version);
+    for (const auto& one : code.steps) completeFrom = std::max(completeFrom, one.to);
+    auto meaning = internal::canonicalText(index, id) + internal::meaningOf(derivations) +
+                   internal::meaningOf(code) + "version " + std::to_string(version);
     fingerprint = hash64(asBytes(meaning));
+  }
+
+  void refuseBeforeReplacement() const {
+    if (!code.replaces) return;
+    for (const auto& one : derivations.derived) {
+      if (one.since > code.replaces->since) continue;
+      throw Error(ErrorCode::fixSchema,
+                  "the function that converts rows of the replaced struct makes this field too; take the "
+                  "derivation away",
+                  {{"type", std::string(typeName)}, {"field", one.target.text()}});
+    }
   }
 };
 
@@ -146,6 +163,7 @@ bool RecordSchema::changesPuts() const noexcept {
   return !state_->derivations.mirrored.empty() || !state_->derivations.retired.empty();
 }
 const internal::Derivations& RecordSchema::derivations() const noexcept { return state_->derivations; }
+const internal::RecordCode& RecordSchema::code() const noexcept { return state_->code; }
 capnp::StructSchema RecordSchema::root() const { return state_->root; }
 capnp::List<Node>::Reader RecordSchema::nodes() const { return state_->nodes; }
 

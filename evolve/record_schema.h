@@ -16,13 +16,14 @@ namespace instar {
 
 namespace internal {
 struct Derivations;
-}
+struct RecordCode;
+}  // namespace internal
 
 class RecordSchema {
  public:
   // From a struct of generated code, of a SchemaParser or of a SchemaLoader; copies what it needs.
   // Throws Error(fixSchema) naming type and field: $version(0), $key on what cannot be a key, gaps or doubles
-  // in the order of $key, a generic record struct, an interface anywhere in the record, what derivation.h lists.
+  // in the order of $key, a generic record struct, an interface anywhere in the record, what derivation.h and record_code.h list.
   static RecordSchema fromStruct(capnp::StructSchema root);
 
   // From nodes as the catalog keeps them. Throws Error(restoreFromBackup) where they do not form a schema.
@@ -36,12 +37,13 @@ class RecordSchema {
   bool isRecursive() const noexcept;    // rows can nest without limit
   // Rows of this version and above are as the schema has them; what is older is upgraded when it is read (plan.h).
   std::uint16_t completeFrom() const noexcept;
-  // Whether records have to pass prepareToPut (plan.h) before they are put.
+  // Whether records have to pass Plans::prepareToPut (plan.h) before they are put.
   bool changesPuts() const noexcept;
   capnp::StructSchema root() const;  // valid as long as any copy of this RecordSchema
 
-  // $Instar.derived, $Instar.mirrored and $Instar.retired, for the rest of this layer.
+  // $Instar.derived, mirrored and retired, and what stands on the struct, for the rest of this layer.
   const internal::Derivations& derivations() const noexcept;
+  const internal::RecordCode& code() const noexcept;
 
   // Every node, the record struct first; borrowed from this object.
   capnp::List<capnp::schema::Node>::Reader nodes() const;

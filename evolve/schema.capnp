@@ -42,6 +42,38 @@ annotation retired @0xb634fd8a62f9fae5 (field) :UInt16;
 #
 #     name @1 :Text $Instar.retired(4);
 
+annotation replaces @0x80a18fd405b67276 (struct) :Replacement;
+# The rows of older versions are of another struct, of another id. They are upgraded to its newest version that the file has,
+# and a C++ function of the program (functions.h) makes a record of this struct from each.
+#
+#     struct Contact @0xd1e2... $Instar.version(3) $Instar.replaces(since = 3, type = 0xa0b1..., call = "contactFromPerson") {
+
+struct Replacement {
+  since @0 :UInt16;
+  # The first version of the new struct: 2 to 65535.
+  type @1 :UInt64;
+  # The id of the old one.
+  call @2 :Text;
+}
+
+annotation upgraded @0x975da75f7c800a4f (struct) :List(Step);
+# C++ functions of the program that change records on their way through the versions: each is run once on a row of a version
+# below `to`, behind the derivations since that version and before those since later ones.
+#
+#     struct Product $Instar.version(3) $Instar.upgraded([(to = 3, call = "fixPrices")]) {
+
+struct Step {
+  to @0 :UInt16;
+  # 2 to 65535; each number once.
+  call @1 :Text;
+}
+
+annotation validated @0xf320394299a9e4c7 (struct) :List(Text);
+# C++ functions of the program that say whether a record keeps the rules of its version. Dry runs and checks ask them, of each
+# row as it is upgraded; reading and putting do not.
+#
+#     struct Product $Instar.version(3) $Instar.validated(["priceIsPositive"]) {
+
 struct Derivation {
   # Fields are named by their path in the record: "name", "address.city". A source that is not set, because its pointer or
   # one on the way is null or another member of its union is active, leaves the target at its default; concat, constant
@@ -73,6 +105,8 @@ struct Derivation {
 
     coalesce @9 :List(Text);
     # The first of these fields that is set and does not have its default.
+
+    call @10 :Call;
   }
 
   struct Scale {
@@ -112,5 +146,11 @@ struct Derivation {
       from @0 :Text;
       to @1 :Text;
     }
+  }
+
+  struct Call {
+    # What a C++ function of the program makes of these fields (functions.h). Only such a program can upgrade the rows.
+    function @0 :Text;
+    from @1 :List(Text);
   }
 }

@@ -82,7 +82,8 @@ class Writer {
   void writeDeclaration(const Scope& scope) {
     bool isEnum = scope.node && scope.node->isEnum();
     auto id = scope.id == 0 ? std::string() : " " + internal::idLiteral(scope.id);
-    open((isEnum ? "enum " : "struct ") + scope.name + id + parameters(scope) + versionText(scope));
+    open((isEnum ? "enum " : "struct ") + scope.name + id + parameters(scope) + versionText(scope) +
+         codeText(scope));
     if (isEnum) {
       writeEnumerants(scope.node->getEnum());
     } else if (scope.node) {
@@ -159,6 +160,28 @@ class Writer {
     if (!scope.node) return {};
     auto version = internal::findAnnotation(scope.node->getAnnotations(), internal::kVersionAnnotation);
     return version ? annotation("version", "(" + std::to_string(version->getUint16()) + ")") : std::string();
+  }
+
+  std::string codeText(const Scope& scope) {
+    if (!scope.node) return {};
+    std::string text;
+    const auto annotations = scope.node->getAnnotations();
+    if (const auto value = internal::findAnnotation(annotations, internal::kReplacesAnnotation)) {
+      text += annotation("replaces", internal::valueText(capnp::DynamicStruct::Reader(
+                                         value->getStruct().getAs<annotation::Replacement>())));
+    }
+    if (const auto value = internal::findAnnotation(annotations, internal::kUpgradedAnnotation))
+      text += annotation("upgraded", listText<annotation::Step>(*value));
+    if (const auto value = internal::findAnnotation(annotations, internal::kValidatedAnnotation))
+      text += annotation("validated", listText<capnp::Text>(*value));
+    return text;
+  }
+
+  template <class Element>
+  static std::string listText(capnp::schema::Value::Reader list) {
+    return "(" +
+           internal::valueText(capnp::DynamicList::Reader(list.getList().getAs<capnp::List<Element>>())) +
+           ")";
   }
 
   std::string fieldAnnotations(capnp::schema::Field::Reader field) {

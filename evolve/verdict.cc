@@ -25,13 +25,45 @@ std::string obsoleteName(const std::string& path) {
 
 std::string at(std::uint16_t ordinal) { return "@" + std::to_string(ordinal); }
 
+Judgement ruleOfConversion(const RecordReplaced& change) {
+  auto what = change.newer + ": replaces " + change.older + " " + change.how;
+  if (change.declaredId != change.olderId) {
+    return refused(
+        std::move(what),
+        "rows of version " + std::to_string(change.olderVersion) + " are of " + change.older + ", " +
+            internal::idLiteral(change.olderId) + ", which nothing says how to turn into it",
+        "name the id of that struct; or open the file first with the release whose struct is named");
+  }
+  if (change.since <= change.olderVersion) {
+    return refused(
+        std::move(what),
+        "rows of version " + std::to_string(change.olderVersion) +
+            " are of the old struct, and would not be converted",
+        "write since = " + std::to_string(change.olderVersion + 1) + " or the number of this version");
+  }
+  return {Verdict::replaced,
+          FloorEffect::readerAndWriter,
+          std::move(what),
+          "an older program does not know the new struct",
+          {}};
+}
+
 Judgement rule(const RecordReplaced& change) {
+  if (!change.how.empty()) return ruleOfConversion(change);
   return refused(
       change.newer + ": a replaced type, " + internal::idLiteral(change.olderId) + " became " +
           internal::idLiteral(change.newerId),
       "a record is recognised by its id, and nothing says how to turn the old type into the new one",
       "keep the old id: write " + internal::idLiteral(change.olderId) + " after the name, as in `struct " +
-          change.newer + " " + internal::idLiteral(change.olderId) + "`");
+          change.newer + " " + internal::idLiteral(change.olderId) +
+          "`; or name a function that converts rows, with $Instar.replaces");
+}
+
+Judgement rule(const ReplacementChanged& change) {
+  return refused(
+      change.type + ": replaces " + change.newer + ", before it was " + change.older,
+      "rows of the struct before could be there, and would be read in another way or not at all",
+      "write the annotation as it was; change what the function does before the version is released");
 }
 
 Judgement rule(const TypeRenamed& change) {
@@ -283,6 +315,32 @@ Judgement rule(const RetirementMoved& change) {
                  "keep " + std::to_string(change.older));
 }
 
+Judgement rule(const StepAdded& change) {
+  auto what = change.type + ": upgraded " + change.how;
+  if (change.to <= change.olderVersion) {
+    return refused(
+        std::move(what),
+        "rows of version " + std::to_string(change.olderVersion) + " would not be changed by it",
+        "write to = " + std::to_string(change.olderVersion + 1) + " or the number of this version");
+  }
+  return derived(std::move(what), FloorEffect::readerAndWriter,
+                 "nobody knows what the function changes, so an older program may misread it");
+}
+
+Judgement rule(const StepRemoved& change) {
+  return refused(change.type + ": no longer upgraded " + change.how,
+                 "a row of an older version would be read in another way than one that has been put since",
+                 "keep the step, and add another one");
+}
+
+Judgement rule(const ValidatorAdded& change) {
+  return additive(change.type + ": rows have to keep the rule " + change.name);
+}
+
+Judgement rule(const ValidatorRemoved& change) {
+  return additive(change.type + ": rows no longer have to keep the rule " + change.name);
+}
+
 }  // namespace
 
 std::string_view verdictName(Verdict verdict) noexcept {
@@ -291,6 +349,8 @@ std::string_view verdictName(Verdict verdict) noexcept {
       return "additive";
     case Verdict::derived:
       return "derived";
+    case Verdict::replaced:
+      return "replaced";
     case Verdict::refused:
       break;
   }

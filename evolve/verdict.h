@@ -32,6 +32,11 @@
 //                                       longer kept right
 //     $retired on an older field        derived: rows lose it when they are read, and both floors rise, since older
 //                                       programs would find it empty
+//     $replaces on another record       replaced: a function converts older rows when they are read. Both floors rise: an older
+//       struct                          program does not know the new struct
+//     $upgraded on the record struct    derived: a function changes older rows when they are read. Both floors rise, because
+//                                       nobody knows what it changes: an older program may misread it
+//     $validated added or removed       additive: it is about dry runs and checks
 //     all else                          refused
 //
 // Pure; any thread.
@@ -48,6 +53,7 @@ namespace instar {
 enum class Verdict : std::uint8_t {
   additive,  // free
   derived,   // declared in the schema, and done when a row is read or put
+  replaced,  // another struct, made by a function when a row is read
   refused,
 };
 
@@ -62,7 +68,7 @@ struct Judgement {
   std::string instead;  // the safe way; empty where nothing is refused
 };
 
-std::string_view verdictName(Verdict verdict) noexcept;  // "additive", "derived", "refused"
+std::string_view verdictName(Verdict verdict) noexcept;  // "additive", "derived", "replaced", "refused"
 
 Judgement judge(const Change& change);
 

@@ -4,7 +4,6 @@
 
 #include "instar/engine/internal/row_writer.h"
 #include "instar/engine/internal/upgraded_record.h"
-#include "instar/evolve/plan.h"
 #include "instar/format/key_text.h"
 
 namespace instar {
@@ -19,11 +18,12 @@ void raise(std::atomic<Number>& value, Number to) noexcept {
 
 }  // namespace
 
-CollectionState::CollectionState(std::shared_ptr<StoreState> store, RecordSchema schema, storage::TreeId tree,
+CollectionState::CollectionState(std::shared_ptr<StoreState> store, Plans plans, storage::TreeId tree,
                                  const Catalog::CollectionRecord& record, TransactionState& transaction)
     : store_(std::move(store)),
       name_(record.name),
-      schema_(std::move(schema)),
+      plans_(std::move(plans)),
+      schema_(plans_.schema()),
       version_(schema_.version()),
       completeFrom_(schema_.completeFrom()),
       root_(schema_.root()),
@@ -115,7 +115,7 @@ void CollectionState::loadStored(TransactionState& transaction, Bytes key, Bytes
 
 void CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row) {
   try {
-    UpgradedRecord(schema_, stored).moveTo(row, key);
+    UpgradedRecord(plans_, key, stored).moveTo(row, key);
   } catch (const Error& error) {
     throw error.with("collection", name_)
         .with("key", printKey(schema_.key(), key))
@@ -133,7 +133,7 @@ bool CollectionState::rewriteUpgraded(TransactionState& transaction, const Key& 
   try {
     const RowView view = decode(transaction, key.bytes(), *stored);
     if (view.version >= completeFrom_) return false;
-    UpgradedRecord(schema_, view).moveTo(row, key.bytes());
+    UpgradedRecord(plans_, key.bytes(), view).moveTo(row, key.bytes());
     const internal::PayloadMessage upgraded(row.payload());
     capnp::MallocMessageBuilder message(static_cast<unsigned>(row.payload().size() / sizeof(capnp::word)));
     message.initRoot<capnp::AnyPointer>().set(upgraded.root());
@@ -150,7 +150,7 @@ bool CollectionState::rewriteUpgraded(TransactionState& transaction, const Key& 
 void CollectionState::prepareToPut(capnp::MessageBuilder& record) const {
   if (!schema_.changesPuts()) return;
   try {
-    instar::prepareToPut(schema_, record.getRoot<capnp::DynamicStruct>(root_));
+    plans_.prepareToPut(record.getRoot<capnp::DynamicStruct>(root_));
   } catch (const Error& error) {
     throw error.with("collection", name_);
   }

@@ -14,12 +14,13 @@
 #include "instar/engine/internal/catalog.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/engine/row.h"
+#include "instar/evolve/plan.h"
 
 namespace instar {
 
 class CollectionState : public std::enable_shared_from_this<CollectionState> {
  public:
-  CollectionState(std::shared_ptr<StoreState> store, RecordSchema schema, storage::TreeId tree,
+  CollectionState(std::shared_ptr<StoreState> store, Plans plans, storage::TreeId tree,
                   const Catalog::CollectionRecord& record, TransactionState& transaction);
 
   StoreState& store() const noexcept { return *store_; }
@@ -38,9 +39,7 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   bool mayWrite(TransactionState& transaction);
 
   // Whether rows may be there that a newer program has written.
-  bool isOlderProgram() const noexcept {
-    return currentVersion_.load(std::memory_order_relaxed) > schema_.version();
-  }
+  bool isOlderProgram() const noexcept { return currentVersion_.load(std::memory_order_relaxed) > version_; }
 
   // Decodes and verifies a stored row. Throws Error(restoreFromBackup). load() also upgrades it where it is old: Error(fixRow).
   RowView decode(TransactionState& transaction, Bytes key, Bytes value) {
@@ -81,6 +80,7 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
 
   const std::shared_ptr<StoreState> store_;
   const std::string name_;
+  const Plans plans_;
   const RecordSchema schema_;
   const std::uint16_t version_;       // of the schema: asked for with every row
   const std::uint16_t completeFrom_;  // likewise: rows of older versions are upgraded

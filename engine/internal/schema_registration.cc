@@ -1,5 +1,6 @@
 #include "instar/engine/internal/schema_registration.h"
 
+#include "instar/engine/internal/store_state.h"
 #include "instar/evolve/admission.h"
 #include "instar/format/file_format.h"
 
@@ -70,6 +71,16 @@ SchemaChange examineSchema(TransactionState& transaction, std::string_view colle
 SchemaChange requireAllowed(SchemaChange change) {
   if (change.refusal) throw Error(*change.refusal);
   return change;
+}
+
+Plans plansOf(TransactionState& transaction, std::string_view collection, const RecordSchema& schema) {
+  const Catalog catalog(transaction);
+  const StoredVersions stored = storedVersions(catalog, collection);
+  return Plans(schema, transaction.store().options().functions,
+               [&](std::uint16_t version) -> std::optional<RecordSchema> {
+                 const auto number = stored.below(version);
+                 return number ? stored.load(*number) : std::nullopt;
+               });
 }
 
 bool isRecorded(const SchemaChange& change) noexcept {

@@ -1,11 +1,12 @@
 #pragma once
 
-// Opening a collection with a schema: what that would change in the catalog, and changing it. One thread at a
-// time, as the transaction.
+// Opening a collection with a schema: what that would change in the catalog, changing it, and what becomes of older rows. One
+// thread at a time, as the transaction.
 
 #include <string_view>
 
 #include "instar/engine/internal/catalog.h"
+#include "instar/evolve/plan.h"
 
 namespace instar {
 
@@ -20,6 +21,9 @@ SchemaChange requireAllowed(SchemaChange change);
 // Stores in the catalog what examineSchema found in the same transaction.
 void recordSchema(TransactionState& transaction, std::string_view collection, const RecordSchema& schema,
                   const SchemaChange& change);
+
+// How rows of older versions become ones of the schema, in this program. The only place that plans come from.
+Plans plansOf(TransactionState& transaction, std::string_view collection, const RecordSchema& schema);
 
 // Whether there is something to store.
 bool isRecorded(const SchemaChange& change) noexcept;

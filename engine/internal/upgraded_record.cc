@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "instar/engine/internal/row_writer.h"
-#include "instar/evolve/plan.h"
 #include "instar/format/error.h"
 #include "instar/format/payload.h"
 
@@ -48,18 +47,46 @@ void refuseTooLarge(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments
               {{"field", ""}, {"reason", "the row would be larger than 1 GiB"}});
 }
 
+// A program that puts such a record would leave the old row behind.
+void refuseOtherKey(const RecordSchema& schema, Bytes key, capnp::AnyStruct::Reader record) {
+  if (schema.key().empty()) return;
+  Key made;
+  try {
+    encodeKey(schema.key(), record, made);
+  } catch (const Error&) {  // which no key can be
+    made.clear();
+  }
+  if (compareBytes(made.bytes(), key) == 0) return;
+  throw Error(
+      ErrorCode::fixRow,
+      "a function has given a row of an older version another key; let it fill the $key fields as they were",
+      {{"reason", "the key is another one"}});
+}
+
+void run(const Plan& plan, Bytes key, capnp::MessageBuilder& message) {
+  plan.run(message.getRoot<capnp::DynamicStruct>(plan.schema().root()));
+  if (plan.mayChangeKey()) refuseOtherKey(plan.schema(), key, message.getRoot<capnp::AnyStruct>().asReader());
+}
+
 }  // namespace
 
-UpgradedRecord::UpgradedRecord(const RecordSchema& schema, const RowView& stored) : version_(stored.version) {
-  const std::size_t used = stored.payload.size();
+UpgradedRecord::UpgradedRecord(const Plan& plan, Bytes key, const RowView& stored)
+    : version_(stored.version) {
+  if (plan.replaces())
+    replace(plan, key, stored);
+  else
+    derive(plan, key, stored.payload);
+}
+
+void UpgradedRecord::derive(const Plan& plan, Bytes key, Bytes payload) {
+  const std::size_t used = payload.size();
   const std::size_t size = used + std::max(used / 2 / sizeof(capnp::word) * sizeof(capnp::word), kLeastRoom);
   bytes_ = std::make_unique<std::byte[]>(size);
-  std::memcpy(bytes_.get(), stored.payload.data(), used);
+  std::memcpy(bytes_.get(), payload.data(), used);
   const Bytes copy(bytes_.get(), used);
-  const Plan plan(schema, stored.version);
   if (isWhole(copy)) {
     GrowingMessage message(bytes_.get(), used, size);
-    plan.run(message.getRoot<capnp::DynamicStruct>(schema.root()));
+    run(plan, key, message);
     const auto segments = message.getSegmentsForOutput();
     refuseTooLarge(segments);
     if (segments.size() == 1) {
@@ -71,9 +98,20 @@ UpgradedRecord::UpgradedRecord(const RecordSchema& schema, const RowView& stored
     const internal::PayloadMessage checked(copy);
     capnp::MallocMessageBuilder message;
     message.initRoot<capnp::AnyPointer>().set(checked.root());
-    plan.run(message.getRoot<capnp::DynamicStruct>(schema.root()));
+    run(plan, key, message);
     keep(message);
   }
+}
+
+void UpgradedRecord::replace(const Plan& plan, Bytes key, const RowView& stored) {
+  const Plan before = plan.before();
+  const UpgradedRecord older(before, key, stored);
+  const internal::PayloadMessage source(older.payload_);
+  capnp::MallocMessageBuilder message;
+  const auto record = message.initRoot<capnp::DynamicStruct>(plan.schema().root());
+  plan.replace(source.root().getAs<capnp::DynamicStruct>(before.schema().root()), record);
+  run(plan, key, message);
+  keep(message);
 }
 
 void UpgradedRecord::keep(capnp::MessageBuilder& message) {
@@ -83,6 +121,11 @@ void UpgradedRecord::keep(capnp::MessageBuilder& message) {
   std::memcpy(bytes.get(), flat.payload().data(), flat.payload().size());
   bytes_ = std::move(bytes);
   payload_ = {bytes_.get(), flat.payload().size()};
+}
+
+std::vector<BrokenRule> UpgradedRecord::brokenRules(const Plans& plans) const {
+  const internal::PayloadMessage message(payload_);
+  return plans.brokenRules(message.root().getAs<capnp::DynamicStruct>(plans.schema().root()));
 }
 
 void UpgradedRecord::moveTo(internal::RowBytes& row, Bytes key) && {

@@ -1,24 +1,33 @@
 #pragma once
 
-// A row of an older version as a record of a schema: a copy with the fields that $Instar.derived makes. One thread.
+// A row of an older version as a record of the newest one: a copy with the fields that $Instar.derived makes, or what a function
+// has made of it. One thread.
 
 #include <memory>
 
 #include "instar/engine/row.h"
-#include "instar/evolve/record_schema.h"
+#include "instar/evolve/plan.h"
 #include "instar/format/row.h"
 
 namespace instar {
 
 class UpgradedRecord {
  public:
-  // `stored` may lie at any address and is not needed afterwards. Throws Error(fixRow) with the facts field and reason.
-  UpgradedRecord(const RecordSchema& schema, const RowView& stored);
+  // `stored` may lie at any address, may need no upgrade, and is not needed afterwards. Throws Error(fixRow) with the facts field, function and
+  // reason, as Plan has them.
+  UpgradedRecord(const Plans& plans, Bytes key, const RowView& stored)
+      : UpgradedRecord(plans.from(stored.version), key, stored) {}
+
+  // The rules of $Instar.validated that it breaks.
+  std::vector<BrokenRule> brokenRules(const Plans& plans) const;
 
   // Gives the bytes away.
   void moveTo(internal::RowBytes& row, Bytes key) &&;
 
  private:
+  UpgradedRecord(const Plan& plan, Bytes key, const RowView& stored);
+  void derive(const Plan& plan, Bytes key, Bytes payload);
+  void replace(const Plan& plan, Bytes key, const RowView& stored);
   void keep(capnp::MessageBuilder& message);
 
   std::uint16_t version_;

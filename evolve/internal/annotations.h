@@ -16,6 +16,9 @@ inline constexpr std::uint64_t kSensitiveAnnotation = 0xf09b5b1a7c2e4d63;
 inline constexpr std::uint64_t kDerivedAnnotation = 0xf4314959d812b8f6;
 inline constexpr std::uint64_t kMirroredAnnotation = 0x931bdd6c87312ccd;
 inline constexpr std::uint64_t kRetiredAnnotation = 0xb634fd8a62f9fae5;
+inline constexpr std::uint64_t kUpgradedAnnotation = 0x975da75f7c800a4f;
+inline constexpr std::uint64_t kValidatedAnnotation = 0xf320394299a9e4c7;
+inline constexpr std::uint64_t kReplacesAnnotation = 0x80a18fd405b67276;
 
 // The value of an annotation, or nothing where it does not stand there. Borrowed from the list.
 inline std::optional<capnp::schema::Value::Reader> findAnnotation(

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 
+#include "instar/evolve/internal/type_ref.h"
 #include "instar/evolve/scalar_text.h"
 #include "instar/format/key_text.h"
 
@@ -156,6 +157,13 @@ std::optional<DynamicValue::Reader> parseKnownScalar(std::string_view text, capn
   const bool isUnknown =
       parsed && type.isEnum() && parsed->as<DynamicEnum>().getRaw() >= type.asEnum().getEnumerants().size();
   return isUnknown ? std::nullopt : parsed;
+}
+
+std::string typeName(capnp::Type type) {
+  if (type.isList()) return "List(" + typeName(type.asList().getElementType()) + ")";
+  if (type.isEnum()) return type.asEnum().getShortDisplayName().cStr();
+  if (type.isStruct()) return type.asStruct().getShortDisplayName().cStr();
+  return type.isAnyPointer() ? "AnyPointer" : builtInTypeName(type.which());
 }
 
 bool isNumber(capnp::Type type) { return isWhole(type) || type.isFloat32() || type.isFloat64(); }

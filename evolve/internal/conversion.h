@@ -42,4 +42,6 @@ std::optional<capnp::DynamicValue::Reader> parseKnownScalar(std::string_view tex
 
 bool isNumber(capnp::Type type);  // whole or floating point
 
+std::string typeName(capnp::Type type);  // for people: "List(Text)", "Address"
+
 }  // namespace instar::internal

@@ -31,15 +31,8 @@ std::string_view view(capnp::Text::Reader text) noexcept { return {text.begin(),
   throw Error(ErrorCode::fixSchema, message, std::move(facts));
 }
 
-std::string nameOf(capnp::Type type) {
-  if (type.isList()) return "List(" + nameOf(type.asList().getElementType()) + ")";
-  if (type.isEnum()) return type.asEnum().getShortDisplayName().cStr();
-  if (type.isStruct()) return type.asStruct().getShortDisplayName().cStr();
-  return type.isAnyPointer() ? "AnyPointer" : builtInTypeName(type.which());
-}
-
 [[noreturn]] void refuseTypes(const char* message, capnp::Type from, capnp::Type to) {
-  refuse(message, {{"from", nameOf(from)}, {"to", nameOf(to)}});
+  refuse(message, {{"from", typeName(from)}, {"to", typeName(to)}});
 }
 
 // A literal with the number of an enumerant in place of its name.
@@ -59,7 +52,7 @@ class Literal {
       value_ = parseKnownScalar(*text_, type);
     }
     if (!value_)
-      refuse("the text is not a value of the field's type", {{"value", *text_}, {"to", nameOf(type)}});
+      refuse("the text is not a value of the field's type", {{"value", *text_}, {"to", typeName(type)}});
   }
   const DynamicValue::Reader& value() const noexcept { return *value_; }
 
@@ -180,6 +173,10 @@ std::string meaningOf(capnp::StructSchema record, const FieldPath& target, Sourc
     case Annotation::CONSTANT:
       copy.setConstant(withoutName(source.getConstant(), target.type()));
       break;
+    case Annotation::CALL:
+      for (unsigned i = 0; i < source.getCall().getFrom().size(); ++i)
+        copy.getCall().getFrom().set(i, numbers(source.getCall().getFrom()[i]));
+      break;
     case Annotation::NONE:
       break;
   }
@@ -209,16 +206,19 @@ class Compiler {
         return constant(source.getConstant());
       case Annotation::COALESCE:
         return coalesce(source.getCoalesce());
+      case Annotation::CALL:
+        return call(source.getCall());
       case Annotation::NONE:
         break;
     }
     refuse(
         "nothing says how the value is made: add one of copy, convert, scale, concat, split, match, "
-        "constant, coalesce");
+        "constant, coalesce, call");
   }
 
   std::vector<FieldPath> takeSources() { return std::move(sources_); }
   std::set<std::uint64_t> takeEnumsByName() { return std::move(enumsByName_); }
+  std::string takeFunction() { return std::move(function_); }
 
  private:
   const FieldPath& source(capnp::Text::Reader path) { return sources_.emplace_back(record_, view(path)); }
@@ -228,7 +228,7 @@ class Compiler {
   }
 
   void requireTarget(bool fits, const char* message) const {
-    if (!fits) refuse(message, {{"to", nameOf(target_.type())}});
+    if (!fits) refuse(message, {{"to", typeName(target_.type())}});
   }
 
   Run copy(capnp::Text::Reader path) {
@@ -358,6 +358,15 @@ class Compiler {
     };
   }
 
+  Run call(Annotation::Call::Reader call) {
+    function_ = view(call.getFunction());
+    if (function_.empty()) refuse("a call needs the name of a function; write function = \"...\"");
+    if (call.getFrom().size() == 0)
+      refuse("a call needs fields to make the value from; write from = [\"...\"]");
+    for (const auto path : call.getFrom()) source(path);
+    return {};  // what it runs is the program's (plan.h)
+  }
+
   static bool isEmpty(const DynamicValue::Reader& value) {
     switch (value.getType()) {
       case DynamicValue::TEXT:
@@ -375,6 +384,7 @@ class Compiler {
   const FieldPath& target_;
   std::vector<FieldPath> sources_;
   std::set<std::uint64_t> enumsByName_;
+  std::string function_;
 };
 
 }  // namespace
@@ -385,6 +395,7 @@ Expression compile(capnp::StructSchema record, const FieldPath& target, Source s
   return {.sources = compiler.takeSources(),
           .enumsByName = compiler.takeEnumsByName(),
           .meaning = meaningOf(record, target, source),
+          .function = compiler.takeFunction(),
           .run = std::move(run)};
 }
 

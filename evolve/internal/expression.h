@@ -19,7 +19,9 @@ struct Expression {
   std::set<std::uint64_t> enumsByName;  // enums whose names are read or written as text
   std::string meaning;                  // with numbers in place of names: equal for equal meaning
 
-  // Sets the target. Throws Unfit (conversion.h) where a source does not allow it.
+  std::string function;  // that makes the value, where it is a call; empty otherwise
+
+  // Sets the target. Throws Unfit (conversion.h) where a source does not allow it. Empty where it is a call.
   std::function<void(capnp::DynamicStruct::Builder record)> run;
 };
 

@@ -142,4 +142,10 @@ KeySpec keyOf(const NodeIndex& index, std::uint64_t rootId) {
   return spec;
 }
 
+std::string keyText(const KeySpec& key) {
+  std::string text;
+  for (const auto& part : key) text += (text.empty() ? "" : ", ") + part.name;
+  return text.empty() ? "byte strings" : text;
+}
+
 }  // namespace instar::internal

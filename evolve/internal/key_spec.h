@@ -14,4 +14,6 @@ namespace instar::internal {
 // type and field: a type that cannot be a key, a member of a union, gaps and doubles.
 KeySpec keyOf(const NodeIndex& index, std::uint64_t rootId);
 
+std::string keyText(const KeySpec& key);  // for people: "id, name"
+
 }  // namespace instar::internal

@@ -51,7 +51,7 @@ std::string readAs(const RecordSchema& reader, const RecordSchema& writer, const
   capnp::TextCodec().decode(kj::StringPtr(row), message.initRoot<DynamicStruct>(writer.root()));
   auto read = message.getRoot<DynamicStruct>(reader.root());
   try {
-    Plan(reader, 1).run(read);
+    Plans(reader).from(1).run(read);
     return kj::str(read.asReader()).cStr();
   } catch (const Error& error) {
     return "! " + std::string(error.fact("reason"));

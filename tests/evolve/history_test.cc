@@ -159,7 +159,7 @@ class Player {
     row.version = writer;
     row.newest = std::max(row.newest, writer);
     try {
-      prepareToPut(schema(writer).schema(), row.as(schema(writer)));
+      schema(writer).plans().prepareToPut(row.as(schema(writer)));
       if (!obstacles.empty()) fail("a mirror that should not be possible");
       return true;
     } catch (const Error& error) {
@@ -173,7 +173,7 @@ class Player {
   bool upgrade(StoredRow& row, unsigned reader) {
     if (row.version >= reader) return true;
     const Obstacles obstacles = history_.upgrade(row.model, row.version, reader, reader);
-    const Plan plan(schema(reader).schema(), static_cast<std::uint16_t>(row.version));
+    const Plan plan = schema(reader).plans().from(static_cast<std::uint16_t>(row.version));
     try {
       if (!plan.isIdentity()) plan.run(row.as(schema(reader)));
       if (!obstacles.empty()) fail("a row that cannot be upgraded was");

@@ -6,9 +6,9 @@ namespace instar::testing {
 
 using capnp::DynamicStruct;
 
-ModelSchema::ModelSchema(RecordSchema schema) : schema_(std::move(schema)) {
+ModelSchema::ModelSchema(RecordSchema schema) : plans_(std::move(schema)) {
   std::vector<capnp::StructSchema::Field> groups;
-  locate(schema_.root(), groups, {});
+  locate(this->schema().root(), groups, {});
   std::sort(places_.begin(), places_.end(), [](const Place& left, const Place& right) {
     return left.field.getProto().getOrdinal().getExplicit() <
            right.field.getProto().getOrdinal().getExplicit();

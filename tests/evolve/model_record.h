@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "instar/evolve/record_schema.h"
+#include "instar/evolve/plan.h"
 #include "instar/tests/evolve/random_history.h"
 
 namespace instar::testing {
@@ -16,7 +16,8 @@ class ModelSchema {
  public:
   explicit ModelSchema(RecordSchema schema);
 
-  const RecordSchema& schema() const { return schema_; }
+  const RecordSchema& schema() const { return plans_.schema(); }
+  const Plans& plans() const { return plans_; }
   ModelRow read(capnp::DynamicStruct::Reader record) const;
   void write(capnp::DynamicStruct::Builder record, unsigned field, const Value& value) const;
   unsigned numberOf(std::string_view path) const;
@@ -29,7 +30,7 @@ class ModelSchema {
     capnp::StructSchema::Field field;
     std::string path;
   };
-  RecordSchema schema_;
+  Plans plans_;
   std::vector<Place> places_;  // by number
 };
 

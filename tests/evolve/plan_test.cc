@@ -48,9 +48,9 @@ TEST_P(Derivations, MakeAFieldFromOthers) {
   capnp::MallocMessageBuilder message;
   auto row = message.initRoot<DynamicStruct>(schema.root());
   decode(one.row, row);
-  const Plan plan(schema, 1);
+  const Plan plan = Plans(schema).from(1);
   EXPECT_FALSE(plan.isIdentity());
-  EXPECT_TRUE(Plan(schema, 2).isIdentity());
+  EXPECT_TRUE(Plans(schema).from(2).isIdentity());
   try {
     plan.run(row);
     EXPECT_EQ(fieldText(row.asReader(), "to"), one.expected);
@@ -324,7 +324,7 @@ TEST(Plan, MakesSourcesFirstWhereverTheyStand) {
   capnp::MallocMessageBuilder message;
   auto row = message.initRoot<DynamicStruct>(schema.root());
   decode("(a = \"x-7\")", row);
-  Plan(schema, 1).run(row);
+  Plans(schema).from(1).run(row);
   EXPECT_STREQ(kj::str(row.asReader()).cStr(), "(c = 7, b = \"7\", a = \"x-7\")");
 }
 
@@ -337,13 +337,13 @@ TEST(Plan, LeavesAloneWhatTheRowsVersionHasAlready) {
   capnp::MallocMessageBuilder message;
   auto row = message.initRoot<DynamicStruct>(schema.root());
   decode("(a = \"x\", b = \"changed\")", row);
-  const Plan plan(schema, 2);
+  const Plan plan = Plans(schema).from(2);
   ASSERT_EQ(plan.steps().size(), 1U);
   EXPECT_EQ(plan.steps()[0].field, "c");
   EXPECT_EQ(plan.steps()[0].how, "(since = 3, copy = \"b\")");
   plan.run(row);
   EXPECT_STREQ(kj::str(row.asReader()).cStr(), "(a = \"x\", b = \"changed\", c = \"changed\")");
-  EXPECT_TRUE(Plan(schema, 3).isIdentity());
+  EXPECT_TRUE(Plans(schema).from(3).isIdentity());
 }
 
 TEST(Plan, TakesRetiredFieldsAwayOnceTheirHeirsAreMade) {
@@ -355,17 +355,17 @@ TEST(Plan, TakesRetiredFieldsAwayOnceTheirHeirsAreMade) {
     capnp::MallocMessageBuilder message;
     auto row = message.initRoot<DynamicStruct>(schema.root());
     decode("(a = \"x\", b = \"y\", size = 9)", row);
-    Plan(schema, from).run(row);
+    Plans(schema).from(from).run(row);
     return kj::str(row.asReader()).cStr();
   };
   EXPECT_EQ(upgraded(1), R"((b = "x", size = 7))");
   EXPECT_EQ(upgraded(2), R"((b = "y", size = 7))");
   EXPECT_EQ(schema.completeFrom(), 3);
-  const auto steps = Plan(schema, 2).steps();
+  const auto steps = Plans(schema).from(2).steps();
   ASSERT_EQ(steps.size(), 2U);
   EXPECT_EQ(steps[0].field + ": " + steps[0].how, "a: retired");
-  EXPECT_NE(Plan(schema, 1).hash(), Plan(schema, 2).hash());
-  EXPECT_NE(Plan(schema, 2).hash(), Plan(schema, 3).hash());
+  EXPECT_NE(Plans(schema).from(1).hash(), Plans(schema).from(2).hash());
+  EXPECT_NE(Plans(schema).from(2).hash(), Plans(schema).from(3).hash());
 }
 
 TEST(Plan, DerivesFromARetiredFieldOnlyForRowsThatHaveIt) {
@@ -379,9 +379,9 @@ TEST(Plan, HashIsOfWhatItDoes) {
   const RecordSchema one = record("a @0 :Text; b @1 :Text $Instar.derived(since = 2, copy = \"a\");");
   const RecordSchema renamed = record("old @0 :Text; b @1 :Text $Instar.derived(since = 2, copy = \"old\");");
   const RecordSchema other = record("a @0 :Text; b @1 :Text $Instar.derived(since = 2, constant = \"a\");");
-  EXPECT_EQ(Plan(one, 1).hash(), Plan(renamed, 1).hash());
-  EXPECT_NE(Plan(one, 1).hash(), Plan(other, 1).hash());
-  EXPECT_NE(Plan(one, 1).hash(), Plan(one, 2).hash());
+  EXPECT_EQ(Plans(one).from(1).hash(), Plans(renamed).from(1).hash());
+  EXPECT_NE(Plans(one).from(1).hash(), Plans(other).from(1).hash());
+  EXPECT_NE(Plans(one).from(1).hash(), Plans(one).from(2).hash());
 }
 
 TEST(Mirror, SetsWhatOlderProgramsRead) {
@@ -395,12 +395,12 @@ TEST(Mirror, SetsWhatOlderProgramsRead) {
   capnp::MallocMessageBuilder message;
   auto row = message.initRoot<DynamicStruct>(schema.root());
   decode("(name = \"stale\", first = \"Ada\", last = \"Lovelace\")", row);
-  prepareToPut(schema, row);
+  Plans(schema).prepareToPut(row);
   EXPECT_EQ(fieldText(row.asReader(), "name"), "Ada Lovelace");
   capnp::MallocMessageBuilder older;
   auto old = older.initRoot<DynamicStruct>(schema.root());
   decode("(name = \"Grace Brewster Hopper\")", old);
-  Plan(schema, 1).run(old);
+  Plans(schema).from(1).run(old);
   EXPECT_EQ(fieldText(old.asReader(), "last"), "Brewster Hopper");
 }
 
@@ -411,7 +411,7 @@ TEST(Mirror, RefusesARecordThatOlderProgramsCouldNotRead) {
   capnp::MallocMessageBuilder message;
   auto row = message.initRoot<DynamicStruct>(schema.root());
   row.set("bytes", 1U << 20);
-  EXPECT_ERROR(prepareToPut(schema, row), fixInput, "field: kibibytes");
+  EXPECT_ERROR(Plans(schema).prepareToPut(row), fixInput, "field: kibibytes");
 }
 
 }  // namespace

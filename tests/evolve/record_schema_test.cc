@@ -274,7 +274,10 @@ TEST(Annotations, HaveTheIdsThatTheSchemaFileGivesThem) {
   EXPECT_EQ(schema.getNested("derived").getProto().getId(), internal::kDerivedAnnotation);
   EXPECT_EQ(schema.getNested("mirrored").getProto().getId(), internal::kMirroredAnnotation);
   EXPECT_EQ(schema.getNested("retired").getProto().getId(), internal::kRetiredAnnotation);
-  EXPECT_EQ(schema.getAllNested().size(), 7U) << "an annotation was added: give it a constant";
+  EXPECT_EQ(schema.getNested("replaces").getProto().getId(), internal::kReplacesAnnotation);
+  EXPECT_EQ(schema.getNested("validated").getProto().getId(), internal::kValidatedAnnotation);
+  EXPECT_EQ(schema.getNested("upgraded").getProto().getId(), internal::kUpgradedAnnotation);
+  EXPECT_EQ(schema.getAllNested().size(), 12U) << "an annotation was added: give it a constant";
 }
 
 }  // namespace

@@ -79,7 +79,8 @@ void printReportJson(Context& context, const CheckReport& report, ProblemKeys& k
   writer.beginObject().name("sound").boolean(report.sound()).name("damaged").boolean(report.damaged());
   writer.member("rows", report.rows)
       .member("bytes", report.bytes)
-      .member("misalignedRows", report.misalignedRows);
+      .member("misalignedRows", report.misalignedRows)
+      .member("unjudgedRows", report.unjudgedRows);
   writer.member("problemCount", report.problemCount).name("problems").beginArray();
   for (const Problem& problem : report.problems) {
     writer.beginObject()
@@ -106,6 +107,10 @@ void printReportText(Context& context, const CheckReport& report, ProblemKeys& k
   if (report.misalignedRows != 0) {
     context.output.line(counted(report.misalignedRows, "row") +
                         " not aligned to 8 bytes: sound, but slower to read");
+  }
+  if (report.unjudgedRows != 0) {
+    context.output.line(counted(report.unjudgedRows, "row") +
+                        " not checked in full: that needs a function that only the application has");
   }
 }
 

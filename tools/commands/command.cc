@@ -160,9 +160,13 @@ std::string describeError(const Error& error) {
   return Error(error.code(), error.message(), std::move(brief)).what() + lists;
 }
 
-Store openToRead(const std::string& file) { return Store::open(file, {.mode = OpenMode::readOnly}); }
+Store openToRead(const std::string& file) {
+  return Store::open(file, {.mode = OpenMode::readOnly, .allowMissingFunctions = true});
+}
 
-Store openToWrite(const std::string& file) { return Store::open(file, {.mode = OpenMode::openExisting}); }
+Store openToWrite(const std::string& file) {
+  return Store::open(file, {.mode = OpenMode::openExisting, .allowMissingFunctions = true});
+}
 
 std::vector<ReaderInfo> readersBeside(const Store& store) {
   std::vector<ReaderInfo> readers = store.readers();

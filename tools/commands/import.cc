@@ -347,7 +347,7 @@ Rows openCollection(const Store& store, const ImportOptions& options,
 void storeInput(Context& context, const ImportOptions& options, const std::optional<RecordSchema>& schema,
                 const std::string& inputName, std::istream& input) {
   const OpenMode mode = schema ? OpenMode::createOrOpen : OpenMode::openExisting;
-  const Store store = Store::open(options.file, {.mode = mode});
+  const Store store = Store::open(options.file, {.mode = mode, .allowMissingFunctions = true});
   const Rows rows = openCollection(store, options, schema);
   runImporter(context, store, rows, options, inputName, input);
 }

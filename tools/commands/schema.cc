@@ -171,7 +171,7 @@ void runPlan(Context& context, const SchemaOptions& options) {
   const Store store = openToRead(options.file);
   const ReadTransaction transaction = store.read();
   const RecordSchema schema = chosenSchema(store, transaction, options);
-  const Plan plan(schema, options.older);
+  const Plan plan = store.plans(transaction, options.collection, schema).from(options.older);
   if (options.json) {
     std::string out;
     JsonWriter writer(out);
@@ -187,7 +187,8 @@ void runPlan(Context& context, const SchemaOptions& options) {
   context.output.line(
       "from version " + std::to_string(options.older) + " to " + std::to_string(schema.version()) +
       (plan.isIdentity() ? ": rows are read as they are" : ", plan " + printHash(plan.hash())));
-  for (const Plan::Step& step : plan.steps()) context.output.line("  " + step.field + ": " + step.how);
+  for (const Plan::Step& step : plan.steps())
+    context.output.line("  " + (step.field.empty() ? "" : step.field + ": ") + step.how);
 }
 
 // --- check
@@ -270,6 +271,9 @@ Rehearsal rehearseWithProgress(Context& context, const Store& store, const Schem
 void printRehearsal(Output& output, const Rehearsal& rehearsal, const KeyPrinter& keys) {
   output.line(counted(rehearsal.rows, "row") + ", " + grouped(rehearsal.older) +
               " of them to be upgraded whenever they are read; " + grouped(rehearsal.failed) + " cannot be");
+  if (rehearsal.unjudged != 0)
+    output.line(counted(rehearsal.unjudged, "row") +
+                " not tried in full: that needs a function that only the application has");
   for (const FailedRow& row : rehearsal.failures) {
     output.line("  " + keys.print(row.key) + ", version " + std::to_string(row.version) + ": " +
                 (row.field.empty() ? "" : row.field + ": ") + row.reason);
@@ -284,7 +288,7 @@ void writeRehearsal(JsonWriter& writer, const Rehearsal& rehearsal, const KeyPri
     writer.beginObject().member("key", keys.print(row.key)).member("version", std::uint64_t{row.version});
     writer.member("field", row.field).member("reason", row.reason).endObject();
   }
-  writer.endArray().endObject();
+  writer.endArray().member("unjudged", rehearsal.unjudged).endObject();
 }
 
 void printChangeJson(Context& context, const SchemaChange& change, const SchemaOptions& options,
