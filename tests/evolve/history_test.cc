@@ -291,7 +291,7 @@ TEST(EvolutionHistory, EveryRowIsTheSameWheneverAndByWhomItIsUpgraded) {
   print(tally);
   ASSERT_TRUE(isRight);
   EXPECT_GE(tally.histories, kHistoriesPerCase * kCases * 10 / 11);
-  EXPECT_GE(tally.rows, tally.histories * kRowsPerHistory * 9 / 10);
+  EXPECT_GE(tally.rows, kHistoriesPerCase * kCases * kRowsPerHistory * 10 / 11);
   EXPECT_GE(tally.restamped, tally.rows / 10);
   EXPECT_GE(tally.rewritten, tally.rows / 10);
   EXPECT_GE(tally.underived, 1U);
