@@ -49,9 +49,10 @@ class SharedStore {
   void run() {
     if (!parse()) return;
     ++tally_.histories;
-    for (unsigned version = 1; version <= history_.newest(); ++version) {
-      if (version == 1 || version == history_.newest() || below(4) > 0) arrive(version);
-      for (unsigned missed = 2; missed < current_; ++missed) {
+    const unsigned first = below(3) == 0 ? 1 + below(history_.newest()) : 1;
+    for (unsigned version = first; version <= history_.newest(); ++version) {
+      if (version == first || version == history_.newest() || below(4) > 0) arrive(version);
+      for (unsigned missed = 1; missed < current_; ++missed) {
         if (!programs_.contains(missed) && below(2) == 0) arriveLate(missed);
       }
       for (unsigned change = 0; change < kChangesPerVersion; ++change) changeSomething();
@@ -124,13 +125,14 @@ class SharedStore {
   // A program of a release that the file has never seen, after newer ones.
   void arriveLate(unsigned version) {
     ++tally_.late;
-    const unsigned above = programs_.upper_bound(version)->first;
-    const unsigned older = std::prev(programs_.upper_bound(version))->first;
+    const auto next = programs_.upper_bound(version);
+    const unsigned above = next->first;
+    const unsigned older = next == programs_.begin() ? 0 : std::prev(next)->first;
     const bool isBelow = version < readerFloor_ || effect(version, above) == FloorEffect::readerAndWriter;
     try {
       programs_.emplace(version, store_.collection("records", schema(version).schema()));
       if (isBelow) fail("a program below the reader floor came in");
-      raise(older, version);
+      if (older != 0) raise(older, version);
       raise(version, above);
     } catch (const Error& error) {
       if (!isBelow || error.code() != ErrorCode::upgradeProgram) fail(error.what());

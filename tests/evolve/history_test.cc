@@ -274,12 +274,12 @@ void print(const Tally& tally) {
 }
 
 constexpr const char* kEveryEdit[] = {
-    "addEnumerant", "addField",      "addGroup",      "addMember",     "addUnion",    "chain",
-    "coalesce",     "concat",        "constant",      "convert",       "convertList", "copy",
-    "copyList",     "eager",         "endMirror",     "growStruct",    "match",       "matchList",
-    "mirrorconcat", "mirrorconvert", "mirrorcopy",    "mirrormatch",   "mirrorscale", "mirrorsplit",
-    "mistake",      "mixed",         "moveIntoGroup", "moveIntoUnion", "nested",      "rename",
-    "scale",        "scaleList",     "split"};
+    "addEnumerant", "addField",      "addGroup",    "addMember",     "addUnion",      "chain",
+    "coalesce",     "concat",        "constant",    "convert",       "convertList",   "copy",
+    "copyList",     "eager",         "endMirror",   "growStruct",    "match",         "matchList",
+    "mirrorconcat", "mirrorconvert", "mirrorLater", "mirrorcopy",    "mirrormatch",   "mirrorscale",
+    "mirrorsplit",  "mistake",       "mixed",       "moveIntoGroup", "moveIntoUnion", "nested",
+    "rename",       "scale",         "scaleList",   "split"};
 
 TEST(EvolutionHistory, EveryRowIsTheSameWheneverAndByWhomItIsUpgraded) {
   Tally tally;
