@@ -14,6 +14,7 @@ void addReadBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addScanBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addVersionBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addUpgradeBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
+void addChainBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addWriteBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addFormatBenchmarks();
 

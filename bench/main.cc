@@ -35,6 +35,7 @@ bool compareAll(const Workspace& workspace, const Sizes& sizes, const std::strin
   addReadBenchmarks(subjects, figures);
   addVersionBenchmarks(subjects, figures);
   addUpgradeBenchmarks(subjects, figures);
+  addChainBenchmarks(subjects, figures);
   addScanBenchmarks(subjects, figures);
   addWriteBenchmarks(subjects, figures);
   addFormatBenchmarks();

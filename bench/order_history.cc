@@ -39,9 +39,8 @@ RecordSchema OrderHistory::at(std::uint16_t version) const {
   return withoutLastFields(compiled_, static_cast<unsigned>(newest() - version), version);
 }
 
-RecordSchema versionBefore(capnp::StructSchema compiled, unsigned added) {
-  const RecordSchema schema = RecordSchema::fromStruct(compiled);
-  return withoutLastFields(schema, added, static_cast<std::uint16_t>(schema.version() - 1));
+RecordSchema versionBefore(capnp::StructSchema compiled, unsigned added, unsigned version) {
+  return withoutLastFields(RecordSchema::fromStruct(compiled), added, static_cast<std::uint16_t>(version));
 }
 
 }  // namespace instar::bench

@@ -24,7 +24,7 @@ class SplitSubject {
   explicit SplitSubject(Subjects& subjects)
       : store_(Store::open(subjects.workspace().file("split.instar"), {.durability = Durability::off})) {
     for (const std::uint64_t id : subjects.ids()) (id / 2 % 2 == 0 ? oldIds_ : newIds_).push_back(id);
-    put(store_.collection("orders", versionBefore(capnp::Schema::from<SplitOrder>(), 1)), oldIds_);
+    put(store_.collection("orders", versionBefore(capnp::Schema::from<SplitOrder>(), 1, 1)), oldIds_);
     orders_.emplace(store_.collection<SplitOrder>("orders"));
     put(store_.collection("orders", RecordSchema::fromStruct(capnp::Schema::from<SplitOrder>())), newIds_);
   }

@@ -23,7 +23,7 @@ namespace {
 using capnp::DynamicStruct;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr unsigned kHistoriesPerCase = 1;  // which take ten times as long there
+constexpr unsigned kHistoriesPerCase = 3;  // which take ten times as long there
 #else
 constexpr unsigned kHistoriesPerCase = 10;
 #endif
@@ -41,16 +41,18 @@ struct Tally {
   std::uint64_t lateBelow = 0;  // and were refused
 };
 
-class Office {
+// A store beside what the model thinks of its rows and floors.
+class SharedStore {
  public:
-  Office(std::uint64_t seed, Tally& tally) : seed_(seed), random_(seed), history_(seed), tally_(tally) {}
+  SharedStore(std::uint64_t seed, Tally& tally) : seed_(seed), random_(seed), history_(seed), tally_(tally) {}
 
   void run() {
     if (!parse()) return;
     ++tally_.histories;
-    for (unsigned version = 1; version <= history_.newest(); ++version) {
-      if (version == 1 || version == history_.newest() || below(4) > 0) arrive(version);
-      for (unsigned missed = 2; missed < current_; ++missed) {
+    const unsigned first = below(3) == 0 ? 1 + below(history_.newest()) : 1;
+    for (unsigned version = first; version <= history_.newest(); ++version) {
+      if (version == first || version == history_.newest() || below(4) > 0) arrive(version);
+      for (unsigned missed = 1; missed < current_; ++missed) {
         if (!programs_.contains(missed) && below(2) == 0) arriveLate(missed);
       }
       for (unsigned change = 0; change < kChangesPerVersion; ++change) changeSomething();
@@ -123,13 +125,14 @@ class Office {
   // A program of a release that the file has never seen, after newer ones.
   void arriveLate(unsigned version) {
     ++tally_.late;
-    const unsigned above = programs_.upper_bound(version)->first;
-    const unsigned older = std::prev(programs_.upper_bound(version))->first;
+    const auto next = programs_.upper_bound(version);
+    const unsigned above = next->first;
+    const unsigned older = next == programs_.begin() ? 0 : std::prev(next)->first;
     const bool isBelow = version < readerFloor_ || effect(version, above) == FloorEffect::readerAndWriter;
     try {
       programs_.emplace(version, store_.collection("records", schema(version).schema()));
       if (isBelow) fail("a program below the reader floor came in");
-      raise(older, version);
+      if (older != 0) raise(older, version);
       raise(version, above);
     } catch (const Error& error) {
       if (!isBelow || error.code() != ErrorCode::upgradeProgram) fail(error.what());
@@ -288,7 +291,7 @@ TEST(EvolutionHistory, ProgramsOfEveryVersionShareOneFile) {
   const bool isRight = rc::check([&] {
     std::mt19937_64 seeds(
         *rc::gen::noShrink(rc::gen::resize(rc::kNominalSize, rc::gen::arbitrary<std::uint64_t>())));
-    for (unsigned history = 0; history < kHistoriesPerCase; ++history) Office(seeds(), tally).run();
+    for (unsigned history = 0; history < kHistoriesPerCase; ++history) SharedStore(seeds(), tally).run();
   });
   std::cout << tally.histories << " histories, " << tally.puts << " rows put, " << tally.reads << " read, "
             << tally.below << " refused below a floor, " << tally.underived << " that cannot be derived, "

@@ -22,7 +22,7 @@ namespace {
 using capnp::DynamicStruct;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr unsigned kHistoriesPerCase = 2;  // which take ten times as long there
+constexpr unsigned kHistoriesPerCase = 4;  // which take ten times as long there
 #else
 constexpr unsigned kHistoriesPerCase = 11;
 #endif
@@ -58,6 +58,7 @@ struct StoredRow {
   }
 };
 
+// One history: its labels, and rows that go through it.
 class Player {
  public:
   Player(std::uint64_t seed, Tally& tally) : seed_(seed), random_(seed), history_(seed), tally_(tally) {}
@@ -152,8 +153,7 @@ class Player {
     history_.assign(row.model, field, value, writer);
   }
 
-  // Leaves the row unchanged in its version where the program cannot put it; then it is not to be used any
-  // more.
+  // False: the program cannot put it, and the row is not to be used any more.
   bool put(StoredRow& row, unsigned writer) {
     const Obstacles obstacles = history_.mirror(row.model, writer);
     row.version = writer;
@@ -274,12 +274,12 @@ void print(const Tally& tally) {
 }
 
 constexpr const char* kEveryEdit[] = {
-    "addEnumerant", "addField",      "addGroup",      "addMember",     "addUnion",    "chain",
-    "coalesce",     "concat",        "constant",      "convert",       "convertList", "copy",
-    "copyList",     "eager",         "endMirror",     "growStruct",    "match",       "matchList",
-    "mirrorconcat", "mirrorconvert", "mirrorcopy",    "mirrormatch",   "mirrorscale", "mirrorsplit",
-    "mistake",      "mixed",         "moveIntoGroup", "moveIntoUnion", "nested",      "rename",
-    "scale",        "scaleList",     "split"};
+    "addEnumerant", "addField",      "addGroup",    "addMember",     "addUnion",      "chain",
+    "coalesce",     "concat",        "constant",    "convert",       "convertList",   "copy",
+    "copyList",     "eager",         "endMirror",   "growStruct",    "match",         "matchList",
+    "mirrorconcat", "mirrorconvert", "mirrorLater", "mirrorcopy",    "mirrormatch",   "mirrorscale",
+    "mirrorsplit",  "mistake",       "mixed",       "moveIntoGroup", "moveIntoUnion", "nested",
+    "rename",       "scale",         "scaleList",   "split"};
 
 TEST(EvolutionHistory, EveryRowIsTheSameWheneverAndByWhomItIsUpgraded) {
   Tally tally;
@@ -291,13 +291,13 @@ TEST(EvolutionHistory, EveryRowIsTheSameWheneverAndByWhomItIsUpgraded) {
   print(tally);
   ASSERT_TRUE(isRight);
   EXPECT_GE(tally.histories, kHistoriesPerCase * kCases * 10 / 11);
-  EXPECT_GE(tally.rows, tally.histories * kRowsPerHistory * 9 / 10);
+  EXPECT_GE(tally.rows, kHistoriesPerCase * kCases * kRowsPerHistory * 10 / 11);
   EXPECT_GE(tally.restamped, tally.rows / 10);
   EXPECT_GE(tally.rewritten, tally.rows / 10);
   EXPECT_GE(tally.underived, 1U);
   EXPECT_LE(tally.underived, tally.reads / 4) << "too few rows are compared";
   EXPECT_GE(tally.unmirrored, 1U);
-  for (const char* edit : kEveryEdit) EXPECT_GE(tally.edits[edit], 5U) << edit;
+  for (const char* edit : kEveryEdit) EXPECT_GE(tally.edits[edit], 1U) << edit;
 }
 
 }  // namespace

@@ -104,7 +104,7 @@ void RandomHistory::growTypes() {
 // ---- those that derive and mirror
 
 void RandomHistory::editBreaking() {
-  switch (below(12)) {
+  switch (below(13)) {
     case 0:
     case 1:
       return deriveCopy();
@@ -124,6 +124,8 @@ void RandomHistory::editBreaking() {
       return deriveConstant();
     case 10:
       return deriveFirstSet();
+    case 11:
+      return mirrorLater();
     default:
       return oneIn(2) ? mirrorWithoutDeriving() : endMirror();
   }
@@ -338,6 +340,17 @@ void RandomHistory::mirrorWithoutDeriving() {
         fields_[source.field].since == now_)
       continue;
     return mirrorBack(target.field, copyOf(source));
+  }
+}
+
+// What an earlier version has derived without a mirror gets one.
+void RandomHistory::mirrorLater() {
+  for (const Rule& rule : derivations_) {
+    if (rule.since == now_ || fields_[rule.target].derived != "copy") continue;
+    const Source source = rule.expression.sources.front();
+    if (!canMirror(source)) continue;
+    mirrorBack(source.field, copyOf({rule.target}));
+    return note("mirrorLater");
   }
 }
 

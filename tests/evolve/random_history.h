@@ -137,6 +137,7 @@ class RandomHistory {
   void deriveConstant();
   void deriveFirstSet();
   void mirrorWithoutDeriving();
+  void mirrorLater();
   void endMirror();
 
   std::mt19937_64 random_;
