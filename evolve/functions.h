@@ -15,6 +15,7 @@
 #include <capnp/dynamic.h>
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -93,18 +94,20 @@ class Functions {
   //
   //     void (SourceValues sources, FieldTarget& target)
   //
-  // or with C++ types, which are then compared with those of the fields when a collection is opened. Arguments: numbers of the
-  // very size, bool, capnp::Text::Reader, capnp::Data::Reader, generated enums and the readers of generated structs,
-  // List(T)::Reader of plain types; what is not set comes as 0 or empty, and as nothing to a std::optional of these. Results: numbers, bool,
-  // generated enums, what converts to std::string_view (a Text), std::vector<std::byte> (a Data), or a std::optional of these.
+  // or with C++ types, which are compared with those of the fields when a collection is opened:
+  //
+  //     arguments   numbers exactly as wide as the field, bool, capnp::Text::Reader, capnp::Data::Reader, generated
+  //                 enums, readers of generated structs, capnp::List<T>::Reader of numbers, bool, Text and Data. What is
+  //                 not set comes as 0 or empty, and as nothing to a std::optional of these
+  //     result      numbers, bool, generated enums, what converts to std::string_view (a Text), std::vector<std::byte>
+  //                 (a Data), or a std::optional of these
   //
   // Throws Error(fixCall) where the name is empty or there already.
   template <class Function>
   Functions& value(std::string name, Function function);
 
   // A function for $Instar.upgraded, which changes a record on its way through the versions. It leaves the $key fields as they
-  // are. The struct is a generated one, or
-  // capnp::DynamicStruct:
+  // are. The struct is a generated one, or capnp::DynamicStruct:
   //
   //     functions.step<Product>("fixPrices", [](Product::Builder product) { ... });
   //
