@@ -8,9 +8,9 @@
 //     });
 //     auto store = instar::Store::open("contacts.instar", {.functions = functions});
 //
-// A function makes the same of the same whenever it is called, and changes nothing else: rows are upgraded at every
-// reading until they are put again. Filled by one thread before the store is opened, not changed afterwards; then any number
-// of threads call the functions at the same time, so these must stand that.
+// A function makes the same of the same whenever it is called, and changes nothing else: rows are upgraded at
+// every reading until they are put again. Filled by one thread before the store is opened, not changed
+// afterwards; then any number of threads call the functions at the same time, so these must stand that.
 
 #include <capnp/dynamic.h>
 
@@ -30,8 +30,9 @@
 
 namespace instar {
 
-// Thrown by a function that refuses a row: becomes Error(fixRow) with the reason, Error(fixInput) where a record is put. The
-// reason must not show values that are sensitive. What else a function throws refuses the row too, without a reason.
+// Thrown by a function that refuses a row: becomes Error(fixRow) with the reason, Error(fixInput) where a
+// record is put. The reason must not show values that are sensitive. What else a function throws refuses the
+// row too, without a reason.
 class UpgradeFailure : public std::exception {
  public:
   explicit UpgradeFailure(std::string reason) : reason_(std::move(reason)) {}
@@ -106,8 +107,8 @@ class Functions {
   template <class Function>
   Functions& value(std::string name, Function function);
 
-  // A function for $Instar.upgraded, which changes a record on its way through the versions. It leaves the $key fields as they
-  // are. The struct is a generated one, or capnp::DynamicStruct:
+  // A function for $Instar.upgraded, which changes a record on its way through the versions. It leaves the
+  // $key fields as they are. The struct is a generated one, or capnp::DynamicStruct:
   //
   //     functions.step<Product>("fixPrices", [](Product::Builder product) { ... });
   //
@@ -115,9 +116,9 @@ class Functions {
   template <class Record, class Function>
   Functions& step(std::string name, Function function);
 
-  // A function for $Instar.replaces: makes a record of one struct from one of another. It fills the $key fields too, so
-  // that the row stays under its key. The structs are generated ones; or capnp::DynamicStruct, most of all for the
-  // older one, whose schema is in the file when its generated code is gone:
+  // A function for $Instar.replaces: makes a record of one struct from one of another. It fills the $key
+  // fields too, so that the row stays under its key. The structs are generated ones; or capnp::DynamicStruct,
+  // most of all for the older one, whose schema is in the file when its generated code is gone:
   //
   //     functions.conversion<capnp::DynamicStruct, Contact>(
   //         "contactFromPerson", [](capnp::DynamicStruct::Reader person, Contact::Builder contact) { ... });
@@ -126,8 +127,8 @@ class Functions {
   template <class Older, class Newer, class Function>
   Functions& conversion(std::string name, Function function);
 
-  // A function for $Instar.validated: returns why a record breaks the rule, or nothing. The reason must not show values that
-  // are sensitive. The struct is a generated one, or capnp::DynamicStruct:
+  // A function for $Instar.validated: returns why a record breaks the rule, or nothing. The reason must not
+  // show values that are sensitive. The struct is a generated one, or capnp::DynamicStruct:
   //
   //     functions.validator<Product>("priceIsPositive", [](Product::Reader product) -> std::optional<std::string> {
   //       if (product.getPrice() > 0) return std::nullopt;

@@ -66,8 +66,8 @@ bool isMadeFrom(const Derivation& one, const Derivation& other) {
                      [&](const auto& source) { return overlap(source, other.target); });
 }
 
-// The derivations in their order, and each step behind those since its version or before. One that is made from a field
-// of a later version stays behind that.
+// The derivations in their order, and each step behind those since its version or before. One that is made
+// from a field of a later version stays behind that.
 std::vector<Work> upgradesOf(const RecordSchema& schema, const Functions* functions) {
   std::vector<Work> works = bind(schema.derivations().derived, functions);
   if (schema.code().steps.empty()) return works;

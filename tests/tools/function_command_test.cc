@@ -1,4 +1,5 @@
-// What the commands do with files whose rows need functions of the application, which the command does not have.
+// What the commands do with files whose rows need functions of the application, which the command does not
+// have.
 
 #include <gmock/gmock.h>
 
