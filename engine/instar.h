@@ -7,4 +7,5 @@
 #include "instar/engine/rehearsal.h"
 #include "instar/engine/store.h"
 #include "instar/engine/transaction.h"
+#include "instar/evolve/functions.h"
 #include "instar/format/error.h"

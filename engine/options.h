@@ -47,8 +47,8 @@ struct StoreOptions {
   bool clearStaleReaders = true;
   // The functions that schemas call (evolve/functions.h).
   std::shared_ptr<const Functions> functions = {};
-  // Opens collections whose schemas call functions that are not among these; a row that needs one is Error(fixRow) then. For
-  // programs that are not the application.
+  // Opens collections whose schemas call functions that are not among these; a row that needs one is
+  // Error(fixRow) then. For programs that are not the application.
   bool allowMissingFunctions = false;
 };
 

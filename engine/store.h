@@ -93,8 +93,8 @@ class Store {
   // A higher $version than the file knows is added, in one small commit, if every difference is additive.
   // O(1) in rows and in versions. Throws Error(fixSchema): differences that are refused, with the safe way to
   // do each; Error(upgradeProgram): below the reader floor; Error(fixCall): a name that cannot be one, an
-  // absent collection in a read-only store, a function that the schema calls and the program does not have, or
-  // something to record while the calling thread has a write transaction open.
+  // absent collection in a read-only store, a function that the schema calls and the program does not have,
+  // or something to record while the calling thread has a write transaction open.
   template <class T>
   Collection<T> collection(std::string_view name) const {
     static const RecordSchema schema = RecordSchema::fromStruct(capnp::Schema::from<T>());

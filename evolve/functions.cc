@@ -108,6 +108,10 @@ std::string internal::roomMisfit(capnp::StructSchema given, capnp::StructSchema 
 }
 
 std::string internal::typeMisfit(std::string_view what, capnp::Type given, capnp::Type wanted) {
+  capnp::Type element = wanted;
+  while (element.isList()) element = element.asList().getElementType();
+  if (wanted.isList() && (element.isEnum() || element.isStruct()))
+    return std::string(what) + " " + typeName(wanted) + ", which only the general form can take";
   if (isSame(given, wanted)) return {};
   return std::string(what) + " " + typeName(wanted) + ", the field is " + typeName(given);
 }

@@ -8,13 +8,14 @@
 //     });
 //     auto store = instar::Store::open("contacts.instar", {.functions = functions});
 //
-// A function makes the same of the same whenever it is called, and changes nothing else: rows are upgraded at every
-// reading until they are put again. Filled by one thread before the store is opened, not changed afterwards; then any number
-// of threads call the functions at the same time, so these must stand that.
+// A function makes the same of the same whenever it is called, and changes nothing else: rows are upgraded at
+// every reading until they are put again. Filled by one thread before the store is opened, not changed
+// afterwards; then any number of threads call the functions at the same time, so these must stand that.
 
 #include <capnp/dynamic.h>
 
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <functional>
@@ -29,8 +30,9 @@
 
 namespace instar {
 
-// Thrown by a function that refuses a row: becomes Error(fixRow) with the reason, Error(fixInput) where a record is put. The
-// reason must not show values that are sensitive. What else a function throws refuses the row too, without a reason.
+// Thrown by a function that refuses a row: becomes Error(fixRow) with the reason, Error(fixInput) where a
+// record is put. The reason must not show values that are sensitive. What else a function throws refuses the
+// row too, without a reason.
 class UpgradeFailure : public std::exception {
  public:
   explicit UpgradeFailure(std::string reason) : reason_(std::move(reason)) {}
@@ -93,18 +95,20 @@ class Functions {
   //
   //     void (SourceValues sources, FieldTarget& target)
   //
-  // or with C++ types, which are then compared with those of the fields when a collection is opened. Arguments: numbers of the
-  // very size, bool, capnp::Text::Reader, capnp::Data::Reader, generated enums and the readers of generated structs,
-  // List(T)::Reader of plain types; what is not set comes as 0 or empty, and as nothing to a std::optional of these. Results: numbers, bool,
-  // generated enums, what converts to std::string_view (a Text), std::vector<std::byte> (a Data), or a std::optional of these.
+  // or with C++ types, which are compared with those of the fields when a collection is opened:
+  //
+  //     arguments   numbers exactly as wide as the field, bool, capnp::Text::Reader, capnp::Data::Reader, generated
+  //                 enums, readers of generated structs, capnp::List<T>::Reader of numbers, bool, Text and Data. What is
+  //                 not set comes as 0 or empty, and as nothing to a std::optional of these
+  //     result      numbers, bool, generated enums, what converts to std::string_view (a Text), std::vector<std::byte>
+  //                 (a Data), or a std::optional of these
   //
   // Throws Error(fixCall) where the name is empty or there already.
   template <class Function>
   Functions& value(std::string name, Function function);
 
-  // A function for $Instar.upgraded, which changes a record on its way through the versions. It leaves the $key fields as they
-  // are. The struct is a generated one, or
-  // capnp::DynamicStruct:
+  // A function for $Instar.upgraded, which changes a record on its way through the versions. It leaves the
+  // $key fields as they are. The struct is a generated one, or capnp::DynamicStruct:
   //
   //     functions.step<Product>("fixPrices", [](Product::Builder product) { ... });
   //
@@ -112,9 +116,9 @@ class Functions {
   template <class Record, class Function>
   Functions& step(std::string name, Function function);
 
-  // A function for $Instar.replaces: makes a record of one struct from one of another. It fills the $key fields too, so
-  // that the row stays under its key. The structs are generated ones; or capnp::DynamicStruct, most of all for the
-  // older one, whose schema is in the file when its generated code is gone:
+  // A function for $Instar.replaces: makes a record of one struct from one of another. It fills the $key
+  // fields too, so that the row stays under its key. The structs are generated ones; or capnp::DynamicStruct,
+  // most of all for the older one, whose schema is in the file when its generated code is gone:
   //
   //     functions.conversion<capnp::DynamicStruct, Contact>(
   //         "contactFromPerson", [](capnp::DynamicStruct::Reader person, Contact::Builder contact) { ... });
@@ -123,8 +127,8 @@ class Functions {
   template <class Older, class Newer, class Function>
   Functions& conversion(std::string name, Function function);
 
-  // A function for $Instar.validated: returns why a record breaks the rule, or nothing. The reason must not show values that
-  // are sensitive. The struct is a generated one, or capnp::DynamicStruct:
+  // A function for $Instar.validated: returns why a record breaks the rule, or nothing. The reason must not
+  // show values that are sensitive. The struct is a generated one, or capnp::DynamicStruct:
   //
   //     functions.validator<Product>("priceIsPositive", [](Product::Reader product) -> std::optional<std::string> {
   //       if (product.getPrice() > 0) return std::nullopt;

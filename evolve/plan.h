@@ -51,9 +51,9 @@ class Plan {
   // What keeps this program from running it; empty where nothing does.
   std::vector<UnusableFunction> unusable() const;
 
-  // Whether the row is of the struct that this one has replaced. Then before() is the plan for that struct, which runs
-  // first, and replace() makes a record for run() from what is there then. before() throws Error(restoreFromBackup) where
-  // the file does not have the struct.
+  // Whether the row is of the struct that this one has replaced. Then before() is the plan for that struct,
+  // which runs first, and replace() makes a record for run() from what is there then. before() throws
+  // Error(restoreFromBackup) where the file does not have the struct.
   bool replaces() const noexcept;
   Plan before() const;
   void replace(capnp::DynamicStruct::Reader older, capnp::DynamicStruct::Builder record) const;
@@ -61,8 +61,8 @@ class Plan {
   const RecordSchema& schema() const noexcept;  // that the record is one of
   bool mayChangeKey() const noexcept;           // where a function has all of the record in its hands
 
-  // Makes the fields of a record, which is a copy of the row. Throws Error(fixRow) with the facts field and reason, and
-  // function where it is one that refuses or is not there.
+  // Makes the fields of a record, which is a copy of the row. Throws Error(fixRow) with the facts field and
+  // reason, and function where it is one that refuses or is not there.
   void run(capnp::DynamicStruct::Builder record) const;
 
  private:
@@ -79,8 +79,8 @@ class Plan {
 // The schema of the nearest version of a collection below that one; nothing where there is none.
 using SchemaBelow = std::function<std::optional<RecordSchema>(std::uint16_t version)>;
 
-// What a schema asks for, with the functions that it calls looked up once: the plans of all versions, and what is done to
-// records that are put.
+// What a schema asks for, with the functions that it calls looked up once: the plans of all versions, and
+// what is done to records that are put.
 class Plans {
  public:
   // `below` is asked at once, where the record struct has replaced another, and for that one likewise.
@@ -90,8 +90,8 @@ class Plans {
   const RecordSchema& schema() const noexcept;
   Plan from(std::uint16_t version) const { return {bound_, version}; }
 
-  // Throws Error(fixCall) naming type, field and function where one cannot be run, also of those that make mirrors
-  // and judge rules.
+  // Throws Error(fixCall) naming type, field and function where one cannot be run, also of those that make
+  // mirrors and judge rules.
   void requireFunctions() const;
 
   // Whether records have rules, and all of them can be judged.

@@ -21,9 +21,10 @@ struct RecordCode;
 
 class RecordSchema {
  public:
-  // From a struct of generated code, of a SchemaParser or of a SchemaLoader; copies what it needs.
-  // Throws Error(fixSchema) naming type and field: $version(0), $key on what cannot be a key, gaps or doubles
-  // in the order of $key, a generic record struct, an interface anywhere in the record, what derivation.h and record_code.h list.
+  // From a struct of generated code, of a SchemaParser or of a SchemaLoader; copies what it needs. Throws
+  // Error(fixSchema) naming type and field: $version(0), $key on what cannot be a key, gaps or doubles in the
+  // order of $key, a generic record struct, an interface anywhere in the record, what derivation.h and
+  // record_code.h list.
   static RecordSchema fromStruct(capnp::StructSchema root);
 
   // From nodes as the catalog keeps them. Throws Error(restoreFromBackup) where they do not form a schema.

@@ -1,7 +1,7 @@
 #pragma once
 
-// Opening a collection with a schema: what that would change in the catalog, changing it, and what becomes of older rows. One
-// thread at a time, as the transaction.
+// Opening a collection with a schema: what that would change in the catalog, changing it, and what becomes of
+// older rows. One thread at a time, as the transaction.
 
 #include <string_view>
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// A row of an older version as a record of the newest one: a copy with the fields that $Instar.derived makes, or what a function
-// has made of it. One thread.
+// A row of an older version as a record of the newest one: a copy with the fields that $Instar.derived makes,
+// or what a function has made of it. One thread.
 
 #include <memory>
 
@@ -13,8 +13,8 @@ namespace instar {
 
 class UpgradedRecord {
  public:
-  // `stored` may lie at any address, may need no upgrade, and is not needed afterwards. Throws Error(fixRow) with the facts field, function and
-  // reason, as Plan has them.
+  // `stored` may lie at any address, may need no upgrade, and is not needed afterwards. Throws Error(fixRow)
+  // with the facts field, function and reason, as Plan has them.
   UpgradedRecord(const Plans& plans, Bytes key, const RowView& stored)
       : UpgradedRecord(plans.from(stored.version), key, stored) {}
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// What functions of the program do to a record as a whole, as $Instar.replaces, $Instar.upgraded and $Instar.validated say it on the struct. Plain values; any thread.
+// What functions of the program do to a record as a whole, as $Instar.replaces, $Instar.upgraded and
+// $Instar.validated say it on the struct. Plain values; any thread.
 
 #include <capnp/schema.h>
 

@@ -171,7 +171,9 @@ TEST_F(FunctionTest, MayBeMissingWhereTheProgramAllowsIt) {
   EXPECT_EQ(tool.collections(tool.read())[0].currentVersion, 2);
 }
 
-TEST_F(FunctionTest, RunsInManyThreadsAtOnce) {
+using FunctionConcurrent = FunctionTest;
+
+TEST_F(FunctionConcurrent, RowsAreUpgradedByManyThreadsAtOnce) {
   for (std::uint64_t id = 0; id < 50; ++id) put(named(), id, "name", "Lovelace, Ada");
   const Rows rows = application.collection("contacts", turned());
   std::vector<std::thread> threads;

@@ -1,4 +1,5 @@
-// Rows that functions of the program change on their way through the versions, and rules that rows have to keep.
+// Rows that functions of the program change on their way through the versions, and rules that rows have to
+// keep.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -5,6 +5,7 @@
 #include <capnp/message.h>
 #include <capnp/serialize-text.h>
 #include <gtest/gtest.h>
+#include <instar_evolve_tests/everything.capnp.h>
 
 #include "instar/evolve/plan.h"
 #include "instar/evolve/verdict.h"
@@ -99,6 +100,18 @@ TEST(ValueFunction, TakesGeneratedTypes) {
   EXPECT_EQ(upgraded(plans, "(a = (multiply = 41))"),
             "(to = 42, a = (subtract = 0, multiply = 41, divide = 1, add = 0))");
   EXPECT_EQ(upgraded(plans, "()"), "(to = 2)") << "what is not set has its defaults";
+}
+
+TEST(ValueFunction, TakesAndMakesGeneratedEnums) {
+  const RecordSchema schema = parseDeclarations(
+      "enum Colour @0xad51f6678821e8cd { red @0; green @1; blue @2; }"
+      "struct R @0xa000000000000001 $Instar.version(2) {"
+      " to @0 :Colour $Instar.derived(since = 2, call = (function = \"f\", from = [\"a\"])); a @1 :Colour; }",
+      "R");
+  const Plans plans(schema, f([](Colour a) { return a == Colour::BLUE ? Colour::GREEN : Colour::BLUE; }));
+  plans.requireFunctions();
+  EXPECT_EQ(upgraded(plans, "(a = blue)"), "(to = green, a = blue)");
+  EXPECT_EQ(upgraded(plans, "()"), "(to = blue, a = red)");
 }
 
 TEST(ValueFunction, OfWhatIsNotSetGetsNothing) {
@@ -246,6 +259,8 @@ TEST(MisfitFunction, IsNamedBeforeItIsCalled) {
        "reason: its argument 1 is UInt8, the field is Text"},
       {"element", f([](Text, capnp::List<std::uint8_t>::Reader) { return ""; }),
        "reason: its argument 2 is List(UInt8), the field is List(Size)"},
+      {"list", f([](Text, capnp::List<Colour>::Reader) { return ""; }),
+       "reason: its argument 2 is List(Colour), which only the general form can take"},
       {"struct", f([](annotation::Derivation::Reader, Text) { return ""; }),
        "reason: its argument 1 is Derivation, the field is Text"},
   };
