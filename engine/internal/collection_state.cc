@@ -1,7 +1,5 @@
 #include "instar/engine/internal/collection_state.h"
 
-#include <kj/exception.h>
-
 #include "instar/engine/internal/row_writer.h"
 #include "instar/engine/internal/upgraded_record.h"
 #include "instar/format/key_text.h"
@@ -129,21 +127,15 @@ void CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::R
 bool CollectionState::rewriteUpgraded(TransactionState& transaction, const Key& key) {
   const auto stored = transaction.storage().get(tree_, key.bytes());
   if (!stored) return false;
-  internal::RowBytes row;
   try {
     const RowView view = decode(transaction, key.bytes(), *stored);
     if (view.version >= completeFrom_) return false;
-    UpgradedRecord(plans_, key.bytes(), view).moveTo(row, key.bytes());
-    const internal::PayloadMessage upgraded(row.payload());
-    capnp::MallocMessageBuilder message(static_cast<unsigned>(row.payload().size() / sizeof(capnp::word)));
-    message.initRoot<capnp::AnyPointer>().set(upgraded.root());
-    writeRow(transaction, tree_, key, version_, FlatRecord(message).payload());
+    const auto payload = UpgradedRecord(plans_, key.bytes(), view).compact();
+    writeRow(transaction, tree_, key, version_, payload);
     return true;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::fixRow || error.code() == ErrorCode::restoreFromBackup) return false;
     throw;
-  } catch (const kj::Exception&) {
-    return false;
   }
 }
 

@@ -25,6 +25,7 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
 
   StoreState& store() const noexcept { return *store_; }
   const std::string& name() const noexcept { return name_; }
+  const Plans& plans() const noexcept { return plans_; }
   const RecordSchema& schema() const noexcept { return schema_; }
   capnp::StructSchema root() const noexcept { return root_; }
   storage::TreeId tree() const noexcept { return tree_; }

@@ -1,6 +1,7 @@
 #include "instar/engine/internal/upgraded_record.h"
 
 #include <capnp/message.h>
+#include <kj/exception.h>
 
 #include <algorithm>
 #include <vector>
@@ -126,6 +127,19 @@ void UpgradedRecord::keep(capnp::MessageBuilder& message) {
 std::vector<BrokenRule> UpgradedRecord::brokenRules(const Plans& plans) const {
   const internal::PayloadMessage message(payload_);
   return plans.brokenRules(message.root().getAs<capnp::DynamicStruct>(plans.schema().root()));
+}
+
+std::vector<std::byte> UpgradedRecord::compact() const {
+  try {
+    const internal::PayloadMessage record(payload_);
+    capnp::MallocMessageBuilder message(static_cast<unsigned>(payload_.size() / sizeof(capnp::word)));
+    message.initRoot<capnp::AnyPointer>().set(record.root());
+    const FlatRecord flat(message);
+    return {flat.payload().begin(), flat.payload().end()};
+  } catch (const kj::Exception&) {
+    throw Error(ErrorCode::fixRow, "a row of an older version cannot be copied; correct the row",
+                {{"field", ""}, {"reason", "a pointer in it is not sound"}});
+  }
 }
 
 void UpgradedRecord::moveTo(internal::RowBytes& row, Bytes key) && {

@@ -4,6 +4,7 @@
 // or what a function has made of it. One thread.
 
 #include <memory>
+#include <vector>
 
 #include "instar/engine/row.h"
 #include "instar/evolve/plan.h"
@@ -20,6 +21,9 @@ class UpgradedRecord {
 
   // The rules of $Instar.validated that it breaks.
   std::vector<BrokenRule> brokenRules(const Plans& plans) const;
+
+  // The record as it is stored: without bytes that no pointer reaches. Throws Error(fixRow) where it cannot be copied.
+  std::vector<std::byte> compact() const;
 
   // Gives the bytes away.
   void moveTo(internal::RowBytes& row, Bytes key) &&;

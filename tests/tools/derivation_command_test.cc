@@ -112,6 +112,22 @@ TEST_F(DerivationCommands, AnExportedSchemaDerivesTheSame) {
   EXPECT_EQ(expect(0, {"schema", "check", two(), exported + ":Parcel"}), "no differences\n");
 }
 
+TEST_F(DerivationCommands, MigrateRewritesRowsAsTheyAreReadAndListsTheOthers) {
+  const std::string file = makeEvolvedParcels();
+  const std::string before = run({"dump", file, "parcels", "--unmask"}).output;
+  EXPECT_THAT(expect(1, {"migrate", file, "parcels", "--dry-run"}),
+              AllOf(HasSubstr("2 rows, 2 of them"), HasSubstr("  2, version 1: line: ")));
+  EXPECT_THAT(expect(1, {"migrate", file, "parcels", "--rate", "8MiB/s"}),
+              AllOf(HasSubstr("parcels: 2 rows, 1 rewritten, 1 cannot be and stay as they are\n"),
+                    HasSubstr("  2, version 1: line: the text is not a value of the type\n")));
+  EXPECT_EQ(run({"dump", file, "parcels", "--unmask"}).output, before);
+  EXPECT_THAT(expect(1, {"migrate", file, "--eager", "--json"}),
+              AllOf(HasSubstr(R"("collection":"parcels","rows":2,"rewritten":0,"changed":0,"failed":1,)"),
+                    HasSubstr(R"("key":"2","version":1,"field":"line",)")));
+  EXPECT_THAT(run({"migrate", file, "--rate", "fast"}).messages, HasSubstr("as 4MiB/s or 500kB/s"));
+  EXPECT_EQ(run({"migrate", file, "nothing"}).status, 1);
+}
+
 TEST_F(DerivationCommands, RetiredFieldsAreInNoOutputAndCannotBePut) {
   const std::string file = makeParcels();
   expect(0, {"put", file, "parcels", R"({"id":2,"kilos":4,"sender":"Grace","route":"9"})"});

@@ -37,9 +37,9 @@ constexpr const char* kFooter =
     "Fields that the schema marks as sensitive are masked in every output unless --unmask is given.";
 
 constexpr CommandAdder kAdders[] = {
-    addInfoCommand,   addImportCommand, addDumpCommand,    addGetCommand,     addPutCommand,
-    addDeleteCommand, addCountCommand,  addSchemaCommand,  addEvolveCommand,  addVersionsCommand,
-    addCheckCommand,  addBackupCommand, addCompactCommand, addReadersCommand,
+    addInfoCommand,     addImportCommand, addDumpCommand,   addGetCommand,     addPutCommand,
+    addDeleteCommand,   addCountCommand,  addSchemaCommand, addEvolveCommand,  addMigrateCommand,
+    addVersionsCommand, addCheckCommand,  addBackupCommand, addCompactCommand, addReadersCommand,
 };
 
 std::string versionText() {

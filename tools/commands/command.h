@@ -45,6 +45,7 @@ void addDeleteCommand(CLI::App& app, Context& context);
 void addCountCommand(CLI::App& app, Context& context);
 void addSchemaCommand(CLI::App& app, Context& context);
 void addEvolveCommand(CLI::App& app, Context& context);
+void addMigrateCommand(CLI::App& app, Context& context);
 void addVersionsCommand(CLI::App& app, Context& context);
 void addCheckCommand(CLI::App& app, Context& context);
 void addBackupCommand(CLI::App& app, Context& context);

@@ -3,13 +3,13 @@
 #include <fstream>
 #include <memory>
 
-#include "instar/engine/rehearsal.h"
 #include "instar/evolve/difference.h"
 #include "instar/evolve/plan.h"
 #include "instar/evolve/schema_text.h"
 #include "instar/evolve/verdict.h"
 #include "instar/format/key_text.h"
 #include "instar/tools/commands/command.h"
+#include "instar/tools/commands/failed_rows.h"
 #include "instar/tools/commands/table.h"
 #include "instar/tools/json_text.h"
 #include "instar/tools/progress_line.h"
@@ -266,29 +266,6 @@ Rehearsal rehearseWithProgress(Context& context, const Store& store, const Schem
                                const RecordSchema& schema) {
   ProgressLine progress(context.messages, "rows", context.clock);
   return rehearse(store, options.collection, schema, {.progress = progress.callback()});
-}
-
-void printRehearsal(Output& output, const Rehearsal& rehearsal, const KeyPrinter& keys) {
-  output.line(counted(rehearsal.rows, "row") + ", " + grouped(rehearsal.older) +
-              " of them to be upgraded whenever they are read; " + grouped(rehearsal.failed) + " cannot be");
-  if (rehearsal.unjudged != 0)
-    output.line(counted(rehearsal.unjudged, "row") +
-                " not tried in full: that needs a function that only the application has");
-  for (const FailedRow& row : rehearsal.failures) {
-    output.line("  " + keys.print(row.key) + ", version " + std::to_string(row.version) + ": " +
-                (row.field.empty() ? "" : row.field + ": ") + row.reason);
-  }
-  if (rehearsal.failed > rehearsal.failures.size()) output.line("  …");
-}
-
-void writeRehearsal(JsonWriter& writer, const Rehearsal& rehearsal, const KeyPrinter& keys) {
-  writer.name("rehearsal").beginObject().member("rows", rehearsal.rows);
-  writer.member("older", rehearsal.older).member("failed", rehearsal.failed).name("failures").beginArray();
-  for (const FailedRow& row : rehearsal.failures) {
-    writer.beginObject().member("key", keys.print(row.key)).member("version", std::uint64_t{row.version});
-    writer.member("field", row.field).member("reason", row.reason).endObject();
-  }
-  writer.endArray().member("unjudged", rehearsal.unjudged).endObject();
 }
 
 void printChangeJson(Context& context, const SchemaChange& change, const SchemaOptions& options,
