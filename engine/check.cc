@@ -267,18 +267,18 @@ class Checker {
 
   void checkUpgrade(const std::string& collection, const Plans& current, const KeySpec& keySpec, Bytes key,
                     const RowView& row) {
-    if (!current.from(row.version).unusable().empty()) {
-      ++report_.unjudgedRows;
-      return;
-    }
-    if (!current.canJudge()) ++report_.unjudgedRows;
     try {
       const UpgradedRecord record(current, key, row);
+      if (!current.canJudge()) ++report_.unjudgedRows;
       for (const BrokenRule& rule : record.brokenRules(current)) {
         add(Finding::brokenRule, collection, printKey(keySpec, key),
             "version " + std::to_string(row.version) + " breaks " + rule.validator + ": " + rule.reason);
       }
     } catch (const Error& error) {
+      if (current.from(row.version).isForLackOfFunction(error)) {
+        ++report_.unjudgedRows;
+        return;
+      }
       add(Finding::failedUpgrade, collection, printKey(keySpec, key), error.what());
     }
   }

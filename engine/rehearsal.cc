@@ -1,5 +1,9 @@
 #include "instar/engine/rehearsal.h"
 
+#include <algorithm>
+#include <map>
+#include <tuple>
+
 #include "instar/engine/internal/upgraded_record.h"
 
 namespace instar {
@@ -20,18 +24,22 @@ class Rehearser {
     const bool isOlder = row.version < plans_.schema().completeFrom();
     if (!isOlder && !plans_.hasRules()) return;
     if (isOlder) ++result_.older;
-    const bool canUpgrade = plans_.from(row.version).unusable().empty();
-    if (!canUpgrade || !plans_.canJudge()) ++result_.unjudged;
-    if (canUpgrade) upgrade(key, row);
+    upgrade(key, row);
   }
 
-  Rehearsal take() { return std::move(result_); }
+  Rehearsal take() {
+    for (const auto& [why, kind] : kinds_) result_.kinds.push_back(kind);
+    std::stable_sort(result_.kinds.begin(), result_.kinds.end(),
+                     [](const FailureKind& one, const FailureKind& other) { return one.rows > other.rows; });
+    return std::move(result_);
+  }
   std::uint64_t rows() const noexcept { return result_.rows; }
 
  private:
   void upgrade(Bytes key, const RowView& row) {
     try {
       const UpgradedRecord record(plans_, key, row);
+      if (!plans_.canJudge()) ++result_.unjudged;
       const auto rules = record.brokenRules(plans_);
       if (!rules.empty()) ++result_.broken;
       for (const BrokenRule& rule : rules) {
@@ -42,6 +50,10 @@ class Rehearser {
               .reason = rule.reason});
       }
     } catch (const Error& error) {
+      if (plans_.from(row.version).isForLackOfFunction(error)) {
+        ++result_.unjudged;
+        return;
+      }
       fail({.key = keep(key),
             .version = row.version,
             .field = std::string(error.fact("field")),
@@ -58,12 +70,19 @@ class Rehearser {
   }
 
   void list(FailedRow row) {
+    const auto why = std::tuple(row.version, row.field, row.function, row.reason);
+    if (const auto kind = kinds_.find(why); kind != kinds_.end()) {
+      ++kind->second.rows;
+    } else if (kinds_.size() < options_.maxFailures) {
+      kinds_.emplace(why, FailureKind{.example = row, .rows = 1});
+    }
     if (result_.failures.size() < options_.maxFailures) result_.failures.push_back(std::move(row));
   }
 
   const Plans plans_;
   const RehearsalOptions& options_;
   Rehearsal result_;
+  std::map<std::tuple<std::uint16_t, std::string, std::string, std::string>, FailureKind> kinds_;
 };
 
 }  // namespace

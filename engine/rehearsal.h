@@ -13,7 +13,7 @@
 namespace instar {
 
 struct RehearsalOptions {
-  std::uint64_t maxFailures = 100;  // more are counted, not listed
+  std::uint64_t maxFailures = 100;  // rows, and kinds of failures; more are counted, not listed
   ProgressCallback progress = {};   // rows
 };
 
@@ -27,14 +27,20 @@ struct FailedRow {
   std::string reason{};    // without the value, which may be sensitive
 };
 
+// Rows that fail, or break a rule, for the same reason.
+struct FailureKind {
+  FailedRow example{};
+  std::uint64_t rows = 0;
+};
+
 struct Rehearsal {
   std::uint64_t rows = 0;
-  std::uint64_t older = 0;   // rows that have to be upgraded when they are read
-  std::uint64_t failed = 0;  // rows that cannot be
-  std::uint64_t broken =
-      0;  // rows that break a rule of the schema ($Instar.validated), once they are upgraded
+  std::uint64_t older = 0;     // rows that have to be upgraded when they are read
+  std::uint64_t failed = 0;    // rows that cannot be
+  std::uint64_t broken = 0;    // rows that break a rule of the schema ($Instar.validated), once upgraded
   std::uint64_t unjudged = 0;  // rows that need a function which this program does not have
-  std::vector<FailedRow> failures;
+  std::vector<FailedRow> failures{};
+  std::vector<FailureKind> kinds{};  // of all that fail or break a rule, the most frequent first
 };
 
 // Throws Error(fixCall) where there is no such collection.

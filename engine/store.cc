@@ -102,9 +102,9 @@ WriteTransaction Store::write() const {
 std::size_t Store::writeBack(std::size_t limit) const {
   std::size_t rewritten = 0;
   while (rewritten == 0) {
+    if (limit == 0 || state_->writeBackQueue().empty()) return 0;
+    WriteTransaction transaction = write();  // first, so that who cannot write loses nothing
     const auto rows = state_->writeBackQueue().take(limit);
-    if (rows.empty()) return 0;
-    WriteTransaction transaction = write();
     for (const auto& [collection, key] : rows) {
       if (collection->mayWrite(transaction.state()) && collection->rewriteUpgraded(transaction.state(), key))
         ++rewritten;

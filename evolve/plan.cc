@@ -101,7 +101,8 @@ std::vector<Work> upgradesOf(const RecordSchema& schema, const Functions* functi
   for (const internal::Retirement& one : retired) {
     std::uint16_t turn = one.since;
     for (const auto& [earlier, other] : turns) {
-      if (other.derivation != nullptr && isMadeFrom(*other.derivation, one.field))
+      if (other.derivation == nullptr) continue;
+      if (isMadeFrom(*other.derivation, one.field) || overlap(other.derivation->target, one.field))
         turn = std::max(turn, earlier);
     }
     turns.emplace_back(turn, Work{.since = one.since, .retirement = &one});
@@ -323,6 +324,18 @@ void Plan::run(capnp::DynamicStruct::Builder record) const {
   for (const Work& work : bound_->upgrades) {
     if (work.since > from_) instar::run(work, record, kRow);
   }
+  if (!mayChangeKey()) return;
+  for (const internal::Retirement& one :
+       schema().derivations().retired)  // a function may have set them again
+    one.field.parent(record).clear(one.field.field());
+}
+
+bool Plan::isForLackOfFunction(const Error& error) const {
+  const std::string_view function = error.fact("function");
+  const auto lacking = unusable();
+  return !function.empty() && std::any_of(lacking.begin(), lacking.end(), [&](const UnusableFunction& one) {
+    return one.function == function;
+  });
 }
 
 Plans::Plans(RecordSchema schema, std::shared_ptr<const Functions> functions, const SchemaBelow& below)

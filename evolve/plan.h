@@ -16,6 +16,7 @@
 
 #include "instar/evolve/functions.h"
 #include "instar/evolve/record_schema.h"
+#include "instar/format/error.h"
 
 namespace instar {
 
@@ -50,6 +51,9 @@ class Plan {
 
   // What keeps this program from running it; empty where nothing does.
   std::vector<UnusableFunction> unusable() const;
+
+  // Whether an error of run() or replace() is only about a function that this program cannot run.
+  bool isForLackOfFunction(const Error& error) const;
 
   // Whether the row is of the struct that this one has replaced. Then before() is the plan for that struct,
   // which runs first, and replace() makes a record for run() from what is there then. before() throws

@@ -16,6 +16,11 @@ void WriteBackQueue::offer(const std::shared_ptr<CollectionState>& collection, B
   }
 }
 
+bool WriteBackQueue::empty() {
+  const std::lock_guard lock(mutex_);
+  return rows_.empty();
+}
+
 std::vector<WriteBackQueue::Entry> WriteBackQueue::take(std::size_t most) {
   std::vector<Entry> taken;
   const std::lock_guard lock(mutex_);

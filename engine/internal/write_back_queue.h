@@ -25,6 +25,8 @@ class WriteBackQueue {
 
   void offer(const std::shared_ptr<CollectionState>& collection, Bytes key) noexcept;
 
+  bool empty();
+
   struct Entry {
     std::shared_ptr<CollectionState> collection;
     Key key;

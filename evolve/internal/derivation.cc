@@ -130,7 +130,12 @@ class Collector {
       }
     };
     for (const Derivation& one : found_.derived) {
-      if (one.since > retired.since) refuseSource(one, "derived");
+      if (one.since <= retired.since) continue;
+      refuseSource(one, "derived");
+      if (!overlap(one.target, retired.field)) continue;
+      throw locate(Error(ErrorCode::fixSchema, "the field is retired before it is derived; take one away",
+                         {{"since", std::to_string(one.since)}, {"retired", std::to_string(retired.since)}}),
+                   one.target, "derived");
     }
     for (const Derivation& one : found_.mirrored) refuseSource(one, "mirrored");
   }

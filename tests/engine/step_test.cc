@@ -48,6 +48,14 @@ std::shared_ptr<Functions> functions() {
   return functions;
 }
 
+RecordSchema withoutPrice() {
+  return testing::parseDeclarations(
+      "struct Product @0x9b7d5f3e1c2a4806 $Instar.version(4) "
+      "$Instar.upgraded([(to = 3, call = \"fixPrices\"), (to = 4, call = \"fixPrices\")]) "
+      "{ id @0 :UInt64 $Instar.key(0); price @1 :UInt32 $Instar.retired(3); " BEFORE "}",
+      "Product");
+}
+
 class StepTest : public ::testing::Test {
  protected:
   void put(const RecordSchema& schema, std::uint64_t id, unsigned price, unsigned before = 0) const {
@@ -73,6 +81,14 @@ class StepTest : public ::testing::Test {
   Store application = Store::open(folder / "store.instar", {.functions = functions()});
   Store other = Store::open(folder / "store.instar");  // a program without the functions
 };
+
+// It would be there for good, and keep the row from being put.
+TEST_F(StepTest, CannotBringARetiredFieldBack) {
+  put(first(), 1, 7);
+  const auto rows = application.collection("products", withoutPrice());
+  const auto snapshot = application.read();
+  EXPECT_STREQ(kj::str(*rows.get(snapshot, std::uint64_t{1})).cStr(), "(id = 1, price = 0, before = 7)");
+}
 
 TEST_F(StepTest, RunsBetweenTheDerivationsOfEarlierAndLaterVersions) {
   put(first(), 1, 5);

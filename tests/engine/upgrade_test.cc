@@ -312,5 +312,41 @@ TEST_F(UpgradeTest, ARehearsalCountsWhatWouldFailAndStoresNothing) {
   EXPECT_EQ(store.info().lastTransaction, commits);
 }
 
+TEST_F(UpgradeTest, ARehearsalCountsEachReason) {
+  const Rows old = open(whole());
+  put(old, 1, "name", "37");
+  for (std::uint64_t id = 2; id < 7; ++id) put(old, id, "name", "Ada");
+  const Rehearsal rehearsal = rehearse(
+      store, "contacts",
+      contact(CONTACT("2") "name @1 :Text; age @2 :UInt8 $Instar.derived(since = 2, convert = \"name\"); "
+                           "mark @3 :UInt8 $Instar.derived(since = 2, match = (field = \"age\", cases = "
+                           "[(from = \"36\", to = \"1\")])); }"));
+  ASSERT_EQ(rehearsal.kinds.size(), 2U);
+  EXPECT_EQ(rehearsal.kinds[0].rows, 5U);
+  EXPECT_EQ(rehearsal.kinds[0].example.reason, "the text is not a value of the type");
+  EXPECT_EQ(rehearsal.kinds[0].example.field, "age");
+  EXPECT_EQ(rehearsal.kinds[1].rows, 1U);
+  EXPECT_EQ(rehearsal.kinds[1].example.field, "mark");
+}
+
+// What fails anyway must not hide behind a function that only the application has.
+TEST_F(UpgradeTest, ARowThatFailsBeforeAMissingFunctionIsCalledFails) {
+  const Rows old = open(whole());
+  put(old, 1, "name", "36");
+  put(old, 2, "name", "Ada");
+  const RecordSchema schema = contact(CONTACT(
+      "2") "name @1 :Text; age @2 :UInt8 $Instar.derived(since = 2, convert = \"name\"); "
+           "rank @3 :UInt8 $Instar.derived(since = 2, call = (function = \"rankOf\", from = [\"age\"])); }");
+  const Rehearsal rehearsal = rehearse(store, "contacts", schema);
+  EXPECT_EQ(rehearsal.failed, 1U);
+  EXPECT_EQ(rehearsal.unjudged, 1U);
+  const Store tool = Store::open(folder / "store.instar", {.allowMissingFunctions = true});
+  tool.collection("contacts", schema);
+  const CheckReport report = check(tool);
+  ASSERT_EQ(report.problems.size(), 1U);
+  EXPECT_EQ(report.problems[0].key, "2");
+  EXPECT_EQ(report.unjudgedRows, 1U);
+}
+
 }  // namespace
 }  // namespace instar

@@ -150,6 +150,31 @@ TEST_F(WriteBack, AProgramBelowTheWriterFloorWritesNothing) {
   EXPECT_EQ(store.writeBack(), 0U);
 }
 
+TEST_F(WriteBack, WhoCannotWriteNowForgetsNothing) {
+  put(1, "Ada Lovelace");
+  const Store busy = Store::open(folder / "other.instar",
+                                 {.writeTimeout = std::chrono::milliseconds(10), .writeBackRows = 3});
+  {
+    const Rows old = busy.collection("contacts", whole());
+    auto draft = old.create();
+    draft->set("id", std::uint64_t{1});
+    draft->set("name", "Ada Lovelace");
+    auto transaction = busy.write();
+    old.put(transaction, draft);
+    transaction.commit();
+  }
+  const Rows rows = busy.collection("contacts", divided());
+  {
+    const auto snapshot = busy.read();
+    EXPECT_TRUE(rows.get(snapshot, std::uint64_t{1}));
+  }
+  auto writer = std::make_optional(busy.write());
+  std::thread other([&] { EXPECT_ERROR(busy.writeBack(), retry, ""); });
+  other.join();
+  writer.reset();
+  EXPECT_EQ(busy.writeBack(), 1U);
+}
+
 TEST_F(WriteBack, ACollectionThatIsGoneIsPassedOver) {
   put(1, "Ada Lovelace");
   read(store.collection("contacts", divided()), 1);

@@ -373,6 +373,8 @@ TEST(Plan, DerivesFromARetiredFieldOnlyForRowsThatHaveIt) {
   EXPECT_ERROR(
       record("a @0 :Text $Instar.retired(3); b @1 :Text $Instar.derived(since = 4, copy = \"a\");", 4),
       fixSchema, "source: a, retired: 3, type: R, field: b, annotation: derived");
+  EXPECT_ERROR(record("a @0 :Text $Instar.derived(since = 4, constant = \"x\") $Instar.retired(3);", 4),
+               fixSchema, "the field is retired before it is derived");
 }
 
 TEST(Plan, HashIsOfWhatItDoes) {

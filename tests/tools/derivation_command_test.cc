@@ -51,7 +51,7 @@ TEST_F(DerivationCommands, ADryRunTriesEveryRow) {
   EXPECT_THAT(
       expect(1, {"evolve", file, "parcels", "--schema", two(), "--dry-run", "--json"}),
       HasSubstr(
-          R"("rehearsal":{"rows":2,"older":2,"failed":1,"failures":[{"key":"2","version":1,"field":"line",)"));
+          R"("rehearsal":{"rows":2,"older":2,"failed":1,"reasons":[{"rows":1,"version":1,"field":"line","reason":"the text is not a value of the type"}],"failures":[{"key":"2","version":1,"field":"line",)"));
   EXPECT_THAT(expect(0, {"versions", file, "--json"}), HasSubstr("\"currentVersion\":1"));
 }
 
@@ -125,7 +125,7 @@ TEST_F(DerivationCommands, MigrateRewritesRowsAsTheyAreReadAndListsTheOthers) {
               AllOf(HasSubstr(R"("collection":"parcels","rows":2,"rewritten":0,"changed":0,"failed":1,)"),
                     HasSubstr(R"("key":"2","version":1,"field":"line",)")));
   EXPECT_THAT(run({"migrate", file, "--rate", "fast"}).messages, HasSubstr("as 4MiB/s or 500kB/s"));
-  EXPECT_EQ(run({"migrate", file, "nothing"}).status, 1);
+  EXPECT_EQ(run({"migrate", file, "nothing"}).status, 2);
 }
 
 TEST_F(DerivationCommands, RetiredFieldsAreInNoOutputAndCannotBePut) {
