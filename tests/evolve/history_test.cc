@@ -148,6 +148,7 @@ class Player {
   }
 
   void set(StoredRow& row, DynamicStruct::Builder record, unsigned field, unsigned writer) {
+    if (history_.isRetired(field, writer)) return;
     const Value value = history_.randomValue(field, writer);
     schema(writer).write(record, field, value);
     history_.assign(row.model, field, value, writer);
@@ -279,7 +280,7 @@ constexpr const char* kEveryEdit[] = {
     "copyList",     "eager",         "endMirror",   "growStruct",    "match",         "matchList",
     "mirrorconcat", "mirrorconvert", "mirrorLater", "mirrorcopy",    "mirrormatch",   "mirrorscale",
     "mirrorsplit",  "mistake",       "mixed",       "moveIntoGroup", "moveIntoUnion", "nested",
-    "rename",       "scale",         "scaleList",   "split"};
+    "rename",       "retire",        "scale",       "scaleList",     "split"};
 
 TEST(EvolutionHistory, EveryRowIsTheSameWheneverAndByWhomItIsUpgraded) {
   Tally tally;

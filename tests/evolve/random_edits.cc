@@ -81,7 +81,7 @@ void RandomHistory::editAdditively() {
 void RandomHistory::moveField() {
   const unsigned number = 1 + below(fields_.size() - 1);
   Field& field = fields_[number];
-  if (field.scope >= 0 || field.since == now_) return;
+  if (field.scope >= 0 || field.since == now_ || field.retired != 0) return;
   const bool isUnion = oneIn(3);
   if (isUnion && !(field.derived.empty() && field.mirrored.empty())) return;
   scopes_.push_back({.name = freshName("s"), .isUnion = isUnion});
@@ -104,7 +104,7 @@ void RandomHistory::growTypes() {
 // ---- those that derive and mirror
 
 void RandomHistory::editBreaking() {
-  switch (below(13)) {
+  switch (below(14)) {
     case 0:
     case 1:
       return deriveCopy();
@@ -126,6 +126,8 @@ void RandomHistory::editBreaking() {
       return deriveFirstSet();
     case 11:
       return mirrorLater();
+    case 12:
+      return retire();
     default:
       return oneIn(2) ? mirrorWithoutDeriving() : endMirror();
   }
@@ -134,6 +136,7 @@ void RandomHistory::editBreaking() {
 RandomHistory::Candidates RandomHistory::sources(const std::function<bool(ModelType)>& fits) const {
   Candidates found;
   for (unsigned field = 0; field < fields_.size(); ++field) {
+    if (fields_[field].retired != 0) continue;
     const Source source{.field = field};
     if (fits(typeOf(source))) found.push_back(source);
     if (fields_[field].type != kStruct) continue;
@@ -148,7 +151,7 @@ bool RandomHistory::canMirror(Source source) const {
   const Field& field = fields_[source.field];
   const bool isInUnion = field.scope >= 0 && scopes_[static_cast<std::size_t>(field.scope)].isUnion;
   return source.member < 0 && source.field != 0 && field.since < now_ && field.derived.empty() &&
-         field.mirrored.empty() && !isInUnion;
+         field.mirrored.empty() && field.retired == 0 && !isInUnion;
 }
 
 void RandomHistory::derive(unsigned target, ModelExpression expression) {
@@ -348,7 +351,7 @@ void RandomHistory::mirrorLater() {
   for (const Rule& rule : derivations_) {
     if (rule.since == now_ || fields_[rule.target].derived != "copy") continue;
     const Source source = rule.expression.sources.front();
-    if (!canMirror(source)) continue;
+    if (!canMirror(source) || fields_[rule.target].retired != 0) continue;
     mirrorBack(source.field, copyOf({rule.target}));
     return note("mirrorLater");
   }
@@ -362,6 +365,22 @@ void RandomHistory::endMirror() {
     raise(FloorEffect::readerAndWriter);
     return note("endMirror");
   }
+}
+
+void RandomHistory::retire() {
+  const unsigned number = 1 + below(fields_.size() - 1);
+  Field& field = fields_[number];
+  const bool isInUnion = field.scope >= 0 && scopes_[static_cast<std::size_t>(field.scope)].isUnion;
+  const bool isMirrored = std::any_of(mirrors_.begin(), mirrors_.end(), [&](const Rule& rule) {
+    const bool isMadeFromIt = std::any_of(rule.expression.sources.begin(), rule.expression.sources.end(),
+                                          [&](Source source) { return source.field == number; });
+    return rule.until == 0 && (rule.target == number || isMadeFromIt);
+  });
+  if (isInUnion || isMirrored || field.since == now_ || field.retired != 0) return;
+  field.retired = now_;
+  derives_ = true;
+  raise(FloorEffect::readerAndWriter);
+  note("retire");
 }
 
 }  // namespace instar::testing

@@ -128,6 +128,7 @@ std::string RandomHistory::fieldText(unsigned number) const {
   };
   annotate("derived", derivations_);
   annotate("mirrored", mirrors_);
+  if (field.retired != 0) text += " $Instar.retired(" + std::to_string(field.retired) + ")";
   return text + ";\n";
 }
 
@@ -359,6 +360,9 @@ Obstacles RandomHistory::upgrade(ModelRow& row, unsigned from, unsigned to, unsi
   for (unsigned step = from + 1; step <= to; ++step) {
     for (const Rule& rule : derivations_) {
       if (rule.since == step) make(row, rule, version(reader).enumerants, obstacles);
+    }
+    for (unsigned field = 0; field < fields_.size(); ++field) {
+      if (fields_[field].retired == step) row[field] = fields_[field].defaultValue;
     }
   }
   return obstacles;

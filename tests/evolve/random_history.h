@@ -56,6 +56,11 @@ class RandomHistory {
   // What putting the row with a program of that version does.
   Obstacles mirror(ModelRow& row, unsigned version) const;
 
+  // Whether programs of that version may not set the field any more.
+  bool isRetired(unsigned field, unsigned version) const {
+    return fields_[field].retired != 0 && fields_[field].retired <= version;
+  }
+
   // Whether a field can depend on when a row was rewritten: it is mirrored, or made from what was mirrored
   // before, or from the name of an enumerant that an earlier version does not know.
   bool dependsOnRewriting(unsigned field) const { return fields_[field].dependsFrom != 0; }
@@ -71,6 +76,7 @@ class RandomHistory {
     int scope = -1;
     unsigned since = 1;
     unsigned dependsFrom = 0;
+    unsigned retired = 0;   // the version that took it away; 0: none
     std::string derived{};  // the name of the expression
     std::string mirrored{};
   };
@@ -139,6 +145,7 @@ class RandomHistory {
   void mirrorWithoutDeriving();
   void mirrorLater();
   void endMirror();
+  void retire();
 
   std::mt19937_64 random_;
   unsigned nextName_ = 0;
