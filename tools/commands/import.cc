@@ -2,20 +2,17 @@
 
 #include <capnp/message.h>
 #include <kj/exception.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <fstream>
 #include <limits>
 #include <memory>
-#include <span>
 #include <sstream>
 
 #include "instar/format/file_format.h"
 #include "instar/tools/commands/command.h"
 #include "instar/tools/json_text.h"
+#include "instar/tools/commands/replay.h"
 #include "instar/tools/row_source.h"
 #include "instar/tools/schema_file.h"
 
@@ -241,7 +238,7 @@ void reportNothingStored(Context& context, const ImportOptions& options, const I
 
 void runImporter(Context& context, const Store& store, const Rows& rows, const ImportOptions& options,
                  const std::string& inputName, std::istream& input) {
-  const Masking masking = collectionMasking(store, store.read(), options.collection);
+  const Masking masking = collectionMasking(store, store.read(), options.collection, &rows.schema());
   Importer importer(context, inputName, options, masking);
   const bool stored = importer.run(store, rows, input);
   importer.clearProgress();
@@ -249,64 +246,6 @@ void runImporter(Context& context, const Store& store, const Rows& rows, const I
   printCounts(context, importer, options.json);
   if (importer.counts().rows == 0 && importer.counts().foreign != 0) context.found(ExitStatus::problem);
 }
-
-// An input that is read twice. What cannot go back to its beginning, as a pipe, is kept in a file without a
-// name.
-class Replay {
- public:
-  explicit Replay(std::istream& input) : input_(&input), begin_(input.tellg()) {
-    if (begin_ == std::streampos(-1)) keep(*input.rdbuf());
-  }
-
-  std::istream& fromBeginning() {
-    input_->clear();
-    if (!input_->seekg(begin_)) throw Error(ErrorCode::fixEnvironment, "the input cannot be read twice");
-    return *input_;
-  }
-
- private:
-  void keep(std::streambuf& input) {
-    openNameless();
-    std::array<char, 65536> buffer;
-    while (const std::streamsize size = read(input, buffer)) {
-      if (!kept_.write(buffer.data(), size)) break;
-    }
-    if (!kept_.flush()) {
-      throw Error(
-          ErrorCode::freeSpace,
-          "the input does not fit into a temporary file: free space, or let TMPDIR name another folder");
-    }
-    input_ = &kept_;
-    begin_ = 0;
-  }
-
-  void openNameless() {
-    std::error_code failure;
-    const std::filesystem::path folder = std::filesystem::temp_directory_path(failure);
-    std::string path = (folder / "instar-XXXXXX").string();
-    const int descriptor = failure ? -1 : ::mkstemp(path.data());
-    if (descriptor < 0) {
-      throw Error(ErrorCode::fixEnvironment,
-                  "no temporary file can be made for the input: let TMPDIR name a folder for it",
-                  {{"folder", folder.string()}});
-    }
-    kept_.open(path, std::ios::in | std::ios::out | std::ios::binary);
-    ::close(descriptor);
-    ::unlink(path.c_str());
-  }
-
-  static std::streamsize read(std::streambuf& input, std::span<char> buffer) {
-    try {
-      return input.sgetn(buffer.data(), static_cast<std::streamsize>(buffer.size()));
-    } catch (const std::ios_base::failure& failure) {
-      throw Error(ErrorCode::fixEnvironment, "the input cannot be read", {{"reason", failure.what()}});
-    }
-  }
-
-  std::istream* input_;
-  std::streampos begin_;
-  std::fstream kept_;
-};
 
 // Opens without changing anything, if that can be. A file whose creation was interrupted is finished by
 // opening it for writing; what cannot be opened for another reason cannot be written either.
@@ -357,7 +296,7 @@ void storeInput(Context& context, const ImportOptions& options, const std::optio
 void checkThenStoreInput(Context& context, const ImportOptions& options, const RecordSchema& schema,
                          const std::string& inputName, std::istream& input) {
   Replay replay(input);
-  const Masking masking({schema});
+  const Masking masking = maskingWith(options, schema);
   Importer importer(context, inputName, options, masking);
   const bool good = importer.check(schema, replay.fromBeginning());
   importer.clearProgress();
@@ -371,6 +310,17 @@ void runImport(Context& context, const ImportOptions& options) {
     schema = loadSchemaFile(options.schema, {options.importPaths.begin(), options.importPaths.end()});
   }
   std::ifstream file;
+// A mark that is only in the file, or only in the schema, hides a value all the same.
+Masking maskingWith(const ImportOptions& options, const RecordSchema& schema) {
+  if (std::filesystem::exists(options.file)) {
+    const Store store = openToExamine(options.file);
+    const ReadTransaction transaction = store.read();
+    if (findCollection(store, transaction, options.collection))
+      return collectionMasking(store, transaction, options.collection, &schema);
+  }
+  return Masking({schema});
+}
+
   if (options.input != "-") {
     file.open(options.input, std::ios::binary);
     if (!file || std::filesystem::is_directory(options.input)) {

@@ -288,7 +288,7 @@ void printDryRun(Context& context, const Store& store, const SchemaOptions& opti
   const Rehearsal rehearsal = rehearseWithProgress(context, store, options, schema);
   if (rehearsal.failed != 0) context.found(ExitStatus::problem);
   const ReadTransaction transaction = store.read();
-  const KeyPrinter keys(schema, collectionMasking(store, transaction, options.collection));
+  const KeyPrinter keys(schema, collectionMasking(store, transaction, options.collection, &schema));
   if (options.json) return printChangeJson(context, change, options, &rehearsal, &keys);
   printChangeText(context, change, options);
   if (rehearsal.older + rehearsal.failed != 0) printRehearsal(context.output, rehearsal, keys);
