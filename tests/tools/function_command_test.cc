@@ -10,6 +10,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class FunctionCommands : public CommandTest {
  protected:
@@ -108,3 +109,21 @@ TEST_F(FunctionCommands, AnExportedSchemaCallsTheSame) {
 
 }  // namespace
 }  // namespace instar::tools
+  expect(0, {"evolve", file, "parcels", "--schema", three()});
+  EXPECT_THAT(expect(0, {"schema", "show", file, "parcels"}), HasSubstr("type = 0xa5f3c8e1d7b29046, "));
+}
+
+TEST_F(FunctionCommands, ADifferenceAcrossStructsIsThatOfTheStoredVersions) {
+  const std::string file = makeEvolvedParcels();
+  expect(0, {"evolve", file, "parcels", "--schema", three()});
+  const std::string four = write("four.capnp", R"(@0xd8f1b3a596c7e402;
+using Instar = import "/instar/schema.capnp";
+struct Consignment @0xf2a4c6e8b1d3957f $Instar.version(4)
+    $Instar.replaces(since = 4, type = 0xc91e5d7a3b2f8046, call = "consignmentFromShipment") {
+  number @0 :UInt32 $Instar.key(0);
+}
+)");
+  expect(0, {"evolve", file, "parcels", "--schema", four + ":Consignment"});
+  EXPECT_THAT(expect(0, {"schema", "diff", file, "parcels", "1", "4"}),
+              AllOf(HasSubstr("derived: Parcel.grams: "), HasSubstr("replaced: Shipment: replaces Parcel "),
+                    HasSubstr("replaced: Consignment: replaces Shipment "), Not(HasSubstr("refused"))));

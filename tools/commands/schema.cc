@@ -147,13 +147,30 @@ void runShow(Context& context, const SchemaOptions& options) {
 
 // --- diff
 
+// Where the struct was replaced, each stored version against the next: two structs further apart say nothing
+// of one another.
+std::vector<Judgement> judgeStored(const Store& store, const Transaction& transaction,
+                                   const SchemaOptions& options) {
+  const RecordSchema older = schemaVersion(store, transaction, options.collection, options.older);
+  const RecordSchema newer = schemaVersion(store, transaction, options.collection, options.newer);
+  if (older.rootId() == newer.rootId() || options.older > options.newer)
+    return judge(difference(older, newer));
+  std::vector<Judgement> judgements;
+  RecordSchema before = older;
+  for (const VersionInfo& version : store.versions(transaction, options.collection)) {
+    if (version.number <= options.older || version.number > options.newer) continue;
+    const std::vector<Judgement> step = judge(difference(before, version.schema));
+    judgements.insert(judgements.end(), step.begin(), step.end());
+    before = version.schema;
+  }
+  return judgements;
+}
+
 void runDiff(Context& context, const SchemaOptions& options) {
   const Store store = openToRead(options.file);
   const ReadTransaction transaction = store.read();
   requireCollection(store, transaction, options.collection);
-  const RecordSchema older = schemaVersion(store, transaction, options.collection, options.older);
-  const RecordSchema newer = schemaVersion(store, transaction, options.collection, options.newer);
-  const std::vector<Judgement> judgements = judge(difference(older, newer));
+  const std::vector<Judgement> judgements = judgeStored(store, transaction, options);
   if (!options.json) return printJudgements(context.output, judgements);
   std::string out;
   JsonWriter writer(out);
