@@ -94,9 +94,20 @@ TEST_F(FunctionCommands, CheckCountsWhatItCouldNotJudge) {
 }
 
 TEST_F(FunctionCommands, ARecordWhoseMirrorNeedsAFunctionIsNotPut) {
-  const Result result = run({"put", makeEvolvedParcels(), "parcels", R"({"id":3,"grams":5500})"});
-  EXPECT_NE(result.status, 0);
-  EXPECT_THAT(result.messages, HasSubstr("kilos: this program does not have the function"));
+  const std::string file = makeEvolvedParcels();
+  const std::string row = write("row.ndjson", R"({"id":3,"grams":5500})");
+  const std::vector<std::string> commands[] = {
+      {"put", file, "parcels", R"({"id":3,"grams":5500})"},
+      {"import", file, "parcels", row, "--skip-bad"},
+      {"import", path("new.instar"), "parcels", row, "--schema", two()}};
+  for (const std::vector<std::string>& command : commands) {
+    const Result result = run(command);
+    EXPECT_EQ(result.status, 1);
+    EXPECT_THAT(result.messages,
+                AllOf(HasSubstr("put rows with a program that has it"), HasSubstr("field: kilos"),
+                      HasSubstr("function: kilos"), Not(HasSubstr("--skip-bad"))));
+  }
+  EXPECT_FALSE(std::filesystem::exists(path("new.instar")));
 }
 
 TEST_F(FunctionCommands, AnExportedSchemaCallsTheSame) {
@@ -105,10 +116,6 @@ TEST_F(FunctionCommands, AnExportedSchemaCallsTheSame) {
   expect(0, {"schema", "export", file, "parcels", "--out", exported});
   EXPECT_THAT(expect(0, {"evolve", file, "parcels", "--schema", exported + ":Parcel"}),
               HasSubstr("nothing to do"));
-}
-
-}  // namespace
-}  // namespace instar::tools
   expect(0, {"evolve", file, "parcels", "--schema", three()});
   EXPECT_THAT(expect(0, {"schema", "show", file, "parcels"}), HasSubstr("type = 0xa5f3c8e1d7b29046, "));
 }
@@ -127,3 +134,7 @@ struct Consignment @0xf2a4c6e8b1d3957f $Instar.version(4)
   EXPECT_THAT(expect(0, {"schema", "diff", file, "parcels", "1", "4"}),
               AllOf(HasSubstr("derived: Parcel.grams: "), HasSubstr("replaced: Shipment: replaces Parcel "),
                     HasSubstr("replaced: Consignment: replaces Shipment "), Not(HasSubstr("refused"))));
+}
+
+}  // namespace
+}  // namespace instar::tools

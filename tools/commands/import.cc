@@ -9,6 +9,7 @@
 #include <memory>
 #include <sstream>
 
+#include "instar/evolve/plan.h"
 #include "instar/format/file_format.h"
 #include "instar/tools/commands/command.h"
 #include "instar/tools/json_text.h"
@@ -73,7 +74,8 @@ class Importer {
   // where that is bad, or a line is.
   bool check(const RecordSchema& schema, std::istream& input) {
     const auto source = open(schema, input);
-    const auto take = [&](RowSource& row) { checkRow(schema, row); };
+    const Plans plans(schema);
+    const auto take = [&](RowSource& row) { checkRow(plans, row); };
     const bool good = source != nullptr && (options_.skipBad || takeAll(*source, take));
     counts_ = {};
     return good;
@@ -150,10 +152,12 @@ class Importer {
   }
 
   // Whatever putting the row would refuse.
-  static void checkRow(const RecordSchema& schema, RowSource& source) {
+  static void checkRow(const Plans& plans, RowSource& source) {
+    const RecordSchema& schema = plans.schema();
     Draft<capnp::DynamicStruct> draft(schema);
     Key key;
     source.fill(*draft);
+    plans.prepareToPut(*draft);
     if (!schema.key().empty()) encodeKey(schema.key(), capnp::AnyStruct::Reader((*draft).asReader()), key);
     if (schema.isRecursive()) refuseDeepNesting(draft.message());
   }
@@ -258,6 +262,17 @@ Store openToExamine(const std::string& file) {
   }
 }
 
+// The command has no functions. Where a mirror calls one no row can be put, and no line is to blame for it.
+void refuseFunctions(const RecordSchema& schema) {
+  const std::vector<UnusableFunction> missing = Plans(schema).unusableForPut();
+  if (missing.empty()) return;
+  throw Error(
+      ErrorCode::fixInput,
+      "no row can be put without the application's function for a field that older programs read; put "
+      "rows with a program that has it",
+      {{"field", missing.front().field}, {"function", missing.front().function}});
+}
+
 // Whether importing with this schema would change the catalog, or make the file. Throws where the store would
 // refuse to.
 bool changesCatalog(const ImportOptions& options, const RecordSchema& schema) {
@@ -277,7 +292,11 @@ Rows openCollection(const Store& store, const ImportOptions& options,
   if (schema) return store.collection(options.collection, *schema);
   {
     const ReadTransaction transaction = store.read();
-    if (findCollection(store, transaction, options.collection)) return store.collection(options.collection);
+    if (findCollection(store, transaction, options.collection)) {
+      Rows rows = store.collection(options.collection);
+      refuseFunctions(rows.schema());
+      return rows;
+    }
   }
   throw Error(ErrorCode::fixCall, "the file has no such collection; pass --schema to create it",
               {{"collection", options.collection}});
@@ -319,6 +338,7 @@ Masking maskingWith(const ImportOptions& options, const RecordSchema& schema) {
       return collectionMasking(store, transaction, options.collection, &schema);
   }
   return Masking({schema});
+    refuseFunctions(*schema);
 }
 
   if (options.input != "-") {
