@@ -188,6 +188,7 @@ void runPlan(Context& context, const SchemaOptions& options) {
   const Store store = openToRead(options.file);
   const ReadTransaction transaction = store.read();
   const RecordSchema schema = chosenSchema(store, transaction, options);
+  static_cast<void>(schemaVersion(store, transaction, options.collection, options.older));  // or it throws
   const Plan plan = store.plans(transaction, options.collection, schema).from(options.older);
   if (options.json) {
     std::string out;
