@@ -12,8 +12,8 @@
 #include "instar/evolve/plan.h"
 #include "instar/format/file_format.h"
 #include "instar/tools/commands/command.h"
-#include "instar/tools/json_text.h"
 #include "instar/tools/commands/replay.h"
+#include "instar/tools/json_text.h"
 #include "instar/tools/row_source.h"
 #include "instar/tools/schema_file.h"
 
@@ -310,6 +310,17 @@ void storeInput(Context& context, const ImportOptions& options, const std::optio
   runImporter(context, store, rows, options, inputName, input);
 }
 
+// A mark that is only in the file, or only in the schema, hides a value all the same.
+Masking maskingWith(const ImportOptions& options, const RecordSchema& schema) {
+  if (std::filesystem::exists(options.file)) {
+    const Store store = openToExamine(options.file);
+    const ReadTransaction transaction = store.read();
+    if (findCollection(store, transaction, options.collection))
+      return collectionMasking(store, transaction, options.collection, &schema);
+  }
+  return Masking({schema});
+}
+
 // Nothing half-done: where a bad line could leave a new file, collection or version behind, all lines are
 // read first. Where bad lines are left out, only a bad header could.
 void checkThenStoreInput(Context& context, const ImportOptions& options, const RecordSchema& schema,
@@ -327,20 +338,9 @@ void runImport(Context& context, const ImportOptions& options) {
   std::optional<RecordSchema> schema;
   if (!options.schema.empty()) {
     schema = loadSchemaFile(options.schema, {options.importPaths.begin(), options.importPaths.end()});
+    refuseFunctions(*schema);
   }
   std::ifstream file;
-// A mark that is only in the file, or only in the schema, hides a value all the same.
-Masking maskingWith(const ImportOptions& options, const RecordSchema& schema) {
-  if (std::filesystem::exists(options.file)) {
-    const Store store = openToExamine(options.file);
-    const ReadTransaction transaction = store.read();
-    if (findCollection(store, transaction, options.collection))
-      return collectionMasking(store, transaction, options.collection, &schema);
-  }
-  return Masking({schema});
-    refuseFunctions(*schema);
-}
-
   if (options.input != "-") {
     file.open(options.input, std::ios::binary);
     if (!file || std::filesystem::is_directory(options.input)) {
@@ -402,6 +402,8 @@ void addImportCommand(CLI::App& app, Context& context) {
   command->footer(
       "Everything is stored in one transaction: where a line is bad, its number, field and reason are\n"
       "printed, no row is stored, and the exit status is 1. Rows replace those that have the same key.\n\n"
+      "Where the schema makes a field for older programs with a function of the application, no row can be\n"
+      "put without it, and the exit status is 1.\n\n"
       "Without a header, the columns of csv and tsv are the fields in their order. Where neither --header\n"
       "nor --no-header is given, a first line that could be either is refused.\n\n"
       "Where it would make the file, the collection or a version, the input is read twice; a pipe is kept "
@@ -428,7 +430,10 @@ void addPutCommand(CLI::App& app, Context& context) {
   command->add_flag("--skip-bad", options->skipBad, "leave bad rows out, instead of storing nothing");
   command->add_flag("--json", options->json, "print the result as JSON");
   command->footer(
-      "Where the keys of the collection are byte strings, a row has its key as \"$key\".\n\nExamples:\n"
+      "Where the keys of the collection are byte strings, a row has its key as \"$key\".\n"
+      "Where a row is bad no row is stored, and the exit status is 1. The same where the schema makes a "
+      "field\n"
+      "for older programs with a function of the application, which the command does not have.\n\nExamples:\n"
       "  instar put contacts.instar contacts '{\"id\": 7, \"name\": \"Ada\"}'\n"
       "  instar put settings.instar settings '{\"$key\": \"theme\", \"value\": \"dark\"}'");
   command->callback(

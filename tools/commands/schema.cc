@@ -431,6 +431,7 @@ void addSchemaCommand(CLI::App& app, Context& context) {
       "  instar schema list contacts.instar\n"
       "  instar schema show contacts.instar contacts --version 2\n"
       "  instar schema diff contacts.instar contacts 1 3\n"
+      "  instar schema plan contacts.instar contacts --from 1\n"
       "  instar schema check released/contact.capnp:Contact contact.capnp:Contact");
   addList(*command, context);
   addShowAndExport(*command, context);
@@ -451,8 +452,11 @@ void addEvolveCommand(CLI::App& app, Context& context) {
   command->add_flag("--dry-run", options->dryRun, "only print what would be done, and try it on every row");
   command->add_flag("--json", options->json, "print JSON");
   command->footer(
-      "No row is rewritten. Where a change is refused, the file stays as it is and the exit status is "
-      "1.\n\nExample:\n"
+      "No row is rewritten. Where a change is refused, the file stays as it is and the exit status is 1.\n"
+      "A dry run also exits with 1 where a row could not be upgraded, and lists such rows; those that need "
+      "a\n"
+      "function that only the application has are counted, and change nothing about the exit status.\n\n"
+      "Example:\n"
       "  instar evolve contacts.instar contacts --schema contact.capnp:Contact --dry-run");
 }
 
