@@ -11,7 +11,7 @@
 #include "instar/evolve/internal/code_difference.h"
 #include "instar/evolve/internal/default_text.h"
 #include "instar/evolve/internal/derivation.h"
-#include "instar/evolve/internal/key_spec.h"
+#include "instar/evolve/internal/key_difference.h"
 #include "instar/evolve/internal/node_index.h"
 #include "instar/evolve/internal/type_ref.h"
 #include "instar/evolve/internal/type_step.h"
@@ -134,13 +134,16 @@ class Comparison {
         newer_(newer.nodes()),
         rootId_(newer.rootId()) {
     if (older.rootId() != newer.rootId()) {
-      changes_ = internal::replacement(older, newer);
+      for (Change& change : internal::replacement(older, newer)) {
+        const bool isKey = std::holds_alternative<KeyChanged>(change);
+        add(isKey ? internal::keyChanged(older, newer) : std::move(change));
+      }
       return;
     }
     enqueue(rootId_, {}, {});
     drain();
     compareUnreached();
-    compareKeys(older, newer);
+    if (auto change = internal::keyDifference(older, newer)) add(*std::move(change));
     compareDerivations(older, newer);
     compareMirrors(older, newer);
     compareRetirements(older, newer);
@@ -326,21 +329,6 @@ class Comparison {
     std::vector<std::string> names;
     for (auto enumerant : node.getEnumerants()) names.emplace_back(enumerant.getName().cStr());
     return names;
-  }
-
-  // By ordinal: a key field may get another name.
-  void compareKeys(const RecordSchema& older, const RecordSchema& newer) {
-    if (keyOrdinals(older_) == keyOrdinals(newer_)) return;
-    add(KeyChanged{std::string(newer.typeName()), internal::keyText(older.key()),
-                   internal::keyText(newer.key())});
-  }
-
-  std::map<std::uint8_t, std::uint16_t> keyOrdinals(const NodeIndex& index) const {
-    std::map<std::uint8_t, std::uint16_t> ordinals;
-    for (const auto& field : flattenFields(index, rootId_)) {
-      if (field.keyPosition) ordinals.emplace(*field.keyPosition, field.ordinal);
-    }
-    return ordinals;
   }
 
   static const Derivation* find(const std::vector<Derivation>& list, const std::string& numbers) {

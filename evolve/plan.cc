@@ -392,4 +392,10 @@ void Plans::prepareToPut(capnp::DynamicStruct::Builder record) const {
   for (const Work& work : bound_->mirrored) run(work, record, kRecord);
 }
 
+std::vector<UnusableFunction> Plans::unusableForPut() const {
+  std::vector<UnusableFunction> list;
+  for (const Work& work : bound_->mirrored) addUnusable(work, list);
+  return list;
+}
+
 }  // namespace instar

@@ -110,6 +110,9 @@ class Plans {
   // field that is retired.
   void prepareToPut(capnp::DynamicStruct::Builder record) const;
 
+  // What keeps this program from putting any record: functions that mirrors call. Empty where nothing does.
+  std::vector<UnusableFunction> unusableForPut() const;
+
  private:
   std::shared_ptr<const Plan::Bound> bound_;
 };

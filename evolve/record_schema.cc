@@ -172,9 +172,13 @@ bool isSensitive(capnp::StructSchema::Field field) {
       .has_value();
 }
 
-bool isRetired(capnp::StructSchema::Field field) {
-  return internal::findAnnotation(field.getProto().getAnnotations(), internal::kRetiredAnnotation)
-      .has_value();
+bool isRetired(capnp::StructSchema::Field field) { return retiredSince(field).has_value(); }
+
+std::optional<std::uint16_t> retiredSince(capnp::StructSchema::Field field) {
+  const auto value =
+      internal::findAnnotation(field.getProto().getAnnotations(), internal::kRetiredAnnotation);
+  if (!value) return std::nullopt;
+  return value->getUint16();
 }
 
 }  // namespace instar

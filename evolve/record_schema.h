@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "instar/format/key.h"
@@ -60,5 +61,8 @@ bool isSensitive(capnp::StructSchema::Field field);
 
 // Whether $Instar.retired stands on the field.
 bool isRetired(capnp::StructSchema::Field field);
+
+// The version that it names; nothing where it does not stand there.
+std::optional<std::uint16_t> retiredSince(capnp::StructSchema::Field field);
 
 }  // namespace instar

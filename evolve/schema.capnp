@@ -37,8 +37,8 @@ annotation mirrored @0x931bdd6c87312ccd (field) :Derivation;
 
 annotation retired @0xb634fd8a62f9fae5 (field) :UInt16;
 # The version from which nobody uses the field any more, 2 to 65535. Rows of older versions lose its value when they are read,
-# after what is derived from it has been made; a record that sets it cannot be put; no output shows it. On fields of the record
-# struct and of its groups.
+# after what is derived from it has been made; a record that sets it cannot be put; output shows it only in older rows that are
+# dumped as they are stored. On fields of the record struct and of its groups.
 #
 #     name @1 :Text $Instar.retired(4);
 

@@ -9,6 +9,7 @@
 #include "instar/evolve/internal/canonical.h"
 #include "instar/evolve/internal/literal.h"
 #include "instar/evolve/internal/node_index.h"
+#include "instar/evolve/internal/record_code.h"
 #include "instar/evolve/internal/scope_tree.h"
 #include "instar/evolve/internal/value_text.h"
 #include "instar/schema.capnp.h"
@@ -167,8 +168,10 @@ class Writer {
     std::string text;
     const auto annotations = scope.node->getAnnotations();
     if (const auto value = internal::findAnnotation(annotations, internal::kReplacesAnnotation)) {
-      text += annotation("replaces", internal::valueText(capnp::DynamicStruct::Reader(
-                                         value->getStruct().getAs<annotation::Replacement>())));
+      const auto replaced = value->getStruct().getAs<annotation::Replacement>();
+      text += annotation(
+          "replaces",
+          internal::Replacement{replaced.getSince(), replaced.getType(), replaced.getCall().cStr()}.text());
     }
     if (const auto value = internal::findAnnotation(annotations, internal::kUpgradedAnnotation))
       text += annotation("upgraded", listText<annotation::Step>(*value));

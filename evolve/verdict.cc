@@ -224,7 +224,8 @@ Judgement rule(const SensitiveAdded& change) {
 }
 
 Judgement rule(const SensitiveRemoved& change) {
-  return additive(change.type + "." + change.field + ": no longer sensitive, it is shown in every output");
+  return additive(change.type + "." + change.field +
+                  ": no longer sensitive; masked as long as a version in the file has the mark");
 }
 
 Judgement derived(std::string what, FloorEffect floor = FloorEffect::none, std::string why = {}) {

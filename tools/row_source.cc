@@ -67,6 +67,21 @@ Key byteStringKey(const std::string& name, const std::string& bytes) {
   return Key(bytes);
 }
 
+// Of a field, or of one around it.
+std::optional<std::uint16_t> retirementOf(capnp::StructSchema type, std::string_view path) {
+  while (true) {
+    const std::string name(path.substr(0, path.find('.')));
+    path.remove_prefix(std::min(name.size() + 1, path.size()));
+    KJ_IF_MAYBE (field, type.findFieldByName(name.c_str())) {
+      if (const auto since = retiredSince(*field)) return since;
+      if (path.empty() || !field->getType().isStruct()) return std::nullopt;
+      type = field->getType().asStruct();
+    } else {
+      return std::nullopt;
+    }
+  }
+}
+
 class NdjsonSource final : public RowSource {
  public:
   NdjsonSource(std::istream& input, const RecordSchema& schema, const Masking& masking,
@@ -258,6 +273,8 @@ class CsvSource final : public RowSource {
       refuseValue(name,
                   "a struct has a column for each field; where it was masked, dump again with --unmask");
     }
+    if (const auto since = retirementOf(schema_.root(), name))
+      refuseValue(name, "retired since version " + std::to_string(*since));
     refuseValue(name, "the schema has no such field");
   }
 

@@ -58,6 +58,8 @@ TEST(Replacement, ThatLeavesRowsWithoutAConversionIsRefused) {
       HasSubstr("name the id of that struct"));
   EXPECT_THAT(words(person(), contact(2, kReplaces, "name @0 :Text $Instar.key(0);")),
               HasSubstr("the key changed from id to name"));
+  EXPECT_THAT(words(person(), contact(2, kReplaces, "id @0 :Text $Instar.key(0);")),
+              HasSubstr("the key changed from id @0 :UInt64 to id @0 :Text"));
 }
 
 TEST(Replacement, StaysAsItIs) {

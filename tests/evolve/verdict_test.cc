@@ -179,7 +179,7 @@ constexpr Rule kRules[] = {
      R "{ a @0 :E $Instar.key(0); } " E "{ x @0; y @1; }", "+ E.y: a new enumerant\n"},
     {"SensitiveAdded", R "{ a @0 :Text; }", R "{ a @0 :Text $Instar.sensitive; }", "+ R.a: now sensitive\n"},
     {"SensitiveRemoved", R "{ a @0 :Text $Instar.sensitive; }", R "{ a @0 :Text; }",
-     "+ R.a: no longer sensitive, it is shown in every output\n"},
+     "+ R.a: no longer sensitive; masked as long as a version in the file has the mark\n"},
     {"SensitiveGroup", R "{ g :group { a @0 :Text; } }", R "{ g :group $Instar.sensitive { a @0 :Text; } }",
      "+ R.g.a: now sensitive\n"},
     {"FieldAddedInGeneric", R "{ a @0 :A(Text); b @1 :A(Data); } " A "(T) { t @0 :T; }",

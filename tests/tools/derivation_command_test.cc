@@ -64,6 +64,9 @@ TEST_F(DerivationCommands, ThePlanIsWhatIsDoneToARow) {
             "from version 2 to 2: rows are read as they are\n");
   EXPECT_THAT(expect(0, {"schema", "plan", file, "parcels", "--from", "1", "--json"}),
               HasSubstr("\"steps\":[{\"field\":\"grams\",\"how\":"));
+  const Result unknown = run({"schema", "plan", file, "parcels", "--from", "3"});
+  EXPECT_EQ(unknown.status, 2);
+  EXPECT_THAT(unknown.messages, HasSubstr("no such version; see instar schema list"));
 }
 
 TEST_F(DerivationCommands, DumpUpgradesRowsAndGoesOnBehindOneThatCannotBe) {
@@ -146,6 +149,8 @@ TEST_F(DerivationCommands, RetiredFieldsAreInNoOutputAndCannotBePut) {
   EXPECT_THAT(expect(0, {"dump", file, "parcels", "--unmask", "--format", "text"}), Not(HasSubstr("kilos")));
   EXPECT_THAT(run({"put", file, "parcels", R"({"id":3,"kilos":4})"}).messages,
               HasSubstr("kilos: retired since version 3\n"));
+  EXPECT_THAT(run({"import", file, "parcels", write("r.csv", "id,kilos\n3,4\n"), "--header"}).messages,
+              HasSubstr("r.csv:1: kilos: retired since version 3\n"));
   const std::string exported = path("exported.capnp");
   expect(0, {"schema", "export", file, "parcels", "--out", exported});
   EXPECT_EQ(expect(0, {"schema", "check", three(), exported + ":Parcel"}), "no differences\n");

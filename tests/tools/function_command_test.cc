@@ -10,6 +10,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class FunctionCommands : public CommandTest {
  protected:
@@ -93,9 +94,20 @@ TEST_F(FunctionCommands, CheckCountsWhatItCouldNotJudge) {
 }
 
 TEST_F(FunctionCommands, ARecordWhoseMirrorNeedsAFunctionIsNotPut) {
-  const Result result = run({"put", makeEvolvedParcels(), "parcels", R"({"id":3,"grams":5500})"});
-  EXPECT_NE(result.status, 0);
-  EXPECT_THAT(result.messages, HasSubstr("kilos: this program does not have the function"));
+  const std::string file = makeEvolvedParcels();
+  const std::string row = write("row.ndjson", R"({"id":3,"grams":5500})");
+  const std::vector<std::string> commands[] = {
+      {"put", file, "parcels", R"({"id":3,"grams":5500})"},
+      {"import", file, "parcels", row, "--skip-bad"},
+      {"import", path("new.instar"), "parcels", row, "--schema", two()}};
+  for (const std::vector<std::string>& command : commands) {
+    const Result result = run(command);
+    EXPECT_EQ(result.status, 1);
+    EXPECT_THAT(result.messages,
+                AllOf(HasSubstr("put rows with a program that has it"), HasSubstr("field: kilos"),
+                      HasSubstr("function: kilos"), Not(HasSubstr("--skip-bad"))));
+  }
+  EXPECT_FALSE(std::filesystem::exists(path("new.instar")));
 }
 
 TEST_F(FunctionCommands, AnExportedSchemaCallsTheSame) {
@@ -104,6 +116,24 @@ TEST_F(FunctionCommands, AnExportedSchemaCallsTheSame) {
   expect(0, {"schema", "export", file, "parcels", "--out", exported});
   EXPECT_THAT(expect(0, {"evolve", file, "parcels", "--schema", exported + ":Parcel"}),
               HasSubstr("nothing to do"));
+  expect(0, {"evolve", file, "parcels", "--schema", three()});
+  EXPECT_THAT(expect(0, {"schema", "show", file, "parcels"}), HasSubstr("type = 0xa5f3c8e1d7b29046, "));
+}
+
+TEST_F(FunctionCommands, ADifferenceAcrossStructsIsThatOfTheStoredVersions) {
+  const std::string file = makeEvolvedParcels();
+  expect(0, {"evolve", file, "parcels", "--schema", three()});
+  const std::string four = write("four.capnp", R"(@0xd8f1b3a596c7e402;
+using Instar = import "/instar/schema.capnp";
+struct Consignment @0xf2a4c6e8b1d3957f $Instar.version(4)
+    $Instar.replaces(since = 4, type = 0xc91e5d7a3b2f8046, call = "consignmentFromShipment") {
+  number @0 :UInt32 $Instar.key(0);
+}
+)");
+  expect(0, {"evolve", file, "parcels", "--schema", four + ":Consignment"});
+  EXPECT_THAT(expect(0, {"schema", "diff", file, "parcels", "1", "4"}),
+              AllOf(HasSubstr("derived: Parcel.grams: "), HasSubstr("replaced: Shipment: replaces Parcel "),
+                    HasSubstr("replaced: Consignment: replaces Shipment "), Not(HasSubstr("refused"))));
 }
 
 }  // namespace

@@ -236,6 +236,16 @@ TEST_F(ImportCommand, ABadLineIsNamedAndNoRowIsStored) {
   EXPECT_FALSE(std::filesystem::exists(path("f.instar")));
 }
 
+// The file was made before the mirror refused the row.
+TEST_F(ImportCommand, ARowThatDoesNotFitAMirrorLeavesNothingBehind) {
+  const Result result =
+      run({"import", path("f.instar"), "parcels", write("p.ndjson", R"({"id":1,"grams":900000})"), "--schema",
+           schema("parcel_v2.capnp:Parcel")});
+  EXPECT_EQ(result.status, 1);
+  EXPECT_THAT(result.messages, HasSubstr("p.ndjson:1: kilos: "));
+  EXPECT_FALSE(std::filesystem::exists(path("f.instar")));
+}
+
 TEST_F(ImportCommand, BadLinesAreLeftOutAndCountedOnRequest) {
   std::string text = "{\"group\":\"a\",\"id\":1}\n";
   for (int i = 0; i < 15; ++i) text += "nonsense\n";

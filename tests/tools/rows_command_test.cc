@@ -11,6 +11,7 @@
 namespace instar::tools {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -280,6 +281,34 @@ TEST_F(MaskedCommand, MessagesShowNoSecret) {
     EXPECT_THAT(damaged.messages + damaged.output, Not(HasSubstr("SECRET")));
     EXPECT_THAT(damaged.messages + damaged.output, HasSubstr("north,$masked(text 1..8)"));
   }
+}
+
+// A mark that only the file or only the new schema had was passed over, and the value was printed.
+TEST_F(MaskedCommand, MarksOfTheFileAndOfASchemaBesideItCount) {
+  const auto account = [&](const std::string& version, const std::string& fields) {
+    return write("account" + version + ".capnp",
+                 "@0xd0c5b19f3e7a2468;\nusing Instar = import \"/instar/schema.capnp\";\n"
+                 "struct Account @0x91c3f5a7b2d4e680 $Instar.version(" +
+                     version + ") {\n" + fields + "}\n") +
+           ":Account";
+  };
+  const std::string file = path("a.instar");
+  expect(0, {"import", file, "accounts", write("a.ndjson", R"({"owner":"SECRET","pin":7,"age":"none"})"),
+             "--schema",
+             account("1", "owner @0 :Text $Instar.key(0); pin @1 :UInt16 $Instar.sensitive; age @2 :Text;")});
+  const std::string fields =
+      "owner @0 :Text $Instar.key(0) $Instar.sensitive; pin @1 :UInt16; ageText @2 :Text; "
+      "age @3 :UInt8 $Instar.derived(since = 2, convert = \"ageText\");";
+  const Result imported =
+      run({"import", file, "accounts", write("b.ndjson", R"({"owner":"x","pin":"SECRET"})"), "--schema",
+           account("2", fields)});
+  EXPECT_EQ(imported.status, 1);
+  EXPECT_THAT(imported.messages, HasSubstr("pin: expected a whole number from 0 to 65535, found a text"));
+  std::vector<std::string> dryRun = {"evolve",    file,       "accounts",
+                                     "--dry-run", "--schema", account("2", fields)};
+  EXPECT_THAT(expect(1, dryRun), AllOf(HasSubstr("$masked(text 1..8)"), Not(HasSubstr("SECRET"))));
+  dryRun.push_back("--json");
+  EXPECT_THAT(expect(1, dryRun), AllOf(HasSubstr("$masked(text 1..8)"), Not(HasSubstr("SECRET"))));
 }
 
 TEST_F(MaskedCommand, AMaskedDumpIsNotImported) {

@@ -212,8 +212,9 @@ void addCheckCommand(CLI::App& app, Context& context) {
       addCareCommand(app, context, "check", "Looks at every row: checksum, content, key", options, runCheck);
   command->add_flag("--quick", options->quick, "headers, checksums and the catalog only");
   command->footer(
-      "The exit status is 4 where data is damaged, 1 where something else is odd (a text that is not "
-      "UTF-8).\n\n"
+      "The exit status is 4 where data is damaged, 1 where something else is odd: a text that is not UTF-8,\n"
+      "a row of an older version that cannot be upgraded. Rows that only the application's functions can\n"
+      "upgrade or judge are counted, and change nothing about the exit status.\n\n"
       "Example:\n  instar check contacts.instar");
 }
 

@@ -188,8 +188,10 @@ CollectionInfo requireCollection(const Store& store, const Transaction& transact
               {{"collection", std::string(name)}});
 }
 
-Masking collectionMasking(const Store& store, const Transaction& transaction, std::string_view name) {
+Masking collectionMasking(const Store& store, const Transaction& transaction, std::string_view name,
+                          const RecordSchema* beside) {
   std::vector<RecordSchema> schemas;
+  if (beside != nullptr) schemas.push_back(*beside);
   for (const VersionInfo& version : store.versions(transaction, name)) schemas.push_back(version.schema);
   return Masking(schemas);
 }

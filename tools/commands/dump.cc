@@ -317,7 +317,10 @@ void addDumpCommand(CLI::App& app, Context& context) {
   command->add_flag("--keys-only", options->printer.keysOnly,
                     "print keys, in the form that `instar get` takes");
   command->footer(
-      "Damaged rows are reported and left out, and the exit status is then 4.\n"
+      "Damaged rows are reported and left out, and the exit status is then 4. Rows of older versions that\n"
+      "cannot be upgraded, because a value does not fit or because that needs a function that only the\n"
+      "application has, are reported and left out too, and the exit status is then 1; --as-stored shows "
+      "them.\n"
       "`instar import` reads ndjson, csv and tsv back; pass --unmask if the schema has sensitive fields.\n"
       "What is inside an AnyPointer is shown, unless that field itself is marked as sensitive.\n\n"
       "Examples:\n"
@@ -336,7 +339,9 @@ void addGetCommand(CLI::App& app, Context& context) {
   command->add_option("KEY", options->keys, "the keys, for example main,7")->required();
   addFormatOptions(*command, *options);
   command->footer(
-      "A key without a row is reported, and the exit status is then 1.\n\nExamples:\n"
+      "A key without a row is reported, and the exit status is then 1; so is a row of an older version that\n"
+      "cannot be upgraded, because a value does not fit or because that needs a function that only the\n"
+      "application has. --as-stored shows it.\n\nExamples:\n"
       "  instar get contacts.instar contacts 7 8\n"
       "  instar get packages.instar packages 'bash,5.2.15-2,amd64' --format text");
   command->callback(

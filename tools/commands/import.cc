@@ -2,19 +2,17 @@
 
 #include <capnp/message.h>
 #include <kj/exception.h>
-#include <stdlib.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <fstream>
 #include <limits>
 #include <memory>
-#include <span>
 #include <sstream>
 
+#include "instar/evolve/plan.h"
 #include "instar/format/file_format.h"
 #include "instar/tools/commands/command.h"
+#include "instar/tools/commands/replay.h"
 #include "instar/tools/json_text.h"
 #include "instar/tools/row_source.h"
 #include "instar/tools/schema_file.h"
@@ -76,7 +74,8 @@ class Importer {
   // where that is bad, or a line is.
   bool check(const RecordSchema& schema, std::istream& input) {
     const auto source = open(schema, input);
-    const auto take = [&](RowSource& row) { checkRow(schema, row); };
+    const Plans plans(schema);
+    const auto take = [&](RowSource& row) { checkRow(plans, row); };
     const bool good = source != nullptr && (options_.skipBad || takeAll(*source, take));
     counts_ = {};
     return good;
@@ -153,10 +152,12 @@ class Importer {
   }
 
   // Whatever putting the row would refuse.
-  static void checkRow(const RecordSchema& schema, RowSource& source) {
+  static void checkRow(const Plans& plans, RowSource& source) {
+    const RecordSchema& schema = plans.schema();
     Draft<capnp::DynamicStruct> draft(schema);
     Key key;
     source.fill(*draft);
+    plans.prepareToPut(*draft);
     if (!schema.key().empty()) encodeKey(schema.key(), capnp::AnyStruct::Reader((*draft).asReader()), key);
     if (schema.isRecursive()) refuseDeepNesting(draft.message());
   }
@@ -241,7 +242,7 @@ void reportNothingStored(Context& context, const ImportOptions& options, const I
 
 void runImporter(Context& context, const Store& store, const Rows& rows, const ImportOptions& options,
                  const std::string& inputName, std::istream& input) {
-  const Masking masking = collectionMasking(store, store.read(), options.collection);
+  const Masking masking = collectionMasking(store, store.read(), options.collection, &rows.schema());
   Importer importer(context, inputName, options, masking);
   const bool stored = importer.run(store, rows, input);
   importer.clearProgress();
@@ -249,64 +250,6 @@ void runImporter(Context& context, const Store& store, const Rows& rows, const I
   printCounts(context, importer, options.json);
   if (importer.counts().rows == 0 && importer.counts().foreign != 0) context.found(ExitStatus::problem);
 }
-
-// An input that is read twice. What cannot go back to its beginning, as a pipe, is kept in a file without a
-// name.
-class Replay {
- public:
-  explicit Replay(std::istream& input) : input_(&input), begin_(input.tellg()) {
-    if (begin_ == std::streampos(-1)) keep(*input.rdbuf());
-  }
-
-  std::istream& fromBeginning() {
-    input_->clear();
-    if (!input_->seekg(begin_)) throw Error(ErrorCode::fixEnvironment, "the input cannot be read twice");
-    return *input_;
-  }
-
- private:
-  void keep(std::streambuf& input) {
-    openNameless();
-    std::array<char, 65536> buffer;
-    while (const std::streamsize size = read(input, buffer)) {
-      if (!kept_.write(buffer.data(), size)) break;
-    }
-    if (!kept_.flush()) {
-      throw Error(
-          ErrorCode::freeSpace,
-          "the input does not fit into a temporary file: free space, or let TMPDIR name another folder");
-    }
-    input_ = &kept_;
-    begin_ = 0;
-  }
-
-  void openNameless() {
-    std::error_code failure;
-    const std::filesystem::path folder = std::filesystem::temp_directory_path(failure);
-    std::string path = (folder / "instar-XXXXXX").string();
-    const int descriptor = failure ? -1 : ::mkstemp(path.data());
-    if (descriptor < 0) {
-      throw Error(ErrorCode::fixEnvironment,
-                  "no temporary file can be made for the input: let TMPDIR name a folder for it",
-                  {{"folder", folder.string()}});
-    }
-    kept_.open(path, std::ios::in | std::ios::out | std::ios::binary);
-    ::close(descriptor);
-    ::unlink(path.c_str());
-  }
-
-  static std::streamsize read(std::streambuf& input, std::span<char> buffer) {
-    try {
-      return input.sgetn(buffer.data(), static_cast<std::streamsize>(buffer.size()));
-    } catch (const std::ios_base::failure& failure) {
-      throw Error(ErrorCode::fixEnvironment, "the input cannot be read", {{"reason", failure.what()}});
-    }
-  }
-
-  std::istream* input_;
-  std::streampos begin_;
-  std::fstream kept_;
-};
 
 // Opens without changing anything, if that can be. A file whose creation was interrupted is finished by
 // opening it for writing; what cannot be opened for another reason cannot be written either.
@@ -317,6 +260,17 @@ Store openToExamine(const std::string& file) {
     if (error.code() != ErrorCode::fixEnvironment) throw;
     return openToWrite(file);
   }
+}
+
+// The command has no functions. Where a mirror calls one no row can be put, and no line is to blame for it.
+void refuseFunctions(const RecordSchema& schema) {
+  const std::vector<UnusableFunction> missing = Plans(schema).unusableForPut();
+  if (missing.empty()) return;
+  throw Error(
+      ErrorCode::fixInput,
+      "no row can be put without the application's function for a field that older programs read; put "
+      "rows with a program that has it",
+      {{"field", missing.front().field}, {"function", missing.front().function}});
 }
 
 // Whether importing with this schema would change the catalog, or make the file. Throws where the store would
@@ -338,7 +292,11 @@ Rows openCollection(const Store& store, const ImportOptions& options,
   if (schema) return store.collection(options.collection, *schema);
   {
     const ReadTransaction transaction = store.read();
-    if (findCollection(store, transaction, options.collection)) return store.collection(options.collection);
+    if (findCollection(store, transaction, options.collection)) {
+      Rows rows = store.collection(options.collection);
+      refuseFunctions(rows.schema());
+      return rows;
+    }
   }
   throw Error(ErrorCode::fixCall, "the file has no such collection; pass --schema to create it",
               {{"collection", options.collection}});
@@ -352,12 +310,23 @@ void storeInput(Context& context, const ImportOptions& options, const std::optio
   runImporter(context, store, rows, options, inputName, input);
 }
 
+// A mark that is only in the file, or only in the schema, hides a value all the same.
+Masking maskingWith(const ImportOptions& options, const RecordSchema& schema) {
+  if (std::filesystem::exists(options.file)) {
+    const Store store = openToExamine(options.file);
+    const ReadTransaction transaction = store.read();
+    if (findCollection(store, transaction, options.collection))
+      return collectionMasking(store, transaction, options.collection, &schema);
+  }
+  return Masking({schema});
+}
+
 // Nothing half-done: where a bad line could leave a new file, collection or version behind, all lines are
 // read first. Where bad lines are left out, only a bad header could.
 void checkThenStoreInput(Context& context, const ImportOptions& options, const RecordSchema& schema,
                          const std::string& inputName, std::istream& input) {
   Replay replay(input);
-  const Masking masking({schema});
+  const Masking masking = maskingWith(options, schema);
   Importer importer(context, inputName, options, masking);
   const bool good = importer.check(schema, replay.fromBeginning());
   importer.clearProgress();
@@ -369,6 +338,7 @@ void runImport(Context& context, const ImportOptions& options) {
   std::optional<RecordSchema> schema;
   if (!options.schema.empty()) {
     schema = loadSchemaFile(options.schema, {options.importPaths.begin(), options.importPaths.end()});
+    refuseFunctions(*schema);
   }
   std::ifstream file;
   if (options.input != "-") {
@@ -432,6 +402,8 @@ void addImportCommand(CLI::App& app, Context& context) {
   command->footer(
       "Everything is stored in one transaction: where a line is bad, its number, field and reason are\n"
       "printed, no row is stored, and the exit status is 1. Rows replace those that have the same key.\n\n"
+      "Where the schema makes a field for older programs with a function of the application, no row can be\n"
+      "put without it, and the exit status is 1.\n\n"
       "Without a header, the columns of csv and tsv are the fields in their order. Where neither --header\n"
       "nor --no-header is given, a first line that could be either is refused.\n\n"
       "Where it would make the file, the collection or a version, the input is read twice; a pipe is kept "
@@ -458,7 +430,10 @@ void addPutCommand(CLI::App& app, Context& context) {
   command->add_flag("--skip-bad", options->skipBad, "leave bad rows out, instead of storing nothing");
   command->add_flag("--json", options->json, "print the result as JSON");
   command->footer(
-      "Where the keys of the collection are byte strings, a row has its key as \"$key\".\n\nExamples:\n"
+      "Where the keys of the collection are byte strings, a row has its key as \"$key\".\n"
+      "Where a row is bad no row is stored, and the exit status is 1. The same where the schema makes a "
+      "field\n"
+      "for older programs with a function of the application, which the command does not have.\n\nExamples:\n"
       "  instar put contacts.instar contacts '{\"id\": 7, \"name\": \"Ada\"}'\n"
       "  instar put settings.instar settings '{\"$key\": \"theme\", \"value\": \"dark\"}'");
   command->callback(

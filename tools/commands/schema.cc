@@ -147,13 +147,30 @@ void runShow(Context& context, const SchemaOptions& options) {
 
 // --- diff
 
+// Where the struct was replaced, each stored version against the next: two structs further apart say nothing
+// of one another.
+std::vector<Judgement> judgeStored(const Store& store, const Transaction& transaction,
+                                   const SchemaOptions& options) {
+  const RecordSchema older = schemaVersion(store, transaction, options.collection, options.older);
+  const RecordSchema newer = schemaVersion(store, transaction, options.collection, options.newer);
+  if (older.rootId() == newer.rootId() || options.older > options.newer)
+    return judge(difference(older, newer));
+  std::vector<Judgement> judgements;
+  RecordSchema before = older;
+  for (const VersionInfo& version : store.versions(transaction, options.collection)) {
+    if (version.number <= options.older || version.number > options.newer) continue;
+    const std::vector<Judgement> step = judge(difference(before, version.schema));
+    judgements.insert(judgements.end(), step.begin(), step.end());
+    before = version.schema;
+  }
+  return judgements;
+}
+
 void runDiff(Context& context, const SchemaOptions& options) {
   const Store store = openToRead(options.file);
   const ReadTransaction transaction = store.read();
   requireCollection(store, transaction, options.collection);
-  const RecordSchema older = schemaVersion(store, transaction, options.collection, options.older);
-  const RecordSchema newer = schemaVersion(store, transaction, options.collection, options.newer);
-  const std::vector<Judgement> judgements = judge(difference(older, newer));
+  const std::vector<Judgement> judgements = judgeStored(store, transaction, options);
   if (!options.json) return printJudgements(context.output, judgements);
   std::string out;
   JsonWriter writer(out);
@@ -171,6 +188,7 @@ void runPlan(Context& context, const SchemaOptions& options) {
   const Store store = openToRead(options.file);
   const ReadTransaction transaction = store.read();
   const RecordSchema schema = chosenSchema(store, transaction, options);
+  static_cast<void>(schemaVersion(store, transaction, options.collection, options.older));  // or it throws
   const Plan plan = store.plans(transaction, options.collection, schema).from(options.older);
   if (options.json) {
     std::string out;
@@ -288,7 +306,7 @@ void printDryRun(Context& context, const Store& store, const SchemaOptions& opti
   const Rehearsal rehearsal = rehearseWithProgress(context, store, options, schema);
   if (rehearsal.failed != 0) context.found(ExitStatus::problem);
   const ReadTransaction transaction = store.read();
-  const KeyPrinter keys(schema, collectionMasking(store, transaction, options.collection));
+  const KeyPrinter keys(schema, collectionMasking(store, transaction, options.collection, &schema));
   if (options.json) return printChangeJson(context, change, options, &rehearsal, &keys);
   printChangeText(context, change, options);
   if (rehearsal.older + rehearsal.failed != 0) printRehearsal(context.output, rehearsal, keys);
@@ -413,6 +431,7 @@ void addSchemaCommand(CLI::App& app, Context& context) {
       "  instar schema list contacts.instar\n"
       "  instar schema show contacts.instar contacts --version 2\n"
       "  instar schema diff contacts.instar contacts 1 3\n"
+      "  instar schema plan contacts.instar contacts --from 1\n"
       "  instar schema check released/contact.capnp:Contact contact.capnp:Contact");
   addList(*command, context);
   addShowAndExport(*command, context);
@@ -433,8 +452,11 @@ void addEvolveCommand(CLI::App& app, Context& context) {
   command->add_flag("--dry-run", options->dryRun, "only print what would be done, and try it on every row");
   command->add_flag("--json", options->json, "print JSON");
   command->footer(
-      "No row is rewritten. Where a change is refused, the file stays as it is and the exit status is "
-      "1.\n\nExample:\n"
+      "No row is rewritten. Where a change is refused, the file stays as it is and the exit status is 1.\n"
+      "A dry run also exits with 1 where a row could not be upgraded, and lists such rows; those that need "
+      "a\n"
+      "function that only the application has are counted, and change nothing about the exit status.\n\n"
+      "Example:\n"
       "  instar evolve contacts.instar contacts --schema contact.capnp:Contact --dry-run");
 }
 

@@ -8,6 +8,8 @@
 //     package_v3 prioritise FILE PRIORITY    sets a field that every release has
 //     package_v3 adopt FILE NAME ADDRESS     changes the maintainer, whatever form it has in this release
 //     package_v3 settle FILE                 reads rows, and has those rewritten that had to be upgraded
+//     package_v3 writable FILE               prints each row's name, version and architecture, and behind them what
+//                                            keeps this release from writing it: nothing, "section" or "address"
 //     package_v3 show FILE                   prints rows side by side
 //     package_v3 survey FILE PRIORITY        counts rows, and takes a fingerprint of all fields newer than
 //                                            release 1 (3)
@@ -108,9 +110,10 @@ std::string section(Package::Reader package) {
   return capnp::Schema::from<demo::Category>().getEnumerants()[number].getProto().getName().cStr();
 }
 
-// Older releases could not be told of such a row, and what they know of it would be lost.
-bool isForAll(Package::Reader package) {
-  return package.getCategory() != demo::Category::OTHER && package.hasMaintainerEmail();
+// What older releases could not be told of the row, so that what they know of it would be lost.
+std::string_view obstacle(Package::Reader package) {
+  if (package.getCategory() == demo::Category::OTHER) return "section";
+  return package.hasMaintainerEmail() ? "" : "address";
 }
 
 #else
@@ -129,7 +132,7 @@ std::uint64_t installedBytes(Package::Reader package) { return package.getInstal
 
 std::string section(Package::Reader package) { return std::string(view(package.getSection())); }
 
-bool isForAll(Package::Reader) { return true; }
+std::string_view obstacle(Package::Reader) { return {}; }
 
 #endif
 
@@ -148,7 +151,7 @@ int edit(const std::string& path, Change change) {
       std::cerr << "there is no package " << line[kName] << ' ' << line[kVersion] << '\n';
       return kFailed;
     }
-    if (!isForAll(package->asReader())) continue;
+    if (!obstacle(package->asReader()).empty()) continue;
     change(*package, line);
     catalogue.packages.put(transaction, package);
     ++changed;
@@ -255,6 +258,16 @@ int facts(const std::string& path, const std::string& name) {
     maintained += who.starts_with(name + " <");
   }
   std::cout << rows << ' ' << maintained << ' ' << std::hex << fingerprint << '\n';
+  return kDone;
+}
+
+int writable(const std::string& path) {
+  const Catalogue catalogue(path);
+  const auto snapshot = catalogue.store.read();
+  for (const auto& package : catalogue.packages.scan(snapshot)) {
+    std::cout << view(package->getName()) << '\t' << view(package->getVersion()) << '\t'
+              << view(package->getArchitecture()) << '\t' << obstacle(*package) << '\n';
+  }
   return kDone;
 }
 
@@ -372,6 +385,7 @@ int run(const std::vector<std::string>& arguments) {
   const std::string path = arguments.size() < 2 ? "" : arguments[1];
   if (command == "open" && arguments.size() == 2) return open(path);
   if (command == "settle" && arguments.size() == 2) return settle(path);
+  if (command == "writable" && arguments.size() == 2) return writable(path);
   if (command == "show" && arguments.size() == 2) return show(path);
   if (command == "facts" && arguments.size() == 3) return facts(path, arguments[2]);
   if (command == "adopt" && arguments.size() == 4) return adopt(path, arguments[2], arguments[3]);
@@ -382,7 +396,8 @@ int run(const std::vector<std::string>& arguments) {
 #if DEMO_RELEASE >= 3
   if (command == "survey" && arguments.size() == 3) return survey(path, arguments[2]);
 #endif
-  std::cerr << "usage: open|fill|prioritise|adopt|settle|show|survey|facts FILE [PRIORITY|NAME [ADDRESS]]\n";
+  std::cerr << "usage: open|fill|prioritise|adopt|settle|writable|show|survey|facts FILE [PRIORITY|NAME "
+               "[ADDRESS]]\n";
   return kUsage;
 }
 

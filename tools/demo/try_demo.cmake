@@ -26,6 +26,28 @@ function(EveryClaimHolds)
   expect_success()
 endfunction()
 
+# run_with(<name> <rows of other sections> <regular expression> <replacement>): the demo on the sample, changed.
+function(run_with name others expression replacement)
+  file(READ ${SAMPLE} text)
+  string(REGEX REPLACE "${expression}" "${replacement}" text "${text}")
+  file(WRITE ${WORK}/${name} "${text}")
+  run_demo(${PROGRAMS} ${WORK}/${name})
+  expect_success()
+  foreach(line "release 4 leaves ${others} rows alone" "release 3 wrote 8 rows and release 4 0;")
+    string(FIND "${output}" "${line}" found)
+    if(found EQUAL -1)
+      message(FATAL_ERROR "the page does not say: ${line}\n${output}")
+    endif()
+  endforeach()
+endfunction()
+
+# It ended with a claim that had nothing to do with the cause.
+function(CataloguesThatReleaseFourCannotWriteHold)
+  run_with(contrib 151 "\nSection: " "\nSection: contrib/")
+  run_with(without_sections 151 "\nSection: [^\n]*" "")
+  run_with(without_addresses 0 "(\nMaintainer: [^<\n]*) <[^\n]*" "\\1")
+endfunction()
+
 # With a first release that does nothing, the demo must say so.
 function(AFalseClaimEndsIt)
   set(broken ${WORK}/broken)

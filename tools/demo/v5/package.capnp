@@ -1,5 +1,5 @@
 @0xa0e171e2a992e5cb;
-# The fifth release: nobody runs the first three any more, and the fields that were kept for them go.
+# The fifth release: nobody runs the first four any more, and the fields that were kept for them go.
 
 using Cxx = import "/capnp/c++.capnp";
 using Instar = import "/instar/schema.capnp";
