@@ -110,6 +110,14 @@ TEST_F(FunctionCommands, ARecordWhoseMirrorNeedsAFunctionIsNotPut) {
   EXPECT_FALSE(std::filesystem::exists(path("new.instar")));
 }
 
+TEST_F(FunctionCommands, TheHelpSaysWhatBecomesOfRowsThatNeedOne) {
+  for (const char* command : {"dump", "get", "put", "import", "check", "evolve"}) {
+    EXPECT_THAT(expect(0, {command, "--help"}), AllOf(HasSubstr("function"), HasSubstr("exit status")))
+        << command;
+  }
+  EXPECT_THAT(expect(0, {"schema", "--help"}), HasSubstr("instar schema plan "));
+}
+
 TEST_F(FunctionCommands, AnExportedSchemaCallsTheSame) {
   const std::string file = makeEvolvedParcels();
   const std::string exported = path("exported.capnp");
