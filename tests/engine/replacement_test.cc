@@ -130,6 +130,71 @@ TEST_F(ReplacementTest, EndsWhenTheRowIsPut) {
   EXPECT_TRUE(check(application).sound());
 }
 
+// The release behind the one that has replaced the struct: its field lies where the old struct has another.
+RecordSchema laterCustomer() {
+  return testing::parseDeclarations(
+      "struct Customer @0xe8a2407bd91f3c65 $Instar.version(4) "
+      "$Instar.replaces(since = 3, type = 0xd3b5f8102c6e9a47, call = \"customerFromPerson\") {"
+      " names @0 :List(Text); id @1 :UInt64 $Instar.key(0); adult @2 :Bool; note @3 :Text; }",
+      "Customer");
+}
+
+class PutOverAnotherStructTest : public ReplacementTest {
+ protected:
+  static void fill(Customer::Builder customer) {
+    customer.setId(2);
+    customer.initNames(1).set(0, "Grace");
+  }
+
+  std::string asTheLaterRelease() const {
+    const auto rows = application.collection("people", laterCustomer());
+    const auto snapshot = application.read();
+    return kj::str(*rows.get(snapshot, std::uint64_t{2})).cStr();
+  }
+
+  static constexpr const char* kGrace = "(names = [\"Grace\"], id = 2, adult = false)";
+};
+
+TEST_F(PutOverAnotherStructTest, ByTheReleaseThatReplacesItTakesNothing) {
+  putPeople();
+  const auto rows = application.collection<Customer>("people");
+  auto transaction = application.write();
+  auto draft = rows.create();
+  fill(*draft);
+  rows.put(transaction, draft);
+  transaction.commit();
+  EXPECT_EQ(asTheLaterRelease(), kGrace);
+}
+
+// A program keeps what it does not know of a newer row; the fields of another struct are nothing of the kind.
+TEST_F(PutOverAnotherStructTest, ByAnOlderReleaseTakesNothing) {
+  putPeople();
+  const auto rows = application.collection<Customer>("people");
+  application.collection("people", laterCustomer());
+  auto transaction = application.write();
+  auto draft = rows.create();
+  fill(*draft);
+  rows.put(transaction, draft);
+  transaction.commit();
+  EXPECT_EQ(asTheLaterRelease(), kGrace);
+  EXPECT_TRUE(check(application).sound());
+}
+
+TEST_F(PutOverAnotherStructTest, FromADraftOfAnEarlierTransactionTakesNothing) {
+  putPeople();
+  const auto rows = application.collection<Customer>("people");
+  application.collection("people", laterCustomer());
+  auto first = application.write();
+  auto draft = rows.edit(first, std::uint64_t{2});
+  rows.erase(first, std::uint64_t{1});
+  first.commit();
+  fill(*draft);
+  auto second = application.write();
+  rows.put(second, draft);
+  second.commit();
+  EXPECT_EQ(asTheLaterRelease(), kGrace);
+}
+
 TEST_F(ReplacementTest, IsRepeatedForAChainOfStructs) {
   putPeople();
   application.collection<Customer>("people");
