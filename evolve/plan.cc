@@ -146,9 +146,14 @@ constexpr Blame kRecord{
     "a record can only be put by a program that has the function for a field that older programs read; use "
     "that"};
 
+// What Cap'n Proto's refusal means: of the values that a schema derives, and of what a function does.
+constexpr const char* kNoRoom = "the value is larger than a row can hold, or not sound";
+constexpr const char* kMisuse =
+    "the function used a field or type that the record does not have, or made too large a value";
+
 // Runs what may refuse the row, and passes the reason on.
 template <class Work, class Refuse>
-void guard(const Work& work, const Refuse& refuse) {
+void guard(const char* misuse, const Work& work, const Refuse& refuse) {
   try {
     work();
   } catch (const internal::Unfit& unfit) {
@@ -158,8 +163,8 @@ void guard(const Work& work, const Refuse& refuse) {
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const kj::Exception&) {
-    refuse("the value is larger than a row can hold, or not sound");
-  } catch (const std::exception&) {  // whose words may show a value
+    refuse(misuse);
+  } catch (...) {  // also what has words, which may show a value
     refuse("the function threw an exception; throw UpgradeFailure to say why");
   }
 }
@@ -174,6 +179,7 @@ void run(const Work& work, capnp::DynamicStruct::Builder record, const Blame& bl
   };
   if (!work.unusable.empty()) refuse(blame.unusable, work.unusable);
   guard(
+      work.function().empty() ? kNoRoom : kMisuse,
       [&] {
         if (work.step != nullptr) {
           work.change->run(record);
@@ -315,8 +321,9 @@ void Plan::replace(capnp::DynamicStruct::Reader older, capnp::DynamicStruct::Bui
   const BoundReplacement& bound = bound_->replacement;
   const std::string& function = bound_->declared()->function;
   if (bound.function == nullptr) refuseRecord(kRow.unusable, function, bound.unusable);
-  guard([&] { bound.function->run(older, record); },
-        [&](const char* reason) { refuseRecord(kRow.refused, function, reason); });
+  guard(
+      kMisuse, [&] { bound.function->run(older, record); },
+      [&](const char* reason) { refuseRecord(kRow.refused, function, reason); });
 }
 
 void Plan::run(capnp::DynamicStruct::Builder record) const {
@@ -361,6 +368,7 @@ std::vector<BrokenRule> Plans::brokenRules(capnp::DynamicStruct::Reader record) 
     if (rule.function == nullptr) continue;
     const auto add = [&](std::string reason) { broken.push_back({rule.name, std::move(reason)}); };
     guard(
+        kMisuse,
         [&] {
           if (auto reason = rule.function->run(record)) add(*std::move(reason));
         },

@@ -159,6 +159,12 @@ TEST(ValueFunction, RefusesARowByThrowing) {
   EXPECT_EQ(
       upgraded(kFields, "()", [](capnp::Text::Reader) -> std::string { throw std::runtime_error("secret"); }),
       "! the function threw an exception; throw UpgradeFailure to say why");
+  EXPECT_EQ(upgraded(kFields, "()", [](capnp::Text::Reader) -> std::string { throw 42; }),
+            "! the function threw an exception; throw UpgradeFailure to say why");
+  EXPECT_EQ(
+      upgraded(kFields, "(a = \"x\")",
+               [](SourceValues sources, FieldTarget& target) { target.set(sources[0].as<unsigned>()); }),
+      "! the function used a field or type that the record does not have, or made too large a value");
   EXPECT_EQ(upgraded(kFields, "()", [](capnp::Text::Reader) { return "\xff"; }), "! the text is not UTF-8");
   EXPECT_EQ(upgraded(kFields, "()", [](SourceValues, FieldTarget& target) { target.set(1); }),
             "! the function made a value that is not of the field's type, or too large");

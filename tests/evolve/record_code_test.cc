@@ -67,6 +67,45 @@ TEST(Step, StandsInThePlanAmongTheDerivations) {
   EXPECT_STREQ(kj::str(row.asReader()).cStr(), R"((a = "fixed", d = "fixed", b = "old", c = "old"))");
 }
 
+// One that throws what is no exception, and one that takes the record for another.
+std::shared_ptr<Functions> throwing() {
+  auto functions = std::make_shared<Functions>();
+  functions->step<capnp::DynamicStruct>("fix", [](capnp::DynamicStruct::Builder) { throw 42; });
+  functions->step<capnp::DynamicStruct>("mistake", [](capnp::DynamicStruct::Builder r) { r.set("x", 1); });
+  functions->validator<capnp::DynamicStruct>(
+      "isRight", [](capnp::DynamicStruct::Reader) -> std::optional<std::string> { throw 42; });
+  functions->validator<capnp::DynamicStruct>(
+      "mistake", [](capnp::DynamicStruct::Reader r) -> std::optional<std::string> {
+        return kj::str(r.get("x")).cStr();
+      });
+  return functions;
+}
+
+constexpr const char* kThrew = "the function threw an exception; throw UpgradeFailure to say why";
+constexpr const char* kMisuse =
+    "the function used a field or type that the record does not have, or made too large a value";
+
+TEST(Step, ThatThrowsAnythingRefusesTheRow) {
+  capnp::MallocMessageBuilder message;
+  const auto run = [&](const char* annotations) {
+    const Plans plans(record(3, annotations), throwing());
+    plans.from(1).run(message.initRoot<capnp::DynamicStruct>(plans.schema().root()));
+  };
+  EXPECT_ERROR(run(kStep), fixRow, std::string("function: fix, reason: ") + kThrew);
+  EXPECT_ERROR(run("$Instar.upgraded([(to = 3, call = \"mistake\")])"), fixRow,
+               std::string("function: mistake, reason: ") + kMisuse);
+}
+
+TEST(Rule, OfAFunctionThatThrowsAnythingIsBroken) {
+  const Plans plans(record(3, "$Instar.validated([\"isRight\", \"mistake\"])"), throwing());
+  capnp::MallocMessageBuilder message;
+  const auto broken =
+      plans.brokenRules(message.initRoot<capnp::DynamicStruct>(plans.schema().root()).asReader());
+  ASSERT_EQ(broken.size(), 2U);
+  EXPECT_EQ(broken[0].reason, kThrew);
+  EXPECT_EQ(broken[1].reason, kMisuse);
+}
+
 TEST(Rule, IsAdditive) {
   EXPECT_EQ(judge(difference(record(2, ""), record(3, kRule))).at(0).verdict, Verdict::additive);
   EXPECT_EQ(judge(difference(record(3, kRule), record(4, ""))).at(0).verdict, Verdict::additive);

@@ -100,6 +100,28 @@ TEST(Replacement, IsOneStepOfThePlan) {
   EXPECT_ERROR(Plans(newer).from(1).before(), restoreFromBackup, "version: 1");
 }
 
+TEST(Replacement, ByAFunctionThatThrowsAnythingRefusesTheRow) {
+  using capnp::DynamicStruct;
+  const auto newer = contact(2, kReplaces);
+  const auto older = person(1);
+  const auto replace = [&](auto function) {
+    auto functions = std::make_shared<Functions>();
+    functions->conversion<DynamicStruct, DynamicStruct>("contactFromPerson", std::move(function));
+    capnp::MallocMessageBuilder from;
+    capnp::MallocMessageBuilder to;
+    Plans(newer, functions, [&](std::uint16_t) { return older; })
+        .from(1)
+        .replace(from.initRoot<DynamicStruct>(older.root()).asReader(),
+                 to.initRoot<DynamicStruct>(newer.root()));
+  };
+  EXPECT_ERROR(replace([](DynamicStruct::Reader, DynamicStruct::Builder) { throw 42; }), fixRow,
+               "function: contactFromPerson, reason: the function threw an exception");
+  EXPECT_ERROR(replace([](DynamicStruct::Reader person, DynamicStruct::Builder contact) {
+                 contact.set("name", person.get("nme"));
+               }),
+               fixRow, "reason: the function used a field or type that the record does not have");
+}
+
 struct Mistake {
   const char* replaces;
   const char* words;
