@@ -279,7 +279,10 @@ class Checker {
             "version " + std::to_string(row.version) + " breaks " + rule.validator + ": " + rule.reason);
       }
     } catch (const Error& error) {
-      add(Finding::failedUpgrade, collection, printKey(keySpec, key), error.what());
+      add(Finding::failedUpgrade, collection, printKey(keySpec, key),
+          error.with("version of the row", std::to_string(row.version))
+              .with("version of the schema", std::to_string(current.schema().version()))
+              .what());
     }
   }
 

@@ -317,18 +317,22 @@ std::vector<UnusableFunction> Plan::unusable() const {
   return list;
 }
 
-void Plan::replace(capnp::DynamicStruct::Reader older, capnp::DynamicStruct::Builder record) const {
+void Plan::replace(capnp::DynamicStruct::Reader older, capnp::DynamicStruct::Builder record,
+                   const WholeRecordHook& behind) const {
   const BoundReplacement& bound = bound_->replacement;
   const std::string& function = bound_->declared()->function;
   if (bound.function == nullptr) refuseRecord(kRow.unusable, function, bound.unusable);
   guard(
       kMisuse, [&] { bound.function->run(older, record); },
       [&](const char* reason) { refuseRecord(kRow.refused, function, reason); });
+  if (behind) behind(function);
 }
 
-void Plan::run(capnp::DynamicStruct::Builder record) const {
+void Plan::run(capnp::DynamicStruct::Builder record, const WholeRecordHook& behind) const {
   for (const Work& work : bound_->upgrades) {
-    if (work.since > from_) instar::run(work, record, kRow);
+    if (work.since <= from_) continue;
+    instar::run(work, record, kRow);
+    if (work.step != nullptr && behind) behind(work.step->function);
   }
 }
 

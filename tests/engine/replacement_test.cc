@@ -269,7 +269,8 @@ TEST_F(ReplacementTest, MayNotChangeTheKey) {
                                           });
   const Store store = Store::open(folder / "store.instar", {.functions = forgetful});
   const auto rows = store.collection<Customer>("people");
-  EXPECT_ERROR(rows.get(store.read(), std::uint64_t{1}), fixRow, "let it fill the $key fields as they were");
+  EXPECT_ERROR(rows.get(store.read(), std::uint64_t{1}), fixRow,
+               "let it fill the $key fields as they were (function: customerFromPerson, reason");
 }
 
 TEST_F(ReplacementTest, NeedsAFunctionForTheseStructs) {

@@ -108,7 +108,10 @@ TEST_F(StepTest, ThatRefusesARowMakesItAnErrorOfItsOwn) {
   const auto rows = application.collection("products", third());
   EXPECT_ERROR(rows.get(application.read(), std::uint64_t{1}), fixRow,
                "(function: fixPrices, reason: nothing costs that much, collection: products, key: 1");
-  EXPECT_EQ(check(application).problems.at(0).finding, Finding::failedUpgrade);
+  const Problem problem = check(application).problems.at(0);
+  EXPECT_EQ(problem.finding, Finding::failedUpgrade);
+  EXPECT_THAT(problem.message, ::testing::EndsWith("(function: fixPrices, reason: nothing costs that much, "
+                                                   "version of the row: 1, version of the schema: 3)"));
 }
 
 TEST_F(StepTest, WithoutItsFunctionIsNamedBeforeAnythingIsWritten) {
@@ -129,6 +132,23 @@ TEST_F(StepTest, MayNotChangeTheKey) {
   const Store store = Store::open(folder / "store.instar", {.functions = moving});
   const auto rows = store.collection("products", third());
   EXPECT_ERROR(rows.get(store.read(), std::uint64_t{1}), fixRow, "let it fill the $key fields as they were");
+}
+
+TEST_F(StepTest, ThatChangesTheKeyIsNamedAmongOthers) {
+  put(first(), 1, 5);
+  auto moving = std::make_shared<Functions>();
+  moving->step<DynamicStruct>("first", [](DynamicStruct::Builder) {});
+  moving->step<DynamicStruct>("moves", [](DynamicStruct::Builder product) { product.set("id", 2); });
+  moving->step<DynamicStruct>("last", [](DynamicStruct::Builder) {});
+  const Store store = Store::open(folder / "store.instar", {.functions = moving});
+  const auto rows = store.collection(
+      "products",
+      testing::parseDeclarations(PRODUCT("4",
+                                         "$Instar.upgraded([(to = 2, call = \"first\"),"
+                                         " (to = 3, call = \"moves\"), (to = 4, call = \"last\")])") "}",
+                                 "Product"));
+  EXPECT_ERROR(rows.get(store.read(), std::uint64_t{1}), fixRow,
+               "(function: moves, reason: the key is another one");
 }
 
 // A builder of the program's type would write behind the end of a smaller record.
