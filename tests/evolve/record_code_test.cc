@@ -115,6 +115,10 @@ TEST(Rule, IsAdditive) {
             record(3, "$Instar.validated([\"b\", \"a\"])").fingerprint());
 }
 
+TEST(RecordCode, NamesFunctionsInAnyLanguage) {
+  EXPECT_EQ(record(3, "$Instar.validated([\"prüfe à 價\"])").code().validators.at(0), "prüfe à 價");
+}
+
 TEST(RecordCode, IsInTheSchemasText) {
   const auto schema =
       record(3, "$Instar.upgraded([(to = 3, call = \"fix\")]) $Instar.validated([\"x\", \"y\"])");
@@ -137,6 +141,11 @@ TEST(RecordCode, WithAMistakeIsRefusedWhenTheSchemaIsRead) {
       {"$Instar.replaces(since = 2, type = 1, call = \"c\") $Instar.upgraded([(to = 2, call = \"f\")])",
        "rows of versions before are of another struct"},
       {"$Instar.validated([\"\"])", "a validator needs the name of a function"},
+      {"$Instar.upgraded([(to = 3, call = \"f\\n\")])",
+       "without control characters; write another (function: \"f\\n\""},
+      {"$Instar.validated([\"f\", \"\\x7f\"])", "without control characters"},
+      {"$Instar.validated([\"\\xc2\\x9b31m\"])", "without control characters"},
+      {"$Instar.validated([\"\\xff\"])", "is UTF-8"},
       {"$Instar.validated([\"f\", \"f\"])", "a validator is named twice; take one away (function: f"},
   };
   for (const auto& [annotations, words] : mistakes) {

@@ -133,6 +133,7 @@ TEST(Replacement, WithAMistakeIsRefusedWhenTheSchemaIsRead) {
       {"$Instar.replaces(since = 3, type = 1, call = \"f\")", "since: 3, version: 2"},
       {"$Instar.replaces(since = 2, call = \"f\")", "`type` is the id of the struct"},
       {"$Instar.replaces(since = 2, type = 0xa000000000000002, call = \"f\")", "cannot replace itself"},
+      {"$Instar.replaces(since = 2, type = 1, call = \"f\\t\")", "without control characters"},
       {"$Instar.replaces(since = 2, type = 1)", "`call` is the name of the function"},
   };
   for (const auto& [replaces, words] : mistakes) {
