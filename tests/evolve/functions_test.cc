@@ -7,6 +7,8 @@
 #include <gtest/gtest.h>
 #include <instar_evolve_tests/everything.capnp.h>
 
+#include <map>
+
 #include "instar/evolve/plan.h"
 #include "instar/evolve/verdict.h"
 #include "instar/format/error.h"
@@ -69,6 +71,17 @@ TEST(ValueFunction, TakesAndMakesTheTypesOfTheProgram) {
           TO("Text", "[\"a\", \"b\"]") "a @1 :Text; b @2 :Text;", "(a = \"Ada\", b = \"Lovelace\")",
           [](capnp::Text::Reader a, const capnp::Text::Reader& b) { return std::string(1, a[0]) + b[0]; }),
       "(to = \"AL\", a = \"Ada\", b = \"Lovelace\")");
+  for (const auto& [row, made] : std::map<const char*, const char*>{
+           {"(a = \"Émile\", b = \"Zola\")", "(to = \"Zola, Émile\", a = \"Émile\", b = \"Zola\")"},
+           {"(b = \"Zola\")", "(to = \"Zola\", b = \"Zola\")"}}) {
+    EXPECT_EQ(upgraded(TO("Text", "[\"a\", \"b\"]") "a @1 :Text; b @2 :Text;", row,
+                       [](capnp::Text::Reader given, capnp::Text::Reader family) {
+                         return given.size() == 0 ? std::string(family)
+                                                  : std::string(family) + ", " + given.cStr();
+                       }),
+              made)
+        << "the example of the header";
+  }
   EXPECT_EQ(upgraded(TO("UInt8", "[\"a\"]") "a @1 :Float64;", "(a = 2.5)",
                      [](double a) -> std::uint8_t { return static_cast<std::uint8_t>(a * 2); }),
             "(to = 5, a = 2.5)");
@@ -281,6 +294,41 @@ TEST(Functions, HaveNamesOfTheirOwn) {
   functions.value("f", [](double a) { return a; });
   EXPECT_ERROR(functions.value("f", [](double a) { return a; }), fixCall, "function: f");
   EXPECT_ERROR(functions.value("", [](double a) { return a; }), fixCall, "needs a name");
+}
+
+// Each would be called by several threads at once, or does not go together with any field.
+TEST(Functions, OfOtherShapesDoNotCompile) {
+  using internal::HasSignature;
+  using internal::SignatureOf;
+  int calls = 0;
+  auto changing = [calls](double a) mutable { return a + ++calls; };
+  static_assert(!SignatureOf<decltype(changing)>::isCallable<decltype(changing)>);
+  auto general = [calls](SourceValues, FieldTarget&) mutable { ++calls; };
+  static_assert(!internal::GeneralValue<decltype(general)>);
+  auto generic = [](auto a) { return a; };
+  static_assert(!HasSignature<decltype(generic)>);
+  auto wrongArgument = [](double, std::string) { return 1; };
+  static_assert(!SignatureOf<decltype(wrongArgument)>::takesFields);
+  auto wrongResult = [](double) { return std::map<int, int>(); };
+  static_assert(!SignatureOf<decltype(wrongResult)>::makesField);
+  auto noResult = [](double) {};
+  static_assert(!SignatureOf<decltype(noResult)>::makesField);
+  auto writesArgument = [](double& a) { return a; };
+  static_assert(!SignatureOf<decltype(writesArgument)>::isCallable<decltype(writesArgument)>);
+  auto right = [](std::optional<Colour>, capnp::List<Colour>::Reader, const capnp::Text::Reader&) {
+    return std::optional("");
+  };
+  static_assert(SignatureOf<decltype(right)>::takesFields && SignatureOf<decltype(right)>::makesField &&
+                SignatureOf<decltype(right)>::isCallable<decltype(right)>);
+
+  auto step = [calls](DynamicStruct::Builder) mutable { ++calls; };
+  static_assert(!internal::StepOf<decltype(step), DynamicStruct>);
+  auto noStep = [](DynamicStruct::Reader, int) {};
+  static_assert(!internal::StepOf<decltype(noStep), DynamicStruct>);
+  auto validator = [](DynamicStruct::Reader) { return 1; };
+  static_assert(!internal::ValidatorOf<decltype(validator), DynamicStruct>);
+  auto conversion = [calls](DynamicStruct::Reader, DynamicStruct::Builder) mutable { ++calls; };
+  static_assert(!internal::ConversionOf<decltype(conversion), DynamicStruct, DynamicStruct>);
 }
 
 struct Mistake {
