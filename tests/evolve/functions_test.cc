@@ -24,7 +24,9 @@ using capnp::DynamicValue;
 
 constexpr std::string_view kTypes =
     " enum Size @0xb000000000000001 { small @0; large @1; }"
-    " struct Name @0xb000000000000003 { first @0 :Text; rank @1 :UInt8 = 3; }";
+    " struct Name @0xb000000000000003 { first @0 :Text; rank @1 :UInt8 = 3; }"
+    " struct Secret @0xb000000000000004 { pin @0 :Text $Instar.sensitive; self @1 :Secret; }"
+    " struct Outer @0xb000000000000005 { outer @0 :Outer; inner @1 :List(Secret); }";
 
 RecordSchema record(std::string_view fields, unsigned version = 2) {
   return parseDeclarations("struct R @0xa000000000000001 $Instar.version(" + std::to_string(version) +
@@ -296,6 +298,15 @@ TEST(Functions, HaveNamesOfTheirOwn) {
   EXPECT_ERROR(functions.value("", [](double a) { return a; }), fixCall, "needs a name");
 }
 
+// What is copied as a whole keeps the marks inside; and what is marked may hold anything.
+TEST(SensitiveSources, MayLeadToMarkedFieldsAndToTheSameStruct) {
+  record(
+      "to @0 :Text $Instar.derived(since = 2, call = (function = \"f\", from = [\"a\"])) $Instar.sensitive;"
+      "a @1 :Secret;");
+  record("to @0 :Secret $Instar.derived(since = 2, copy = \"a\"); a @1 :Secret;");
+  record(TO("Text", "[\"a\"]") "a @1 :Name;");
+}
+
 // Each would be called by several threads at once, or does not go together with any field.
 TEST(Functions, OfOtherShapesDoNotCompile) {
   using internal::HasSignature;
@@ -355,6 +366,13 @@ constexpr Mistake kMistakes[] = {
     {"FromItself", TO("Text", "[\"to\"]"), "in a circle"},
     {"FromASensitiveField", TO("Text", "[\"b\", \"a\"]") "a @1 :Text $Instar.sensitive; b @2 :Text;",
      "the source is sensitive and this field is not"},
+    {"FromAStructWithASensitiveField", TO("Text", "[\"a\"]") "a @1 :Secret;",
+     "a field inside the source is sensitive and this field is not; write $Instar.sensitive here too "
+     "(source: a"},
+    {"FromAListOfThem", TO("Text", "[\"a\"]") "a @1 :List(List(Secret));", "a field inside the source"},
+    {"FromAGroupWithOne", TO("Text", "[\"g\"]") "g :group { a @1 :Text; b @2 :Text $Instar.sensitive; }",
+     "a field inside the source"},
+    {"FromAStructWithOneDeepInside", TO("Text", "[\"a\"]") "a @1 :Outer;", "a field inside the source"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Each, CallMistakes, ::testing::ValuesIn(kMistakes),

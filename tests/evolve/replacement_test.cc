@@ -61,6 +61,22 @@ TEST(Replacement, ThatLeavesRowsWithoutAConversionIsRefused) {
               HasSubstr("the key changed from id to name"));
 }
 
+// The key is the same value under both structs, so the mark stays with it.
+TEST(Replacement, ThatUnmasksTheKeyIsRefused) {
+  const auto masked = person(1, "id @0 :UInt64 $Instar.key(0) $Instar.sensitive;");
+  const auto grouped = person(1, "g :group $Instar.sensitive { id @0 :UInt64 $Instar.key(0); }");
+  for (const auto& older : {masked, grouped}) {
+    const auto judgements = judge(difference(older, contact(2, kReplaces)));
+    EXPECT_TRUE(isRefused(judgements));
+    EXPECT_THAT(
+        describe(judgements),
+        HasSubstr("Contact.key: the key is not sensitive, in the replaced struct it is; rows stay under "
+                  "their keys, which every output would show; instead: write $Instar.sensitive here too"));
+  }
+  EXPECT_FALSE(isRefused(judge(difference(
+      masked, contact(2, kReplaces, "name @0 :Text; key @1 :UInt64 $Instar.key(0) $Instar.sensitive;")))));
+}
+
 // What both structs share comes from two files, in which the types are the same by their ids only.
 class CopyField : public ::testing::Test {
  protected:
