@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "instar/engine/check.h"
 #include "instar/engine/rehearsal.h"
 #include "instar/engine/store.h"
@@ -280,6 +283,27 @@ TEST_F(ReplacementTest, NeedsAFunctionForTheseStructs) {
   const Store store = Store::open(folder / "store.instar", {.functions = wrong});
   EXPECT_ERROR(store.collection<Customer>("people"), fixCall,
                "reason: it reads Customer, the record is Person");
+}
+
+using ReplacementConcurrent = ReplacementTest;
+
+TEST_F(ReplacementConcurrent, RowsAreConvertedByManyThreadsAtOnce) {
+  for (std::uint64_t id = 0; id < 20; ++id)
+    putPerson(id, id < 10 ? "Ada Lovelace" : "Second Lovelace", 36, id < 10);
+  application.collection<Customer>("people");
+  const auto rows = application.collection("people", client());
+  std::atomic<unsigned> right = 0;
+  const auto work = [&] {
+    for (int round = 0; round < 10; ++round) {
+      const auto snapshot = application.read();
+      for (const auto row : rows.scan(snapshot))
+        right += row->get("shout").as<capnp::Text>().endsWith("Lovelace!");
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 2; ++thread) threads.emplace_back(work);
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(right, 2U * 10 * 20);
 }
 
 }  // namespace

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "instar/engine/check.h"
 #include "instar/engine/rehearsal.h"
 #include "instar/engine/store.h"
@@ -236,6 +239,29 @@ TEST_F(ValidatorTest, WithoutItsFunctionLeavesRowsUnjudged) {
   EXPECT_TRUE(check(other).sound());
   EXPECT_EQ(rehearse(other, "products", rows.schema()).unjudged, 1U);
   EXPECT_EQ(other.collection("products").count(other.read()), 1U);
+}
+
+using StepConcurrent = StepTest;
+
+TEST_F(StepConcurrent, RowsAreUpgradedAndJudgedByManyThreadsAtOnce) {
+  constexpr std::uint64_t kRows = 20;
+  for (std::uint64_t id = 0; id < kRows; ++id) put(first(), id, 5);
+  const auto rows = application.collection<Product>("products");
+  std::atomic<unsigned> right = 0;
+  std::atomic<std::uint64_t> broken = 0;
+  const auto work = [&] {
+    for (int round = 0; round < 10; ++round) {
+      const auto snapshot = application.read();
+      for (const auto row : rows.scan(snapshot)) right += row->getPrice() == 500;
+      broken += rehearse(application, "products", rows.schema()).broken;
+      broken += check(application).problemCount;
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 2; ++thread) threads.emplace_back(work);
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(right, 2U * 10 * kRows);
+  EXPECT_EQ(broken, 2U * 10 * 2 * 10) << "ten rows have no name";
 }
 
 }  // namespace
