@@ -63,10 +63,10 @@ class FieldTarget {
   capnp::StructSchema::Field field_;
 };
 
-// For conversions that know a struct by its schema only: copies a field, of that name or path, into one of that
-// name or `as`, where both are of the same type. Structs and enums, also in lists, are the same where their ids
-// are; `newer.set("address", older.get("address"))` fails for these, because each record brings a schema of its
-// own. What is not set stays unset. Throws UpgradeFailure where there is no such field or its type is another one.
+// For conversions that know a struct by its schema only: copies a field, of that name or path, into that name
+// or `as`, of the same type. Types are the same by their ids, also in lists; `set("address", get("address"))`
+// fails for structs and enums, because each record has a schema of its own. What is not set stays unset.
+// Throws UpgradeFailure where there is no such field, or where its type is another one.
 void copyField(capnp::DynamicStruct::Reader older, capnp::DynamicStruct::Builder newer,
                std::string_view field, std::string_view as = {});
 
@@ -96,7 +96,7 @@ struct ConversionFunction {
 
 }  // namespace internal
 
-// Takes function objects that can be called while const: what a function keeps between calls, threads would share.
+// Takes function objects that can be called while const: threads would share what they change.
 class Functions {
  public:
   // A function for `call` of a derived or mirrored field. Either in the general form,
