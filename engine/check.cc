@@ -279,7 +279,10 @@ class Checker {
         ++report_.unjudgedRows;
         return;
       }
-      add(Finding::failedUpgrade, collection, printKey(keySpec, key), error.what());
+      add(Finding::failedUpgrade, collection, printKey(keySpec, key),
+          error.with("version of the row", std::to_string(row.version))
+              .with("version of the schema", std::to_string(current.schema().version()))
+              .what());
     }
   }
 

@@ -105,10 +105,12 @@ void CollectionBase::store(WriteTransaction& transaction, const Key* explicitKey
     if (stored) {
       internal::RowBytes row;
       state_->loadStored(state, key.bytes(), *stored, row);
-      internal::PayloadMessage newer(row.payload());
-      keepUnknownFields(newer.root(), message.getRoot<capnp::DynamicStruct>(state_->root()).asReader(),
-                        state_->root(), merged.emplace());
-      source = &*merged;
+      if (!state_->plans().from(row.version()).replaces()) {  // a row of another struct has nothing to keep
+        internal::PayloadMessage newer(row.payload());
+        keepUnknownFields(newer.root(), message.getRoot<capnp::DynamicStruct>(state_->root()).asReader(),
+                          state_->root(), merged.emplace());
+        source = &*merged;
+      }
     }
   }
   const FlatRecord flat(*source);

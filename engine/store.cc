@@ -185,11 +185,12 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name,
   const std::string tree = rowTreeName(name);
   bool isNew;
   bool mustRecord;
+  std::optional<Plans> plans;  // decodes the structs that this one has replaced
   {
     const ReadTransaction transaction = read();
     const SchemaChange change = requireAllowed(examineSchema(transaction.state(), name, schema));
     if (!state_->options().allowMissingFunctions)
-      requireFunctions(plansOf(transaction.state(), name, schema), name);
+      requireFunctions(plans.emplace(plansOf(transaction.state(), name, schema)), name);
     isNew = change.outcome == SchemaChange::Outcome::created;
     mustRecord = isRecorded(change) && !environment.readOnly();
     if (isNew && environment.readOnly()) {
@@ -206,11 +207,12 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name,
       recordSchema(transaction.state(), name, schema, change);
       transaction.commit();
     }
+    plans.reset();  // another program may have added a version before
   }
   const ReadTransaction transaction = read();
-  return std::make_shared<CollectionState>(state_, plansOf(transaction.state(), name, schema), *rows,
-                                           *Catalog(transaction.state()).collection(name),
-                                           transaction.state());
+  if (!plans) plans.emplace(plansOf(transaction.state(), name, schema));
+  return std::make_shared<CollectionState>(
+      state_, *std::move(plans), *rows, *Catalog(transaction.state()).collection(name), transaction.state());
 }
 
 std::shared_ptr<CollectionState> Store::openCollection(std::string_view name) const {

@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "instar/evolve/internal/record_code.h"
+
 namespace instar {
 namespace {
 
@@ -11,17 +13,15 @@ std::vector<Judgement> judgeStep(const RecordSchema& older, const RecordSchema& 
   return judge(difference(older, newer));
 }
 
-[[noreturn]] void throwBelowFloor(const char* message, std::uint16_t program, std::uint16_t floor) {
+[[noreturn]] void throwMovedOn(std::uint16_t program, std::uint16_t floor) {
   throw Error(
-      ErrorCode::upgradeProgram, message,
+      ErrorCode::upgradeProgram,
+      "the collection has moved on, and this program would misread it; use a newer release",
       {{"version of the program", std::to_string(program)}, {"lowest version", std::to_string(floor)}});
 }
 
 void checkReaderFloor(const CollectionVersions& versions, std::uint16_t program) {
-  if (program < versions.readerFloor) {
-    throwBelowFloor("the collection has moved on, and this program would misread it; use a newer release",
-                    program, versions.readerFloor);
-  }
+  if (program < versions.readerFloor) throwMovedOn(program, versions.readerFloor);
 }
 
 std::vector<Judgement> onlyRefused(std::vector<Judgement> judgements) {
@@ -84,13 +84,13 @@ std::optional<Admission> refuseBelow(const CollectionVersions& versions, const S
   auto number = stored.above(program.version());
   if (!number) return std::nullopt;
   auto newer = loadExisting(stored, *number);
+  // Of a struct that was replaced since, perhaps more than once: then nothing can be said about the two.
+  if (const auto& replaces = newer.code().replaces; replaces && replaces->since > program.version())
+    throwMovedOn(program.version(), replaces->since);
   auto judgements = judgeStep(program, newer);
   if (isRefused(judgements)) return refuseChanges(versions, std::move(judgements), program, newer);
   const FloorEffect effect = floorEffect(judgements);
-  if (effect == FloorEffect::readerAndWriter) {
-    throwBelowFloor("the collection has moved on, and this program would misread it; use a newer release",
-                    program.version(), *number);
-  }
+  if (effect == FloorEffect::readerAndWriter) throwMovedOn(program.version(), *number);
   if (effect == FloorEffect::writer) raised.writerFloor = std::max(raised.writerFloor, *number);
   return std::nullopt;
 }

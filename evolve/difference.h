@@ -34,6 +34,13 @@ struct RecordReplaced {
   friend bool operator==(const RecordReplaced&, const RecordReplaced&) = default;
 };
 
+// A part of the key was sensitive in the replaced struct, and is not in the new one.
+struct KeyUnmasked {
+  std::string type;
+  std::string field;
+  friend bool operator==(const KeyUnmasked&, const KeyUnmasked&) = default;
+};
+
 // $Instar.replaces on the same record struct.
 struct ReplacementChanged {
   std::string type;
@@ -319,13 +326,14 @@ struct RetirementMoved {
   friend bool operator==(const RetirementMoved&, const RetirementMoved&) = default;
 };
 
-using Change = std::variant<RecordReplaced, ReplacementChanged, StepAdded, StepRemoved, ValidatorAdded,
-                            ValidatorRemoved, TypeRenamed, KindChanged, GenericsChanged, FieldAdded,
-                            FieldRemoved, FieldRenamed, NameTaken, FieldMoved, GroupRenamed, JoinedUnion,
-                            LeftUnion, PlaceChanged, FieldTypeChanged, DefaultChanged, EnumerantAdded,
-                            EnumerantRemoved, EnumerantRenamed, KeyChanged, SensitiveAdded, SensitiveRemoved,
-                            DerivationAdded, DerivationRemoved, DerivationChanged, MirrorAdded, MirrorRemoved,
-                            MirrorChanged, RetirementAdded, RetirementRemoved, RetirementMoved>;
+using Change =
+    std::variant<RecordReplaced, KeyUnmasked, ReplacementChanged, StepAdded, StepRemoved, ValidatorAdded,
+                 ValidatorRemoved, TypeRenamed, KindChanged, GenericsChanged, FieldAdded, FieldRemoved,
+                 FieldRenamed, NameTaken, FieldMoved, GroupRenamed, JoinedUnion, LeftUnion, PlaceChanged,
+                 FieldTypeChanged, DefaultChanged, EnumerantAdded, EnumerantRemoved, EnumerantRenamed,
+                 KeyChanged, SensitiveAdded, SensitiveRemoved, DerivationAdded, DerivationRemoved,
+                 DerivationChanged, MirrorAdded, MirrorRemoved, MirrorChanged, RetirementAdded,
+                 RetirementRemoved, RetirementMoved>;
 
 // In the order of types as the record leads to them, then of fields. Where the record struct is replaced,
 // that is all, but for the key.

@@ -3,6 +3,7 @@
 #include <kj/exception.h>
 
 #include "instar/evolve/internal/conversion.h"
+#include "instar/evolve/internal/field_path.h"
 #include "instar/format/error.h"
 #include "instar/format/key_text.h"
 
@@ -37,6 +38,40 @@ const Function* find(const Table<Function>& table, std::string_view name) noexce
 }
 
 }  // namespace
+
+void copyField(capnp::DynamicStruct::Reader older, capnp::DynamicStruct::Builder newer,
+               std::string_view field, std::string_view as) {
+  const auto find = [](capnp::StructSchema record, std::string_view name) {
+    try {
+      return internal::FieldPath(record, name);
+    } catch (const Error&) {
+      throw UpgradeFailure("the function copies the field " + std::string(name) + ", which " +
+                           record.getShortDisplayName().cStr() + " does not have");
+    }
+  };
+  const internal::FieldPath from = find(older.getSchema(), field);
+  const internal::FieldPath to = find(newer.getSchema(), as.empty() ? field : as);
+  if (!isSame(from.type(), to.type())) {
+    throw UpgradeFailure("the function copies the field " + from.text() + ", which is " +
+                         internal::typeName(from.type()) + ", to " + to.text() + ", which is " +
+                         internal::typeName(to.type()));
+  }
+  const auto value = from.read(older);
+  if (!value) return;
+  capnp::DynamicStruct::Builder holder = to.parent(newer);
+  const auto pointer = [&] {
+    holder.clear(to.field());  // which also makes it the active member of its union
+    return holder.as<capnp::AnyStruct>().getPointerSection()[to.field().getProto().getSlot().getOffset()];
+  };
+  if (to.type().isEnum())
+    holder.set(to.field(), capnp::DynamicEnum(to.type().asEnum(), value->as<capnp::DynamicEnum>().getRaw()));
+  else if (to.type().isStruct())
+    pointer().setAs<capnp::DynamicStruct>(value->as<capnp::DynamicStruct>());
+  else if (to.type().isList())
+    pointer().setAs<capnp::DynamicList>(value->as<capnp::DynamicList>());
+  else
+    holder.set(to.field(), *value);
+}
 
 void FieldTarget::set(const capnp::DynamicValue::Reader& value) {
   if (value.getType() == capnp::DynamicValue::TEXT) {

@@ -3,8 +3,8 @@
 // The C++ functions that schemas call by name, for what $Instar.derived and $Instar.mirrored cannot say:
 //
 //     auto functions = std::make_shared<instar::Functions>();
-//     functions->value("initials", [](capnp::Text::Reader given, capnp::Text::Reader family) {
-//       return std::string(1, given[0]) + family[0];
+//     functions->value("sortName", [](capnp::Text::Reader given, capnp::Text::Reader family) {
+//       return given.size() == 0 ? std::string(family) : std::string(family) + ", " + given.cStr();
 //     });
 //     auto store = instar::Store::open("contacts.instar", {.functions = functions});
 //
@@ -63,6 +63,13 @@ class FieldTarget {
   capnp::StructSchema::Field field_;
 };
 
+// For conversions that know a struct by its schema only: copies a field, of that name or path, into that name
+// or `as`, of the same type. Types are the same by their ids, also in lists; `set("address", get("address"))`
+// fails for structs and enums, because each record has a schema of its own. What is not set stays unset.
+// Throws UpgradeFailure where there is no such field, or where its type is another one.
+void copyField(capnp::DynamicStruct::Reader older, capnp::DynamicStruct::Builder newer,
+               std::string_view field, std::string_view as = {});
+
 namespace internal {
 
 struct ValueFunction {
@@ -89,6 +96,7 @@ struct ConversionFunction {
 
 }  // namespace internal
 
+// Takes function objects that can be called while const: threads would share what they change.
 class Functions {
  public:
   // A function for `call` of a derived or mirrored field. Either in the general form,
@@ -189,6 +197,63 @@ requires requires { typename T::Reads; }
 struct ReadType<T> {
   using Type = typename T::Reads;
 };
+
+template <class T>
+concept HasKind = requires {
+  capnp::_::Kind_<T>::kind;
+};
+
+template <class T>
+concept ScalarValue = HasKind<T> &&
+    (capnp::_::Kind_<T>::kind == capnp::Kind::PRIMITIVE || capnp::_::Kind_<T>::kind == capnp::Kind::ENUM);
+
+template <class T>
+concept PointerReader = requires {
+  typename T::Reads;
+}
+&&HasKind<typename T::Reads> && (capnp::_::Kind_<typename T::Reads>::kind == capnp::Kind::BLOB ||
+                                 capnp::_::Kind_<typename T::Reads>::kind == capnp::Kind::STRUCT ||
+                                 capnp::_::Kind_<typename T::Reads>::kind == capnp::Kind::LIST);
+
+template <class T>
+concept ValueArgument =
+    ScalarValue<typename OptionalOf<T>::Value> || PointerReader<typename OptionalOf<T>::Value>;
+
+template <class T>
+concept ValueResult = ScalarValue<typename OptionalOf<T>::Value> ||
+    std::convertible_to<typename OptionalOf<T>::Value, std::string_view> ||
+    std::same_as<typename OptionalOf<T>::Value, std::vector<std::byte>>;
+
+template <class Function>
+concept GeneralValue = std::is_invocable_v<const Function&, SourceValues, FieldTarget&>;
+
+template <class Function>
+concept HasSignature = requires(Function function) {
+  std::function(function);
+};
+
+// What a value function with C++ types takes and makes.
+template <class>
+struct Signature;
+template <class Result, class... Arguments>
+struct Signature<std::function<Result(Arguments...)>> {
+  template <class Function>
+  static constexpr bool isCallable = std::is_invocable_v<const Function&, std::decay_t<Arguments>...>;
+  static constexpr bool takesFields = (ValueArgument<std::decay_t<Arguments>> && ...);
+  static constexpr bool makesField = ValueResult<std::decay_t<Result>>;
+};
+template <class Function>
+using SignatureOf = Signature<decltype(std::function(std::declval<Function>()))>;
+
+template <class Function, class Record>
+concept StepOf = std::is_invocable_v<const Function&, typename Record::Builder>;
+
+template <class Function, class Record>
+concept ValidatorOf = std::is_invocable_r_v < std::optional<std::string>,
+const Function&, typename Record::Reader > ;
+
+template <class Function, class Older, class Newer>
+concept ConversionOf = std::is_invocable_v<const Function&, typename Older::Reader, typename Newer::Builder>;
 
 template <class Argument>
 Argument argumentOf(const capnp::DynamicValue::Reader& value) {
@@ -299,6 +364,8 @@ std::string writeMisfit(capnp::StructSchema given) {
 
 template <class Record, class Function>
 Functions& Functions::step(std::string name, Function function) {
+  static_assert(internal::StepOf<Function, Record>,
+                "a step is void (Record::Builder), and not mutable: threads call it at the same time");
   add(std::move(name),
       internal::StepFunction{
           .run = [function = std::move(function)](
@@ -309,6 +376,10 @@ Functions& Functions::step(std::string name, Function function) {
 
 template <class Record, class Function>
 Functions& Functions::validator(std::string name, Function function) {
+  static_assert(
+      internal::ValidatorOf<Function, Record>,
+      "a validator is std::optional<std::string> (Record::Reader), and not mutable: threads call it at "
+      "the same time");
   add(std::move(name), internal::ValidatorFunction{
                            .run = [function = std::move(function)](
                                       capnp::DynamicStruct::Reader record) -> std::optional<std::string> {
@@ -320,6 +391,10 @@ Functions& Functions::validator(std::string name, Function function) {
 
 template <class Older, class Newer, class Function>
 Functions& Functions::conversion(std::string name, Function function) {
+  static_assert(
+      internal::ConversionOf<Function, Older, Newer>,
+      "a conversion is void (Older::Reader, Newer::Builder), and not mutable: threads call it at the "
+      "same time");
   add(std::move(name), internal::ConversionFunction{
                            .run =
                                [function = std::move(function)](capnp::DynamicStruct::Reader older,
@@ -336,10 +411,31 @@ Functions& Functions::conversion(std::string name, Function function) {
 
 template <class Function>
 Functions& Functions::value(std::string name, Function function) {
-  if constexpr (std::is_invocable_v<Function&, SourceValues, FieldTarget&>)
+  if constexpr (internal::GeneralValue<Function>) {
     add(std::move(name), internal::ValueFunction{.run = std::move(function), .misfit = {}});
-  else
-    add(std::move(name), internal::typedValue(std::function(std::move(function))));
+  } else if constexpr (internal::HasSignature<Function>) {
+    using Signature = internal::SignatureOf<Function>;
+    static_assert(
+        Signature::takesFields,
+        "a value function takes numbers as wide as the field, bool, capnp::Text::Reader, "
+        "capnp::Data::Reader, generated enums, readers of generated structs, capnp::List<T>::Reader, "
+        "or a std::optional of these; for others there is void (SourceValues, FieldTarget&)");
+    static_assert(
+        Signature::makesField,
+        "a value function makes numbers as wide as the field, bool, generated enums, what converts to "
+        "std::string_view, std::vector<std::byte>, or a std::optional of these; for others there is "
+        "void (SourceValues, FieldTarget&)");
+    static_assert(
+        Signature::template isCallable<Function>,
+        "a value function takes values or const references, and is not mutable: threads call it at the "
+        "same time");
+    if constexpr (Signature::takesFields && Signature::makesField && Signature::template isCallable<Function>)
+      add(std::move(name), internal::typedValue(std::function(std::move(function))));
+  } else {
+    static_assert(internal::HasSignature<Function>,
+                  "a value function is neither generic nor overloaded, and can be copied; or it is "
+                  "void (SourceValues, FieldTarget&), and not mutable");
+  }
   return *this;
 }
 

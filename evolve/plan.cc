@@ -147,9 +147,14 @@ constexpr Blame kRecord{
     "a record can only be put by a program that has the function for a field that older programs read; use "
     "that"};
 
+// What Cap'n Proto's refusal means: of the values that a schema derives, and of what a function does.
+constexpr const char* kNoRoom = "the value is larger than a row can hold, or not sound";
+constexpr const char* kMisuse =
+    "the function used a field or type that the record does not have, or made too large a value";
+
 // Runs what may refuse the row, and passes the reason on.
 template <class Work, class Refuse>
-void guard(const Work& work, const Refuse& refuse) {
+void guard(const char* misuse, const Work& work, const Refuse& refuse) {
   try {
     work();
   } catch (const internal::Unfit& unfit) {
@@ -159,8 +164,8 @@ void guard(const Work& work, const Refuse& refuse) {
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const kj::Exception&) {
-    refuse("the value is larger than a row can hold, or not sound");
-  } catch (const std::exception&) {  // whose words may show a value
+    refuse(misuse);
+  } catch (...) {  // also what has words, which may show a value
     refuse("the function threw an exception; throw UpgradeFailure to say why");
   }
 }
@@ -175,6 +180,7 @@ void run(const Work& work, capnp::DynamicStruct::Builder record, const Blame& bl
   };
   if (!work.unusable.empty()) refuse(blame.unusable, work.unusable);
   guard(
+      work.function().empty() ? kNoRoom : kMisuse,
       [&] {
         if (work.step != nullptr) {
           work.change->run(record);
@@ -312,17 +318,22 @@ std::vector<UnusableFunction> Plan::unusable() const {
   return list;
 }
 
-void Plan::replace(capnp::DynamicStruct::Reader older, capnp::DynamicStruct::Builder record) const {
+void Plan::replace(capnp::DynamicStruct::Reader older, capnp::DynamicStruct::Builder record,
+                   const WholeRecordHook& behind) const {
   const BoundReplacement& bound = bound_->replacement;
   const std::string& function = bound_->declared()->function;
   if (bound.function == nullptr) refuseRecord(kRow.unusable, function, bound.unusable);
-  guard([&] { bound.function->run(older, record); },
-        [&](const char* reason) { refuseRecord(kRow.refused, function, reason); });
+  guard(
+      kMisuse, [&] { bound.function->run(older, record); },
+      [&](const char* reason) { refuseRecord(kRow.refused, function, reason); });
+  if (behind) behind(function);
 }
 
-void Plan::run(capnp::DynamicStruct::Builder record) const {
+void Plan::run(capnp::DynamicStruct::Builder record, const WholeRecordHook& behind) const {
   for (const Work& work : bound_->upgrades) {
-    if (work.since > from_) instar::run(work, record, kRow);
+    if (work.since <= from_) continue;
+    instar::run(work, record, kRow);
+    if (work.step != nullptr && behind) behind(work.step->function);
   }
   if (!mayChangeKey()) return;
   for (const internal::Retirement& one :
@@ -374,6 +385,7 @@ std::vector<BrokenRule> Plans::brokenRules(capnp::DynamicStruct::Reader record) 
     if (rule.function == nullptr) continue;
     const auto add = [&](std::string reason) { broken.push_back({rule.name, std::move(reason)}); };
     guard(
+        kMisuse,
         [&] {
           if (auto reason = rule.function->run(record)) add(*std::move(reason));
         },

@@ -33,6 +33,9 @@ struct BrokenRule {
   std::string reason;
 };
 
+// Called behind each function that has all of a record in its hands, with the function's name.
+using WholeRecordHook = std::function<void(const std::string& function)>;
+
 // Rows of one version.
 class Plan {
  public:
@@ -60,14 +63,15 @@ class Plan {
   // Error(restoreFromBackup) where the file does not have the struct.
   bool replaces() const noexcept;
   Plan before() const;
-  void replace(capnp::DynamicStruct::Reader older, capnp::DynamicStruct::Builder record) const;
+  void replace(capnp::DynamicStruct::Reader older, capnp::DynamicStruct::Builder record,
+               const WholeRecordHook& behind = {}) const;
 
   const RecordSchema& schema() const noexcept;  // that the record is one of
-  bool mayChangeKey() const noexcept;           // where a function has all of the record in its hands
+  bool mayChangeKey() const noexcept;           // whether it calls such a function
 
   // Makes the fields of a record, which is a copy of the row. Throws Error(fixRow) with the facts field and
   // reason, and function where it is one that refuses or is not there.
-  void run(capnp::DynamicStruct::Builder record) const;
+  void run(capnp::DynamicStruct::Builder record, const WholeRecordHook& behind = {}) const;
 
  private:
   friend class Plans;

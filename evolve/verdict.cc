@@ -59,6 +59,12 @@ Judgement rule(const RecordReplaced& change) {
           "`; or name a function that converts rows, with $Instar.replaces");
 }
 
+Judgement rule(const KeyUnmasked& change) {
+  return refused(
+      change.type + "." + change.field + ": the key is not sensitive, in the replaced struct it is",
+      "rows stay under their keys, which every output would show", "write $Instar.sensitive here too");
+}
+
 Judgement rule(const ReplacementChanged& change) {
   return refused(
       change.type + ": replaces " + change.newer + ", before it was " + change.older,

@@ -49,7 +49,8 @@ void refuseTooLarge(kj::ArrayPtr<const kj::ArrayPtr<const capnp::word>> segments
 }
 
 // A program that puts such a record would leave the old row behind.
-void refuseOtherKey(const RecordSchema& schema, Bytes key, capnp::AnyStruct::Reader record) {
+void refuseOtherKey(const RecordSchema& schema, Bytes key, capnp::AnyStruct::Reader record,
+                    const std::string& function) {
   if (schema.key().empty()) return;
   Key made;
   try {
@@ -61,12 +62,19 @@ void refuseOtherKey(const RecordSchema& schema, Bytes key, capnp::AnyStruct::Rea
   throw Error(
       ErrorCode::fixRow,
       "a function has given a row of an older version another key; let it fill the $key fields as they were",
-      {{"reason", "the key is another one"}});
+      {{"function", function}, {"reason", "the key is another one"}});
+}
+
+// Lives as long as its arguments.
+WholeRecordHook keyCheck(const Plan& plan, Bytes key, capnp::MessageBuilder& message) {
+  if (!plan.mayChangeKey()) return {};
+  return [&plan, key, &message](const std::string& function) {
+    refuseOtherKey(plan.schema(), key, message.getRoot<capnp::AnyStruct>().asReader(), function);
+  };
 }
 
 void run(const Plan& plan, Bytes key, capnp::MessageBuilder& message) {
-  plan.run(message.getRoot<capnp::DynamicStruct>(plan.schema().root()));
-  if (plan.mayChangeKey()) refuseOtherKey(plan.schema(), key, message.getRoot<capnp::AnyStruct>().asReader());
+  plan.run(message.getRoot<capnp::DynamicStruct>(plan.schema().root()), keyCheck(plan, key, message));
 }
 
 }  // namespace
@@ -110,7 +118,8 @@ void UpgradedRecord::replace(const Plan& plan, Bytes key, const RowView& stored)
   const internal::PayloadMessage source(older.payload_);
   capnp::MallocMessageBuilder message;
   const auto record = message.initRoot<capnp::DynamicStruct>(plan.schema().root());
-  plan.replace(source.root().getAs<capnp::DynamicStruct>(before.schema().root()), record);
+  plan.replace(source.root().getAs<capnp::DynamicStruct>(before.schema().root()), record,
+               keyCheck(plan, key, message));
   run(plan, key, message);
   keep(message);
 }

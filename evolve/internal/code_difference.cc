@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "instar/evolve/internal/field_path.h"
 #include "instar/evolve/internal/key_spec.h"
 #include "instar/evolve/internal/record_code.h"
 
@@ -36,6 +37,12 @@ std::vector<Change> replacement(const RecordSchema& older, const RecordSchema& n
   std::vector<Change> changes{change};
   if (!sortTheSame(older.key(), newer.key()))
     changes.push_back(KeyChanged{std::string(newer.typeName()), keyText(older.key()), keyText(newer.key())});
+  for (std::size_t part = 0; part < std::min(older.key().size(), newer.key().size()); ++part) {
+    const std::string& name = newer.key()[part].name;
+    if (FieldPath(older.root(), older.key()[part].name).isSensitive() &&
+        !FieldPath(newer.root(), name).isSensitive())
+      changes.push_back(KeyUnmasked{std::string(newer.typeName()), name});
+  }
   return changes;
 }
 

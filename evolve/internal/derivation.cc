@@ -5,6 +5,7 @@
 
 #include "instar/evolve/internal/annotations.h"
 #include "instar/evolve/internal/value_text.h"
+#include "instar/evolve/record_schema.h"
 #include "instar/format/error.h"
 
 namespace instar::internal {
@@ -12,6 +13,21 @@ namespace {
 
 [[noreturn]] void refuse(const char* message, std::vector<Error::Fact> facts = {}) {
   throw Error(ErrorCode::fixSchema, message, std::move(facts));
+}
+
+// Whether a field inside is sensitive, in what a function gets as a whole.
+bool holdsSensitive(capnp::Type type, std::set<std::uint64_t>& seen) {
+  while (type.isList()) type = type.asList().getElementType();
+  if (!type.isStruct() || !seen.insert(type.asStruct().getProto().getId()).second) return false;
+  for (const auto field : type.asStruct().getFields()) {
+    if (isSensitive(field) || holdsSensitive(field.getType(), seen)) return true;
+  }
+  return false;
+}
+
+bool holdsSensitive(const FieldPath& source) {
+  std::set<std::uint64_t> seen;
+  return holdsSensitive(source.type(), seen);
 }
 
 // Takes the annotations off the fields of a record and its groups.
@@ -89,6 +105,11 @@ class Collector {
       if (from.isSensitive() && !target.isSensitive())
         refuse("the source is sensitive and this field is not; write $Instar.sensitive here too",
                {{"source", from.text()}});
+      // Other expressions take a struct to the same struct only, where the marks inside are the same.
+      if (!expression.function.empty() && holdsSensitive(from) && !target.isSensitive())
+        refuse(
+            "a field inside the source is sensitive and this field is not; write $Instar.sensitive here too",
+            {{"source", from.text()}});
     }
     return {.since = source.getSince(),
             .target = target,

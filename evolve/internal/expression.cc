@@ -9,6 +9,7 @@
 #include <set>
 
 #include "instar/evolve/internal/conversion.h"
+#include "instar/evolve/internal/literal.h"
 #include "instar/evolve/internal/type_ref.h"
 #include "instar/evolve/internal/value_text.h"
 #include "instar/evolve/scalar_text.h"
@@ -361,6 +362,10 @@ class Compiler {
   Run call(Annotation::Call::Reader call) {
     function_ = view(call.getFunction());
     if (function_.empty()) refuse("a call needs the name of a function; write function = \"...\"");
+    if (!isPlainText(function_)) {
+      refuse("the name of a function is UTF-8 without control characters; write another",
+             {{"function", textLiteral(function_)}});
+    }
     if (call.getFrom().size() == 0)
       refuse("a call needs fields to make the value from; write from = [\"...\"]");
     for (const auto path : call.getFrom()) source(path);

@@ -44,6 +44,18 @@ std::string textLiteral(std::string_view text) {
   return literal + "\"";
 }
 
+bool isPlainText(std::string_view text) {
+  if (kj::encodeUtf16(kj::arrayPtr(text.data(), text.size())).hadErrors) return false;
+  unsigned char before = 0;
+  for (const char character : text) {
+    const auto byte = static_cast<unsigned char>(character);
+    if (byte < ' ' || byte == 0x7f) return false;
+    if (before == 0xc2 && byte < 0xa0) return false;  // U+0080 to U+009F
+    before = byte;
+  }
+  return true;
+}
+
 std::string hexadecimal(std::uint64_t number) {
   char digits[16];
   auto end = std::to_chars(digits, digits + sizeof(digits), number, 16).ptr;

@@ -17,6 +17,9 @@ std::string floatLiteral(double value);
 // In quotes. Bytes that are not UTF-8 are escaped, and so are control characters.
 std::string textLiteral(std::string_view text);
 
+// UTF-8 without control characters: what can be shown to people as it is.
+bool isPlainText(std::string_view text);
+
 // Without leading zeros: "9f8e".
 std::string hexadecimal(std::uint64_t number);
 

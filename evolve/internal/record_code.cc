@@ -37,6 +37,13 @@ class Reading {
     throw Error(ErrorCode::fixSchema, message, std::move(facts));
   }
 
+  // Errors and commands print the name.
+  void requirePlain(const char* annotation, std::string_view function) const {
+    if (isPlainText(function)) return;
+    refuse(annotation, "the name of a function is UTF-8 without control characters; write another",
+           {{"function", textLiteral(function)}});
+  }
+
   Replacement replacement(annotation::Replacement::Reader source) const {
     constexpr const char* kName = "replaces";
     if (source.getSince() < 2 || source.getSince() > version_) {
@@ -48,6 +55,7 @@ class Reading {
       refuse(kName, "a struct cannot replace itself; name the id of the one before");
     if (source.getCall().size() == 0)
       refuse(kName, "`call` is the name of the function that converts rows; add it");
+    requirePlain(kName, {source.getCall().begin(), source.getCall().size()});
     return {.since = source.getSince(), .type = source.getType(), .function = source.getCall().cStr()};
   }
 
@@ -69,6 +77,7 @@ class Reading {
       }
       if (one.getCall().size() == 0)
         refuse(kName, "`call` is the name of the function of a step; add it", facts);
+      requirePlain(kName, {one.getCall().begin(), one.getCall().size()});
       steps.push_back({.to = one.getTo(), .function = one.getCall().cStr()});
     }
     std::sort(steps.begin(), steps.end(),
@@ -83,7 +92,7 @@ class Reading {
 
   std::vector<std::string> validators(capnp::List<capnp::Text>::Reader source) const {
     std::vector<std::string> names;
-    for (const auto name : source) names.emplace_back(name.cStr());
+    for (const auto name : source) requirePlain("validated", names.emplace_back(name.begin(), name.size()));
     std::sort(names.begin(), names.end());
     if (!names.empty() && names.front().empty())
       refuse("validated", "a validator needs the name of a function; add it");

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "instar/engine/check.h"
 #include "instar/engine/rehearsal.h"
 #include "instar/engine/store.h"
@@ -130,6 +133,71 @@ TEST_F(ReplacementTest, EndsWhenTheRowIsPut) {
   EXPECT_TRUE(check(application).sound());
 }
 
+// The release behind the one that has replaced the struct: its field lies where the old struct has another.
+RecordSchema laterCustomer() {
+  return testing::parseDeclarations(
+      "struct Customer @0xe8a2407bd91f3c65 $Instar.version(4) "
+      "$Instar.replaces(since = 3, type = 0xd3b5f8102c6e9a47, call = \"customerFromPerson\") {"
+      " names @0 :List(Text); id @1 :UInt64 $Instar.key(0); adult @2 :Bool; note @3 :Text; }",
+      "Customer");
+}
+
+class PutOverAnotherStructTest : public ReplacementTest {
+ protected:
+  static void fill(Customer::Builder customer) {
+    customer.setId(2);
+    customer.initNames(1).set(0, "Grace");
+  }
+
+  std::string asTheLaterRelease() const {
+    const auto rows = application.collection("people", laterCustomer());
+    const auto snapshot = application.read();
+    return kj::str(*rows.get(snapshot, std::uint64_t{2})).cStr();
+  }
+
+  static constexpr const char* kGrace = "(names = [\"Grace\"], id = 2, adult = false)";
+};
+
+TEST_F(PutOverAnotherStructTest, ByTheReleaseThatReplacesItTakesNothing) {
+  putPeople();
+  const auto rows = application.collection<Customer>("people");
+  auto transaction = application.write();
+  auto draft = rows.create();
+  fill(*draft);
+  rows.put(transaction, draft);
+  transaction.commit();
+  EXPECT_EQ(asTheLaterRelease(), kGrace);
+}
+
+// A program keeps what it does not know of a newer row; the fields of another struct are nothing of the kind.
+TEST_F(PutOverAnotherStructTest, ByAnOlderReleaseTakesNothing) {
+  putPeople();
+  const auto rows = application.collection<Customer>("people");
+  application.collection("people", laterCustomer());
+  auto transaction = application.write();
+  auto draft = rows.create();
+  fill(*draft);
+  rows.put(transaction, draft);
+  transaction.commit();
+  EXPECT_EQ(asTheLaterRelease(), kGrace);
+  EXPECT_TRUE(check(application).sound());
+}
+
+TEST_F(PutOverAnotherStructTest, FromADraftOfAnEarlierTransactionTakesNothing) {
+  putPeople();
+  const auto rows = application.collection<Customer>("people");
+  application.collection("people", laterCustomer());
+  auto first = application.write();
+  auto draft = rows.edit(first, std::uint64_t{2});
+  rows.erase(first, std::uint64_t{1});
+  first.commit();
+  fill(*draft);
+  auto second = application.write();
+  rows.put(second, draft);
+  second.commit();
+  EXPECT_EQ(asTheLaterRelease(), kGrace);
+}
+
 TEST_F(ReplacementTest, IsRepeatedForAChainOfStructs) {
   putPeople();
   application.collection<Customer>("people");
@@ -204,7 +272,8 @@ TEST_F(ReplacementTest, MayNotChangeTheKey) {
                                           });
   const Store store = Store::open(folder / "store.instar", {.functions = forgetful});
   const auto rows = store.collection<Customer>("people");
-  EXPECT_ERROR(rows.get(store.read(), std::uint64_t{1}), fixRow, "let it fill the $key fields as they were");
+  EXPECT_ERROR(rows.get(store.read(), std::uint64_t{1}), fixRow,
+               "let it fill the $key fields as they were (function: customerFromPerson, reason");
 }
 
 TEST_F(ReplacementTest, NeedsAFunctionForTheseStructs) {
@@ -214,6 +283,27 @@ TEST_F(ReplacementTest, NeedsAFunctionForTheseStructs) {
   const Store store = Store::open(folder / "store.instar", {.functions = wrong});
   EXPECT_ERROR(store.collection<Customer>("people"), fixCall,
                "reason: it reads Customer, the record is Person");
+}
+
+using ReplacementConcurrent = ReplacementTest;
+
+TEST_F(ReplacementConcurrent, RowsAreConvertedByManyThreadsAtOnce) {
+  for (std::uint64_t id = 0; id < 20; ++id)
+    putPerson(id, id < 10 ? "Ada Lovelace" : "Second Lovelace", 36, id < 10);
+  application.collection<Customer>("people");
+  const auto rows = application.collection("people", client());
+  std::atomic<unsigned> right = 0;
+  const auto work = [&] {
+    for (int round = 0; round < 10; ++round) {
+      const auto snapshot = application.read();
+      for (const auto row : rows.scan(snapshot))
+        right += row->get("shout").as<capnp::Text>().endsWith("Lovelace!");
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 2; ++thread) threads.emplace_back(work);
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(right, 2U * 10 * 20);
 }
 
 }  // namespace

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "instar/engine/check.h"
 #include "instar/engine/rehearsal.h"
 #include "instar/engine/store.h"
@@ -124,7 +127,10 @@ TEST_F(StepTest, ThatRefusesARowMakesItAnErrorOfItsOwn) {
   const auto rows = application.collection("products", third());
   EXPECT_ERROR(rows.get(application.read(), std::uint64_t{1}), fixRow,
                "(function: fixPrices, reason: nothing costs that much, collection: products, key: 1");
-  EXPECT_EQ(check(application).problems.at(0).finding, Finding::failedUpgrade);
+  const Problem problem = check(application).problems.at(0);
+  EXPECT_EQ(problem.finding, Finding::failedUpgrade);
+  EXPECT_THAT(problem.message, ::testing::EndsWith("(function: fixPrices, reason: nothing costs that much, "
+                                                   "version of the row: 1, version of the schema: 3)"));
 }
 
 TEST_F(StepTest, WithoutItsFunctionIsNamedBeforeAnythingIsWritten) {
@@ -145,6 +151,23 @@ TEST_F(StepTest, MayNotChangeTheKey) {
   const Store store = Store::open(folder / "store.instar", {.functions = moving});
   const auto rows = store.collection("products", third());
   EXPECT_ERROR(rows.get(store.read(), std::uint64_t{1}), fixRow, "let it fill the $key fields as they were");
+}
+
+TEST_F(StepTest, ThatChangesTheKeyIsNamedAmongOthers) {
+  put(first(), 1, 5);
+  auto moving = std::make_shared<Functions>();
+  moving->step<DynamicStruct>("first", [](DynamicStruct::Builder) {});
+  moving->step<DynamicStruct>("moves", [](DynamicStruct::Builder product) { product.set("id", 2); });
+  moving->step<DynamicStruct>("last", [](DynamicStruct::Builder) {});
+  const Store store = Store::open(folder / "store.instar", {.functions = moving});
+  const auto rows = store.collection(
+      "products",
+      testing::parseDeclarations(PRODUCT("4",
+                                         "$Instar.upgraded([(to = 2, call = \"first\"),"
+                                         " (to = 3, call = \"moves\"), (to = 4, call = \"last\")])") "}",
+                                 "Product"));
+  EXPECT_ERROR(rows.get(store.read(), std::uint64_t{1}), fixRow,
+               "(function: moves, reason: the key is another one");
 }
 
 // A builder of the program's type would write behind the end of a smaller record.
@@ -232,6 +255,29 @@ TEST_F(ValidatorTest, WithoutItsFunctionLeavesRowsUnjudged) {
   EXPECT_TRUE(check(other).sound());
   EXPECT_EQ(rehearse(other, "products", rows.schema()).unjudged, 1U);
   EXPECT_EQ(other.collection("products").count(other.read()), 1U);
+}
+
+using StepConcurrent = StepTest;
+
+TEST_F(StepConcurrent, RowsAreUpgradedAndJudgedByManyThreadsAtOnce) {
+  constexpr std::uint64_t kRows = 20;
+  for (std::uint64_t id = 0; id < kRows; ++id) put(first(), id, 5);
+  const auto rows = application.collection<Product>("products");
+  std::atomic<unsigned> right = 0;
+  std::atomic<std::uint64_t> broken = 0;
+  const auto work = [&] {
+    for (int round = 0; round < 10; ++round) {
+      const auto snapshot = application.read();
+      for (const auto row : rows.scan(snapshot)) right += row->getPrice() == 500;
+      broken += rehearse(application, "products", rows.schema()).broken;
+      broken += check(application).problemCount;
+    }
+  };
+  std::vector<std::thread> threads;
+  for (int thread = 0; thread < 2; ++thread) threads.emplace_back(work);
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(right, 2U * 10 * kRows);
+  EXPECT_EQ(broken, 2U * 10 * 2 * 10) << "ten rows have no name";
 }
 
 }  // namespace

@@ -231,6 +231,30 @@ TEST(Admission, DoesNotInsertAVersionThatWouldMisreadTheOneAbove) {
   EXPECT_EQ(error.fact("lowest version"), "5");
 }
 
+// The file began with the newest struct, so no floor tells of those before.
+TEST(Admission, TellsAProgramOfAReplacedStructBothVersions) {
+  const auto client = parseDeclarations(
+      "struct Client @0xa000000000000003 $Instar.version(5) "
+      "$Instar.replaces(since = 4, type = 0xa000000000000002, call = \"clientFromCustomer\") { label @0 "
+      ":Text; }",
+      "Client");
+  const auto customer = parseDeclarations(
+      "struct Customer @0xa000000000000002 $Instar.version(3) "
+      "$Instar.replaces(since = 3, type = 0xa000000000000001, call = \"customerFromContact\") { name @0 "
+      ":Text; }",
+      "Customer");
+  Collection collection;
+  collection.open(client);
+  for (const auto& older : {customer, contact(2, kTwo)}) {
+    const Error error = collection.openingFails(older);
+    EXPECT_EQ(error.code(), ErrorCode::upgradeProgram) << error.what();
+    EXPECT_EQ(error.fact("version of the program"), std::to_string(older.version()));
+    EXPECT_EQ(error.fact("lowest version"), "4");
+  }
+  EXPECT_EQ(collection.openingFails(contact(4, kTwo)).code(), ErrorCode::fixSchema)
+      << "which is no older program: the version is one of the new struct";
+}
+
 TEST(Admission, LooksAtThreeVersionsAtTheMost) {
   Collection collection;
   for (unsigned version = 1; version <= 1000; version += 2) collection.store(contact(version, kOne));

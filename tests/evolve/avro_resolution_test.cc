@@ -174,9 +174,11 @@ constexpr Case kCases[] = {
     // Fixed, which is Data of any length.
     {"FixedOfTheSameSize", "the bytes", "a @0 :Data; }", "a @0 :Data; }", Outcome::same, "(a = \"abcd\")",
      "(a = \"abcd\")"},
-    {"FixedOfAnotherName", kError, "a @0 :Data; }", "b @0 :Data; }", Outcome::additive, "(a = \"abcd\")",
-     "(b = \"abcd\")"},
-    {"FixedOfAnotherSizeAsANumber", kError, "a @0 :UInt32; }", "a @0 :UInt64; }", Outcome::refused},
+    {"FixedOfAnotherSize", kError, "a @0 :Data; }", "a @0 :Data; }", Outcome::same, "(a = \"abcdef\")",
+     "(a = \"abcdef\")"},
+    {"FixedOfAnotherName", kError, "a @0 :S; } " S "{ bytes @0 :Data; }",
+     "a @0 :Digest; } struct Digest @0xa000000000000004 { bytes @0 :Data; }", Outcome::additive,
+     "(a = (bytes = \"abcd\"))", "(a = (bytes = \"abcd\"))"},
 
     // Records: Avro by the names of the fields, Instar by their numbers.
     {"FieldAddedWithDefault", "the default", "a @0 :Int32; }", "a @0 :Int32; b @1 :Int32 = 5; }",
@@ -241,6 +243,39 @@ constexpr Case kCases[] = {
     {"BothHaveUnionsWithAPromotedMember", "the member, promoted", "union { a @0 :Int32; b @1 :Text; } }",
      "union { a @0 :Int64; b @1 :Text; } }", Outcome::refused},
 };
+
+// Avro: an error, unless an alias says that the two are one. Instar goes by the id.
+TEST(AvroResolutionOfTheRoot, OfAnotherNameIsTheSameById) {
+  const auto reader =
+      parseDeclarations("struct Q @0xa000000000000001 $Instar.version(2) { a @0 :Int32; }", "Q");
+  EXPECT_EQ(outcomeOf(judge(difference(record("a @0 :Int32; }", 1), reader))), Outcome::additive);
+}
+
+TEST(AvroResolutionOfTheRoot, OfAnotherNameAndIdIsReplacedByAFunction) {
+  const auto writer = record("a @0 :Int32; }", 1);
+  const auto reader = [](const char* replaces) {
+    return parseDeclarations(
+        "struct Q @0xa000000000000006 $Instar.version(2) " + std::string(replaces) + " { b @0 :Text; }", "Q");
+  };
+  EXPECT_EQ(outcomeOf(judge(difference(writer, reader("")))), Outcome::refused);
+  const auto declared = reader("$Instar.replaces(since = 2, type = 0xa000000000000001, call = \"convert\")");
+  const auto judgements = judge(difference(writer, declared));
+  ASSERT_EQ(judgements.size(), 1U);
+  EXPECT_EQ(judgements[0].verdict, Verdict::replaced);
+  auto functions = std::make_shared<Functions>();
+  functions->conversion<DynamicStruct, DynamicStruct>(
+      "convert", [](DynamicStruct::Reader older, DynamicStruct::Builder newer) {
+        newer.set("b", std::to_string(older.get("a").as<std::int32_t>()).c_str());
+      });
+  const Plans plans(declared, functions, [&](std::uint16_t) { return writer; });
+  capnp::MallocMessageBuilder from;
+  capnp::MallocMessageBuilder to;
+  const auto row = from.initRoot<DynamicStruct>(writer.root());
+  capnp::TextCodec().decode(kj::StringPtr("(a = 7)"), row);
+  const auto read = to.initRoot<DynamicStruct>(declared.root());
+  plans.from(1).replace(row.asReader(), read);
+  EXPECT_STREQ(kj::str(read.asReader()).cStr(), "(b = \"7\")");
+}
 
 INSTANTIATE_TEST_SUITE_P(Each, AvroResolution, ::testing::ValuesIn(kCases),
                          [](const auto& info) { return std::string(info.param.name); });

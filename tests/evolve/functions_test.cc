@@ -7,6 +7,8 @@
 #include <gtest/gtest.h>
 #include <instar_evolve_tests/everything.capnp.h>
 
+#include <map>
+
 #include "instar/evolve/plan.h"
 #include "instar/evolve/verdict.h"
 #include "instar/format/error.h"
@@ -22,7 +24,9 @@ using capnp::DynamicValue;
 
 constexpr std::string_view kTypes =
     " enum Size @0xb000000000000001 { small @0; large @1; }"
-    " struct Name @0xb000000000000003 { first @0 :Text; rank @1 :UInt8 = 3; }";
+    " struct Name @0xb000000000000003 { first @0 :Text; rank @1 :UInt8 = 3; }"
+    " struct Secret @0xb000000000000004 { pin @0 :Text $Instar.sensitive; self @1 :Secret; }"
+    " struct Outer @0xb000000000000005 { outer @0 :Outer; inner @1 :List(Secret); }";
 
 RecordSchema record(std::string_view fields, unsigned version = 2) {
   return parseDeclarations("struct R @0xa000000000000001 $Instar.version(" + std::to_string(version) +
@@ -69,6 +73,17 @@ TEST(ValueFunction, TakesAndMakesTheTypesOfTheProgram) {
           TO("Text", "[\"a\", \"b\"]") "a @1 :Text; b @2 :Text;", "(a = \"Ada\", b = \"Lovelace\")",
           [](capnp::Text::Reader a, const capnp::Text::Reader& b) { return std::string(1, a[0]) + b[0]; }),
       "(to = \"AL\", a = \"Ada\", b = \"Lovelace\")");
+  for (const auto& [row, made] : std::map<const char*, const char*>{
+           {"(a = \"Émile\", b = \"Zola\")", "(to = \"Zola, Émile\", a = \"Émile\", b = \"Zola\")"},
+           {"(b = \"Zola\")", "(to = \"Zola\", b = \"Zola\")"}}) {
+    EXPECT_EQ(upgraded(TO("Text", "[\"a\", \"b\"]") "a @1 :Text; b @2 :Text;", row,
+                       [](capnp::Text::Reader given, capnp::Text::Reader family) {
+                         return given.size() == 0 ? std::string(family)
+                                                  : std::string(family) + ", " + given.cStr();
+                       }),
+              made)
+        << "the example of the header";
+  }
   EXPECT_EQ(upgraded(TO("UInt8", "[\"a\"]") "a @1 :Float64;", "(a = 2.5)",
                      [](double a) -> std::uint8_t { return static_cast<std::uint8_t>(a * 2); }),
             "(to = 5, a = 2.5)");
@@ -159,6 +174,12 @@ TEST(ValueFunction, RefusesARowByThrowing) {
   EXPECT_EQ(
       upgraded(kFields, "()", [](capnp::Text::Reader) -> std::string { throw std::runtime_error("secret"); }),
       "! the function threw an exception; throw UpgradeFailure to say why");
+  EXPECT_EQ(upgraded(kFields, "()", [](capnp::Text::Reader) -> std::string { throw 42; }),
+            "! the function threw an exception; throw UpgradeFailure to say why");
+  EXPECT_EQ(
+      upgraded(kFields, "(a = \"x\")",
+               [](SourceValues sources, FieldTarget& target) { target.set(sources[0].as<unsigned>()); }),
+      "! the function used a field or type that the record does not have, or made too large a value");
   EXPECT_EQ(upgraded(kFields, "()", [](capnp::Text::Reader) { return "\xff"; }), "! the text is not UTF-8");
   EXPECT_EQ(upgraded(kFields, "()", [](SourceValues, FieldTarget& target) { target.set(1); }),
             "! the function made a value that is not of the field's type, or too large");
@@ -277,6 +298,50 @@ TEST(Functions, HaveNamesOfTheirOwn) {
   EXPECT_ERROR(functions.value("", [](double a) { return a; }), fixCall, "needs a name");
 }
 
+// What is copied as a whole keeps the marks inside; and what is marked may hold anything.
+TEST(SensitiveSources, MayLeadToMarkedFieldsAndToTheSameStruct) {
+  record(
+      "to @0 :Text $Instar.derived(since = 2, call = (function = \"f\", from = [\"a\"])) $Instar.sensitive;"
+      "a @1 :Secret;");
+  record("to @0 :Secret $Instar.derived(since = 2, copy = \"a\"); a @1 :Secret;");
+  record(TO("Text", "[\"a\"]") "a @1 :Name;");
+}
+
+// Each would be called by several threads at once, or does not go together with any field.
+TEST(Functions, OfOtherShapesDoNotCompile) {
+  using internal::HasSignature;
+  using internal::SignatureOf;
+  int calls = 0;
+  auto changing = [calls](double a) mutable { return a + ++calls; };
+  static_assert(!SignatureOf<decltype(changing)>::isCallable<decltype(changing)>);
+  auto general = [calls](SourceValues, FieldTarget&) mutable { ++calls; };
+  static_assert(!internal::GeneralValue<decltype(general)>);
+  auto generic = [](auto a) { return a; };
+  static_assert(!HasSignature<decltype(generic)>);
+  auto wrongArgument = [](double, std::string) { return 1; };
+  static_assert(!SignatureOf<decltype(wrongArgument)>::takesFields);
+  auto wrongResult = [](double) { return std::map<int, int>(); };
+  static_assert(!SignatureOf<decltype(wrongResult)>::makesField);
+  auto noResult = [](double) {};
+  static_assert(!SignatureOf<decltype(noResult)>::makesField);
+  auto writesArgument = [](double& a) { return a; };
+  static_assert(!SignatureOf<decltype(writesArgument)>::isCallable<decltype(writesArgument)>);
+  auto right = [](std::optional<Colour>, capnp::List<Colour>::Reader, const capnp::Text::Reader&) {
+    return std::optional("");
+  };
+  static_assert(SignatureOf<decltype(right)>::takesFields && SignatureOf<decltype(right)>::makesField &&
+                SignatureOf<decltype(right)>::isCallable<decltype(right)>);
+
+  auto step = [calls](DynamicStruct::Builder) mutable { ++calls; };
+  static_assert(!internal::StepOf<decltype(step), DynamicStruct>);
+  auto noStep = [](DynamicStruct::Reader, int) {};
+  static_assert(!internal::StepOf<decltype(noStep), DynamicStruct>);
+  auto validator = [](DynamicStruct::Reader) { return 1; };
+  static_assert(!internal::ValidatorOf<decltype(validator), DynamicStruct>);
+  auto conversion = [calls](DynamicStruct::Reader, DynamicStruct::Builder) mutable { ++calls; };
+  static_assert(!internal::ConversionOf<decltype(conversion), DynamicStruct, DynamicStruct>);
+}
+
 struct Mistake {
   const char* name;
   const char* fields;
@@ -294,10 +359,20 @@ constexpr Mistake kMistakes[] = {
     {"NoFunction", "to @0 :Text $Instar.derived(since = 2, call = (from = [\"a\"])); a @1 :Text;",
      "needs the name of a function"},
     {"NoFields", TO("Text", "[]"), "needs fields to make the value from"},
+    {"AControlCharacter",
+     "to @0 :Text $Instar.derived(since = 2, call = (function = \"f\\x1b[2J\", from = [\"a\"])); a @1 :Text;",
+     "without control characters; write another (function: \"f\\x1b[2J\""},
     {"AFieldThatIsNotThere", TO("Text", "[\"x\"]"), "source: x"},
     {"FromItself", TO("Text", "[\"to\"]"), "in a circle"},
     {"FromASensitiveField", TO("Text", "[\"b\", \"a\"]") "a @1 :Text $Instar.sensitive; b @2 :Text;",
      "the source is sensitive and this field is not"},
+    {"FromAStructWithASensitiveField", TO("Text", "[\"a\"]") "a @1 :Secret;",
+     "a field inside the source is sensitive and this field is not; write $Instar.sensitive here too "
+     "(source: a"},
+    {"FromAListOfThem", TO("Text", "[\"a\"]") "a @1 :List(List(Secret));", "a field inside the source"},
+    {"FromAGroupWithOne", TO("Text", "[\"g\"]") "g :group { a @1 :Text; b @2 :Text $Instar.sensitive; }",
+     "a field inside the source"},
+    {"FromAStructWithOneDeepInside", TO("Text", "[\"a\"]") "a @1 :Outer;", "a field inside the source"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Each, CallMistakes, ::testing::ValuesIn(kMistakes),

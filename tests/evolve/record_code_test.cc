@@ -67,6 +67,45 @@ TEST(Step, StandsInThePlanAmongTheDerivations) {
   EXPECT_STREQ(kj::str(row.asReader()).cStr(), R"((a = "fixed", d = "fixed", b = "old", c = "old"))");
 }
 
+// One that throws what is no exception, and one that takes the record for another.
+std::shared_ptr<Functions> throwing() {
+  auto functions = std::make_shared<Functions>();
+  functions->step<capnp::DynamicStruct>("fix", [](capnp::DynamicStruct::Builder) { throw 42; });
+  functions->step<capnp::DynamicStruct>("mistake", [](capnp::DynamicStruct::Builder r) { r.set("x", 1); });
+  functions->validator<capnp::DynamicStruct>(
+      "isRight", [](capnp::DynamicStruct::Reader) -> std::optional<std::string> { throw 42; });
+  functions->validator<capnp::DynamicStruct>(
+      "mistake", [](capnp::DynamicStruct::Reader r) -> std::optional<std::string> {
+        return kj::str(r.get("x")).cStr();
+      });
+  return functions;
+}
+
+constexpr const char* kThrew = "the function threw an exception; throw UpgradeFailure to say why";
+constexpr const char* kMisuse =
+    "the function used a field or type that the record does not have, or made too large a value";
+
+TEST(Step, ThatThrowsAnythingRefusesTheRow) {
+  capnp::MallocMessageBuilder message;
+  const auto run = [&](const char* annotations) {
+    const Plans plans(record(3, annotations), throwing());
+    plans.from(1).run(message.initRoot<capnp::DynamicStruct>(plans.schema().root()));
+  };
+  EXPECT_ERROR(run(kStep), fixRow, std::string("function: fix, reason: ") + kThrew);
+  EXPECT_ERROR(run("$Instar.upgraded([(to = 3, call = \"mistake\")])"), fixRow,
+               std::string("function: mistake, reason: ") + kMisuse);
+}
+
+TEST(Rule, OfAFunctionThatThrowsAnythingIsBroken) {
+  const Plans plans(record(3, "$Instar.validated([\"isRight\", \"mistake\"])"), throwing());
+  capnp::MallocMessageBuilder message;
+  const auto broken =
+      plans.brokenRules(message.initRoot<capnp::DynamicStruct>(plans.schema().root()).asReader());
+  ASSERT_EQ(broken.size(), 2U);
+  EXPECT_EQ(broken[0].reason, kThrew);
+  EXPECT_EQ(broken[1].reason, kMisuse);
+}
+
 TEST(Rule, IsAdditive) {
   EXPECT_EQ(judge(difference(record(2, ""), record(3, kRule))).at(0).verdict, Verdict::additive);
   EXPECT_EQ(judge(difference(record(3, kRule), record(4, ""))).at(0).verdict, Verdict::additive);
@@ -74,6 +113,10 @@ TEST(Rule, IsAdditive) {
   EXPECT_NE(record(3, kRule).fingerprint(), record(3, "").fingerprint());
   EXPECT_EQ(record(3, "$Instar.validated([\"a\", \"b\"])").fingerprint(),
             record(3, "$Instar.validated([\"b\", \"a\"])").fingerprint());
+}
+
+TEST(RecordCode, NamesFunctionsInAnyLanguage) {
+  EXPECT_EQ(record(3, "$Instar.validated([\"prüfe à 價\"])").code().validators.at(0), "prüfe à 價");
 }
 
 TEST(RecordCode, IsInTheSchemasText) {
@@ -98,6 +141,11 @@ TEST(RecordCode, WithAMistakeIsRefusedWhenTheSchemaIsRead) {
       {"$Instar.replaces(since = 2, type = 1, call = \"c\") $Instar.upgraded([(to = 2, call = \"f\")])",
        "rows of versions before are of another struct"},
       {"$Instar.validated([\"\"])", "a validator needs the name of a function"},
+      {"$Instar.upgraded([(to = 3, call = \"f\\n\")])",
+       "without control characters; write another (function: \"f\\n\""},
+      {"$Instar.validated([\"f\", \"\\x7f\"])", "without control characters"},
+      {"$Instar.validated([\"\\xc2\\x9b31m\"])", "without control characters"},
+      {"$Instar.validated([\"\\xff\"])", "is UTF-8"},
       {"$Instar.validated([\"f\", \"f\"])", "a validator is named twice; take one away (function: f"},
   };
   for (const auto& [annotations, words] : mistakes) {
