@@ -28,8 +28,9 @@ struct Work {
   const internal::StepFunction* change = nullptr;  // of a step, likewise
   std::string unusable{};                          // why it cannot be called
 
-  std::string function() const {
-    if (retirement != nullptr) return {};
+  const std::string& function() const {
+    static const std::string kNone;
+    if (retirement != nullptr) return kNone;
     return step != nullptr ? step->function : derivation->expression.function;
   }
   std::string field() const {

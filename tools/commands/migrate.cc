@@ -66,8 +66,8 @@ class Report {
         (done.changed == 0 ? "" : ", " + grouped(done.changed) + " changed by others meanwhile") +
         (done.failed == 0 ? "" : ", " + grouped(done.failed) + " cannot be and stay as they are"));
     if (done.rewritten != 0) {
-      context_.output.line("  " + grouped(done.bytesWritten) + " bytes written in " +
-                           grouped(done.batches) + " batches; the longest kept other writers waiting for " +
+      context_.output.line("  " + grouped(done.bytesWritten) + " bytes written in " + grouped(done.batches) +
+                           " batches; the longest kept other writers waiting for " +
                            grouped(static_cast<std::uint64_t>(done.longestLock.count())) +
                            " µs and its sync");
     }
