@@ -8,7 +8,8 @@
 
 namespace instar::bench {
 
-// A version before the compiled one, which had not yet the last `added` fields. For a record without nested types.
+// A version before the compiled one, which had not yet the last `added` fields. For a record without
+// nested types.
 RecordSchema versionBefore(capnp::StructSchema compiled, unsigned added, unsigned version);
 
 class OrderHistory {

@@ -1,4 +1,5 @@
-// What a change costs that is not additive: reading rows of the version before it, and keeping old fields right.
+// What a change costs that is not additive: reading rows of the version before it, and keeping old
+// fields right.
 
 #include <benchmark/benchmark.h>
 

@@ -56,8 +56,8 @@ struct CheckReport {
 
 CheckReport check(const Store& store, const CheckOptions& options = {});
 
-// Whether a walk over a whole tree is to be believed. LMDB sees no damage in the lists that its pages are made
-// of: rows are then left out, or others are found in their place. One thread.
+// Whether a walk over a whole tree is to be believed. LMDB sees no damage in the lists that its pages
+// are made of: rows are then left out, or others are found in their place. One thread.
 class WalkCheck {
  public:
   explicit WalkCheck(bool reverse = false) noexcept : reverse_(reverse) {}

@@ -116,8 +116,8 @@ class Migrator {
     if (result_.failures.size() < options_.maxFailures) result_.failures.push_back(std::move(row));
   }
 
-  // Stores the first rows, as many as the time allows and at least one; returns how many. A row that is no longer what it was
-  // has been put by somebody, and is left to him.
+  // Stores the first rows, as many as the time allows and at least one; returns how many. A row that is
+  // no longer what it was has been put by somebody, and is left to him.
   std::size_t install(std::span<const Prepared> rows) {
     WriteTransaction transaction = store_.write();
     TransactionState& state = transaction.state();

@@ -1,8 +1,9 @@
 #pragma once
 
-// Upgrades the stored rows of a collection in the foreground, a batch after another, while others read and write: what
-// writing back does for rows that were read, for all of them. At any moment the collection holds the same rows for its
-// readers, some of them rewritten; so it may end at any time, by a crash too, and be called again.
+// Upgrades the stored rows of a collection in the foreground, a batch after another, while others read
+// and write: what writing back does for rows that were read, for all of them. At any moment the
+// collection holds the same rows for its readers, some of them rewritten; so it may end at any time, by
+// a crash too, and be called again.
 
 #include <chrono>
 #include <cstdint>
@@ -17,11 +18,12 @@ namespace instar {
 struct MigrationOptions {
   // Bytes that the calling thread may write in a second, whole pages; 0: as fast as possible.
   std::uint64_t rate = 0;
-  // After this time under the lock of writers a batch is committed and the lock is given up; the sync comes on top.
+  // After this time under the lock of writers a batch is committed and the lock is given up; the sync
+  // comes on top.
   std::chrono::microseconds lockTime = std::chrono::milliseconds(2);
   std::uint64_t maxFailures = 100;  // more are counted, not listed
-  // Rows that were looked at. Called at least every tenth of a second, while it waits too; may throw to end it: what was
-  // committed until then stays.
+  // Rows that were looked at. Called at least every tenth of a second, while it waits too; may throw to
+  // end it: what was committed until then stays.
   ProgressCallback progress = {};
 };
 
@@ -37,10 +39,11 @@ struct Migration {
   std::chrono::microseconds waited{0};       // for the rate
 };
 
-// Rewrites every row of the collection that has to be upgraded when it is read, as a reader would see it: mirrors are not
-// computed anew. Rows go by the newest schema in the file. Throws Error(fixCall) where there is no such collection or the
-// store is read-only, Error(retry) where other writers do not give way, Error(upgradeProgram) where a newer program has come
-// meanwhile and shut this one out; as WriteTransaction::commit() does.
+// Rewrites every row of the collection that has to be upgraded when it is read, as a reader would see
+// it: mirrors are not computed anew. Rows go by the newest schema in the file. Throws Error(fixCall)
+// where there is no such collection or the store is read-only, Error(retry) where other writers do not
+// give way, Error(upgradeProgram) where a newer program has come meanwhile and shut this one out; as
+// WriteTransaction::commit() does.
 Migration migrate(const Store& store, std::string_view collection, const MigrationOptions& options = {});
 
 }  // namespace instar

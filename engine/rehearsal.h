@@ -1,7 +1,7 @@
 #pragma once
 
-// What would become of the rows of a collection under a schema that it does not have yet: every row is upgraded as a reader
-// would upgrade it, in one snapshot, and nothing is stored.
+// What would become of the rows of a collection under a schema that it does not have yet: every row is
+// upgraded as a reader would upgrade it, in one snapshot, and nothing is stored.
 
 #include <cstdint>
 #include <string>

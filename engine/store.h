@@ -124,10 +124,11 @@ class Store {
   Plans plans(const Transaction& transaction, std::string_view collection, const RecordSchema& schema) const;
   FileInfo fileInfo(const Transaction& transaction) const;
 
-  // Rewrites rows that were upgraded when they were read (StoreOptions::writeBackRows), exactly as they were read, so that
-  // the next reading finds them done: at most `limit` of them, in one transaction. Reading itself never writes; call this when
-  // there is time, until it returns 0. Returns how many rows were rewritten; those that were changed or erased meanwhile, or
-  // that this program may not write, are left alone. Throws as write() and WriteTransaction::commit() do.
+  // Rewrites rows that were upgraded when they were read (StoreOptions::writeBackRows), exactly as they
+  // were read, so that the next reading finds them done: at most `limit` of them, in one transaction.
+  // Reading itself never writes; call this when there is time, until it returns 0. Returns how many rows
+  // were rewritten; those that were changed or erased meanwhile, or that this program may not write, are
+  // left alone. Throws as write() and WriteTransaction::commit() do.
   std::size_t writeBack(std::size_t limit = 1000) const;
 
   EnvironmentInfo info() const;  // reads the whole list of free pages

@@ -77,8 +77,8 @@ CollectionVersions raised(CollectionVersions versions, std::uint16_t program,
   return versions;
 }
 
-// What lies above is there already; the program has to live with it. Nothing where it can; if only by reading, the writer
-// floor of `raised` says so.
+// What lies above is there already; the program has to live with it. Nothing where it can; if only by
+// reading, the writer floor of `raised` says so.
 std::optional<Admission> refuseBelow(const CollectionVersions& versions, const StoredVersions& stored,
                                      const RecordSchema& program, CollectionVersions& raised) {
   auto number = stored.above(program.version());

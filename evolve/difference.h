@@ -255,8 +255,9 @@ struct DerivationAdded {
   std::uint16_t since = 0;
   std::uint16_t olderVersion = 0;
   bool isNewField = true;
-  // Whether what a newer program writes into the field is still there when an older one has rewritten the row, and the
-  // field is derived again: every source is mirrored or part of the key, and one of the mirrors is made from the field.
+  // Whether what a newer program writes into the field is still there when an older one has rewritten
+  // the row, and the field is derived again: every source is mirrored or part of the key, and one of the
+  // mirrors is made from the field.
   bool comesBack = false;
   friend bool operator==(const DerivationAdded&, const DerivationAdded&) = default;
 };
@@ -282,8 +283,8 @@ struct MirrorAdded {
   std::string how;
   std::uint16_t since = 0;
   std::uint16_t olderVersion = 0;
-  // Whether what an older program writes into the field is not lost when a newer one puts the row: every source is derived
-  // from it anew, or part of the key, and not all are that.
+  // Whether what an older program writes into the field is not lost when a newer one puts the row: every
+  // source is derived from it anew, or part of the key, and not all are that.
   bool comesBack = false;
   friend bool operator==(const MirrorAdded&, const MirrorAdded&) = default;
 };

@@ -80,8 +80,9 @@ bool isMadeFrom(const Derivation& one, const internal::FieldPath& field) {
                      [&](const auto& source) { return overlap(source, field); });
 }
 
-// The derivations in their order, and each step behind those since its version or before. One that is made from a field
-// of a later version stays behind that. A field is retired behind all that its version does, and behind what is made from it.
+// The derivations in their order, and each step behind those since its version or before. One that is
+// made from a field of a later version stays behind that. A field is retired behind all that its version
+// does, and behind what is made from it.
 std::vector<Work> upgradesOf(const RecordSchema& schema, const Functions* functions) {
   std::vector<Work> works = bind(schema.derivations().derived, functions);
   const auto& retired = schema.derivations().retired;

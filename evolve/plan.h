@@ -1,9 +1,10 @@
 #pragma once
 
-// What has to be done to a row of an older version so that it is one of a schema: the fields that $Instar.derived makes for rows
-// which were written before these fields existed, and the end of those that $Instar.retired takes away. However many versions lie
-// between, it is one pass over the row; where the record struct was replaced ($Instar.replaces) one for each struct.
-// $Instar.upgraded says what else is done to a row. Immutable and cheap to copy; any thread.
+// What has to be done to a row of an older version so that it is one of a schema: the fields that
+// $Instar.derived makes for rows which were written before these fields existed, and the end of those
+// that $Instar.retired takes away. However many versions lie between, it is one pass over the row; where
+// the record struct was replaced ($Instar.replaces) one for each struct. $Instar.upgraded says what else
+// is done to a row. Immutable and cheap to copy; any thread.
 
 #include <capnp/dynamic.h>
 
@@ -109,9 +110,9 @@ class Plans {
   // The rules that a record of the schema breaks, as far as they can be judged.
   std::vector<BrokenRule> brokenRules(capnp::DynamicStruct::Reader record) const;
 
-  // Sets the fields that older programs know from those that have taken their place ($Instar.mirrored), in a record that is
-  // to be put. Throws Error(fixInput) with the facts field and reason, and function as above; also where the record sets a
-  // field that is retired.
+  // Sets the fields that older programs know from those that have taken their place ($Instar.mirrored),
+  // in a record that is to be put. Throws Error(fixInput) with the facts field and reason, and function
+  // as above; also where the record sets a field that is retired.
   void prepareToPut(capnp::DynamicStruct::Builder record) const;
 
   // What keeps this program from putting any record: functions that mirrors call. Empty where nothing does.

@@ -37,7 +37,8 @@ class RecordSchema {
   std::uint64_t rootId() const noexcept;
   const KeySpec& key() const noexcept;  // empty: byte-string keys
   bool isRecursive() const noexcept;    // rows can nest without limit
-  // Rows of this version and above are as the schema has them; what is older is upgraded when it is read (plan.h).
+  // Rows of this version and above are as the schema has them; what is older is upgraded when it is read
+  // (plan.h).
   std::uint16_t completeFrom() const noexcept;
   // Whether records have to pass Plans::prepareToPut (plan.h) before they are put.
   bool changesPuts() const noexcept;

@@ -31,8 +31,8 @@ inline constexpr std::string_view kVersionKeyPrefix = "version/";
 inline constexpr std::size_t kMaxCollectionNameLength = 128;
 inline constexpr std::size_t kMaxCollections = 1000;
 
-// Throws Error(fixCall) unless the name has 1 to kMaxCollectionNameLength bytes of UTF-8 without slash and control
-// characters.
+// Throws Error(fixCall) unless the name has 1 to kMaxCollectionNameLength bytes of UTF-8 without slash
+// and control characters.
 void checkCollectionName(std::string_view name);
 
 }  // namespace instar

@@ -42,7 +42,8 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   // Whether rows may be there that a newer program has written.
   bool isOlderProgram() const noexcept { return currentVersion_.load(std::memory_order_relaxed) > version_; }
 
-  // Decodes and verifies a stored row. Throws Error(restoreFromBackup). load() also upgrades it where it is old: Error(fixRow).
+  // Decodes and verifies a stored row. Throws Error(restoreFromBackup). load() also upgrades it where it
+  // is old: Error(fixRow).
   RowView decode(TransactionState& transaction, Bytes key, Bytes value) {
     RowView row;
     const RowDamage damage = decodeRow(key, value, store_->verify(), row);
@@ -61,11 +62,12 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   // A copy of a row as it is stored, not upgraded.
   void loadStored(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row);
 
-  // Stores a row as load() hands it out, where it is of an older version; returns whether it was. A row that cannot be read
-  // is left as it is.
+  // Stores a row as load() hands it out, where it is of an older version; returns whether it was. A row
+  // that cannot be read is left as it is.
   bool rewriteUpgraded(TransactionState& transaction, const Key& key);
 
-  // Makes the fields of a record right that older programs read. Throws Error(fixInput), also for retired ones.
+  // Makes the fields of a record right that older programs read. Throws Error(fixInput), also for
+  // retired ones.
   void prepareToPut(capnp::MessageBuilder& record) const;
 
  private:

@@ -15,8 +15,9 @@ namespace {
 
 constexpr std::size_t kLeastRoom = 256;  // bytes behind a small payload for what the upgrade adds
 
-// A message that begins as a copy of a payload, with room behind it. Growing the record in place takes a quarter of the time
-// of copying it field by field; but it trusts the pointers, so the payload has to be whole in itself.
+// A message that begins as a copy of a payload, with room behind it. Growing the record in place takes a
+// quarter of the time of copying it field by field; but it trusts the pointers, so the payload has to be
+// whole in itself.
 class GrowingMessage final : public capnp::MessageBuilder {
  public:
   GrowingMessage(std::byte* bytes, std::size_t used, std::size_t size)

@@ -22,7 +22,8 @@ class UpgradedRecord {
   // The rules of $Instar.validated that it breaks.
   std::vector<BrokenRule> brokenRules(const Plans& plans) const;
 
-  // The record as it is stored: without bytes that no pointer reaches. Throws Error(fixRow) where it cannot be copied.
+  // The record as it is stored: without bytes that no pointer reaches. Throws Error(fixRow) where it
+  // cannot be copied.
   std::vector<std::byte> compact() const;
 
   // Gives the bytes away.

@@ -1,7 +1,8 @@
 #pragma once
 
-// Rows that were upgraded when they were read, for Store::writeBack to rewrite. Bounded, and no reader ever waits for it: a row
-// that finds it full or held by another thread is left out, and comes again with its next reading. Any thread.
+// Rows that were upgraded when they were read, for Store::writeBack to rewrite. Bounded, and no reader
+// ever waits for it: a row that finds it full or held by another thread is left out, and comes again
+// with its next reading. Any thread.
 
 #include <cstddef>
 #include <map>

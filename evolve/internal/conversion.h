@@ -16,15 +16,16 @@ struct Unfit {
   const char* reason;
 };
 
-// Turns a value into one of another type, or throws Unfit. A text that it makes lies in `text`, which must stay as long as
-// the result.
+// Turns a value into one of another type, or throws Unfit. A text that it makes lies in `text`, which
+// must stay as long as the result.
 using Conversion =
     std::function<capnp::DynamicValue::Reader(const capnp::DynamicValue::Reader& value, std::string& text)>;
 
 // As `convert` in schema.capnp. Empty where there is no conversion between the types.
 Conversion conversion(capnp::Type from, capnp::Type to);
 
-// (value - subtract) * multiply / divide + add, rounded to the nearest where `to` is a whole number; exact for whole numbers.
+// (value - subtract) * multiply / divide + add, rounded to the nearest where `to` is a whole number;
+// exact for whole numbers.
 struct Scaling {
   std::int64_t subtract = 0;
   std::int64_t multiply = 1;

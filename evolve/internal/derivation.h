@@ -1,7 +1,9 @@
 #pragma once
 
-// What a schema says about the values of single fields: those that are made from others ($Instar.derived, $Instar.mirrored),
-// checked against the record and ready to run, and those that are no longer used ($Instar.retired). Immutable; valid as long as the schema that it was made for; any thread.
+// What a schema says about the values of single fields: those that are made from others
+// ($Instar.derived, $Instar.mirrored), checked against the record and ready to run, and those that are
+// no longer used ($Instar.retired). Immutable; valid as long as the schema that it was made for; any
+// thread.
 
 #include <string>
 #include <vector>
@@ -29,9 +31,10 @@ struct Derivations {
   std::vector<Retirement> retired;
 };
 
-// Throws Error(fixSchema) naming type, field and what is wrong: a source that is not there, types that do not go together,
-// a version out of range, fields that need one another, a key field, a sensitive source of a field that is not, a retired
-// field that rows still need, an annotation in another struct among `nodes`.
+// Throws Error(fixSchema) naming type, field and what is wrong: a source that is not there, types that
+// do not go together, a version out of range, fields that need one another, a key field, a sensitive
+// source of a field that is not, a retired field that rows still need, an annotation in another struct
+// among `nodes`.
 Derivations derivationsOf(capnp::StructSchema record, std::uint16_t version, NodeList nodes);
 
 // A line each; empty where there are none.

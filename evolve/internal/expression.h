@@ -1,7 +1,7 @@
 #pragma once
 
-// One expression of $Instar.derived or $Instar.mirrored (Derivation in schema.capnp), checked against the record and ready to
-// run. Immutable; valid as long as the schema that it was made for; any thread.
+// One expression of $Instar.derived or $Instar.mirrored (Derivation in schema.capnp), checked against
+// the record and ready to run. Immutable; valid as long as the schema that it was made for; any thread.
 
 #include <cstdint>
 #include <functional>
@@ -25,7 +25,8 @@ struct Expression {
   std::function<void(capnp::DynamicStruct::Builder record)> run;
 };
 
-// Throws Error(fixSchema): a source that is not there, types that do not go together, a value that is not one of its type.
+// Throws Error(fixSchema): a source that is not there, types that do not go together, a value that is
+// not one of its type.
 Expression compile(capnp::StructSchema record, const FieldPath& target,
                    annotation::Derivation::Reader source);
 

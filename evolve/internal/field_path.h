@@ -1,7 +1,7 @@
 #pragma once
 
-// A field of a record by way of the structs and groups around it: "name", "address.city". Immutable; valid as long as the
-// schema that it was looked up in; any thread.
+// A field of a record by way of the structs and groups around it: "name", "address.city". Immutable;
+// valid as long as the schema that it was looked up in; any thread.
 
 #include <capnp/dynamic.h>
 
@@ -26,11 +26,13 @@ class FieldPath {
   capnp::StructSchema::Field field() const { return steps_.back(); }
   capnp::Type type() const { return steps_.back().getType(); }
 
-  // Whether the field lies in the record struct, behind no pointer and outside of unions: then it can be written.
+  // Whether the field lies in the record struct, behind no pointer and outside of unions: then it can be
+  // written.
   bool isPlainMember() const;
   bool isSensitive() const;  // itself, or what it lies in
 
-  // Nothing where it is not set: a pointer is null and has no default, or another member of its union is active.
+  // Nothing where it is not set: a pointer is null and has no default, or another member of its union is
+  // active.
   std::optional<capnp::DynamicValue::Reader> read(capnp::DynamicStruct::Reader record) const;
 
   // Nothing also where the field has its default.

@@ -102,8 +102,8 @@ bool isAbsentStruct(DynamicStruct::Reader row, capnp::StructSchema::Field field)
   return field.getType().isStruct() && !row.has(field);
 }
 
-// The values of a row by the ordinals of their fields. Members of unions that are not set and structs that are
-// absent are left out.
+// The values of a row by the ordinals of their fields. Members of unions that are not set and structs
+// that are absent are left out.
 void collectValues(DynamicStruct::Reader row, std::map<unsigned, DynamicValue::Reader>& values) {
   auto collect = [&](capnp::StructSchema::Field field) {
     if (field.getProto().isGroup()) {

@@ -535,7 +535,8 @@ TEST_F(CareCommand, ABackupLooksForTheTargetFirst) {
   EXPECT_THAT(folder.messages, HasSubstr("this is a folder"));
 }
 
-// What a process does about a signal, which may be inherited: a shell starts jobs in the background with SIGINT ignored.
+// What a process does about a signal, which may be inherited: a shell starts jobs in the background with
+// SIGINT ignored.
 class SignalAction {
  public:
   SignalAction(int signal, sighandler_t action) : signal_(signal), before_(::signal(signal, action)) {}

@@ -123,8 +123,9 @@ TEST_F(StorageDamage, AKeyThatIsTooLongIsDamageInAWriteTransactionToo) {
   EXPECT_ERROR(readAll(*open(path), Access::write), restoreFromBackup, "damaged");
 }
 
-// Every bit of both lengths. Where the entry stays inside its page the row's checksum has to tell. Left out is
-// the length of a large value's key: behind it LMDB itself looks for the value's page, wherever that is.
+// Every bit of both lengths. Where the entry stays inside its page the row's checksum has to tell. Left
+// out is the length of a large value's key: behind it LMDB itself looks for the value's page, wherever
+// that is.
 TEST_F(StorageDamage, NoLengthOfAnEntryMakesReadingFailInAnotherWay) {
   const std::size_t expected = readAll(*open(path), Access::read);
   ASSERT_GT(expected, 0U);
