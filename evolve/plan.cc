@@ -247,7 +247,12 @@ struct Plan::Bound {
         upgrades(upgradesOf(schema, functions.get())),
         mirrored(bind(schema.derivations().mirrored, functions.get())),
         rules(rulesOf(schema, functions.get())) {
-    if (declared()) replacement = bind(*declared(), schema, functions, below);
+    if (declared()) {
+      replacement = bind(*declared(), schema, functions, below);
+      replacedSince = declared()->since;
+    }
+    wholeUntil = replacedSince;
+    for (const internal::StepCall& step : schema.code().steps) wholeUntil = std::max(wholeUntil, step.to);
   }
 
   const std::optional<internal::Replacement>& declared() const { return schema.code().replaces; }
@@ -258,18 +263,18 @@ struct Plan::Bound {
   const std::vector<Work> mirrored;
   const std::vector<Rule> rules;
   BoundReplacement replacement;
+  // Asked for with every row that is upgraded.
+  std::uint16_t replacedSince = 0;  // rows of versions below are of another struct
+  std::uint16_t wholeUntil = 0;  // and of these go through a function that has all of a record in its hands
 };
 
 const RecordSchema& Plan::schema() const noexcept { return bound_->schema; }
 
 bool Plan::isIdentity() const noexcept { return from_ >= schema().completeFrom(); }
 
-bool Plan::replaces() const noexcept { return bound_->declared() && from_ < bound_->declared()->since; }
+bool Plan::replaces() const noexcept { return from_ < bound_->replacedSince; }
 
-bool Plan::mayChangeKey() const noexcept {
-  const auto& steps = schema().code().steps;
-  return replaces() || (!steps.empty() && steps.back().to > from_);
-}
+bool Plan::mayChangeKey() const noexcept { return from_ < bound_->wholeUntil; }
 
 Plan Plan::before() const {
   if (bound_->replacement.older) return bound_->replacement.older->from(from_);
