@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "instar/engine/internal/collection_state.h"
+#include "instar/engine/internal/failed_row.h"
 #include "instar/engine/internal/io_pacer.h"
 #include "instar/engine/internal/row_writer.h"
 #include "instar/engine/internal/upgraded_record.h"
@@ -100,11 +101,7 @@ class Migrator {
       return prepared_.back().payload.size();
     } catch (const Error& error) {
       if (error.code() != ErrorCode::fixRow) throw;
-      fail({.key = copy(key.bytes()),
-            .version = row.version,
-            .field = std::string(error.fact("field")),
-            .function = std::string(error.fact("function")),
-            .reason = std::string(error.fact("reason"))});
+      fail(failedRow(key.bytes(), row.version, error));
       return 0;
     }
   }

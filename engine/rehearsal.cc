@@ -4,6 +4,7 @@
 #include <map>
 #include <tuple>
 
+#include "instar/engine/internal/failed_row.h"
 #include "instar/engine/internal/upgraded_record.h"
 
 namespace instar {
@@ -54,11 +55,7 @@ class Rehearser {
         ++result_.unjudged;
         return;
       }
-      fail({.key = keep(key),
-            .version = row.version,
-            .field = std::string(error.fact("field")),
-            .function = std::string(error.fact("function")),
-            .reason = std::string(error.fact("reason"))});
+      fail(failedRow(key, row.version, error));
     }
   }
 

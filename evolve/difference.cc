@@ -134,10 +134,7 @@ class Comparison {
         newer_(newer.nodes()),
         rootId_(newer.rootId()) {
     if (older.rootId() != newer.rootId()) {
-      for (Change& change : internal::replacement(older, newer)) {
-        const bool isKey = std::holds_alternative<KeyChanged>(change);
-        add(isKey ? internal::keyChanged(older, newer) : std::move(change));
-      }
+      for (Change& change : internal::replacement(older, newer)) add(std::move(change));
       return;
     }
     enqueue(rootId_, {}, {});

@@ -364,7 +364,8 @@ const RecordSchema& Plans::schema() const noexcept { return bound_->schema; }
 void Plans::requireFunctions() const {
   constexpr std::uint16_t kOldest = 1;
   std::vector<UnusableFunction> list = from(kOldest).unusable();
-  for (const Work& work : bound_->mirrored) addUnusable(work, list);
+  const auto forPut = unusableForPut();
+  list.insert(list.end(), forPut.begin(), forPut.end());
   for (const Rule& rule : bound_->rules) {
     if (!rule.unusable.empty()) list.push_back({"", rule.name, rule.unusable});
   }

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "instar/evolve/internal/field_path.h"
-#include "instar/evolve/internal/key_spec.h"
+#include "instar/evolve/internal/key_difference.h"
 #include "instar/evolve/internal/record_code.h"
 
 namespace instar::internal {
@@ -35,8 +35,7 @@ std::vector<Change> replacement(const RecordSchema& older, const RecordSchema& n
     change.olderVersion = older.version();
   }
   std::vector<Change> changes{change};
-  if (!sortTheSame(older.key(), newer.key()))
-    changes.push_back(KeyChanged{std::string(newer.typeName()), keyText(older.key()), keyText(newer.key())});
+  if (!sortTheSame(older.key(), newer.key())) changes.push_back(keyChanged(older, newer));
   for (std::size_t part = 0; part < std::min(older.key().size(), newer.key().size()); ++part) {
     const std::string& name = newer.key()[part].name;
     if (FieldPath(older.root(), older.key()[part].name).isSensitive() &&
