@@ -74,22 +74,13 @@ class SharedStore {
   const ModelSchema& schema(unsigned version) const { return schemas_[version - 1]; }
 
   [[noreturn]] void fail(const std::string& what) const {
-    std::string texts;
-    for (unsigned number = 1; number <= history_.newest(); ++number) texts += history_.version(number).text;
-    RC_FAIL(what + "\nin the history of seed " + std::to_string(seed_) + "\n" + texts);
+    RC_FAIL(what + "\nin the history of seed " + std::to_string(seed_) + "\n" + history_.texts());
     throw std::logic_error("unreachable");
   }
 
-  // Some layouts are refused by Cap'n Proto's compiler; tests/evolve/history_test.cc tells that from other
-  // errors.
   bool parse() {
-    try {
-      for (unsigned number = 1; number <= history_.newest(); ++number)
-        schemas_.emplace_back(parseDeclarations(history_.version(number).text, "Record"));
-      return true;
-    } catch (const kj::Exception&) {
-      return false;
-    }
+    if (auto schemas = parseVersions(history_)) schemas_ = *std::move(schemas);
+    return !schemas_.empty();
   }
 
   // ---- programs

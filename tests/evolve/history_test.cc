@@ -85,27 +85,23 @@ class Player {
   const ModelSchema& schema(unsigned version) const { return schemas_[version - 1]; }
 
   [[noreturn]] void fail(const std::string& what) const {
-    std::string texts;
-    for (unsigned number = 1; number <= history_.newest(); ++number) texts += history_.version(number).text;
-    RC_FAIL(what + "\nin the history of seed " + std::to_string(seed_) + "\n" + texts);
+    RC_FAIL(what + "\nin the history of seed " + std::to_string(seed_) + "\n" + history_.texts());
     throw std::logic_error("unreachable");
   }
 
-  // Some layouts are refused by Cap'n Proto's compiler, because an early release of it got them wrong.
   bool parse() {
-    for (unsigned number = 1; number <= history_.newest(); ++number) {
-      try {
-        schemas_.emplace_back(parseDeclarations(history_.version(number).text, "Record"));
-      } catch (const kj::Exception& exception) {
-        const std::string text = exception.getDescription().cStr();
-        if (text.find("Cap'n Proto 0.5.x") == std::string::npos) fail(text);
+    try {
+      auto schemas = parseVersions(history_);
+      if (!schemas)
         ++tally_.notCompiled;
-        return false;
-      } catch (const Error& error) {
-        fail(error.what());
-      }
+      else
+        schemas_ = *std::move(schemas);
+      return !schemas_.empty();
+    } catch (const kj::Exception& exception) {
+      fail(exception.getDescription().cStr());
+    } catch (const Error& error) {
+      fail(error.what());
     }
-    return true;
   }
 
   void checkLabels() {

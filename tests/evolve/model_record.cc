@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "instar/tests/support/parse_schema.h"
+
 namespace instar::testing {
 
 using capnp::DynamicStruct;
@@ -49,6 +51,18 @@ unsigned ModelSchema::numberOf(std::string_view path) const {
     if (places_[number].path == path) return number;
   }
   throw std::out_of_range("no field " + std::string(path));
+}
+
+std::optional<std::vector<ModelSchema>> parseVersions(const RandomHistory& history) {
+  std::vector<ModelSchema> schemas;
+  try {
+    for (unsigned number = 1; number <= history.newest(); ++number)
+      schemas.emplace_back(parseDeclarations(history.version(number).text, "Record"));
+  } catch (const kj::Exception& exception) {
+    if (isRefusedLayout(exception)) return std::nullopt;
+    throw;
+  }
+  return schemas;
 }
 
 }  // namespace instar::testing

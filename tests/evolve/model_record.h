@@ -4,6 +4,7 @@
 
 #include <capnp/dynamic.h>
 
+#include <optional>
 #include <vector>
 
 #include "instar/evolve/plan.h"
@@ -33,5 +34,8 @@ class ModelSchema {
   Plans plans_;
   std::vector<Place> places_;  // by number
 };
+
+// The versions of a history; nothing where the compiler refuses a layout.
+std::optional<std::vector<ModelSchema>> parseVersions(const RandomHistory& history);
 
 }  // namespace instar::testing

@@ -178,6 +178,12 @@ Value RandomHistory::defaultOf(Source source) const {
   return source.member == 0 ? Value{} : wholeValue(3);
 }
 
+std::string RandomHistory::texts() const {
+  std::string texts;
+  for (const ModelVersion& version : versions_) texts += version.text;
+  return texts;
+}
+
 std::string RandomHistory::mistake() {
   if (derivations_.empty()) return {};
   std::string text = versions_.back().text;

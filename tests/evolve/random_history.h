@@ -37,6 +37,7 @@ class RandomHistory {
 
   unsigned newest() const { return static_cast<unsigned>(versions_.size()); }
   const ModelVersion& version(unsigned number) const { return versions_[number - 1]; }
+  std::string texts() const;                                        // of all versions
   const std::vector<std::string>& edits() const { return edits_; }  // what was done, a word each
 
   // One version more, with a change of what is derived already, which has to be refused. Empty where nothing
