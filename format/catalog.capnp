@@ -26,6 +26,59 @@ struct Collection {
   currentVersion @2 :UInt16;   # the highest version that was ever opened for writing
   readerFloor @3 :UInt16;      # lowest version of a program that may read
   writerFloor @4 :UInt16;      # lowest version of a program that may write
+  tiered @5 :Bool;             # there is a tree "cold/<name>"; never false again
+}
+
+struct Tiers {
+  # Under "tiers/<name>": what a collection with cold blocks counts by. A row of the hot tree covers one of a block where
+  # both have its key; a tombstone does nothing else.
+  coldRows @0 :UInt64;         # in all blocks, covered ones too
+  coldBlocks @1 :UInt64;
+  coldBytes @2 :UInt64;        # of blocks, as they are stored
+  coveredRows @3 :UInt64;      # entries of the hot tree that cover one
+  tombstones @4 :UInt64;       # among these
+  nextBlock @5 :UInt64;        # the number of the next block
+}
+
+struct Dictionary {
+  # Under "dictionary/<name>/" and its number as four bytes, high one first: what zstd was told before it saw the rows.
+  number @0 :UInt32;
+  content @1 :Data;
+  version @2 :UInt16;          # of the schema whose rows it was trained on
+  trainedAt @3 :Int64;
+}
+
+struct Partition {
+  # Under "partition/<name>/" and the lower bound: the rows from there to the next partition's. A bound is a prefix of a
+  # key, of 255 bytes at the most. A collection without partitions is one, whose floor is its first version.
+  floor @0 :UInt16;            # no row of a lower version is here
+  passedFor @1 :UInt16;        # version of the schema that the last whole pass was made for; 0: there was none
+  compressed @2 :Bool;         # and whether that pass packed rows into blocks
+  lastPassedAt @3 :Int64;
+  rows @4 :UInt64;             # that the last whole pass saw
+  failedRows @5 :UInt64;       # that it could not upgrade
+  disturbed @6 :Bool;          # an older program has written since the pass in progress began
+  cold @7 :ColdTotals;         # the blocks that the pass in progress has not come to; without one, all of them
+  heat @8 :Float64;            # accesses in a second, at heatAt
+  heatAt @9 :Int64;
+
+  pass @10 :Pass;              # the pass in progress; null: there is none
+}
+
+struct Pass {
+  position @0 :Data;           # the last key that it has done with
+  rows @1 :UInt64;
+  failedRows @2 :UInt64;
+  floor @3 :UInt16;            # the lowest version that it has left behind; 0: no row yet
+  cold @4 :ColdTotals;         # the blocks behind it
+  startedAt @5 :Int64;
+}
+
+struct ColdTotals {
+  rows @0 :UInt64;
+  blocks @1 :UInt64;
+  bytes @2 :UInt64;            # as they are stored
+  checksum @3 :UInt64;         # sum of the rows' (format/cold_checksum of docs/format.md)
 }
 
 enum VersionState {

@@ -39,7 +39,7 @@ std::optional<std::uint16_t> versionNumber(Bytes key, const Key& prefix) {
 
 Catalog::CollectionRecord toCollection(catalog::Collection::Reader record) {
   return {text(record.getName()), record.getCreatedAt(), record.getCurrentVersion(), record.getReaderFloor(),
-          record.getWriterFloor()};
+          record.getWriterFloor(), record.getTiered()};
 }
 
 VersionInfo toVersion(catalog::Version::Reader record) {
@@ -73,31 +73,30 @@ std::int64_t now() noexcept {
       .count();
 }
 
-template <class Record>
-Row<Record> Catalog::decode(Bytes key, Bytes value) const {
-  return Row<Record>({}, [&](internal::RowBytes& row) {
-    RowView view;
-    std::vector<std::byte> copy;
-    const RowDamage damage = decodeRow(key, transaction_.steady(value, copy), Verify::yes, view);
-    if (damage != RowDamage::none) {
-      throw Error(ErrorCode::restoreFromBackup, "the catalog is damaged: restore the file from a backup",
-                  {{"record", printKey({}, key)}, {"damage", describe(damage)}});
-    }
-    row.copy(key, view);
-  });
+void Catalog::verify(Bytes key, Bytes value, internal::RowBytes& row) const {
+  RowView view;
+  std::vector<std::byte> copy;
+  RowDamage damage = decodeRow(key, transaction_.steady(value, copy), Verify::yes, view);
+  if (damage == RowDamage::none && view.flags != RowFlags::none) damage = RowDamage::unknownFormat;
+  if (damage != RowDamage::none) {
+    throw Error(ErrorCode::restoreFromBackup, "the catalog is damaged: restore the file from a backup",
+                {{"record", printKey({}, key)}, {"damage", describe(damage)}});
+  }
+  row.copy(key, view);
 }
 
-template <class Record>
-Row<Record> Catalog::read(const Key& key) const {
-  const auto value = transaction_.storage().get(transaction_.store().catalog(), key.bytes());
-  if (!value) return Row<Record>({}, [](internal::RowBytes&) {});
-  return decode<Record>(key.bytes(), *value);
+std::optional<Bytes> Catalog::find(const Key& key) const {
+  return transaction_.storage().get(transaction_.store().catalog(), key.bytes());
 }
 
-template <class Record>
-void Catalog::write(const Key& key, Draft<Record>& record) {
-  const FlatRecord flat(record.message());
-  writeRow(transaction_, transaction_.store().catalog(), key, kFileFormat, flat.payload());
+void Catalog::store(const Key& key, capnp::MessageBuilder& record) {
+  const FlatRecord flat(record);
+  writeRow(transaction_, transaction_.store().catalog(), key, kFileFormat1, flat.payload());
+}
+
+bool Catalog::erase(const Key& key) {
+  transaction_.changed();
+  return transaction_.storage().erase(transaction_.store().catalog(), key.bytes());
 }
 
 std::optional<FileInfo> Catalog::file() const {
@@ -117,9 +116,17 @@ std::optional<FileInfo> Catalog::file() const {
 void Catalog::createFile() {
   Draft<catalog::Format> record{{}};
   record->setMagic(kMagic);
-  record->setVersion(kFileFormat);
+  record->setVersion(kFileFormat1);
   record->setCreatedAt(now());
   record->setCreatedBy("instar " INSTAR_VERSION);
+  write(Key(kFormatKey), record);
+}
+
+void Catalog::raiseFormat(std::uint16_t version) {
+  const auto stored = read<catalog::Format>(Key(kFormatKey));
+  if (stored->getVersion() >= version) return;
+  Draft<catalog::Format> record({}, stored, 0);
+  record->setVersion(version);
   write(Key(kFormatKey), record);
 }
 
@@ -176,6 +183,7 @@ void Catalog::putCollection(const CollectionRecord& collection) {
   record->setCurrentVersion(collection.currentVersion);
   record->setReaderFloor(collection.readerFloor);
   record->setWriterFloor(collection.writerFloor);
+  record->setTiered(collection.tiered);
   write(collectionKey(collection.name), record);
   touch();
 }

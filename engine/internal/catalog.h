@@ -22,6 +22,7 @@ class Catalog {
   // Instar's, Error(upgradeProgram) where its format is newer than this code.
   std::optional<FileInfo> file() const;
   void createFile();
+  void raiseFormat(std::uint16_t version);  // of the file, unless it has it
 
   // How often collections or versions were changed.
   std::uint64_t generation() const;
@@ -32,6 +33,7 @@ class Catalog {
     std::uint16_t currentVersion = 0;
     std::uint16_t readerFloor = 0;
     std::uint16_t writerFloor = 0;
+    bool tiered = false;  // has a tree of cold blocks
   };
   std::optional<CollectionRecord> collection(std::string_view name) const;
   // Walks over the whole catalog, to be sure that there are no others: Error(restoreFromBackup).
@@ -53,13 +55,28 @@ class Catalog {
   // empty key, where something is wrong with the catalog as a whole.
   void verifyAll(const std::function<void(Bytes key, const char* problem)>& visit) const;
 
+  // Records of any kind; write() and erase() are for those that do not belong to the generation. Throws
+  // Error(restoreFromBackup) for a damaged one.
+  template <class Record>
+  Row<Record> read(const Key& key) const {
+    const auto value = find(key);
+    if (!value) return Row<Record>({}, [](internal::RowBytes&) {});
+    return decode<Record>(key.bytes(), *value);
+  }
+  template <class Record>
+  Row<Record> decode(Bytes key, Bytes value) const {
+    return Row<Record>({}, [&](internal::RowBytes& row) { verify(key, value, row); });
+  }
+  template <class Record>
+  void write(const Key& key, Draft<Record>& record) {
+    store(key, record.message());
+  }
+  bool erase(const Key& key);
+
  private:
-  template <class Record>
-  Row<Record> read(const Key& key) const;
-  template <class Record>
-  Row<Record> decode(Bytes key, Bytes value) const;
-  template <class Record>
-  void write(const Key& key, Draft<Record>& record);
+  std::optional<Bytes> find(const Key& key) const;
+  void verify(Bytes key, Bytes value, internal::RowBytes& row) const;
+  void store(const Key& key, capnp::MessageBuilder& record);
   // Every record in turn, and whether it comes behind the one before; what is wrong with the whole, or null.
   const char* walk(const std::function<void(Bytes key, Bytes value, bool inOrder)>& visit) const;
   void touch();

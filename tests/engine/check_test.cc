@@ -281,7 +281,7 @@ TEST_F(CheckTest, AVersionThatDoesNotHoldTogetherIsFoundAlsoWhereNoRowUsesIt) {
     const std::vector<std::byte> payload(row.payload.begin(), row.payload.end());
     const auto placement = environment->placement(added.bytes().size(), kMinRowHeaderLength + payload.size());
     const std::size_t length = rowHeaderLength(added.bytes().size(), placement) + payload.size();
-    encodeRow(transaction->reserve(*tree, added.bytes(), length), added.bytes(), kFileFormat, payload,
+    encodeRow(transaction->reserve(*tree, added.bytes(), length), added.bytes(), kFileFormat1, payload,
               placement);
     transaction->commit();
   }

@@ -178,7 +178,7 @@ TEST_F(ReadingCommands, EndWithThreeWhereTheFormatIsNewer) {
     std::vector<std::byte> payload(row.payload.begin(), row.payload.end());
     payload[16] = std::byte{2};  // behind the root pointer and the magic
     const std::size_t length = rowHeaderLength(key.size(), RowPlacement::leaf) + payload.size();
-    encodeRow(transaction->reserve(*tree, key, length), key, kFileFormat, payload, RowPlacement::leaf);
+    encodeRow(transaction->reserve(*tree, key, length), key, kFileFormat1, payload, RowPlacement::leaf);
     transaction->commit();
   }
   for (const auto& arguments : all(file)) {
