@@ -20,7 +20,8 @@ inline constexpr std::uint16_t kFileFormat =
 
 // Trees in the file.
 inline constexpr std::string_view kCatalogTree = "catalog";
-inline constexpr std::string_view kRowTreePrefix = "rows/";  // and the name of the collection
+inline constexpr std::string_view kRowTreePrefix = "rows/";   // and the name of the collection
+inline constexpr std::string_view kColdTreePrefix = "cold/";  // likewise: its cold blocks (cold_block.h)
 
 // Keys in the catalog.
 inline constexpr std::string_view kFormatKey = "format";
