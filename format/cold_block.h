@@ -104,7 +104,7 @@ class UnpackedBlock {
 
   // Borrowed from the block; payloads are 8-byte aligned. `row` is less than rows().
   Bytes key(std::size_t row) const noexcept {
-    return {keys_ + keyEnds_[row], keyEnds_[row + 1] - keyEnds_[row]};
+    return {keys_ + keyStarts_[row], keyStarts_[row + 1] - keyStarts_[row]};
   }
   Bytes payload(std::size_t row) const noexcept {
     return {payloads_ + payloadWords_[row] * std::size_t{8},
@@ -129,7 +129,7 @@ class UnpackedBlock {
   const std::byte* payloads_ = nullptr;
   const std::byte* keys_ = nullptr;
   const std::uint32_t* payloadWords_ = nullptr;  // where each payload begins, and the end of the last
-  const std::uint32_t* keyEnds_ = nullptr;       // likewise
+  const std::uint32_t* keyStarts_ = nullptr;     // likewise
   std::unique_ptr<std::byte[]> unpacked_;        // as zstd made it
   std::unique_ptr<std::byte[]> index_;           // the two columns above, then whole keys
 };
@@ -151,15 +151,18 @@ class BlockPacker {
   std::size_t pack(std::span<const ColdRow> rows, std::uint64_t number, std::vector<std::byte>& block);
 
  private:
-  std::size_t fittingRows(std::span<const ColdRow> rows, double unpackedLength) const noexcept;
-  std::size_t compressRows(std::span<const ColdRow> rows);
-  void writeBlock(std::span<const ColdRow> rows, std::uint64_t number, std::vector<std::byte>& block) const;
+  std::size_t fittingRows(std::span<const ColdRow> rows, double unpackedLength);
+  Bytes compressRows(std::span<const ColdRow> rows);
+  void writeBlock(std::span<const ColdRow> rows, std::uint64_t number, Bytes frame,
+                  std::vector<std::byte>& block) const;
 
   std::uint16_t version_;
   std::size_t target_;
   Compressor compressor_;
-  double ratio_;                    // bytes of frame per unpacked byte, as seen so far
-  std::vector<std::byte> laidOut_;  // scratch: what is compressed, and its frame
+  double ratio_;                             // bytes of frame per unpacked byte, as seen so far
+  std::vector<std::uint16_t> shared_;        // of the rows measured in this call: what keys share
+  std::vector<std::uint32_t> unpackedEnds_;  // likewise: bytes up to the end of each row
+  std::vector<std::byte> laidOut_;           // scratch: what is compressed, and its frame
   std::vector<std::byte> frame_;
 };
 
