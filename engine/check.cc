@@ -17,12 +17,6 @@ namespace {
 
 constexpr std::uint64_t kRowsPerReport = 16384;
 
-Key rowTreeName(std::string_view collection) {
-  Key name(kRowTreePrefix);
-  name.append(asBytes(collection));
-  return name;
-}
-
 std::string describeWalk(std::uint64_t met, std::uint64_t rows) {
   return "of " + std::to_string(rows) + " rows " + std::to_string(met) + " are met";
 }
@@ -161,7 +155,7 @@ class Checker {
   }
 
   std::optional<storage::TreeId> tree(const std::string& collection) const {
-    return state_.store().environment().openTree(asText(rowTreeName(collection).bytes()), false);
+    return state_.store().environment().openTree(rowTreeName(collection), false);
   }
 
   std::uint64_t entries(const std::string& collection) const {

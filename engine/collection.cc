@@ -16,7 +16,7 @@ const KeySpec& CollectionBase::keySpec() const noexcept { return state_->schema(
 std::uint64_t CollectionBase::count(const Transaction& transaction) const {
   TransactionState& state = transaction.state();
   state_->admitReading(state);
-  return state.storage().statistics(state_->tree()).entries;
+  return state_->count(state);
 }
 
 std::uint64_t CollectionBase::count(const Transaction& transaction, const ScanOptions& options) const {
@@ -29,23 +29,20 @@ std::uint64_t CollectionBase::count(const Transaction& transaction, const ScanOp
 bool CollectionBase::contains(const Transaction& transaction, const Key& key) const {
   TransactionState& state = transaction.state();
   state_->admitReading(state);
-  return state.storage().get(state_->tree(), key.bytes()).has_value();
+  return state_->contains(state, key.bytes());
 }
 
 bool CollectionBase::erase(WriteTransaction& transaction, const Key& key) const {
   TransactionState& state = transaction.state();
   state_->admitWriting(state);
-  state.changed();
-  return state.storage().erase(state_->tree(), key.bytes());
+  return state_->erase(state, key);
 }
 
 void CollectionBase::find(const Transaction& transaction, const Key& key, internal::RowBytes& row) const {
   TransactionState& state = transaction.state();
   state_->admitReading(state);
-  const auto value = state.storage().get(state_->tree(), key.bytes());
-  if (!value) return;
-  state_->load(state, key.bytes(), *value, row);
-  row.copyKey();
+  state_->find(state, key.bytes(), row);
+  if (row.found()) row.copyKey();
 }
 
 Key CollectionBase::encode(std::span<const KeyValue> values, KeyForm form) const {
@@ -101,21 +98,19 @@ void CollectionBase::store(WriteTransaction& transaction, const Key* explicitKey
   // A draft that began as this very row, in this transaction, has all of it already.
   const bool hasWholeRow = origin != nullptr && origin->transaction == transaction.id() && origin->key == key;
   if (state_->isOlderProgram() && !hasWholeRow) {
-    const auto stored = state.storage().get(state_->tree(), key.bytes());
-    if (stored) {
-      internal::RowBytes row;
-      state_->loadStored(state, key.bytes(), *stored, row);
-      if (!state_->plans().from(row.version()).replaces()) {  // a row of another struct has nothing to keep
-        internal::PayloadMessage newer(row.payload());
-        keepUnknownFields(newer.root(), message.getRoot<capnp::DynamicStruct>(state_->root()).asReader(),
-                          state_->root(), merged.emplace());
-        source = &*merged;
-      }
+    internal::RowBytes row;
+    state_->findStored(state, key.bytes(), row);
+    // A row of another struct has nothing to keep.
+    if (row.found() && !state_->plans().from(row.version()).replaces()) {
+      internal::PayloadMessage newer(row.payload());
+      keepUnknownFields(newer.root(), message.getRoot<capnp::DynamicStruct>(state_->root()).asReader(),
+                        state_->root(), merged.emplace());
+      source = &*merged;
     }
   }
   const FlatRecord flat(*source);
   if (state_->nestsWithoutLimit()) flat.refuseDeepNesting();
-  writeRow(state, state_->tree(), key, schema().version(), flat.payload());
+  state_->put(state, key, flat.payload());
 }
 
 }  // namespace instar

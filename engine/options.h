@@ -41,6 +41,8 @@ struct StoreOptions {
   std::chrono::milliseconds writeTimeout = std::chrono::seconds(30);
   // Opens a file on NFS, SMB and the like, where memory maps and locks cannot be relied upon.
   bool allowNetworkFileSystem = false;
+  // Memory for unpacked blocks of cold rows, in bytes; 0 unpacks a block for every row that is read.
+  std::size_t coldCacheBytes = std::size_t{8} << 20;
   // How many rows that were upgraded when they were read are remembered for Store::writeBack(); 0: none.
   std::size_t writeBackRows = 0;
   // Opening releases the snapshots of programs that have died; without it they can be looked at first.

@@ -51,6 +51,13 @@ void RowBytes::take(Bytes key, std::uint16_t version, std::unique_ptr<std::byte[
   payload_ = payload;
 }
 
+void RowBytes::share(std::shared_ptr<const void> owner, Bytes key, const RowView& row) {
+  owner_ = std::move(owner);
+  key_ = key;
+  version_ = row.version;
+  payload_ = row.payload;
+}
+
 void RowBytes::copyKey() {
   ownKey_ = Key(key_);
   key_ = ownKey_.bytes();

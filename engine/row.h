@@ -41,7 +41,8 @@ class RowBytes {
   void copy(Bytes key, const RowView& row);
   void take(Bytes key, std::uint16_t version, std::unique_ptr<std::byte[]> bytes,
             Bytes payload);  // in `bytes`
-  void copyKey();            // where the key may go before the row
+  void share(std::shared_ptr<const void> owner, Bytes key, const RowView& row);  // whose bytes they are
+  void copyKey();  // where the key may go before the row
 
   Bytes key() const noexcept { return key_; }
   std::uint16_t version() const noexcept { return version_; }
@@ -53,6 +54,7 @@ class RowBytes {
   std::uint16_t version_ = 0;
   Key ownKey_;
   std::unique_ptr<std::byte[]> copy_;
+  std::shared_ptr<const void> owner_;
   TransactionState* snapshot_ = nullptr;  // whose count of living rows includes this one
 };
 

@@ -10,10 +10,6 @@
 namespace instar {
 namespace {
 
-std::string rowTreeName(std::string_view collection) {
-  return std::string(kRowTreePrefix).append(collection);
-}
-
 [[noreturn]] void refuseForeignFile() {
   throw Error(ErrorCode::fixEnvironment, "this is not an Instar file: name another file");
 }

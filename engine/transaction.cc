@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "instar/engine/internal/cold/cold_tier.h"
 #include "instar/engine/internal/scan_cursor.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/engine/internal/transaction_state.h"
@@ -38,8 +39,28 @@ Bytes TransactionState::steadyCopy(Bytes bytes, std::vector<std::byte>& copy) co
   return copy;
 }
 
+void TransactionState::coverChanged(std::string_view collection, const CoverChange& change) {
+  CoverChange& sum = coverChanges_[std::string(collection)];
+  sum.covered += change.covered;
+  sum.tombstones += change.tombstones;
+}
+
+TransactionState::CoverChange TransactionState::coverChange(std::string_view collection) const {
+  const auto found = coverChanges_.find(collection);
+  return found == coverChanges_.end() ? CoverChange() : found->second;
+}
+
+void TransactionState::forgetCoverChange(std::string_view collection) {
+  if (const auto found = coverChanges_.find(collection); found != coverChanges_.end())
+    coverChanges_.erase(found);
+}
+
 void TransactionState::commit() {
   closeScans();
+  while (!coverChanges_.empty()) {
+    const std::string collection = coverChanges_.begin()->first;
+    writeTiers(*this, collection, readTiers(*this, collection));
+  }
   storage_->commit();
 }
 

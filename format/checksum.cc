@@ -10,6 +10,11 @@ std::uint32_t rowChecksum(Bytes key, std::uint32_t headerStart, Bytes payload) n
   return static_cast<std::uint32_t>(XXH3_64bits_withSeed(payload.data(), payload.size(), seed));
 }
 
+std::uint64_t blockChecksum(Bytes lastKey, std::uint64_t headerStart, Bytes rest) noexcept {
+  return XXH3_64bits_withSeed(rest.data(), rest.size(),
+                              XXH3_64bits_withSeed(lastKey.data(), lastKey.size(), headerStart));
+}
+
 std::uint64_t hash64(Bytes bytes) noexcept { return XXH3_64bits(bytes.data(), bytes.size()); }
 
 }  // namespace instar

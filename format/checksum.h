@@ -1,10 +1,15 @@
 #pragma once
 
-// The checksum of a row. XXH3-64 is used as a keyed chain, so that key, header and payload need not lie side
-// by side:
+// The checksums of rows and of cold blocks. XXH3-64 is used as a keyed chain, so that key and value need not
+// lie side by side. Of a row:
 //
 //     seed     = XXH3_64(key, seed = first four bytes of the header as a little-endian number)
 //     checksum = low 32 bits of XXH3_64(payload, seed)
+//
+// Of a block, where the checksum lies between its first eight bytes and the rest:
+//
+//     seed     = XXH3_64(last key, seed = first eight bytes as a little-endian number)
+//     checksum = XXH3_64(the block from byte 16 on, seed)
 //
 // Pure; any thread.
 
@@ -15,6 +20,8 @@
 namespace instar {
 
 std::uint32_t rowChecksum(Bytes key, std::uint32_t headerStart, Bytes payload) noexcept;
+
+std::uint64_t blockChecksum(Bytes lastKey, std::uint64_t headerStart, Bytes rest) noexcept;
 
 // Plain XXH3-64, for fingerprints.
 std::uint64_t hash64(Bytes bytes) noexcept;

@@ -25,6 +25,7 @@ inline constexpr std::uint16_t kFileFormat = kFileFormat2;  // the newest that t
 inline constexpr std::string_view kCatalogTree = "catalog";
 inline constexpr std::string_view kAuditTree = "audit";
 inline constexpr std::string_view kRowTreePrefix = "rows/";   // and the name of the collection
+inline constexpr std::string_view kColdTreePrefix = "cold/";  // likewise: its cold blocks (cold_block.h)
 
 // Keys in the catalog.
 inline constexpr std::string_view kFormatKey = "format";

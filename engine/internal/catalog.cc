@@ -60,6 +60,11 @@ std::string programName() {
 
 }  // namespace
 
+std::string rowTreeName(std::string_view collection) { return std::string(kRowTreePrefix).append(collection); }
+std::string coldTreeName(std::string_view collection) {
+  return std::string(kColdTreePrefix).append(collection);
+}
+
 Key versionKey(std::string_view collection, std::uint16_t number) {
   Key key = versionPrefix(collection);
   const std::byte bytes[] = {static_cast<std::byte>(number >> 8), static_cast<std::byte>(number & 0xff)};

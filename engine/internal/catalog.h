@@ -5,6 +5,7 @@
 // time, as the transaction.
 
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -83,6 +84,10 @@ class Catalog {
 
   TransactionState& transaction_;
 };
+
+// Names of a collection's trees.
+std::string rowTreeName(std::string_view collection);
+std::string coldTreeName(std::string_view collection);
 
 // Key of a version's record.
 Key versionKey(std::string_view collection, std::uint16_t number);

@@ -31,7 +31,28 @@ CollectionState::CollectionState(std::shared_ptr<StoreState> store, Plans plans,
       checkedGeneration_(Catalog(transaction).generation()),
       currentVersion_(record.currentVersion),
       readerFloor_(record.readerFloor),
-      writerFloor_(record.writerFloor) {}
+      writerFloor_(record.writerFloor) {
+  if (record.tiered) openColdTier(transaction);
+}
+
+void CollectionState::openColdTier(TransactionState& transaction) {
+  const std::lock_guard lock(coldTierMutex_);
+  if (coldTierOwner_) return;
+  const auto tree = store_->environment().openTree(coldTreeName(name_), false);
+  if (!tree) {
+    throw Error(ErrorCode::restoreFromBackup,
+                "the cold blocks of the collection are missing: restore the file", {{"collection", name_}});
+  }
+  coldTierOwner_ = std::make_unique<ColdTier>(*store_, name_, *tree);
+  coldTierSeen_.store(transaction.snapshot(), std::memory_order_relaxed);
+  coldTier_.store(coldTierOwner_.get(), std::memory_order_release);
+}
+
+bool CollectionState::seesColdTier(TransactionState& transaction) {
+  if (transaction.snapshot() >= coldTierSeen_.load(std::memory_order_relaxed)) return true;
+  const auto record = Catalog(transaction).collection(name_);
+  return record && record->tiered;
+}
 
 void CollectionState::refuseProgram(const char* message, std::uint16_t floor) const {
   throw Error(ErrorCode::upgradeProgram, message,
@@ -75,6 +96,7 @@ void CollectionState::refresh(TransactionState& transaction) {
       throw Error(ErrorCode::restoreFromBackup,
                   "the collection is no longer in the catalog: restore the file", {{"collection", name_}});
     }
+    if (record->tiered) openColdTier(transaction);
     raise(currentVersion_, record->currentVersion);
     raise(readerFloor_, record->readerFloor);
     raise(writerFloor_, record->writerFloor);
@@ -97,21 +119,93 @@ void CollectionState::refuseRow(Bytes key, const char* damage) const {
               {{"collection", name_}, {"key", printKey(schema_.key(), key)}, {"damage", damage}});
 }
 
+void CollectionState::refuseVersion(Bytes key) const {
+  refuseRow(key, "the catalog has no such schema version");
+}
+
 void CollectionState::loadCopy(TransactionState& transaction, Bytes key, Bytes value,
                                internal::RowBytes& row) {
   std::vector<std::byte> copy;
   const RowView view = decode(transaction, key, transaction.steady(value, copy));
+  if (view.isTombstone()) return;
   if (view.version < completeFrom_) return loadUpgraded(key, view, row);
   row.copy(key, view);
 }
 
-void CollectionState::loadStored(TransactionState& transaction, Bytes key, Bytes value,
-                                 internal::RowBytes& row) {
-  std::vector<std::byte> copy;
-  row.copy(key, decode(transaction, key, transaction.steady(value, copy)));
+void CollectionState::findCold(TransactionState& transaction, ColdTier& cold, Bytes key,
+                               internal::RowBytes& row) {
+  if (const auto place = cold.find(transaction, key)) loadCold(transaction, *place, row);
 }
 
-void CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row) {
+void CollectionState::loadCold(TransactionState& transaction, const ColdPlace& place,
+                               internal::RowBytes& row) {
+  const RowView view = place.view();
+  if (view.version != version_ && !isKnown(transaction, view.version)) refuseVersion(place.key());
+  if (view.version < completeFrom_) return loadUpgraded(place.key(), view, row, false);
+  row.share(place.block, place.key(), view);
+}
+
+void CollectionState::findStored(TransactionState& transaction, Bytes key, internal::RowBytes& row) {
+  if (const auto value = transaction.storage().get(tree_, key)) {
+    std::vector<std::byte> copy;
+    const RowView view = decode(transaction, key, transaction.steady(*value, copy));
+    if (!view.isTombstone()) row.copy(key, view);
+  } else if (ColdTier* const cold = coldTier(transaction)) {
+    if (const auto place = cold->find(transaction, key)) row.copy(key, place->view());
+  }
+}
+
+bool CollectionState::contains(TransactionState& transaction, Bytes key) {
+  if (const auto value = transaction.storage().get(tree_, key)) {
+    const bool isTombstone = has(rowFlags(*value), RowFlags::tombstone);
+    transaction.storage().checkIntact();
+    return !isTombstone;
+  }
+  ColdTier* const cold = coldTier(transaction);
+  return cold != nullptr && cold->find(transaction, key).has_value();
+}
+
+std::uint64_t CollectionState::count(TransactionState& transaction) {
+  const std::uint64_t hot = transaction.storage().statistics(tree_).entries;
+  if (coldTier(transaction) == nullptr) return hot;
+  const Tiers tiers = readTiers(transaction, name_);
+  return hot + tiers.coldRows - tiers.coveredRows - tiers.tombstones;
+}
+
+void CollectionState::put(TransactionState& transaction, const Key& key, Bytes payload) {
+  ColdTier* const cold = coldTier(transaction);
+  if (cold == nullptr) return writeRow(transaction, tree_, key, version_, payload);
+  RowFlags flags = RowFlags::none;
+  if (const auto stored = transaction.storage().get(tree_, key.bytes())) {
+    if (has(rowFlags(*stored), RowFlags::coversCold)) flags = RowFlags::coversCold;
+    if (has(rowFlags(*stored), RowFlags::tombstone)) transaction.coverChanged(name_, {0, -1});
+  } else if (cold->find(transaction, key.bytes())) {
+    flags = RowFlags::coversCold;
+    transaction.coverChanged(name_, {1, 0});
+  }
+  writeRow(transaction, tree_, key, version_, payload, flags);
+}
+
+bool CollectionState::erase(TransactionState& transaction, const Key& key) {
+  ColdTier* const cold = coldTier(transaction);
+  TransactionState::CoverChange change{0, 1};
+  if (const auto stored = transaction.storage().get(tree_, key.bytes())) {
+    const RowFlags flags = rowFlags(*stored);
+    if (has(flags, RowFlags::tombstone)) return false;
+    if (!has(flags, RowFlags::coversCold)) {
+      transaction.changed();
+      return transaction.storage().erase(tree_, key.bytes());
+    }
+  } else {
+    if (cold == nullptr || !cold->find(transaction, key.bytes())) return false;
+    change.covered = 1;
+  }
+  writeRow(transaction, tree_, key, version_, {}, kTombstoneFlags);
+  transaction.coverChanged(name_, change);
+  return true;
+}
+
+void CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row, bool isHot) {
   try {
     UpgradedRecord(plans_, key, stored).moveTo(row, key);
   } catch (const Error& error) {
@@ -121,7 +215,7 @@ void CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::R
         .with("version of the schema", std::to_string(version_));
   }
   WriteBackQueue& queue = store_->writeBackQueue();
-  if (queue.isOpen()) queue.offer(shared_from_this(), key);
+  if (isHot && queue.isOpen()) queue.offer(shared_from_this(), key);
 }
 
 bool CollectionState::rewriteUpgraded(TransactionState& transaction, const Key& key) {
@@ -129,9 +223,9 @@ bool CollectionState::rewriteUpgraded(TransactionState& transaction, const Key& 
   if (!stored) return false;
   try {
     const RowView view = decode(transaction, key.bytes(), *stored);
-    if (view.version >= completeFrom_) return false;
+    if (view.isTombstone() || view.version >= completeFrom_) return false;
     const auto payload = UpgradedRecord(plans_, key.bytes(), view).compact();
-    writeRow(transaction, tree_, key, version_, payload);
+    writeRow(transaction, tree_, key, version_, payload, view.flags);
     return true;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::fixRow || error.code() == ErrorCode::restoreFromBackup) return false;

@@ -9,9 +9,11 @@
 #include <array>
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "instar/engine/internal/catalog.h"
+#include "instar/engine/internal/cold/cold_tier.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/engine/row.h"
 #include "instar/evolve/plan.h"
@@ -28,7 +30,15 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   const Plans& plans() const noexcept { return plans_; }
   const RecordSchema& schema() const noexcept { return schema_; }
   capnp::StructSchema root() const noexcept { return root_; }
-  storage::TreeId tree() const noexcept { return tree_; }
+  storage::TreeId tree() const noexcept { return tree_; }  // of hot rows
+
+  // Null where the transaction sees no cold blocks. It has to be admitted first.
+  ColdTier* coldTier(TransactionState& transaction) {
+    ColdTier* const tier = coldTier_.load(std::memory_order_acquire);
+    if (tier == nullptr) [[likely]]
+      return nullptr;
+    return seesColdTier(transaction) ? tier : nullptr;
+  }
 
   // Whether rows can be nested deeper than they may.
   bool nestsWithoutLimit() const noexcept { return nestsWithoutLimit_; }
@@ -42,25 +52,39 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   // Whether rows may be there that a newer program has written.
   bool isOlderProgram() const noexcept { return currentVersion_.load(std::memory_order_relaxed) > version_; }
 
-  // Decodes and verifies a stored row. Throws Error(restoreFromBackup). load() also upgrades it where it
-  // is old: Error(fixRow).
+  // Decodes and verifies a stored row; a tombstone too. Throws Error(restoreFromBackup).
   RowView decode(TransactionState& transaction, Bytes key, Bytes value) {
     RowView row;
     const RowDamage damage = decodeRow(key, value, store_->verify(), row);
     if (damage != RowDamage::none) refuseRow(key, describe(damage));
-    if (row.version != version_ && !isKnown(transaction, row.version))
-      refuseRow(key, "the catalog has no such schema version");
+    if (row.version != version_ && !isKnown(transaction, row.version)) refuseVersion(key);
     return row;
   }
+
+  // Looks the row up in both trees, and upgrades it where it is old: Error(fixRow). Leaves `row` alone where
+  // there is none. Its key may be borrowed.
+  void find(TransactionState& transaction, Bytes key, internal::RowBytes& row) {
+    const auto value = transaction.storage().get(tree_, key);
+    if (value) return load(transaction, key, *value, row);
+    if (ColdTier* const cold = coldTier(transaction)) findCold(transaction, *cold, key, row);
+  }
+  // The same as it is stored, not upgraded; a copy.
+  void findStored(TransactionState& transaction, Bytes key, internal::RowBytes& row);
+
+  // A row of the hot tree that was found, and one of a block.
   void load(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row) {
     if (transaction.copiesRows()) return loadCopy(transaction, key, value, row);
     const RowView view = decode(transaction, key, value);
+    if (view.isTombstone()) return;
     if (view.version < completeFrom_) return loadUpgraded(key, view, row);
     row.borrow(transaction, key, view);
   }
+  void loadCold(TransactionState& transaction, const ColdPlace& place, internal::RowBytes& row);
 
-  // A copy of a row as it is stored, not upgraded.
-  void loadStored(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row);
+  bool contains(TransactionState& transaction, Bytes key);
+  std::uint64_t count(TransactionState& transaction);
+  void put(TransactionState& transaction, const Key& key, Bytes payload);
+  bool erase(TransactionState& transaction, const Key& key);  // whether there was such a row
 
   // Stores a row as load() hands it out, where it is of an older version; returns whether it was. A row
   // that cannot be read is left as it is.
@@ -71,14 +95,18 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   void prepareToPut(capnp::MessageBuilder& record) const;
 
  private:
+  bool seesColdTier(TransactionState& transaction);
+  void findCold(TransactionState& transaction, ColdTier& cold, Bytes key, internal::RowBytes& row);
   void loadCopy(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row);
-  void loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row);
+  void loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row, bool isHot = true);
   void refreshIfNewer(TransactionState& transaction) {
     if (transaction.snapshot() > checkedSnapshot_.load(std::memory_order_acquire)) refresh(transaction);
   }
   void refresh(TransactionState& transaction);
   bool isKnown(TransactionState& transaction, std::uint16_t version);
   [[noreturn]] void refuseRow(Bytes key, const char* damage) const;
+  [[noreturn]] void refuseVersion(Bytes key) const;
+  void openColdTier(TransactionState& transaction);
   [[noreturn]] void refuseProgram(const char* message, std::uint16_t floor) const;
 
   const std::shared_ptr<StoreState> store_;
@@ -90,6 +118,12 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   const capnp::StructSchema root_;
   const storage::TreeId tree_;
   const bool nestsWithoutLimit_;
+
+  // Made when it is first seen. A snapshot that is older than the one it was seen in has to look for itself.
+  std::mutex coldTierMutex_;
+  std::unique_ptr<ColdTier> coldTierOwner_;  // protected by coldTierMutex_
+  std::atomic<ColdTier*> coldTier_{nullptr};
+  std::atomic<std::uint64_t> coldTierSeen_{0};
 
   // Each only goes up, so the newest snapshot that any thread has seen serves all.
   std::atomic<std::uint64_t> checkedSnapshot_;

@@ -78,7 +78,7 @@ void FlatRecord::refuseDeepNesting() const {
 }
 
 void writeRow(TransactionState& transaction, storage::TreeId tree, const Key& key, std::uint16_t version,
-              Bytes payload) {
+              Bytes payload, RowFlags flags) {
   if (payload.size() > kMaxPayloadLength) {
     throw Error(ErrorCode::fixCall, "the row is larger than 1 GiB: divide it into several rows",
                 {{"bytes", std::to_string(payload.size())}});
@@ -89,7 +89,7 @@ void writeRow(TransactionState& transaction, storage::TreeId tree, const Key& ke
   const std::size_t length = rowHeaderLength(keyLength, placement) + payload.size();
   transaction.changed();
   encodeRow(transaction.storage().reserve(tree, key.bytes(), length), key.bytes(), version, payload,
-            placement);
+            placement, flags);
 }
 
 void keepUnknownFields(capnp::AnyPointer::Reader stored, capnp::DynamicStruct::Reader record,

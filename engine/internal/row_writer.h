@@ -9,6 +9,7 @@
 
 #include "instar/engine/internal/transaction_state.h"
 #include "instar/format/key.h"
+#include "instar/format/row.h"
 
 namespace instar {
 
@@ -31,7 +32,7 @@ class FlatRecord {
 // Puts a row, aligned for where it will lie. Throws Error(fixCall) where the payload is larger than a row may
 // be.
 void writeRow(TransactionState& transaction, storage::TreeId tree, const Key& key, std::uint16_t version,
-              Bytes payload);
+              Bytes payload, RowFlags flags = RowFlags::none);
 
 // Makes `merged` the record `stored` with all fields that `schema` knows taken from `record`: what a newer
 // program put into the row stays. Structs are followed into structs; lists are replaced as a whole.

@@ -30,11 +30,15 @@ ScanOptions withoutPrefix(ScanOptions options) {
 ScanCursor::ScanCursor(CollectionState& collection, TransactionState& transaction, ScanOptions options)
     : collection_(collection),
       transaction_(&transaction),
-      cursor_(transaction.storage().cursor(collection.tree())),
       options_(withoutPrefix(std::move(options))),
       left_(options_.limit) {
   const std::optional<Key>& end = options_.reverse ? options_.from : options_.to;
   end_ = end ? &*end : nullptr;
+  if (ColdTier* const cold = collection.coldTier(transaction)) {
+    tiered_ = std::make_unique<TieredCursor>(collection.tree(), *cold, transaction);
+  } else {
+    cursor_ = transaction.storage().cursor(collection.tree());
+  }
   transaction.attach(*this);
 }
 
@@ -44,6 +48,7 @@ ScanCursor::~ScanCursor() {
 
 void ScanCursor::detach() noexcept {
   cursor_.reset();
+  tiered_.reset();
   transaction_ = nullptr;
 }
 
@@ -55,7 +60,10 @@ void ScanCursor::throwEnded() {
 bool ScanCursor::next() {
   TransactionState& transaction = this->transaction();
   if (left_ == 0) return false;
-  if (!(transaction.copiesRows() ? stepInPlace(transaction) : stepAhead()) || !inRange()) {
+  const bool found = tiered_                    ? stepTiered(transaction)
+                     : transaction.copiesRows() ? stepInPlace(transaction)
+                                                : stepAhead();
+  if (!found || !inRange()) {
     left_ = 0;
     return false;
   }
@@ -63,18 +71,19 @@ bool ScanCursor::next() {
   return true;
 }
 
-bool ScanCursor::start() {
+template <class Cursor>
+bool ScanCursor::start(Cursor& cursor) {
   started_ = true;
-  if (!options_.reverse) return options_.from ? cursor_->seek(options_.from->bytes()) : cursor_->first();
-  if (options_.to && cursor_->seek(options_.to->bytes())) return cursor_->previous();
-  return cursor_->last();
+  if (!options_.reverse) return options_.from ? cursor.seek(options_.from->bytes()) : cursor.first();
+  if (options_.to && cursor.seek(options_.to->bytes())) return cursor.previous();
+  return cursor.last();
 }
 
 bool ScanCursor::readAhead() {
   position_ = 0;
   count_ = 0;  // what was there must not be used again after an error
   if (!started_) {
-    if (!start()) return false;
+    if (!start(*cursor_)) return false;
     ahead_[0] = {cursor_->key(), cursor_->value()};
     count_ = 1;
     return true;
@@ -87,8 +96,8 @@ bool ScanCursor::readAhead() {
 }
 
 bool ScanCursor::stepInPlace(TransactionState& transaction) {
-  const bool found = !started_                               ? start()
-                     : seenChanges_ != transaction.changes() ? stepAfterChange()
+  const bool found = !started_                               ? start(*cursor_)
+                     : seenChanges_ != transaction.changes() ? stepAfterChange(*cursor_)
                      : options_.reverse                      ? cursor_->previous()
                                                              : cursor_->next();
   if (!found) return false;
@@ -99,17 +108,35 @@ bool ScanCursor::stepInPlace(TransactionState& transaction) {
   return true;
 }
 
-bool ScanCursor::stepAfterChange() {
-  const bool found = cursor_->seek(current_.bytes());
-  if (options_.reverse) return found ? cursor_->previous() : cursor_->last();
-  if (found && compareBytes(cursor_->key(), current_.bytes()) == 0) return cursor_->next();
+template <class Cursor>
+bool ScanCursor::stepAfterChange(Cursor& cursor) {
+  const bool found = cursor.seek(current_.bytes());
+  if (options_.reverse) return found ? cursor.previous() : cursor.last();
+  if (found && compareBytes(cursor.key(), current_.bytes()) == 0) return cursor.next();
   return found;
 }
 
-// The value of the row that next() went to; nothing where it has been erased since.
-std::optional<Bytes> ScanCursor::stored() const {
-  if (seenChanges_ == transaction().changes()) return here_.value;
-  return transaction().storage().get(collection_.tree(), current_.bytes());
+bool ScanCursor::stepTiered(TransactionState& transaction) {
+  cold_ = {};
+  const bool hasChanged = seenChanges_ != transaction.changes();
+  seenChanges_ = transaction.changes();  // now: after an error about a block the walk goes on behind it
+  const bool found = !started_         ? start(*tiered_)
+                     : hasChanged      ? stepAfterChange(*tiered_)
+                     : options_.reverse ? tiered_->previous()
+                                        : tiered_->next();
+  if (!found) return false;
+  if (tiered_->isCold()) {
+    cold_ = tiered_->coldPlace();
+    here_ = {cold_.key(), {}};
+  } else {
+    here_ = {tiered_->key(), tiered_->hotValue()};
+  }
+  if (transaction.copiesRows()) {
+    current_ = Key(here_.key);
+    transaction.storage().checkIntact();
+    here_.key = current_.bytes();
+  }
+  return true;
 }
 
 Bytes ScanCursor::key() const {
@@ -117,12 +144,33 @@ Bytes ScanCursor::key() const {
   return here_.key;
 }
 
-Bytes ScanCursor::value() const { return transaction().steady(stored().value_or(Bytes()), steadyValue_); }
+// Whether the row is no longer what next() went to, because this transaction has changed something since.
+bool ScanCursor::isOutdated() const { return seenChanges_ != transaction().changes(); }
+
+Bytes ScanCursor::value() const {
+  if (isOutdated()) {
+    internal::RowBytes row;
+    collection_.findStored(transaction(), here_.key, row);
+    if (!row.found()) return {};
+    return encode({row.version(), RowFlags::none, row.payload()});
+  }
+  if (cold_.block) return encode(cold_.view());
+  return transaction().steady(here_.value, steadyValue_);
+}
+
+// As it would stand in the hot tree.
+Bytes ScanCursor::encode(const RowView& row) const {
+  const std::size_t length = rowHeaderLength(here_.key.size(), RowPlacement::leaf);
+  steadyValue_.resize(length + row.payload.size());
+  encodeRow(steadyValue_, here_.key, row.version, row.payload, RowPlacement::leaf);
+  return steadyValue_;
+}
 
 void ScanCursor::load(internal::RowBytes& row) const {
   TransactionState& transaction = this->transaction();
-  if (!transaction.copiesRows()) return collection_.load(transaction, here_.key, here_.value, row);
-  if (const auto value = stored()) collection_.load(transaction, here_.key, *value, row);
+  if (isOutdated()) return collection_.find(transaction, here_.key, row);
+  if (cold_.block) return collection_.loadCold(transaction, cold_, row);
+  collection_.load(transaction, here_.key, here_.value, row);
 }
 
 }  // namespace instar

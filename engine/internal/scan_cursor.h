@@ -1,11 +1,12 @@
 #pragma once
 
-// The walk of a scan over a collection's tree. Two ways, one result:
+// The walk of a scan over a collection. Three ways, one result:
 //
 // - In a snapshot the cursor reads some rows ahead, and the processor is asked for their bytes before they
 //   are used.
 // - Where bytes do not stay as they are (a write transaction, a file without locks) it stands on the row, and
 //   finds the way back by key after a change.
+// - Where the collection has cold blocks, two cursors go side by side (cold/cold_cursor.h).
 //
 // One thread at a time. Closed when its transaction ends, whichever of the two goes first: then
 // Error(fixCall).
@@ -13,6 +14,7 @@
 #include <array>
 
 #include "instar/engine/collection.h"
+#include "instar/engine/internal/cold/cold_cursor.h"
 #include "instar/engine/internal/transaction_state.h"
 
 namespace instar {
@@ -40,7 +42,10 @@ class ScanCursor {
     if (transaction_ == nullptr) throwEnded();
     return *transaction_;
   }
-  bool start();
+  template <class Cursor>
+  bool start(Cursor& cursor);
+  template <class Cursor>
+  bool stepAfterChange(Cursor& cursor);
   bool stepAhead() {
     if (++position_ >= count_ && !readAhead()) return false;
     here_ = ahead_[position_];
@@ -48,15 +53,17 @@ class ScanCursor {
   }
   bool readAhead();
   bool stepInPlace(TransactionState& transaction);
-  bool stepAfterChange();
+  bool stepTiered(TransactionState& transaction);
   bool inRange() const {
     return end_ == nullptr || (compareBytes(here_.key, end_->bytes()) < 0) != options_.reverse;
   }
-  std::optional<Bytes> stored() const;
+  bool isOutdated() const;
+  Bytes encode(const RowView& row) const;
 
   CollectionState& collection_;
   TransactionState* transaction_;  // null once it has ended
-  std::unique_ptr<storage::Cursor> cursor_;
+  std::unique_ptr<storage::Cursor> cursor_;  // null where there are cold blocks
+  std::unique_ptr<TieredCursor> tiered_;     // null where there are none
   ScanOptions options_;  // prefix is folded into from and to
   const Key* end_;       // where to stop, null for the end of the tree
   std::uint64_t left_;   // rows that may still follow
@@ -68,7 +75,8 @@ class ScanCursor {
   std::size_t count_ = 0;     // in ahead_
   std::size_t toRead_ = 1;    // a short scan reads little that is not used
 
-  Key current_;  // here_.key, where it does not stay as it is
+  Key current_;     // here_.key, where it does not stay as it is
+  ColdPlace cold_;  // the row, where it is one of a block
   std::uint64_t seenChanges_ = 0;
   mutable std::vector<std::byte> steadyValue_;
 };

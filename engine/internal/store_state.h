@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "instar/engine/internal/cold/block_cache.h"
 #include "instar/engine/internal/write_back_queue.h"
 #include "instar/engine/storage.h"
 #include "instar/engine/store.h"
@@ -17,12 +18,14 @@ class StoreState {
       : environment_(std::move(environment)),
         options_(options),
         catalog_(catalog),
-        writeBackQueue_(options.mode == OpenMode::readOnly ? 0 : options.writeBackRows) {}
+        writeBackQueue_(options.mode == OpenMode::readOnly ? 0 : options.writeBackRows),
+        blockCache_(options.coldCacheBytes) {}
 
   storage::Environment& environment() const noexcept { return *environment_; }
   const StoreOptions& options() const noexcept { return options_; }
   storage::TreeId catalog() const noexcept { return catalog_; }
   WriteBackQueue& writeBackQueue() noexcept { return writeBackQueue_; }
+  BlockCache& blockCache() noexcept { return blockCache_; }
   Verify verify() const noexcept { return options_.verifyChecksums ? Verify::yes : Verify::no; }
 
  private:
@@ -30,6 +33,7 @@ class StoreState {
   StoreOptions options_;
   storage::TreeId catalog_;
   WriteBackQueue writeBackQueue_;
+  BlockCache blockCache_;
 };
 
 }  // namespace instar

@@ -3,7 +3,10 @@
 // What is behind a Transaction: the storage transaction, and what borrows from it. One thread at a time.
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "instar/engine/storage.h"
@@ -48,6 +51,16 @@ class TransactionState {
   void attach(ScanCursor& scan) { scans_.push_back(&scan); }
   void detach(ScanCursor& scan) noexcept { std::erase(scans_, &scan); }
 
+  // How many rows of the hot tree cover cold ones, and how many of these are tombstones, changes with writes
+  // to cold rows; stored with the commit.
+  struct CoverChange {
+    std::int64_t covered = 0;
+    std::int64_t tombstones = 0;
+  };
+  void coverChanged(std::string_view collection, const CoverChange& change);
+  CoverChange coverChange(std::string_view collection) const;
+  void forgetCoverChange(std::string_view collection);  // because it is stored
+
   void commit();
 
  private:
@@ -62,6 +75,7 @@ class TransactionState {
   std::uint64_t changes_ = 0;
   std::uint64_t livingRows_ = 0;
   std::vector<ScanCursor*> scans_;
+  std::map<std::string, CoverChange, std::less<>> coverChanges_;  // by collection
 };
 
 }  // namespace instar

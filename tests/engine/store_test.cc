@@ -173,13 +173,13 @@ TEST(StoreTest, ANewerFileFormatIsRefused) {
     const Bytes key = asBytes(kFormatKey);
     ASSERT_EQ(decodeRow(key, *transaction->get(*tree, key), Verify::yes, row), RowDamage::none);
     std::vector<std::byte> payload(row.payload.begin(), row.payload.end());
-    payload[16] = std::byte{2};  // after the root pointer and the magic
+    payload[16] = std::byte{kFileFormat + 1};  // after the root pointer and the magic
     const std::size_t length = rowHeaderLength(key.size(), RowPlacement::leaf) + payload.size();
     encodeRow(transaction->reserve(*tree, key, length), key, kFileFormat1, payload, RowPlacement::leaf);
     transaction->commit();
   }
-
-
+  EXPECT_ERROR(Store::open(path), upgradeProgram, "newer format");
+  EXPECT_ERROR(Store::open(path, {.mode = OpenMode::readOnly}), upgradeProgram, "file format: 3");
 }
 
 TEST(StoreTest, SomebodyElsesDatabaseIsRefusedAndLeftAlone) {

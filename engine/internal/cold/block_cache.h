@@ -1,0 +1,65 @@
+#pragma once
+
+// Unpacked blocks that were read lately, least recently used out first, within a limit of bytes. A block is
+// known by its tree and its number, which no other block of the file ever has: what is in here needs no
+// second look at the file. Any thread.
+
+#include <array>
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+
+#include "instar/engine/storage.h"
+#include "instar/format/cold_block.h"
+
+namespace instar {
+
+class BlockCache {
+ public:
+  explicit BlockCache(std::size_t bytes) : bytesPerShard_(bytes / kShards) {}
+
+  // Null where it is not there.
+  std::shared_ptr<const UnpackedBlock> find(storage::TreeId tree, std::uint64_t number);
+  // A block that is larger than its share of the memory is not kept.
+  void add(storage::TreeId tree, const std::shared_ptr<const UnpackedBlock>& block);
+
+  struct Statistics {
+    std::uint64_t hits = 0;
+    std::uint64_t misses = 0;
+    std::uint64_t bytes = 0;
+  };
+  Statistics statistics();
+
+ private:
+  static constexpr std::size_t kShards = 4;  // so that readers seldom meet
+
+  struct Name {
+    storage::TreeId tree;
+    std::uint64_t number;
+    friend bool operator==(const Name&, const Name&) = default;
+  };
+  struct Hash {
+    std::size_t operator()(const Name& name) const noexcept {
+      return (name.number ^ std::uint64_t{name.tree} << 48) * 0x9e3779b97f4a7c15U >> 16;
+    }
+  };
+  struct Entry {
+    Name name;
+    std::shared_ptr<const UnpackedBlock> block;
+  };
+  struct alignas(64) Shard {
+    std::mutex mutex;
+    std::list<Entry> entries;  // the one that was used last is the first
+    std::unordered_map<Name, std::list<Entry>::iterator, Hash> places;
+    Statistics statistics;
+  };
+
+  Shard& shardOf(const Name& name) noexcept { return shards_[Hash()(name) % kShards]; }
+
+  const std::size_t bytesPerShard_;
+  std::array<Shard, kShards> shards_;
+};
+
+}  // namespace instar

@@ -1,0 +1,71 @@
+#pragma once
+
+// A walk over the rows in the blocks of a collection, and one over both trees of it: the hot tree's rows,
+// and those in blocks that it does not cover. One thread, as the transaction; after a change through it the
+// place is kept, but what was handed out before is not.
+
+#include "instar/engine/internal/cold/cold_tier.h"
+
+namespace instar {
+
+class ColdCursor {
+ public:
+  ColdCursor(ColdTier& tier, TransactionState& transaction);
+
+  // Each returns whether there is a row. Throws Error(restoreFromBackup) for a damaged block; the next step
+  // goes on behind it.
+  bool first() { return enter(cursor_->first(), false); }
+  bool last() { return enter(cursor_->last(), true); }
+  bool seek(Bytes key);  // the first row that is not less than `key`
+  bool next();
+  bool previous();
+
+  // Valid where there is a row.
+  const ColdPlace& place() const noexcept { return place_; }
+
+ private:
+  bool enter(bool found, bool atEnd);
+  void stepBlock();
+
+  ColdTier& tier_;
+  TransactionState& transaction_;
+  std::unique_ptr<storage::Cursor> cursor_;  // on the block of place_, unless there were changes since
+  std::uint64_t seenChanges_;
+  Key lastKey_;  // of the block
+  ColdPlace place_;
+};
+
+// After Error(restoreFromBackup) about a block the next step goes on behind that block.
+class TieredCursor {
+ public:
+  TieredCursor(storage::TreeId hot, ColdTier& cold, TransactionState& transaction);
+
+  bool first();
+  bool last();
+  bool seek(Bytes key);
+  bool next();      // only where there is a row
+  bool previous();  // likewise
+
+  // Of the row; borrowed until the next step or change.
+  bool isCold() const noexcept { return isCold_; }
+  Bytes key() const noexcept { return isCold_ ? cold_.place().key() : hot_->key(); }
+  Bytes hotValue() const { return hot_->value(); }
+  const ColdPlace& coldPlace() const noexcept { return cold_.place(); }
+
+ private:
+  template <class Move>
+  void moveCold(Move&& move);
+  bool settle();
+  bool turn(bool reverse);
+  bool step();
+
+  std::unique_ptr<storage::Cursor> hot_;
+  ColdCursor cold_;
+  bool reverse_ = false;
+  bool hasHot_ = false;   // whether hot_ stands on what comes next of its tree
+  bool hasCold_ = false;  // likewise
+  bool isCold_ = false;   // which of them is the row
+  bool coldFailed_ = false;  // a damaged block: cold_ is to go on behind it
+};
+
+}  // namespace instar

@@ -1,0 +1,147 @@
+#include "instar/engine/internal/cold/cold_tier.h"
+
+#include "instar/engine/internal/store_state.h"
+#include "instar/format/file_format.h"
+#include "instar/format/key_text.h"
+
+namespace instar {
+namespace {
+
+Key tiersKey(std::string_view collection) {
+  Key key(kTiersKeyPrefix);
+  key.append(asBytes(collection));
+  return key;
+}
+
+Key dictionaryKey(std::string_view collection, std::uint32_t number) {
+  Key key(kDictionaryKeyPrefix);
+  key.append(asBytes(collection));
+  key.append(asBytes("/"));
+  const std::byte bytes[] = {std::byte(number >> 24), std::byte(number >> 16), std::byte(number >> 8),
+                             std::byte(number)};
+  key.append(bytes);
+  return key;
+}
+
+Bytes toBytes(capnp::Data::Reader data) { return std::as_bytes(std::span(data.begin(), data.size())); }
+
+}  // namespace
+
+ColdTier::ColdTier(StoreState& store, std::string collection, storage::TreeId tree)
+    : store_(store), collection_(std::move(collection)), tree_(tree) {}
+
+std::optional<ColdPlace> ColdTier::find(TransactionState& transaction, Bytes key) {
+  const auto cursor = transaction.storage().cursor(tree_);
+  if (!cursor->seek(key)) return std::nullopt;
+  ColdBlockHeader header;
+  std::vector<std::byte> copy;
+  const Bytes value = transaction.steady(cursor->value(), copy);
+  const BlockDamage damage = decodeBlockHeader(value, header);
+  if (damage != BlockDamage::none) refuseBlock(cursor->key(), describe(damage));
+  if (compareBytes(key, header.firstKey) < 0) return std::nullopt;
+  ColdPlace place{unpack(transaction, cursor->key(), value), 0};
+  place.row = place.block->lowerBound(key);
+  if (place.row == place.block->rows() || compareBytes(place.key(), key) != 0) return std::nullopt;
+  return place;
+}
+
+std::shared_ptr<const UnpackedBlock> ColdTier::unpack(TransactionState& transaction, Bytes lastKey,
+                                                      Bytes value) {
+  ColdBlockHeader header;
+  std::vector<std::byte> copy;
+  value = transaction.steady(value, copy);
+  if (decodeBlockHeader(value, header) == BlockDamage::none) {
+    if (auto cached = store_.blockCache().find(tree_, header.number)) return cached;
+  }
+  std::string damage;
+  auto block = unpack(transaction, lastKey, value, damage);
+  if (!block) refuseBlock(lastKey, damage);
+  store_.blockCache().add(tree_, block);
+  return block;
+}
+
+std::shared_ptr<const UnpackedBlock> ColdTier::unpack(TransactionState& transaction, Bytes lastKey,
+                                                      Bytes value, std::string& damage) {
+  ColdBlockHeader header;
+  BlockDamage found = decodeBlockHeader(value, header);
+  if (found == BlockDamage::none) {
+    std::shared_ptr<const Dictionary> dictionary;
+    if (header.dictionary != 0) {
+      dictionary = this->dictionary(transaction, header.dictionary);
+      if (!dictionary) {
+        damage = "the catalog does not have its dictionary " + std::to_string(header.dictionary);
+        return nullptr;
+      }
+    }
+    if (auto block = UnpackedBlock::unpack(lastKey, value, dictionary.get(), found)) return block;
+  }
+  damage = describe(found);
+  return nullptr;
+}
+
+std::shared_ptr<const Dictionary> ColdTier::dictionary(TransactionState& transaction, std::uint32_t number) {
+  const std::lock_guard lock(mutex_);
+  auto& dictionary = dictionaries_[number];
+  if (!dictionary) {
+    const auto record = Catalog(transaction).read<catalog::Dictionary>(dictionaryKey(collection_, number));
+    if (record) dictionary = std::make_shared<const Dictionary>(number, toBytes(record->getContent()));
+  }
+  return dictionary;
+}
+
+void ColdTier::refuseBlock(Bytes lastKey, const std::string& damage) const {
+  throw Error(
+      ErrorCode::restoreFromBackup, "a block of cold rows is damaged: restore its rows from a backup",
+      {{"collection", collection_}, {"last key in hexadecimal", toHex(lastKey)}, {"damage", damage}});
+}
+
+Tiers readTiers(TransactionState& transaction, std::string_view collection) {
+  const auto record = Catalog(transaction).read<catalog::Tiers>(tiersKey(collection));
+  Tiers tiers;
+  if (record) {
+    tiers = {record->getColdRows(),    record->getColdBlocks(), record->getColdBytes(),
+             record->getCoveredRows(), record->getTombstones(), record->getNextBlock()};
+  }
+  const TransactionState::CoverChange change = transaction.coverChange(collection);
+  tiers.coveredRows += static_cast<std::uint64_t>(change.covered);  // modulo 2^64, as what is subtracted
+  tiers.tombstones += static_cast<std::uint64_t>(change.tombstones);
+  return tiers;
+}
+
+void writeTiers(TransactionState& transaction, std::string_view collection, const Tiers& tiers) {
+  Draft<catalog::Tiers> record{{}};
+  record->setColdRows(tiers.coldRows);
+  record->setColdBlocks(tiers.coldBlocks);
+  record->setColdBytes(tiers.coldBytes);
+  record->setCoveredRows(tiers.coveredRows);
+  record->setTombstones(tiers.tombstones);
+  record->setNextBlock(tiers.nextBlock);
+  transaction.forgetCoverChange(collection);
+  Catalog(transaction).write(tiersKey(collection), record);
+}
+
+std::uint32_t newestDictionary(TransactionState& transaction, std::string_view collection) {
+  const auto cursor = transaction.storage().cursor(transaction.store().catalog());
+  const Key end = dictionaryKey(collection, UINT32_MAX);
+  const bool found = cursor->seek(end.bytes()) ? cursor->previous() : cursor->last();
+  if (!found || cursor->key().size() != end.bytes().size()) return 0;
+  const std::size_t prefix = end.bytes().size() - 4;
+  if (compareBytes(cursor->key().first(prefix), end.bytes().first(prefix)) != 0) return 0;
+  std::uint32_t number = 0;
+  for (const std::byte byte : cursor->key().last(4)) number = number << 8 | static_cast<std::uint32_t>(byte);
+  return number;
+}
+
+void putDictionary(TransactionState& transaction, std::string_view collection, const Dictionary& dictionary,
+                   std::uint16_t version) {
+  Draft<catalog::Dictionary> record{{}};
+  const Bytes content = dictionary.content();
+  record->setNumber(dictionary.id());
+  record->setContent(
+      kj::arrayPtr(reinterpret_cast<const kj::byte*>(content.data()), content.size()));
+  record->setVersion(version);
+  record->setTrainedAt(now());
+  Catalog(transaction).write(dictionaryKey(collection, dictionary.id()), record);
+}
+
+}  // namespace instar

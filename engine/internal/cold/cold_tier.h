@@ -1,0 +1,80 @@
+#pragma once
+
+// The rows of a collection that lie in cold blocks: a tree of blocks, each under the last key that it holds.
+// A row of the hot tree covers the one that a block has under the same key; who reads asks the hot tree
+// first. Any thread; a transaction as it says.
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+
+#include "instar/engine/internal/catalog.h"
+#include "instar/engine/internal/transaction_state.h"
+#include "instar/format/cold_block.h"
+
+namespace instar {
+
+class StoreState;
+
+// A row in a block.
+struct ColdPlace {
+  std::shared_ptr<const UnpackedBlock> block;
+  std::size_t row = 0;
+
+  Bytes key() const noexcept { return block->key(row); }
+  RowView view() const noexcept { return {block->version(), RowFlags::none, block->payload(row)}; }
+};
+
+class ColdTier {
+ public:
+  ColdTier(StoreState& store, std::string collection, storage::TreeId tree);
+  ColdTier(const ColdTier&) = delete;
+  ColdTier& operator=(const ColdTier&) = delete;
+
+  storage::TreeId tree() const noexcept { return tree_; }
+
+  // Nothing where no block has the key. Throws Error(restoreFromBackup) where the block is damaged.
+  std::optional<ColdPlace> find(TransactionState& transaction, Bytes key);
+
+  // A stored block, from the cache where it is there. Throws Error(restoreFromBackup), with the key of its
+  // last row.
+  std::shared_ptr<const UnpackedBlock> unpack(TransactionState& transaction, Bytes lastKey, Bytes value);
+  // The same past the cache, and without an error: for those who want to know what is wrong.
+  std::shared_ptr<const UnpackedBlock> unpack(TransactionState& transaction, Bytes lastKey, Bytes value,
+                                              std::string& damage);
+
+  // Null where the catalog does not have it.
+  std::shared_ptr<const Dictionary> dictionary(TransactionState& transaction, std::uint32_t number);
+
+ private:
+  [[noreturn]] void refuseBlock(Bytes lastKey, const std::string& damage) const;
+
+  StoreState& store_;
+  const std::string collection_;
+  const storage::TreeId tree_;
+  std::mutex mutex_;
+  std::map<std::uint32_t, std::shared_ptr<const Dictionary>> dictionaries_;  // protected by mutex_
+};
+
+// What a collection with cold blocks counts by (format/catalog.capnp).
+struct Tiers {
+  std::uint64_t coldRows = 0;
+  std::uint64_t coldBlocks = 0;
+  std::uint64_t coldBytes = 0;
+  std::uint64_t coveredRows = 0;
+  std::uint64_t tombstones = 0;
+  std::uint64_t nextBlock = 1;
+};
+// All zero where the collection has none. With what the transaction itself has changed.
+Tiers readTiers(TransactionState& transaction, std::string_view collection);
+void writeTiers(TransactionState& transaction, std::string_view collection, const Tiers& tiers);
+
+// The number of the newest dictionary of the collection, 0: there is none.
+std::uint32_t newestDictionary(TransactionState& transaction, std::string_view collection);
+void putDictionary(TransactionState& transaction, std::string_view collection, const Dictionary& dictionary,
+                   std::uint16_t version);
+
+}  // namespace instar
