@@ -130,8 +130,11 @@ void Catalog::createFile() {
 void Catalog::raiseFormat(std::uint16_t version) {
   const auto stored = read<catalog::Format>(Key(kFormatKey));
   if (stored->getVersion() >= version) return;
-  Draft<catalog::Format> record({}, stored, 0);
+  Draft<catalog::Format> record{{}};
+  record->setMagic(stored->getMagic());
   record->setVersion(version);
+  record->setCreatedAt(stored->getCreatedAt());
+  record->setCreatedBy(stored->getCreatedBy());
   write(Key(kFormatKey), record);
 }
 
