@@ -72,13 +72,15 @@ struct Pass {
   floor @3 :UInt16;            # the lowest version that it has left behind; 0: no row yet
   cold @4 :ColdTotals;         # the blocks behind it
   startedAt @5 :Int64;
+  version @6 :UInt16;          # of the schema that it is made for
+  packs @7 :Bool;              # whether it packs rows into blocks
 }
 
 struct ColdTotals {
   rows @0 :UInt64;
   blocks @1 :UInt64;
   bytes @2 :UInt64;            # as they are stored
-  checksum @3 :UInt64;         # sum of the rows' (format/cold_checksum of docs/format.md)
+  checksum @3 :UInt64;         # sum of the rows' (rowSum of checksum.h)
 }
 
 enum VersionState {

@@ -15,6 +15,10 @@ std::uint64_t blockChecksum(Bytes lastKey, std::uint64_t headerStart, Bytes rest
                               XXH3_64bits_withSeed(lastKey.data(), lastKey.size(), headerStart));
 }
 
+std::uint64_t rowSum(Bytes key, Bytes payload) noexcept {
+  return XXH3_64bits_withSeed(payload.data(), payload.size(), XXH3_64bits(key.data(), key.size()));
+}
+
 std::uint64_t hash64(Bytes bytes) noexcept { return XXH3_64bits(bytes.data(), bytes.size()); }
 
 }  // namespace instar

@@ -23,6 +23,10 @@ std::uint32_t rowChecksum(Bytes key, std::uint32_t headerStart, Bytes payload) n
 
 std::uint64_t blockChecksum(Bytes lastKey, std::uint64_t headerStart, Bytes rest) noexcept;
 
+// What a row adds to the checksum of many, which is the sum of them modulo 2^64, in whatever order:
+// XXH3_64(payload, seed = XXH3_64(key)).
+std::uint64_t rowSum(Bytes key, Bytes payload) noexcept;
+
 // Plain XXH3-64, for fingerprints.
 std::uint64_t hash64(Bytes bytes) noexcept;
 

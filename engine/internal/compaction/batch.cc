@@ -1,0 +1,288 @@
+#include "instar/engine/internal/compaction/batch.h"
+
+#include <algorithm>
+
+#include "instar/engine/internal/compaction/batch_preparation.h"
+#include "instar/engine/internal/compaction/picker.h"
+#include "instar/engine/internal/row_writer.h"
+#include "instar/format/file_format.h"
+#include "instar/format/key_text.h"
+
+namespace instar {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+}  // namespace
+
+Batch::Batch(std::shared_ptr<StoreState> store, CollectionState& collection, CompactionMode mode,
+             BatchLimits limits, std::uint64_t mostFailures)
+    : store_(std::move(store)),
+      collection_(collection),
+      mode_(mode),
+      limits_(limits),
+      mostFailures_(mostFailures),
+      tools_(std::make_unique<BatchTools>()) {
+  const bool packs = mode == CompactionMode::compress;
+  if (const auto tree = store_->environment().openTree(coldTreeName(collection.name()), packs))
+    cold_ = std::make_unique<ColdTier>(*store_, collection.name(), *tree);
+}
+
+Batch::~Batch() = default;
+
+void Batch::fail(FailedRow row) {
+  ++result_.failed;
+  if (result_.failures.size() < mostFailures_) result_.failures.push_back(std::move(row));
+}
+
+void Batch::prepare(const Key& lower) {
+  tools_->arena.clear();
+  hot_.clear();
+  newBlocks_.clear();
+  oldBlocks_.clear();
+  groups_.clear();
+  installed_ = verifiedBlocks_ = verifiedHot_ = 0;
+  isInstalled_ = endedPass_ = false;
+  const std::uint16_t version = collection_.schema().version();
+  const bool packs = mode_ == CompactionMode::compress;
+  {
+    TransactionState transaction(store_, storage::Access::read);
+    partition_ = Partitions(transaction, collection_.name()).of(lower);
+  }
+  if (!partition_.pass || partition_.pass->version != version || partition_.pass->packs != packs)
+    beginPass(lower);
+  TransactionState transaction(store_, storage::Access::read);
+  snapshot_ = transaction.snapshot();
+  partition_ = Partitions(transaction, collection_.name()).of(lower);
+  if (cold_ && !tools_->packer) tools_->packer = std::make_unique<BlockPacker>(version);
+  Preparation(*this, transaction).run();
+}
+
+// Before the first row is read, so that older programs note what they put from now on.
+void Batch::beginPass(const Key& lower) {
+  TransactionState transaction(store_, storage::Access::write);
+  admit(transaction);
+  Partitions partitions(transaction, collection_.name());
+  Partition partition = partitions.of(lower);
+  if (partition.pass) partition.cold += partition.pass->cold;  // of another version or mode: begins anew
+  partition.pass = {.startedAt = now(),
+                    .version = collection_.schema().version(),
+                    .packs = mode_ == CompactionMode::compress};
+  partition.disturbed = false;
+  partitions.put(partition);
+  transaction.commit();
+}
+
+void Batch::admit(TransactionState& transaction) {
+  collection_.admitWriting(transaction);
+  if (collection_.isOlderProgram()) {
+    throw Error(ErrorCode::upgradeProgram,
+                "a newer release has changed the collection: compaction is its work from here on",
+                {{"collection", collection_.name()}});
+  }
+}
+
+// What the partition's record says of the pass is ours; its floor and whether it was disturbed is everybody's.
+void Batch::install() {
+  TransactionState transaction(store_, storage::Access::write);
+  admit(transaction);
+  const auto start = Clock::now();
+  const bool isUnchanged = transaction.snapshot() == snapshot_;
+  Partitions partitions(transaction, collection_.name());
+  const Partition stored = partitions.of(partition_.lower);
+  partition_.floor = stored.floor;
+  partition_.disturbed = stored.disturbed;
+  Tiers tiers = readTiers(transaction, collection_.name());
+  while (installed_ < groups_.size()) {
+    installGroup(transaction, tiers, isUnchanged);
+    if (Clock::now() - start >= limits_.lockTime) break;
+  }
+  isInstalled_ = installed_ == groups_.size();
+  if (isInstalled_) endPass(partitions);
+  partitions.put(partition_);
+  if (!newBlocks_.empty()) {
+    Catalog catalog(transaction);
+    catalog.raiseFormat(kFileFormat2);
+    auto record = catalog.collection(collection_.name());
+    if (!record->tiered) {
+      record->tiered = true;
+      catalog.putCollection(*record);
+    }
+  }
+  if (cold_) {
+    const Tiers counted = readTiers(transaction, collection_.name());
+    tiers.coveredRows = counted.coveredRows;
+    tiers.tombstones = counted.tombstones;
+    writeTiers(transaction, collection_.name(), tiers);
+  }
+  ++result_.transactions;
+  result_.longestLock =
+      std::max(result_.longestLock, std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start));
+  const std::uint64_t id = transaction.id();
+  transaction.commit();
+  if (isUnchanged) snapshot_ = id;
+}
+
+void Batch::installGroup(TransactionState& transaction, Tiers& tiers, bool isUnchanged) {
+  const Group before = installed_ == 0 ? Group() : groups_[installed_ - 1];
+  const Group& group = groups_[installed_];
+  Pass& pass = *partition_.pass;
+  for (std::size_t i = before.oldEnd; i < group.oldEnd; ++i) {
+    const OldBlock& block = oldBlocks_[i];
+    partition_.cold -= block.totals;
+    if (block.stays) {
+      pass.cold += block.totals;
+      continue;
+    }
+    const auto stored = transaction.storage().get(cold_->tree(), block.lastKey);
+    ColdBlockHeader header;
+    if (!stored || decodeBlockHeader(*stored, header) != BlockDamage::none || header.number != block.number) {
+      throw Error(ErrorCode::retry, "another program has changed cold blocks meanwhile: try again",
+                  {{"collection", collection_.name()}});
+    }
+    transaction.changed();
+    transaction.storage().erase(cold_->tree(), block.lastKey);
+    tiers.coldRows -= block.totals.rows;
+    tiers.coldBlocks -= 1;
+    tiers.coldBytes -= block.totals.bytes;
+    result_.repacked += block.totals.rows;
+  }
+  for (std::size_t i = before.newEnd; i < group.newEnd; ++i) {
+    const NewBlock& block = newBlocks_[i];
+    transaction.changed();
+    const auto place = transaction.storage().reserve(cold_->tree(), block.lastKey, block.value.size());
+    std::memcpy(place.data(), block.value.data(), block.value.size());
+    tiers.coldRows += block.totals.rows;
+    tiers.coldBlocks += 1;
+    tiers.coldBytes += block.totals.bytes;
+    ColdBlockHeader header;
+    decodeBlockHeader(block.value, header);
+    tiers.nextBlock = std::max(tiers.nextBlock, header.number + 1);
+    (block.isRest ? partition_.cold : pass.cold) += block.totals;
+  }
+  for (std::size_t i = before.hotEnd; i < group.hotEnd; ++i) installHot(transaction, hot_[i], isUnchanged);
+  pass.position = Key(group.position);
+  pass.rows += group.rows;
+  pass.failedRows += group.failedRows;
+  if (group.floor != 0) pass.left(group.floor);
+  result_.rows += group.rows;
+  ++installed_;
+}
+
+void Batch::installHot(TransactionState& transaction, const HotEntry& entry, bool isUnchanged) {
+  const storage::TreeId tree = collection_.tree();
+  const Key key(entry.key);
+  if (!isUnchanged) {
+    const auto now = transaction.storage().get(tree, entry.key);
+    if (compareBytes(now.value_or(Bytes()), entry.before) != 0) {
+      ++result_.changed;
+      if (entry.then != Then::hot) setCover(transaction, key, now, entry.then == Then::cold);
+      return;
+    }
+  }
+  const RowFlags flags = rowFlags(entry.before);
+  if (entry.then != Then::hot && has(flags, RowFlags::coversCold))
+    transaction.coverChanged(collection_.name(), {-1, has(flags, RowFlags::tombstone) ? -1 : 0});
+  if (entry.then == Then::hot || entry.then == Then::uncovered) {
+    const RowFlags kept = entry.then == Then::hot ? flags : RowFlags::none;
+    writeRow(transaction, tree, key, entry.version, entry.payload, kept);
+    if (entry.version == collection_.schema().version()) ++result_.rewritten;
+  } else {
+    transaction.changed();
+    transaction.storage().erase(tree, entry.key);
+    if (entry.then == Then::cold) ++result_.packed;
+  }
+}
+
+// Somebody has changed the entry since the snapshot: it stays, but whether a block has its key changes.
+void Batch::setCover(TransactionState& transaction, const Key& key, std::optional<Bytes> now, bool covers) {
+  const storage::TreeId tree = collection_.tree();
+  const RowFlags flags = now ? rowFlags(*now) : RowFlags::none;
+  if (now ? has(flags, RowFlags::coversCold) == covers : !covers) return;
+  const std::string& name = collection_.name();
+  if (!now) {
+    writeRow(transaction, tree, key, collection_.schema().version(), {}, kTombstoneFlags);
+    transaction.coverChanged(name, {1, 1});
+  } else if (has(flags, RowFlags::tombstone)) {
+    transaction.changed();
+    transaction.storage().erase(tree, key.bytes());
+    transaction.coverChanged(name, {-1, -1});
+  } else {
+    const std::vector<std::byte> copy(now->begin(), now->end());
+    RowView row;
+    const RowDamage damage = decodeRow(key.bytes(), copy, Verify::yes, row);
+    if (damage != RowDamage::none) {
+      throw Error(ErrorCode::restoreFromBackup, "a row is damaged: restore it from a backup",
+                  {{"collection", name}, {"damage", describe(damage)}});
+    }
+    writeRow(transaction, tree, key, row.version, row.payload, covers ? RowFlags::coversCold : RowFlags::none);
+    transaction.coverChanged(name, {covers ? 1 : -1, 0});
+  }
+}
+
+// Where the batch has come to the end of the partition its pass ends. Where that has become large enough it
+// is cut here, and the pass ends too.
+void Batch::endPass(Partitions& partitions) {
+  Pass& pass = *partition_.pass;
+  if (!reachesEnd_) {
+    if (pass.rows < kPartitionRows || !mayCut_ || !nextKey_) return;
+    const auto bound = boundBetween(pass.position, *nextKey_);
+    if (!bound) return;
+    Partition behind = partition_;
+    behind.lower = *bound;
+    behind.pass.reset();
+    behind.rows = behind.rows > pass.rows ? behind.rows - pass.rows : 0;
+    partitions.put(behind);
+    partition_.cold = {};
+  }
+  if (partition_.cold != ColdTotals()) {
+    mismatch_ = {partition_.lower, pass.position, "the blocks of the partition are not those that it counts"};
+    partition_.cold = {};
+  }
+  if (!partition_.disturbed) partition_.floor = pass.floor == 0 ? pass.version : pass.floor;
+  partition_.passedFor = pass.version;
+  partition_.compressed = pass.packs;
+  partition_.lastPassedAt = now();
+  partition_.rows = pass.rows;
+  partition_.failedRows = pass.failedRows;
+  partition_.cold = pass.cold;
+  partition_.pass.reset();
+  endedPass_ = true;
+}
+
+std::optional<Mismatch> Batch::verify() {
+  if (mismatch_) return std::exchange(mismatch_, std::nullopt);
+  TransactionState transaction(store_, storage::Access::read);
+  const Group done = installed_ == 0 ? Group() : groups_[installed_ - 1];
+  for (; verifiedBlocks_ < done.newEnd; ++verifiedBlocks_) {
+    if (auto mismatch = verifyBlock(transaction, newBlocks_[verifiedBlocks_])) return mismatch;
+  }
+  for (; verifiedHot_ < done.hotEnd; ++verifiedHot_) {
+    const HotEntry& entry = hot_[verifiedHot_];
+    if (entry.then != Then::hot && entry.then != Then::uncovered) continue;
+    const auto stored = transaction.storage().get(collection_.tree(), entry.key);
+    RowView row;
+    if (!stored) continue;  // erased by somebody
+    const RowDamage damage = decodeRow(entry.key, *stored, Verify::yes, row);
+    if (damage != RowDamage::none) return Mismatch{Key(entry.key), Key(entry.key), describe(damage)};
+    ++result_.verified;
+  }
+  return std::nullopt;
+}
+
+std::optional<Mismatch> Batch::verifyBlock(TransactionState& transaction, const NewBlock& block) {
+  const auto stored = transaction.storage().get(cold_->tree(), block.lastKey);
+  std::string damage;
+  if (!stored) return Mismatch{Key(block.lastKey), Key(block.lastKey), "the block is not in the file"};
+  const auto unpacked = cold_->unpack(transaction, block.lastKey, *stored, damage);
+  if (!unpacked) return Mismatch{Key(block.lastKey), Key(block.lastKey), damage};
+  ColdTotals read{unpacked->rows(), 1, stored->size(), 0};
+  for (std::size_t row = 0; row < unpacked->rows(); ++row)
+    read.checksum += rowSum(unpacked->key(row), unpacked->payload(row));
+  if (read != block.totals)
+    return Mismatch{Key(unpacked->key(0)), Key(block.lastKey), "its rows are not those that were packed"};
+  result_.verified += unpacked->rows();
+  return std::nullopt;
+}
+
+}  // namespace instar

@@ -1,0 +1,351 @@
+#include "instar/engine/internal/compaction/batch_preparation.h"
+
+#include <algorithm>
+
+#include "instar/engine/internal/failed_row.h"
+#include "instar/engine/internal/upgraded_record.h"
+
+namespace instar {
+namespace {
+
+// Bounds how long the snapshot is held where there is nothing to do.
+constexpr std::uint64_t kMostRowsLookedAt = 16384;
+
+// Of rows between two blocks: fewer are not worth a block of their own.
+constexpr std::size_t kSmallRun = 8192;  // bytes, unpacked
+
+}  // namespace
+
+Batch::Preparation::Preparation(Batch& batch, TransactionState& transaction)
+    : batch_(batch),
+      transaction_(transaction),
+      collection_(batch.collection_),
+      tools_(*batch.tools_),
+      version_(collection_.schema().version()),
+      completeFrom_(collection_.schema().completeFrom()),
+      packs_(batch.mode_ == CompactionMode::compress),
+      upper_(Partitions(transaction, collection_.name()).upperOf(batch.partition_)),
+      hot_(transaction.storage().cursor(collection_.tree())),
+      nextNumber_(readTiers(transaction, collection_.name()).nextBlock) {
+  if (batch.cold_) blocks_ = transaction.storage().cursor(batch.cold_->tree());
+}
+
+void Batch::Preparation::run() {
+  begin();
+  while ((hasHot_ || hasBlock_) && !isFull()) {
+    const bool blockBegins = hasBlock_ && (!hasHot_ || compareBytes(hot_->key(), header_.firstKey) >= 0);
+    const bool blockEnds = hasBlock_ && (!hasHot_ || compareBytes(hot_->key(), blocks_->key()) > 0);
+    if (blockBegins && absorbs()) {
+      absorbBlock();
+    } else if (blockEnds) {
+      keepBlock();
+    } else {
+      takeHot(-1, nullptr);
+    }
+  }
+  batch_.reachesEnd_ = rest_.empty() && !hasHot_ && !hasBlock_;
+  batch_.nextKey_.reset();
+  if (!rest_.empty()) {
+    batch_.nextKey_ = Key(rest_.front().key);
+  } else if (!batch_.reachesEnd_) {
+    const bool hotIsNext =
+        hasHot_ && (!hasBlock_ || compareBytes(hot_->key(), header_.firstKey) < 0);
+    batch_.nextKey_ = Key(hotIsNext ? hot_->key() : header_.firstKey);
+  }
+  endsInsideBlock_ = hasBlock_ && !items_.empty() && compareBytes(header_.firstKey, items_.back().key) <= 0;
+  pack();
+  formGroups();
+  batch_.mayCut_ = !endsInsideBlock_;
+}
+
+void Batch::Preparation::begin() {
+  const Key& lower = batch_.partition_.lower;
+  const Key& position = batch_.partition_.pass->position;
+  const Key& from = position.empty() ? lower : position;
+  stepHot(from.empty() ? hot_->first() : hot_->seek(from.bytes()));
+  if (hasHot_ && !position.empty() && compareBytes(hot_->key(), position.bytes()) == 0) stepHot(hot_->next());
+  if (!blocks_) return;
+  stepBlock(from.empty() ? blocks_->first() : blocks_->seek(from.bytes()));
+  if (hasBlock_ && !position.empty() && compareBytes(blocks_->key(), position.bytes()) == 0)
+    stepBlock(blocks_->next());
+}
+
+void Batch::Preparation::stepHot(bool found) {
+  hasHot_ = found && (!upper_ || compareBytes(hot_->key(), upper_->bytes()) < 0);
+}
+
+void Batch::Preparation::stepBlock(bool found) {
+  coverOfBlock_ = 0;
+  hasBlock_ = found && (!upper_ || compareBytes(blocks_->key(), upper_->bytes()) < 0);
+  if (!hasBlock_) return;
+  const BlockDamage damage = decodeBlockHeader(blocks_->value(), header_);
+  if (damage != BlockDamage::none) batch_.cold_->unpack(transaction_, blocks_->key(), blocks_->value());
+}
+
+bool Batch::Preparation::isFull() const {
+  return changes_ >= batch_.limits_.rows || bytes_ >= batch_.limits_.bytes || looked_ >= kMostRowsLookedAt;
+}
+
+// Whether the block is made anew: because its rows are old, entries of the hot tree belong into it, or its
+// neighbours are few or it is small itself.
+bool Batch::Preparation::absorbs() const {
+  if (header_.version < completeFrom_) return true;
+  if (!packs_) return false;
+  if (hasHot_ && compareBytes(hot_->key(), blocks_->key()) <= 0) return true;
+  const bool isSmall = blocks_->value().size() < kBlockTarget * 3 / 4;
+  return pendingBytes_ != 0 && (pendingBytes_ < kSmallRun || isSmall);
+}
+
+std::shared_ptr<const UnpackedBlock> Batch::Preparation::unpack() {
+  const Bytes lastKey = blocks_->key();
+  const Bytes value = blocks_->value();
+  auto block = batch_.cold_->unpack(transaction_, lastKey, value);
+  OldBlock old{tools_.arena.copy(lastKey), block->number(), {block->rows(), 1, value.size(), 0}};
+  for (std::size_t row = 0; row < block->rows(); ++row)
+    old.totals.checksum += rowSum(block->key(row), block->payload(row));
+  batch_.oldBlocks_.push_back(old);
+  return block;
+}
+
+void Batch::Preparation::keepBlock() {
+  const auto block = unpack();
+  batch_.oldBlocks_.back().stays = true;
+  looked_ += block->rows();
+  items_.push_back({.key = batch_.oldBlocks_.back().lastKey,
+                    .endsBlock = true,
+                    .rows = block->rows() - std::min<std::uint64_t>(coverOfBlock_, block->rows()),
+                    .version = block->version()});
+  pendingBytes_ = 0;
+  stepBlock(blocks_->next());
+}
+
+void Batch::Preparation::absorbBlock() {
+  const auto block = unpack();
+  unpacked_.push_back(block);
+  const auto index = static_cast<std::ptrdiff_t>(batch_.oldBlocks_.size()) - 1;
+  for (std::size_t row = 0; row < block->rows(); ++row) {
+    const Bytes key = block->key(row);
+    while (hasHot_ && compareBytes(hot_->key(), key) < 0) {
+      if (isFull() && row != 0) return takeRest(*block, row);
+      takeHot(index, nullptr);
+    }
+    const RowView view{block->version(), RowFlags::none, block->payload(row)};
+    if (hasHot_ && compareBytes(hot_->key(), key) == 0) {
+      takeHot(index, &view);
+    } else {
+      takeCold(index, key, view);
+    }
+  }
+  stepBlock(blocks_->next());
+}
+
+// What a block has behind the end of the batch becomes a block again.
+void Batch::Preparation::takeRest(const UnpackedBlock& block, std::size_t from) {
+  for (std::size_t row = from; row < block.rows(); ++row) {
+    const Bytes key = block.key(row);
+    const RowView view{block.version(), RowFlags::none, block.payload(row)};
+    const auto payload = upgraded(key, view, false);  // the next batch says so
+    if (payload && payload->size() <= kMostColdPayload) {
+      rest_.push_back({key, *payload});
+    } else {
+      batch_.hot_.push_back({.key = tools_.arena.copy(key),
+                             .payload = payload ? *payload : tools_.arena.copy(view.payload),
+                             .version = payload ? version_ : view.version,
+                             .then = Then::uncovered});
+    }
+  }
+}
+
+// A row of this version's schema; nothing where it cannot be upgraded. Borrowed from the row where it needs
+// no upgrade.
+std::optional<Bytes> Batch::Preparation::upgraded(Bytes key, const RowView& row,
+                                                     bool reports) {
+  if (row.version >= completeFrom_) return row.payload;
+  try {
+    return tools_.arena.copy(UpgradedRecord(collection_.plans(), key, row).compact());
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::fixRow) throw;
+    if (reports) failures_.emplace_back(items_.size(), failedRow(key, row.version, error));
+    return std::nullopt;
+  }
+}
+
+void Batch::Preparation::addItem(Item item, Bytes payload) {
+  item.payload = payload;
+  pendingBytes_ += payload.size();
+  items_.push_back(item);
+}
+
+void Batch::Preparation::addHot(Item item, HotEntry entry) {
+  item.isHot = true;
+  ++changes_;
+  bytes_ += entry.payload.size() + item.payload.size();
+  batch_.hot_.push_back(entry);
+  addItem(item, item.payload);
+}
+
+void Batch::Preparation::takeHot(std::ptrdiff_t block, const RowView* covered) {
+  ++looked_;
+  const Bytes stored = hot_->value();
+  const Bytes key = tools_.arena.copy(hot_->key());
+  Item item{.key = key, .block = block};
+  HotEntry entry{.key = key, .then = covered != nullptr ? Then::uncovered : Then::hot};
+  RowView row;
+  const RowDamage damage = decodeRow(key, stored, Verify::yes, row);
+  if (has(rowFlags(stored), RowFlags::coversCold)) ++coverOfBlock_;
+  if (damage != RowDamage::none) {
+    failures_.emplace_back(items_.size(),
+                           FailedRow{.key = {key.begin(), key.end()}, .reason = describe(damage)});
+    item.isFailed = true;
+    item.version = batch_.partition_.floor;  // nobody knows
+    // It covers what it covered.
+    if (covered != nullptr)
+      if (const auto payload = upgraded(key, *covered)) item.payload = *payload;
+    addItem(item, item.payload);
+  } else if (row.isTombstone()) {
+    if (covered != nullptr) {
+      entry.before = tools_.arena.copy(stored);
+      entry.then = Then::gone;
+      addHot(item, entry);
+    }
+  } else {
+    item.rows = 1;
+    const auto payload = upgraded(key, row);
+    item.isFailed = !payload;
+    item.version = payload && row.version < completeFrom_ ? version_ : row.version;
+    if (packs_ && payload && payload->size() <= kMostColdPayload) {
+      item.version = version_;
+      item.payload = *payload;
+      entry.then = Then::cold;
+      entry.before = tools_.arena.copy(stored);
+      addHot(item, entry);
+    } else if (covered != nullptr || (payload && row.version < completeFrom_)) {
+      entry.before = tools_.arena.copy(stored);
+      entry.payload = payload && row.version < completeFrom_ ? *payload : tools_.arena.copy(row.payload);
+      entry.version = item.version;
+      addHot(item, entry);
+    } else {
+      addItem(item);
+    }
+  }
+  stepHot(hot_->next());
+}
+
+void Batch::Preparation::takeCold(std::ptrdiff_t block, Bytes key, const RowView& row) {
+  ++looked_;
+  ++changes_;
+  Item item{.key = key, .block = block, .rows = 1, .version = version_};
+  const auto payload = upgraded(key, row);
+  if (payload && payload->size() <= kMostColdPayload) {
+    bytes_ += payload->size();
+    return addItem(item, *payload);
+  }
+  item.isFailed = !payload;
+  item.version = payload ? version_ : row.version;
+  addHot(item, {.key = tools_.arena.copy(key),
+                .payload = tools_.arena.copy(payload ? *payload : row.payload),
+                .version = item.version,
+                .then = Then::uncovered});
+}
+
+// Rows between two blocks that stay are packed by themselves. What is left over where the batch ends, too
+// little for a block, is left to the next one.
+void Batch::Preparation::pack() {
+  std::size_t begin = 0;
+  for (std::size_t end = 0; end < items_.size(); ++end) {
+    if (!items_[end].endsBlock) continue;
+    packSegment(begin, end, true);
+    begin = end + 1;
+  }
+  packSegment(begin, items_.size(), batch_.reachesEnd_ || !rest_.empty());
+  for (auto left = std::span<const ColdRow>(rest_); !left.empty();)
+    left = left.subspan(packBlock(left, true));
+}
+
+void Batch::Preparation::packSegment(std::size_t begin, std::size_t end, bool isLast) {
+  rows_.clear();
+  places_.clear();
+  for (std::size_t i = begin; i < end; ++i) {
+    if (items_[i].payload.empty()) continue;
+    rows_.push_back({items_[i].key, items_[i].payload});
+    places_.push_back(i);
+  }
+  for (std::size_t done = 0; done < rows_.size();) {
+    const std::span<const ColdRow> left = std::span<const ColdRow>(rows_).subspan(done);
+    const std::size_t blocksBefore = batch_.newBlocks_.size();
+    const std::size_t count = packBlock(left, false);
+    const std::size_t first = places_[done];
+    const bool canWait = !isLast && count == left.size() && first != 0 &&
+                         (items_[first].block == -1 || items_[first].block != items_[first - 1].block);
+    if (canWait) {
+      batch_.newBlocks_.resize(blocksBefore);
+      return dropFrom(first);
+    }
+    done += count;
+    blockEnds_.push_back(places_[done - 1]);
+  }
+}
+
+// Returns how many of the first rows it holds.
+std::size_t Batch::Preparation::packBlock(std::span<const ColdRow> rows, bool isRest) {
+  const std::size_t count = tools_.packer->pack(rows, nextNumber_++, tools_.block);
+  NewBlock block{.lastKey = tools_.arena.copy(rows[count - 1].key),
+                 .value = tools_.arena.copy(tools_.block),
+                 .totals = {count, 1, tools_.block.size(), 0},
+                 .isRest = isRest};
+  for (const ColdRow& row : rows.first(count)) block.totals.checksum += rowSum(row.key, row.payload);
+  batch_.newBlocks_.push_back(block);
+  return count;
+}
+
+void Batch::Preparation::dropFrom(std::size_t item) {
+  std::size_t hot = batch_.hot_.size();
+  std::size_t blocks = batch_.oldBlocks_.size();
+  for (std::size_t i = items_.size(); i-- > item;) {
+    if (items_[i].isHot) --hot;
+    if (items_[i].block != -1) blocks = std::min(blocks, static_cast<std::size_t>(items_[i].block));
+  }
+  batch_.nextKey_ = Key(items_[item].key);
+  batch_.hot_.resize(hot);
+  batch_.oldBlocks_.resize(blocks);
+  items_.resize(item);
+  batch_.reachesEnd_ = false;
+  endsInsideBlock_ = false;
+}
+
+// Between two items a group can end unless one block, that goes or that comes, has rows on both sides.
+void Batch::Preparation::formGroups() {
+  Group group;
+  std::size_t newBlock = 0;
+  bool isInsideNew = false;
+  for (std::size_t i = 0; i < items_.size(); ++i) {
+    const Item& item = items_[i];
+    if (item.isHot) ++group.hotEnd;
+    if (item.block != -1) group.oldEnd = std::max(group.oldEnd, static_cast<std::size_t>(item.block) + 1);
+    if (item.endsBlock) ++group.oldEnd;
+    if (newBlock < blockEnds_.size() && blockEnds_[newBlock] == i) {
+      group.newEnd = ++newBlock;
+      isInsideNew = false;
+    } else if (!item.payload.empty()) {
+      isInsideNew = true;
+    }
+    group.rows += item.rows;
+    group.failedRows += item.isFailed ? 1 : 0;
+    if (item.version != 0 && (group.floor == 0 || item.version < group.floor)) group.floor = item.version;
+    const bool isLast = i + 1 == items_.size();
+    if (!isLast && (isInsideNew || (item.block != -1 && item.block == items_[i + 1].block))) continue;
+    if (isLast) {  // with the rest of a block
+      group.hotEnd = batch_.hot_.size();
+      group.newEnd = batch_.newBlocks_.size();
+    }
+    group.position = tools_.arena.copy(item.key);
+    batch_.groups_.push_back(group);
+    group.rows = group.failedRows = 0;
+    group.floor = 0;
+  }
+  for (auto& [item, failure] : failures_) {
+    if (item < items_.size()) batch_.fail(std::move(failure));
+  }
+}
+
+}  // namespace instar

@@ -1,0 +1,86 @@
+#pragma once
+
+// The first part of a batch: what follows in a partition, read in a snapshot, upgraded and packed. Made for
+// one batch, on the stack. One thread.
+
+#include <optional>
+#include <string>
+
+#include "instar/engine/internal/compaction/batch.h"
+#include "instar/engine/internal/compaction/batch_tools.h"
+
+namespace instar {
+
+class Batch::Preparation {
+ public:
+  Preparation(Batch& batch, TransactionState& transaction);
+
+  void run();
+
+ private:
+  // A place in key order: a row to be packed, an entry of the hot tree, or the end of a block that stays.
+  // Those in the range of a block that goes are not to be parted.
+  struct Item {
+    Bytes key;
+    Bytes payload = {};           // of a row that is to be packed; empty: it is not
+    std::ptrdiff_t block = -1;    // that goes, and whose range it is in; in oldBlocks_
+    bool isHot = false;           // has an entry in hot_
+    bool endsBlock = false;       // that stays
+    bool isFailed = false;
+    std::uint64_t rows = 0;
+    std::uint16_t version = 0;    // of what is left there; 0: nothing is
+  };
+
+  void begin();
+  void stepHot(bool found);
+  void stepBlock(bool found);
+  bool isFull() const;
+  bool absorbs() const;
+  void absorbBlock();
+  void keepBlock();
+  void takeHot(std::ptrdiff_t block, const RowView* covered);
+  void takeCold(std::ptrdiff_t block, Bytes key, const RowView& row);
+  void takeRest(const UnpackedBlock& block, std::size_t from);
+  void addItem(Item item, Bytes payload = {});
+  void addHot(Item item, HotEntry entry);
+  std::optional<Bytes> upgraded(Bytes key, const RowView& row, bool reports = true);
+  std::shared_ptr<const UnpackedBlock> unpack();
+
+  void pack();
+  void packSegment(std::size_t begin, std::size_t end, bool isLast);
+  std::size_t packBlock(std::span<const ColdRow> rows, bool isRest);
+  void dropFrom(std::size_t item);
+  void formGroups();
+
+  Batch& batch_;
+  TransactionState& transaction_;
+  CollectionState& collection_;
+  BatchTools& tools_;
+  const std::uint16_t version_;
+  const std::uint16_t completeFrom_;
+  const bool packs_;
+  std::optional<Key> upper_;  // of the partition
+
+  std::unique_ptr<storage::Cursor> hot_;
+  bool hasHot_ = false;
+  std::unique_ptr<storage::Cursor> blocks_;  // null where there are none
+  bool hasBlock_ = false;
+  ColdBlockHeader header_;         // of the block that blocks_ is on
+  std::uint64_t coverOfBlock_ = 0;  // entries of the hot tree in its range that cover a row of it
+
+  std::vector<Item> items_;
+  std::vector<ColdRow> rest_;
+  std::vector<std::shared_ptr<const UnpackedBlock>> unpacked_;  // that payloads are borrowed from
+  std::vector<std::size_t> blockEnds_;                       // the item of the last row of each new block
+  std::vector<std::pair<std::size_t, FailedRow>> failures_;  // by item
+  bool endsInsideBlock_ = false;  // that stays
+  std::vector<ColdRow> rows_;     // scratch
+  std::vector<std::size_t> places_;  // likewise: of these rows among the items
+  std::uint64_t looked_ = 0;
+  std::uint64_t changes_ = 0;
+  std::size_t bytes_ = 0;         // of the changes
+  std::size_t pendingBytes_ = 0;  // to be packed, since the last block that stays
+  std::uint64_t nextNumber_;
+};
+
+}  // namespace instar
