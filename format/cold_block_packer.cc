@@ -19,8 +19,8 @@ constexpr int kMostTries = 3;
 
 // Until the first block has been made.
 constexpr double kRatioGuess = 0.3;
-// How much of what was seen last goes into the ratio: rows that lie side by side are alike, but each block has
-// its accidents.
+// How much of what was seen last goes into the ratio: rows that lie side by side are alike, but each block
+// has its accidents.
 constexpr double kNewest = 0.7;
 
 // However well rows can be compressed: who reads one unpacks all of them.
