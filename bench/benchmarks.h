@@ -17,5 +17,6 @@ void addUpgradeBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addChainBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addWriteBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addFormatBenchmarks();
+void addBlockBenchmarks();
 
 }  // namespace instar::bench

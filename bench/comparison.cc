@@ -58,6 +58,7 @@ bool Collector::ReportContext(const Context& context) {
 
 void Collector::ReportRuns(const std::vector<Run>& runs) {
   std::set<std::string> measured;
+  std::string label;  // what it says about itself
   for (const Run& run : runs) {
     if (run.run_type != Run::RT_Iteration) continue;
     const std::string& group = run.run_name.function_name;
@@ -66,6 +67,7 @@ void Collector::ReportRuns(const std::vector<Run>& runs) {
       GetErrorStream() << group << ": " << run.error_message << '\n';
       continue;
     }
+    label = run.report_label;
     for (const auto& [name, counter] : run.counters) {
       // What has no contenders reports how many items it did in a second.
       const bool alone = name == "items_per_second";
@@ -75,8 +77,9 @@ void Collector::ReportRuns(const std::vector<Run>& runs) {
   }
   for (const std::string& name : measured) {
     const Repetitions& times = measurements_[name];
-    GetOutputStream() << format("%-52s %10s   (%s to %s)\n", name.c_str(), printTime(times.median()).c_str(),
-                                printTime(times.least()).c_str(), printTime(times.most()).c_str());
+    GetOutputStream() << format("%-52s %10s   (%s to %s)", name.c_str(), printTime(times.median()).c_str(),
+                                printTime(times.least()).c_str(), printTime(times.most()).c_str())
+                      << (label.empty() ? "" : "   ") << label << '\n';
   }
   GetOutputStream() << std::flush;
 }

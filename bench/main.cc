@@ -39,6 +39,7 @@ bool compareAll(const Workspace& workspace, const Sizes& sizes, const std::strin
   addScanBenchmarks(subjects, figures);
   addWriteBenchmarks(subjects, figures);
   addFormatBenchmarks();
+  addBlockBenchmarks();
 
   Collector collector;
   benchmark::RunSpecifiedBenchmarks(&collector);

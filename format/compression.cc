@@ -67,10 +67,6 @@ Dictionary::Dictionary(std::uint32_t id, Bytes content) : id_(id), content_(cont
 
 Dictionary::~Dictionary() = default;
 
-std::size_t Dictionary::bytes() const noexcept {
-  return sizeof(*this) + content_.capacity() + ZSTD_sizeof_DDict(prepared_->forReading.get());
-}
-
 struct Compressor::Context {
   Owned<ZSTD_CCtx> context;
 };

@@ -33,7 +33,6 @@ class Dictionary {
 
   std::uint32_t id() const noexcept { return id_; }
   Bytes content() const noexcept { return content_; }
-  std::size_t bytes() const noexcept;  // the memory that it takes
 
  private:
   friend bool decompress(Bytes frame, std::span<std::byte> out, const Dictionary* dictionary);
