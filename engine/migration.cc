@@ -1,11 +1,14 @@
 #include "instar/engine/migration.h"
 
 #include <algorithm>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "instar/engine/internal/collection_state.h"
+#include "instar/engine/internal/compaction/io_account.h"
+#include "instar/engine/internal/compaction/pacer.h"
 #include "instar/engine/internal/failed_row.h"
-#include "instar/engine/internal/io_pacer.h"
 #include "instar/engine/internal/row_writer.h"
 #include "instar/engine/internal/upgraded_record.h"
 
@@ -18,6 +21,10 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kMostBytes = std::size_t{1} << 20;
 constexpr std::uint64_t kMostRowsLookedAt = 16384;
 constexpr std::uint64_t kRowsPerLook = 1024;
+constexpr std::chrono::nanoseconds kLongestSleep = std::chrono::milliseconds(50);
+
+// Nobody is given way to but by the rate: it is work in the foreground.
+CompactionOptions rateAlone(std::uint64_t rate) { return {.rate = rate, .minFreeDisk = 0}; }
 
 // The part of a collection's handle that the rest of the engine goes by.
 class Rows : public CollectionBase {
@@ -36,20 +43,21 @@ class Migrator {
         total_(rows_.count(store.read())),
         mostBytes_(options.rate == 0 ? kMostBytes
                                      : std::clamp<std::size_t>(options.rate / 16, 4096, kMostBytes)),
-        pacer_(options.rate) {}
+        pacer_(rateAlone(options.rate), Clock::now(), 0) {}
 
   Migration run() {
     while (prepare()) {
       std::size_t bytes = 0;
       for (const Prepared& row : prepared_) bytes += row.payload.size();
-      for (auto left = std::span<const Prepared>(prepared_); !left.empty();) {
-        left = left.subspan(install(left));
-        pacer_.settle(left.empty() ? bytes : 0, [&] { look(); });
-      }
+      auto left = std::span<const Prepared>(prepared_);
+      do {
+        if (!left.empty()) left = left.subspan(install(left));
+        settle(left.empty() ? bytes : 0);
+      } while (!left.empty());
     }
     look();
-    result_.bytesWritten = pacer_.bytesWritten();
-    result_.waited = std::chrono::duration_cast<std::chrono::microseconds>(pacer_.waited());
+    result_.bytesWritten = account_.total().written;
+    result_.waited = std::chrono::duration_cast<std::chrono::microseconds>(pacer_.waited(WaitReason::rate));
     return std::move(result_);
   }
 
@@ -63,6 +71,22 @@ class Migrator {
 
   void look() const {
     if (options_.progress) options_.progress({result_.rows, std::max(total_, result_.rows)});
+  }
+
+  // Waits until what has been written and read fits the rate. `atLeast` bytes count as written where the
+  // kernel accounts nothing.
+  void settle(std::uint64_t atLeast) {
+    look();
+    const IoBytes total = account_.total();
+    pacer_.spent(Clock::now(), std::max(total.written - settled_.written, atLeast),
+                 total.read - settled_.read);
+    settled_ = total;
+    while (true) {
+      const Answer answer = pacer_.ask(Clock::now(), {});
+      if (answer.go) return;
+      std::this_thread::sleep_for(std::min(answer.wait, kLongestSleep));
+      look();
+    }
   }
 
   // Upgrades the rows that follow, in a snapshot; false where none follow.
@@ -144,7 +168,9 @@ class Migrator {
   const MigrationOptions& options_;
   const std::uint64_t total_;  // rows, when it began
   const std::size_t mostBytes_;
-  IoPacer pacer_;
+  const IoAccount account_;
+  IoBytes settled_;  // of the account, that the pacer knows of
+  Pacer pacer_;
   Key last_;  // that was looked at
   std::vector<Prepared> prepared_;
   Migration result_;

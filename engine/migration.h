@@ -16,7 +16,8 @@
 namespace instar {
 
 struct MigrationOptions {
-  // Bytes that the calling thread may write in a second, whole pages; 0: as fast as possible.
+  // Bytes that the calling thread may write in a second, whole pages, and as many that it may read from the
+  // device; 0: as fast as possible.
   std::uint64_t rate = 0;
   // After this time under the lock of writers a batch is committed and the lock is given up; the sync
   // comes on top.

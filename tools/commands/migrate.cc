@@ -136,9 +136,10 @@ void addMigrateCommand(CLI::App& app, Context& context) {
       app.add_subcommand("migrate", "Rewrites rows of older versions, while programs read and write");
   command->add_option("FILE", options->file, "the file")->required();
   command->add_option("COLLECTION", options->collection, "the collection; without it all of them");
-  CLI::Option* rate =
-      command->add_option("--rate", options->rate, "bytes that may be written in a second, as 4MiB/s")
-          ->capture_default_str();
+  CLI::Option* rate = command
+                          ->add_option("--rate", options->rate,
+                                       "bytes a second to write, and to read from the device, as 4MiB/s")
+                          ->capture_default_str();
   command->add_flag("--eager", options->eager, "as fast as possible")->excludes(rate);
   command->add_flag("--dry-run", options->dryRun, "count and try the rows only");
   command->add_flag("--json", options->json, "print JSON");

@@ -73,7 +73,7 @@ class Pacer {
   Answer judge(Clock::time_point now, const Load& load);
   Answer deferTo(Clock::time_point now, WaitReason reason);
 
-  const CompactionOptions options_;
+  CompactionOptions options_;
   std::uint64_t rate_;  // bytes a second
   double writeTokens_;  // bytes; below 0 after a batch
   double readTokens_;
