@@ -85,6 +85,12 @@ class Transaction {
   virtual void commit() = 0;
 };
 
+// What work in the background gives way to.
+struct Pressure {
+  unsigned writersWaiting = 0;  // threads of this process that wait for their turn to write
+  std::uint64_t freeDisk = 0;   // bytes that the file can still grow by; UINT64_MAX: unknown
+};
+
 class Environment {
  public:
   virtual ~Environment() = default;
@@ -100,6 +106,11 @@ class Environment {
   virtual EnvironmentInfo info() = 0;
   virtual std::vector<ReaderInfo> readers() = 0;
   virtual unsigned clearStaleReaders() = 0;  // how many there were
+  // Whether the caller may compact from here on: one at a time for a file, over all processes. The lock ends
+  // with its process.
+  virtual bool tryLockCompaction() = 0;
+  virtual void unlockCompaction() noexcept = 0;
+  virtual Pressure pressure() = 0;
   // A consistent copy while others read and write: written beside `target`, synced, renamed.
   virtual void copyTo(const std::filesystem::path& target, CopyOptions options) = 0;
 };

@@ -100,3 +100,65 @@ struct Version {
   addedBy @7 :Text;
   changes @8 :List(Text);      # against the version before, a line each, as `instar schema diff` prints them
 }
+
+enum AuditEvent {
+  invalid @0;
+  passEnded @1;          # a partition is done; its rows have been read back
+  partitionCut @2;
+  partitionsMerged @3;
+  dictionaryTrained @4;
+  mismatch @5;           # what was read back is not what was stored: compaction has stopped
+  failed @6;             # a batch has failed, and is tried again
+  circuitOpened @7;      # too many failures in a row: compaction waits for somebody
+  circuitClosed @8;
+  started @9;            # a program compacts from here on
+  stopped @10;
+  paused @11;
+  resumed @12;
+  rateChanged @13;
+  estimated @14;         # of what there is to do
+  finished @15;          # everything that was to do, beside the estimate
+  versionGone @16;       # no row of a version is left
+}
+
+struct AuditEntry {
+  # In the tree "audit" under its number as eight bytes, high one first. Entries are never changed.
+  number @0 :UInt64;           # from 1, without gaps
+  previous @1 :UInt64;         # XXH3_64 of the stored entry before, 0 in the first
+  time @2 :Int64;              # nanoseconds since 1970, UTC
+  event @3 :AuditEvent;
+  collection @4 :Text;
+  partition @5 :Data;          # its lower bound
+  fromVersion @6 :UInt16;      # floor before
+  toVersion @7 :UInt16;        # floor after
+  rows @8 :UInt64;
+  failedRows @9 :UInt64;
+  cold @10 :ColdTotals;
+  bytes @11 :UInt64;           # written; of an estimate: to be written
+  milliseconds @12 :UInt64;    # taken; of an estimate: that it will take
+  reason @13 :Text;            # in words
+  program @14 :Text;           # that did it
+}
+
+struct AuditHead {
+  # Under "audit": so that entries that are missing at the end are missed.
+  entries @0 :UInt64;
+  hash @1 :UInt64;             # of the last stored entry
+}
+
+struct Compaction {
+  # Under "compaction": what the program that compacts was doing when it last said so; at most every second.
+  process @0 :UInt32;
+  program @1 :Text;
+  updatedAt @2 :Int64;
+  wait @3 :UInt8;              # why it is not working at the moment (WaitReason)
+  since @4 :Int64;             # that it waits for this, or works
+  detail @5 :Text;             # of the last failure
+  rate @6 :UInt64;             # bytes a second that it may write; 0: no limit
+  bytesPerSecond @7 :UInt64;   # that it has written lately
+  rowsPerSecond @8 :UInt64;
+  packs @9 :Bool;              # rows into blocks
+  stopped @10 :Bool;           # because of a mismatch: nobody compacts until the file has been verified
+  partition @11 :Data;         # that it is in
+  collection @12 :Text;
+}

@@ -36,6 +36,7 @@ inline constexpr std::string_view kTiersKeyPrefix = "tiers/";
 inline constexpr std::string_view kDictionaryKeyPrefix = "dictionary/";
 inline constexpr std::string_view kPartitionKeyPrefix = "partition/";
 inline constexpr std::string_view kCompactionKey = "compaction";
+inline constexpr std::string_view kAuditKey = "audit";
 
 inline constexpr std::size_t kMaxCollectionNameLength = 128;
 inline constexpr std::size_t kMaxCollections = 1000;

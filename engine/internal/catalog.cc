@@ -49,15 +49,6 @@ VersionInfo toVersion(catalog::Version::Reader record) {
           record.getAddedAt(), text(record.getAddedBy()), std::move(changes)};
 }
 
-// The program that is running, for the record of who added a version.
-std::string programName() {
-  char path[4096];
-  const ssize_t length = readlink("/proc/self/exe", path, sizeof(path));
-  if (length <= 0) return "unknown";
-  const std::string_view whole(path, static_cast<std::size_t>(length));
-  return std::string(whole.substr(whole.rfind('/') + 1));
-}
-
 }  // namespace
 
 std::string rowTreeName(std::string_view collection) { return std::string(kRowTreePrefix).append(collection); }
@@ -70,6 +61,14 @@ Key versionKey(std::string_view collection, std::uint16_t number) {
   const std::byte bytes[] = {static_cast<std::byte>(number >> 8), static_cast<std::byte>(number & 0xff)};
   key.append(bytes);
   return key;
+}
+
+std::string programName() {
+  char path[4096];
+  const ssize_t length = readlink("/proc/self/exe", path, sizeof(path));
+  if (length <= 0) return "unknown";
+  const std::string_view whole(path, static_cast<std::size_t>(length));
+  return std::string(whole.substr(whole.rfind('/') + 1));
 }
 
 std::int64_t now() noexcept {

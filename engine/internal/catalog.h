@@ -92,6 +92,9 @@ std::string coldTreeName(std::string_view collection);
 // Key of a version's record.
 Key versionKey(std::string_view collection, std::uint16_t number);
 
+// The name of the program that is running.
+std::string programName();
+
 // Nanoseconds since 1970, UTC.
 std::int64_t now() noexcept;
 

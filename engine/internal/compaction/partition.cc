@@ -8,6 +8,15 @@
 namespace instar {
 namespace {
 
+Key partitionPrefix(std::string_view collection) {
+  Key key(kPartitionKeyPrefix);
+  key.append(asBytes(collection));
+  key.append(asBytes("/"));
+  return key;
+}
+
+}  // namespace
+
 ColdTotals toTotals(catalog::ColdTotals::Reader record) {
   return {record.getRows(), record.getBlocks(), record.getBytes(), record.getChecksum()};
 }
@@ -18,15 +27,6 @@ void fill(catalog::ColdTotals::Builder record, const ColdTotals& totals) {
   record.setBytes(totals.bytes);
   record.setChecksum(totals.checksum);
 }
-
-Key partitionPrefix(std::string_view collection) {
-  Key key(kPartitionKeyPrefix);
-  key.append(asBytes(collection));
-  key.append(asBytes("/"));
-  return key;
-}
-
-}  // namespace
 
 ColdTotals& ColdTotals::operator+=(const ColdTotals& other) noexcept {
   rows += other.rows;

@@ -10,20 +10,10 @@
 #include <optional>
 #include <vector>
 
+#include "instar/engine/compaction.h"
 #include "instar/engine/internal/catalog.h"
 
 namespace instar {
-
-struct ColdTotals {
-  std::uint64_t rows = 0;
-  std::uint64_t blocks = 0;
-  std::uint64_t bytes = 0;     // of blocks, as they are stored
-  std::uint64_t checksum = 0;  // sum of rowSum(), modulo 2^64
-
-  ColdTotals& operator+=(const ColdTotals& other) noexcept;
-  ColdTotals& operator-=(const ColdTotals& other) noexcept;
-  friend bool operator==(const ColdTotals&, const ColdTotals&) = default;
-};
 
 struct Pass {
   Key position = {};  // the last key that it has done with; empty: none yet
@@ -84,6 +74,9 @@ class Partitions {
   Catalog catalog_;
   const std::string collection_;
 };
+
+ColdTotals toTotals(catalog::ColdTotals::Reader record);
+void fill(catalog::ColdTotals::Builder record, const ColdTotals& totals);
 
 // Longer ones make no bounds.
 inline constexpr std::size_t kMaxBoundLength = 255;

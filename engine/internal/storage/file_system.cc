@@ -19,12 +19,7 @@ namespace {
 // Less than this is full: LMDB writes whole runs of pages, and a file system keeps some space to itself.
 constexpr std::uint64_t kFullBelowBytes = std::uint64_t{1} << 20;
 
-bool diskIsFull(const std::filesystem::path& path) noexcept {
-  struct statvfs status {};
-  if (::statvfs(path.c_str(), &status) != 0) return false;
-  const std::uint64_t blocks = ::geteuid() == 0 ? status.f_bfree : status.f_bavail;
-  return blocks * status.f_frsize < kFullBelowBytes;
-}
+bool diskIsFull(const std::filesystem::path& path) noexcept { return freeBytesOf(path) < kFullBelowBytes; }
 
 bool sizeLimitIsReached(const std::filesystem::path& path) noexcept {
   struct rlimit limit {};
@@ -100,6 +95,13 @@ int renameToNewName(const char* from, const char* to) noexcept {
 }
 
 }  // namespace
+
+std::uint64_t freeBytesOf(const std::filesystem::path& path) noexcept {
+  struct statvfs status {};
+  if (::statvfs(path.c_str(), &status) != 0) return UINT64_MAX;
+  const std::uint64_t blocks = ::geteuid() == 0 ? status.f_bfree : status.f_bavail;
+  return blocks * status.f_frsize;
+}
 
 FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
   if (this != &other) {

@@ -54,6 +54,9 @@ FileDescriptor openRegularFile(const std::filesystem::path& path, int flags);
 
 struct stat statusOf(int descriptor, const std::filesystem::path& path);
 
+// Bytes that the file system of `path` has left for this user; UINT64_MAX where it does not say.
+std::uint64_t freeBytesOf(const std::filesystem::path& path) noexcept;
+
 // Makes the names in the folder of `path` durable.
 void syncFolderOf(const std::filesystem::path& path);
 

@@ -484,4 +484,11 @@ unsigned LmdbEnvironment::clearStaleReaders() {
   return count;
 }
 
+bool LmdbEnvironment::tryLockCompaction() {
+  checkNotForked();
+  if (readOnly() || compacting_.exchange(true)) return false;
+  if (!locks_->tryLockCompaction()) compacting_ = false;
+  return compacting_;
+}
+
 }  // namespace instar::storage

@@ -59,6 +59,12 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
   EnvironmentInfo info() override;
   std::vector<ReaderInfo> readers() override;
   unsigned clearStaleReaders() override;
+  bool tryLockCompaction() override;
+  void unlockCompaction() noexcept override {
+    locks_->unlockCompaction();
+    compacting_ = false;
+  }
+  Pressure pressure() override { return {turn_.waiting(), freeBytesOf(path())}; }
   void copyTo(const std::filesystem::path& target, CopyOptions options) override;
 
   const std::filesystem::path& path() const noexcept { return settings_.path; }
@@ -125,6 +131,7 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
   const std::uint32_t pageSize_;  // bytes
   const EntryCheck checkOfSnapshots_;
 
+  std::atomic<bool> compacting_{false};  // by a thread of this process
   ActivityGate gate_;
   WriteTurn turn_;
   ReaderPool pool_;

@@ -1,6 +1,7 @@
 #include "instar/engine/internal/storage/memory_storage.h"
 
 #include <algorithm>
+#include <atomic>
 #include <iterator>
 #include <map>
 #include <optional>
@@ -78,6 +79,10 @@ class MemoryTransaction final : public Transaction {
 class MemoryEnvironment final : public Environment, public std::enable_shared_from_this<MemoryEnvironment> {
  public:
   explicit MemoryEnvironment(std::shared_ptr<FaultPlan> faults) : faults_(std::move(faults)) {}
+
+  bool tryLockCompaction() override { return !compacting_.exchange(true); }
+  void unlockCompaction() noexcept override { compacting_ = false; }
+  Pressure pressure() override { return {turn_.waiting(), UINT64_MAX}; }
 
   bool readOnly() const override { return false; }
 
@@ -157,6 +162,7 @@ class MemoryEnvironment final : public Environment, public std::enable_shared_fr
 
   const std::shared_ptr<FaultPlan> faults_;
   WriteTurn turn_;
+  std::atomic<bool> compacting_{false};
   mutable std::mutex mutex_;
   std::shared_ptr<const Snapshot> snapshot_ = std::make_shared<Snapshot>();  // protected by mutex_
 };

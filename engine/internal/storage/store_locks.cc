@@ -13,6 +13,7 @@ namespace {
 constexpr ByteRange kOpening{kFirstLockByte, 1};
 constexpr ByteRange kWriting{kFirstLockByte + 1, 1};
 constexpr ByteRange kWriterPresence{kFirstLockByte + 2, 1};
+constexpr ByteRange kCompacting{kFirstLockByte - 1, 1};
 
 }  // namespace
 
@@ -57,6 +58,10 @@ void StoreLocks::lockWriting(Deadline deadline) {
 void StoreLocks::unlockOpening() noexcept { unlock(file_.get(), kOpening); }
 
 void StoreLocks::unlockWriting() noexcept { unlock(file_.get(), kWriting); }
+
+bool StoreLocks::tryLockCompaction() const { return tryLock(file_.get(), F_WRLCK, kCompacting, path_); }
+
+void StoreLocks::unlockCompaction() noexcept { unlock(file_.get(), kCompacting); }
 
 void StoreLocks::enter(std::uint64_t lockFile, bool writer) {
   // Whoever excludes all does it while he alone is opening, so these do not fail for long.

@@ -6,6 +6,7 @@
 //
 //     opening          exclusive while a process opens the file or compacts it
 //     writing          exclusive during a write transaction; LMDB's own mutex cannot be waited for with a limit
+//     compacting       exclusive while a thread of the process compacts
 //     writer presence  shared by all that have the file open for writing
 //     presence         shared by all that have it open, at a place that depends on the LMDB lock file that they use: two that
 //                      use different lock files for one data file (hard links, a file that was renamed while open) would
@@ -41,6 +42,8 @@ class StoreLocks {
   void lockWriting(Deadline deadline);
   void unlockOpening() noexcept;
   void unlockWriting() noexcept;
+  bool tryLockCompaction() const;  // does not know whether a thread of this process has it
+  void unlockCompaction() noexcept;
 
   // `lockFile` is the inode of the LMDB lock file, 0 for a reader that uses none.
   void enter(std::uint64_t lockFile, bool writer);

@@ -10,7 +10,10 @@ void WriteTurn::take(std::chrono::milliseconds wait) {
   }
   const auto deadline = std::chrono::steady_clock::now() + wait;
   std::unique_lock lock(mutex_);
-  if (!free_.wait_until(lock, deadline, [&] { return owner_.load() == std::thread::id(); })) {
+  waiting_.fetch_add(1, std::memory_order_relaxed);
+  const bool isFree = free_.wait_until(lock, deadline, [&] { return owner_.load() == std::thread::id(); });
+  waiting_.fetch_sub(1, std::memory_order_relaxed);
+  if (!isFree) {
     throw Error(ErrorCode::retry, "another thread of this process holds the write lock: try again later",
                 {{"waited", std::to_string(wait.count()) + " ms"}});
   }

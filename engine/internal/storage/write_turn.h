@@ -18,6 +18,8 @@ class WriteTurn {
   // Throws Error(fixCall) where the calling thread has the turn, Error(retry) after `wait`.
   void take(std::chrono::milliseconds wait);
   void giveBack() noexcept;
+
+  unsigned waiting() const noexcept { return waiting_.load(std::memory_order_relaxed); }  // threads
   bool isMine() const noexcept {
     return owner_.load(std::memory_order_relaxed) == std::this_thread::get_id();
   }
@@ -25,6 +27,7 @@ class WriteTurn {
  private:
   std::mutex mutex_;
   std::condition_variable free_;
+  std::atomic<unsigned> waiting_{0};
   std::atomic<std::thread::id> owner_{};  // changed under mutex_; no thread where the turn is free
 };
 

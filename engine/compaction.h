@@ -1,0 +1,188 @@
+#pragma once
+
+// Compaction: the thread that upgrades and packs what is cold (StoreOptions::compaction), and what it leaves
+// behind for those who look: how far it is, why it waits, what it has done.
+//
+//     auto store = instar::Store::open("contacts.instar", {.compaction = {.mode = CompactionMode::compress}});
+//     auto contacts = store.collection<Contact>("contacts");   // compaction knows it from here on
+//     auto compaction = store.compaction();
+//     compaction.setRate(1 << 20);
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "instar/engine/compaction_options.h"
+#include "instar/engine/options.h"
+#include "instar/format/key.h"
+
+namespace instar {
+
+class Compactor;
+class Store;
+class Transaction;
+
+// What compaction does at this moment. Counts are of this program, since it opened the store.
+struct CompactionStatus {
+  WaitReason wait = WaitReason::idle;  // none: it works
+  std::string detail{};                // of the last failure; empty: there was none
+  std::string collection{};            // that it is in
+  std::uint64_t rate = 0;              // bytes a second that it may write and read; 0: no limit
+  std::uint64_t bytesPerSecond = 0;    // that it has written lately
+  std::uint64_t rowsPerSecond = 0;
+  std::uint64_t rows = 0;       // that it has been over
+  std::uint64_t rewritten = 0;  // of older versions
+  std::uint64_t packed = 0;     // from rows into blocks
+  std::uint64_t failed = 0;     // that cannot be upgraded and stay as they are
+  std::uint64_t batches = 0;
+  std::uint64_t bytesWritten = 0;
+  std::uint64_t bytesRead = 0;               // from the device
+  std::chrono::microseconds longestLock{0};  // from the lock of writers to the commit, which is left out
+};
+
+// A handle of the thread; any thread may use it, as long as the store is open. What it changes counts from
+// the next batch on.
+class Compaction {
+ public:
+  explicit Compaction(std::shared_ptr<Compactor> compactor) : compactor_(std::move(compactor)) {}
+
+  void pause() const;
+  void resume() const;  // also after it has failed too often, or found a mismatch
+  void stop() const;    // waits for the batch in progress; for good
+  void setRate(std::uint64_t bytesPerSecond) const;
+  CompactionStatus status() const;
+
+ private:
+  std::shared_ptr<Compactor> compactor_;
+};
+
+// --- What the file says, for programs that do not compact themselves.
+
+struct ColdTotals {
+  std::uint64_t rows = 0;
+  std::uint64_t blocks = 0;
+  std::uint64_t bytes = 0;     // of blocks, as they are stored
+  std::uint64_t checksum = 0;  // sum of rowSum() over their rows, modulo 2^64 (format/checksum.h)
+
+  ColdTotals& operator+=(const ColdTotals& other) noexcept;
+  ColdTotals& operator-=(const ColdTotals& other) noexcept;
+  friend bool operator==(const ColdTotals&, const ColdTotals&) = default;
+};
+
+struct PartitionInfo {
+  Key lower{};              // where it begins; empty: at the beginning
+  std::uint16_t floor = 0;  // no row of a lower version is in it
+  std::uint16_t passedFor = 0;     // version that it was last gone through for; 0: never
+  bool inProgress = false;
+  std::uint64_t rows = 0;          // when it was last gone through; in progress: so far
+  std::uint64_t failedRows = 0;    // that could not be upgraded then
+  ColdTotals cold{};
+  double heat = 0;                 // accesses a second, now
+  std::int64_t lastPassedAt = 0;   // nanoseconds since 1970, UTC; 0: never
+};
+
+struct CollectionProgress {
+  std::string name;
+  std::uint16_t version = 0;       // the newest
+  std::uint16_t completeFrom = 0;  // rows of earlier ones have to be upgraded
+  std::uint64_t rows = 0;
+  std::uint64_t doneRows = 0;      // in partitions where no row has to be upgraded; estimate while others write
+  std::uint64_t coldRows = 0;
+  std::uint64_t coldBytes = 0;
+  std::uint64_t hotPages = 0;
+  std::uint64_t coldPages = 0;
+  std::vector<PartitionInfo> partitions;
+
+  bool isSettled() const noexcept { return floor() >= completeFrom; }
+  std::uint16_t floor() const noexcept;  // the lowest of all
+};
+
+// What the program that compacts said of itself last.
+struct CompactorReport {
+  std::int64_t updatedAt = 0;  // nanoseconds since 1970, UTC
+  std::uint32_t process = 0;
+  std::string program;
+  CompactionMode mode = CompactionMode::off;
+  bool stoppedByMismatch = false;
+  std::int64_t since = 0;  // when it began to wait for this, or to work
+  CompactionStatus status;
+};
+
+struct CompactionProgress {
+  std::vector<CollectionProgress> collections;
+  std::optional<CompactorReport> compactor{};  // nothing: nobody has compacted the file yet
+};
+
+// O(partitions). Throws Error(restoreFromBackup) for a damaged catalog.
+CompactionProgress compactionProgress(const Store& store, const Transaction& transaction);
+
+enum class AuditEvent : std::uint8_t {
+  passEnded = 1,      // a partition is done; what was stored has been read back
+  partitionCut,
+  partitionsMerged,
+  dictionaryTrained,
+  mismatch,           // what was read back is not what was stored: compaction has stopped
+  failed,             // a batch has failed, and is tried again
+  circuitOpened,      // too many failures in a row: compaction waits for resume()
+  circuitClosed,
+  started,            // a program compacts from here on
+  stopped,
+  paused,
+  resumed,
+  rateChanged,
+  estimated,          // what there is to do
+  finished,           // what was to do is done, beside the estimate
+  versionGone,        // no row of a version is left
+};
+std::string_view auditEventName(AuditEvent event) noexcept;
+
+struct AuditEntry {
+  std::uint64_t number = 0;
+  std::int64_t time = 0;  // nanoseconds since 1970, UTC
+  AuditEvent event = AuditEvent::started;
+  std::string collection{};
+  std::optional<Key> partition{};  // its lower bound
+  std::uint16_t fromVersion = 0;   // floor before
+  std::uint16_t toVersion = 0;     // and after
+  std::uint64_t rows = 0;
+  std::uint64_t failedRows = 0;
+  ColdTotals cold{};
+  std::uint64_t bytes = 0;  // written; of an estimate: to be written
+  std::chrono::milliseconds taken{0};  // of an estimate: that it will take
+  std::string reason{};
+  std::string program{};
+};
+
+struct AuditTrail {
+  std::vector<AuditEntry> entries;
+  std::string damage;  // where the chain is broken, or empty
+};
+
+// Entries behind number `after`, in order, at most `limit`; the chain is checked from the first of them on.
+AuditTrail readAudit(const Store& store, const Transaction& transaction, std::uint64_t after = 0,
+                     std::uint64_t limit = UINT64_MAX);
+
+// --- Verification: reads every cold row back, without the application.
+
+struct VerifiedPartition {
+  std::string collection;
+  Key lower;
+  ColdTotals expected;
+  ColdTotals found;
+  std::string problem;  // empty: there is none
+};
+
+struct Verification {
+  std::vector<VerifiedPartition> partitions;
+  std::uint64_t rows = 0;
+  std::uint64_t problems = 0;
+};
+
+Verification verify(const Store& store, const ProgressCallback& progress = {});
+
+}  // namespace instar
