@@ -4,8 +4,10 @@
 
 #include <map>
 #include <set>
+#include <utility>
 
 #include "instar/engine/internal/catalog.h"
+#include "instar/engine/internal/cold/cold_tier.h"
 #include "instar/engine/internal/schema_registration.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/engine/internal/upgraded_record.h"
@@ -88,7 +90,10 @@ class Checker {
     } catch (const Error&) {
       return report_;  // the damaged record is reported already
     }
-    for (const auto& collection : collections) total_ += entries(collection.name);
+    for (const auto& collection : collections) {
+      total_ += entries(collection.name);
+      if (collection.tiered) total_ += readTiers(state_, collection.name).coldRows;
+    }
     for (const auto& collection : collections) {
       checkVersions(collection);
       checkCollection(collection);
@@ -182,6 +187,15 @@ class Checker {
       add(Finding::damagedCatalog, collection.name, "", "the tree of rows is missing");
       return;
     }
+    std::optional<ColdTier> cold;
+    if (collection.tiered) {
+      const auto blocks = state_.store().environment().openTree(coldTreeName(collection.name), false);
+      if (!blocks) {
+        add(Finding::damagedCatalog, collection.name, "", "the tree of cold blocks is missing");
+      } else {
+        cold.emplace(state_.store(), collection.name, *blocks);
+      }
+    }
     Schemas schemas;
     std::optional<Plans> current;
     if (const auto& schema = schemaOf(schemas, collection.name, collection.currentVersion))
@@ -194,12 +208,85 @@ class Checker {
             printKey(current ? current->schema().key() : kByteStrings, cursor->key()),
             "it does not come behind the row that is met before it");
       }
+      if (cold) checkCover(collection.name, *cold, current, *cursor);
       checkRow(schemas, collection.name, current, cursor->key(), cursor->value());
       if (report_.rows % kRowsPerReport == 0) progress();
     }
+    if (cold) checkCold(collection, *id, *cold, schemas, current);
     if (const std::uint64_t rows = entries(collection.name); walk.count() != rows) {
       add(Finding::damagedTree, collection.name, "", describeWalk(walk.count(), rows));
     }
+  }
+
+  // That an entry of the hot tree covers what it says.
+  void checkCover(const std::string& collection, ColdTier& cold, const std::optional<Plans>& current,
+                  const storage::Cursor& cursor) {
+    const RowFlags flags = rowFlags(cursor.value());
+    if (has(flags, RowFlags::tombstone)) ++tombstones_;
+    if (!has(flags, RowFlags::coversCold)) return;
+    ++covers_;
+    try {
+      if (cold.find(state_, cursor.key())) return;
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::retry) throw;
+      return;  // a damaged block, which is reported by itself
+    }
+    add(Finding::damagedTree, collection, printKey(current ? current->schema().key() : kByteStrings, cursor.key()),
+        "it covers a cold row that is not there");
+  }
+
+  void checkCold(const Catalog::CollectionRecord& collection, storage::TreeId hot, ColdTier& cold,
+                 Schemas& schemas, const std::optional<Plans>& current) {
+    const KeySpec& keySpec = current ? current->schema().key() : kByteStrings;
+    const auto cursor = state_.storage().cursor(cold.tree());
+    Tiers found;
+    Key last;
+    for (bool more = cursor->first(); more; more = cursor->next()) {
+      const Key lastKey(cursor->key());
+      std::vector<std::byte> copy;
+      const Bytes value = state_.steady(cursor->value(), copy);
+      ++found.coldBlocks;
+      found.coldBytes += value.size();
+      std::string damage;
+      const auto block = cold.unpack(state_, lastKey.bytes(), value, damage);
+      if (!block) {
+        add(Finding::damagedBlock, collection.name, printKey(keySpec, lastKey.bytes()), damage);
+        last = lastKey;
+        continue;
+      }
+      if (!last.empty() && compareBytes(block->key(0), last.bytes()) <= 0) {
+        add(Finding::damagedTree, collection.name, printKey(keySpec, block->key(0)),
+            "its block begins before the one before it ends");
+      }
+      last = lastKey;
+      found.coldRows += block->rows();
+      for (std::size_t row = 0; row < block->rows(); ++row)
+        checkColdRow(collection.name, hot, *block, row, schemas, current);
+    }
+    found.coveredRows = std::exchange(covers_, 0);
+    found.tombstones = std::exchange(tombstones_, 0);
+    const Tiers counted = readTiers(state_, collection.name);
+    if (counted.coldRows != found.coldRows || counted.coldBlocks != found.coldBlocks ||
+        counted.coldBytes != found.coldBytes || counted.coveredRows != found.coveredRows ||
+        counted.tombstones != found.tombstones) {
+      add(Finding::damagedTree, collection.name, "", "the catalog counts other cold rows than there are");
+    }
+  }
+
+  void checkColdRow(const std::string& collection, storage::TreeId hot, const UnpackedBlock& block,
+                    std::size_t row, Schemas& schemas, const std::optional<Plans>& current) {
+    const KeySpec& keySpec = current ? current->schema().key() : kByteStrings;
+    const Bytes key = block.key(row);
+    if (const auto covering = state_.storage().get(hot, key)) {
+      if (!has(rowFlags(*covering), RowFlags::coversCold))
+        add(Finding::damagedTree, collection, printKey(keySpec, key), "a cold row is covered by one that does not say so");
+      return;
+    }
+    ++report_.rows;
+    if (report_.rows % kRowsPerReport == 0) progress();
+    const RowView view{block.version(), RowFlags::none, block.payload(row)};
+    report_.bytes += view.payload.size();
+    checkView(schemas, collection, current, key, view);
   }
 
   void checkRow(Schemas& schemas, const std::string& collection, const std::optional<Plans>& current,
@@ -214,6 +301,17 @@ class Checker {
     if (damage != RowDamage::none) {
       return add(Finding::damagedRow, collection, printKey(keySpec, key), describe(damage));
     }
+    if (row.isTombstone()) {
+      --report_.rows;
+      report_.bytes -= value.size();
+      return;
+    }
+    checkView(schemas, collection, current, key, row);
+  }
+
+  void checkView(Schemas& schemas, const std::string& collection, const std::optional<Plans>& current,
+                 Bytes key, const RowView& row) {
+    const KeySpec& keySpec = current ? current->schema().key() : kByteStrings;
     const auto& schema = schemaOf(schemas, collection, row.version);
     if (!schema) {
       return add(Finding::unknownVersion, collection, printKey(keySpec, key),
@@ -289,6 +387,8 @@ class Checker {
   CheckReport report_;
   std::set<std::string, std::less<>> damagedRecords_;  // keys in the catalog
   std::uint64_t total_ = 0;
+  std::uint64_t covers_ = 0;      // entries of the hot tree that cover a cold row
+  std::uint64_t tombstones_ = 0;  // among these
 };
 
 }  // namespace
@@ -311,6 +411,8 @@ std::string_view findingName(Finding finding) noexcept {
       return "damagedCatalog";
     case Finding::damagedTree:
       return "damagedTree";
+    case Finding::damagedBlock:
+      return "damagedBlock";
     case Finding::brokenRule:
       return "brokenRule";
   }

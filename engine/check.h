@@ -22,6 +22,7 @@ enum class Finding : std::uint8_t {
   failedUpgrade,   // sound, but the current schema cannot derive what it derives from such rows
   damagedCatalog,  // a record of the catalog
   damagedTree,     // rows that cannot be reached, or are met out of their order
+  damagedBlock,    // of cold rows: all of them are lost
   brokenRule,      // sound, but the current schema has a rule that the row breaks ($Instar.validated)
 };
 std::string_view findingName(Finding finding) noexcept;

@@ -38,6 +38,9 @@ struct Tiers {
   coveredRows @3 :UInt64;      # entries of the hot tree that cover one
   tombstones @4 :UInt64;       # among these
   nextBlock @5 :UInt64;        # the number of the next block
+  dictionaryFor @6 :UInt16;    # version of the schema for which it was decided whether blocks have a dictionary; 0: not yet
+  dictionary @7 :UInt32;       # that new blocks have; 0: none
+  dictionaries @8 :UInt32;     # that were ever made
 }
 
 struct Dictionary {
@@ -159,6 +162,5 @@ struct Compaction {
   rowsPerSecond @8 :UInt64;
   packs @9 :Bool;              # rows into blocks
   stopped @10 :Bool;           # because of a mismatch: nobody compacts until the file has been verified
-  partition @11 :Data;         # that it is in
-  collection @12 :Text;
+  collection @11 :Text;        # that it is in
 }

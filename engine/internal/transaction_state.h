@@ -24,6 +24,7 @@ class TransactionState {
   ~TransactionState();
 
   StoreState& store() const noexcept { return *store_; }
+  const std::shared_ptr<StoreState>& sharedStore() const noexcept { return store_; }
   storage::Transaction& storage() const noexcept { return *storage_; }
   bool writable() const noexcept { return writable_; }
   std::uint64_t id() const { return storage_->id(); }

@@ -7,6 +7,8 @@
 #include <map>
 
 #include "instar/engine/check.h"
+#include "instar/engine/compaction.h"
+#include "instar/engine/migration.h"
 #include "instar/engine/store.h"
 #include "instar/tests/support/parse_schema.h"
 #include "instar/tests/support/temporary_folder.h"
@@ -14,7 +16,7 @@
 namespace instar {
 namespace {
 
-enum class Step : std::uint8_t { put, edit, erase, commit, abort, reopen, newVersion, compact };
+enum class Step : std::uint8_t { put, edit, erase, commit, abort, reopen, newVersion, pack, compact };
 
 struct Action {
   Step step;
@@ -24,7 +26,7 @@ struct Action {
 
 std::ostream& operator<<(std::ostream& out, const Action& action) {
   constexpr const char* kNames[] = {"put",   "edit",   "erase",      "commit",
-                                    "abort", "reopen", "newVersion", "compact"};
+                                    "abort", "reopen", "newVersion", "pack", "compact"};
   return out << kNames[static_cast<int>(action.step)] << "(" << int{action.key} << ", " << action.size << ")";
 }
 
@@ -112,6 +114,14 @@ class Machine {
         pending_ = committed_;
         rows_ = store_->collection("items", versionNumber(++version_));
         break;
+      case Step::pack: {
+        transaction_.reset();
+        pending_ = committed_;
+        const Migration done = migrate(*store_, "items", {.mode = CompactionMode::compress});
+        RC_ASSERT(done.failed == 0U);
+        RC_ASSERT(verify(*store_).problems == 0U);
+        break;
+      }
       case Step::compact:
         close();
         Store::compact(folder_ / "store.instar");
@@ -139,6 +149,9 @@ class Machine {
     for (int key = 0; key < 16; ++key) {
       const std::string name = std::string(static_cast<std::size_t>(key % 3), 'k') + std::to_string(key);
       RC_ASSERT(rows_->contains(seen, name) == expected.contains(name));
+      const auto row = rows_->get(seen, name);
+      RC_ASSERT(static_cast<bool>(row) == expected.contains(name));
+      if (row) RC_ASSERT(expected.at(name) == row->get("value").as<capnp::Text>().cStr());
     }
   }
 
@@ -159,6 +172,7 @@ rc::Gen<Action> anyAction() {
                                                     {2, Step::abort},
                                                     {1, Step::reopen},
                                                     {1, Step::newVersion},
+                                                    {3, Step::pack},
                                                     {1, Step::compact}});
   return rc::gen::construct<Action>(step, rc::gen::arbitrary<std::uint8_t>(),
                                     rc::gen::inRange<std::uint16_t>(0, 6000));

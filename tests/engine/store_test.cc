@@ -74,6 +74,9 @@ class StorageWithoutInfo final : public storage::Environment {
   EnvironmentInfo info() override { throw std::logic_error("info() reads the whole list of free pages"); }
   std::vector<ReaderInfo> readers() override { return inner_->readers(); }
   unsigned clearStaleReaders() override { return inner_->clearStaleReaders(); }
+  bool tryLockCompaction() override { return inner_->tryLockCompaction(); }
+  void unlockCompaction() noexcept override { inner_->unlockCompaction(); }
+  storage::Pressure pressure() override { return inner_->pressure(); }
   void copyTo(const std::filesystem::path& target, CopyOptions options) override {
     inner_->copyTo(target, std::move(options));
   }

@@ -100,7 +100,8 @@ Tiers readTiers(TransactionState& transaction, std::string_view collection) {
   Tiers tiers;
   if (record) {
     tiers = {record->getColdRows(),    record->getColdBlocks(), record->getColdBytes(),
-             record->getCoveredRows(), record->getTombstones(), record->getNextBlock()};
+             record->getCoveredRows(), record->getTombstones(), record->getNextBlock(),
+             record->getDictionaryFor(), record->getDictionary(), record->getDictionaries()};
   }
   const TransactionState::CoverChange change = transaction.coverChange(collection);
   tiers.coveredRows += static_cast<std::uint64_t>(change.covered);  // modulo 2^64, as what is subtracted
@@ -116,20 +117,11 @@ void writeTiers(TransactionState& transaction, std::string_view collection, cons
   record->setCoveredRows(tiers.coveredRows);
   record->setTombstones(tiers.tombstones);
   record->setNextBlock(tiers.nextBlock);
+  record->setDictionaryFor(tiers.dictionaryFor);
+  record->setDictionary(tiers.dictionary);
+  record->setDictionaries(tiers.dictionaries);
   transaction.forgetCoverChange(collection);
   Catalog(transaction).write(tiersKey(collection), record);
-}
-
-std::uint32_t newestDictionary(TransactionState& transaction, std::string_view collection) {
-  const auto cursor = transaction.storage().cursor(transaction.store().catalog());
-  const Key end = dictionaryKey(collection, UINT32_MAX);
-  const bool found = cursor->seek(end.bytes()) ? cursor->previous() : cursor->last();
-  if (!found || cursor->key().size() != end.bytes().size()) return 0;
-  const std::size_t prefix = end.bytes().size() - 4;
-  if (compareBytes(cursor->key().first(prefix), end.bytes().first(prefix)) != 0) return 0;
-  std::uint32_t number = 0;
-  for (const std::byte byte : cursor->key().last(4)) number = number << 8 | static_cast<std::uint32_t>(byte);
-  return number;
 }
 
 void putDictionary(TransactionState& transaction, std::string_view collection, const Dictionary& dictionary,

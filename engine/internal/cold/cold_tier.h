@@ -67,13 +67,14 @@ struct Tiers {
   std::uint64_t coveredRows = 0;
   std::uint64_t tombstones = 0;
   std::uint64_t nextBlock = 1;
+  std::uint16_t dictionaryFor = 0;  // version that the choice of a dictionary was made for; 0: none was made
+  std::uint32_t dictionary = 0;     // that new blocks have; 0: none
+  std::uint32_t dictionaries = 0;   // that were ever made
 };
 // All zero where the collection has none. With what the transaction itself has changed.
 Tiers readTiers(TransactionState& transaction, std::string_view collection);
 void writeTiers(TransactionState& transaction, std::string_view collection, const Tiers& tiers);
 
-// The number of the newest dictionary of the collection, 0: there is none.
-std::uint32_t newestDictionary(TransactionState& transaction, std::string_view collection);
 void putDictionary(TransactionState& transaction, std::string_view collection, const Dictionary& dictionary,
                    std::uint16_t version);
 

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/batch_preparation.h"
+#include "instar/engine/internal/compaction/dictionary_choice.h"
 #include "instar/engine/internal/compaction/picker.h"
 #include "instar/engine/internal/row_writer.h"
 #include "instar/format/file_format.h"
@@ -13,6 +15,9 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
+constexpr std::uint64_t kFirstRows = 1024;
+constexpr std::uint64_t kFewestRows = 128;  // about a block's
+
 }  // namespace
 
 Batch::Batch(std::shared_ptr<StoreState> store, CollectionState& collection, CompactionMode mode,
@@ -21,8 +26,10 @@ Batch::Batch(std::shared_ptr<StoreState> store, CollectionState& collection, Com
       collection_(collection),
       mode_(mode),
       limits_(limits),
+      rows_(std::min<std::uint64_t>(limits.rows, kFirstRows)),
       mostFailures_(mostFailures),
       tools_(std::make_unique<BatchTools>()) {
+  openAudit(store_->environment());
   const bool packs = mode == CompactionMode::compress;
   if (const auto tree = store_->environment().openTree(coldTreeName(collection.name()), packs))
     cold_ = std::make_unique<ColdTier>(*store_, collection.name(), *tree);
@@ -51,10 +58,10 @@ void Batch::prepare(const Key& lower) {
   }
   if (!partition_.pass || partition_.pass->version != version || partition_.pass->packs != packs)
     beginPass(lower);
+  if (cold_ && !tools_->packer) preparePacker();
   TransactionState transaction(store_, storage::Access::read);
   snapshot_ = transaction.snapshot();
   partition_ = Partitions(transaction, collection_.name()).of(lower);
-  if (cold_ && !tools_->packer) tools_->packer = std::make_unique<BlockPacker>(version);
   Preparation(*this, transaction).run();
 }
 
@@ -82,6 +89,12 @@ void Batch::admit(TransactionState& transaction) {
   }
 }
 
+void Batch::preparePacker() {
+  const auto dictionary = chooseDictionary(store_, collection_, *cold_);
+  tools_->packer =
+      std::make_unique<BlockPacker>(collection_.schema().version(), kCompressionLevel, dictionary);
+}
+
 // What the partition's record says of the pass is ours; its floor and whether it was disturbed is everybody's.
 void Batch::install() {
   TransactionState transaction(store_, storage::Access::write);
@@ -98,7 +111,7 @@ void Batch::install() {
     if (Clock::now() - start >= limits_.lockTime) break;
   }
   isInstalled_ = installed_ == groups_.size();
-  if (isInstalled_) endPass(partitions);
+  if (isInstalled_) endPass(transaction, partitions);
   partitions.put(partition_);
   if (!newBlocks_.empty()) {
     Catalog catalog(transaction);
@@ -118,9 +131,19 @@ void Batch::install() {
   ++result_.transactions;
   result_.longestLock =
       std::max(result_.longestLock, std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start));
+  adapt(Clock::now() - start);
   const std::uint64_t id = transaction.id();
   transaction.commit();
   if (isUnchanged) snapshot_ = id;
+}
+
+// What does not fit in one transaction waits for the next, and meanwhile others change it.
+void Batch::adapt(std::chrono::nanoseconds locked) {
+  if (!isInstalled_ && rows_ > kFewestRows) {
+    rows_ = std::max(rows_ * 3 / 4, kFewestRows);
+  } else if (isInstalled_ && locked < limits_.lockTime / 2) {
+    rows_ = std::min(rows_ + rows_ / 4, limits_.rows);
+  }
 }
 
 void Batch::installGroup(TransactionState& transaction, Tiers& tiers, bool isUnchanged) {
@@ -222,8 +245,9 @@ void Batch::setCover(TransactionState& transaction, const Key& key, std::optiona
 
 // Where the batch has come to the end of the partition its pass ends. Where that has become large enough it
 // is cut here, and the pass ends too.
-void Batch::endPass(Partitions& partitions) {
+void Batch::endPass(TransactionState& transaction, Partitions& partitions) {
   Pass& pass = *partition_.pass;
+  const std::uint16_t floorBefore = partition_.floor;
   if (!reachesEnd_) {
     if (pass.rows < kPartitionRows || !mayCut_ || !nextKey_) return;
     const auto bound = boundBetween(pass.position, *nextKey_);
@@ -233,6 +257,10 @@ void Batch::endPass(Partitions& partitions) {
     behind.pass.reset();
     behind.rows = behind.rows > pass.rows ? behind.rows - pass.rows : 0;
     partitions.put(behind);
+    appendAudit(transaction, {.event = AuditEvent::partitionCut,
+                              .collection = collection_.name(),
+                              .partition = *bound,
+                              .rows = pass.rows});
     partition_.cold = {};
   }
   if (partition_.cold != ColdTotals()) {
@@ -246,8 +274,18 @@ void Batch::endPass(Partitions& partitions) {
   partition_.rows = pass.rows;
   partition_.failedRows = pass.failedRows;
   partition_.cold = pass.cold;
+  const std::int64_t taken = now() - pass.startedAt;
   partition_.pass.reset();
   endedPass_ = true;
+  appendAudit(transaction, {.event = AuditEvent::passEnded,
+                            .collection = collection_.name(),
+                            .partition = partition_.lower,
+                            .fromVersion = floorBefore,
+                            .toVersion = partition_.floor,
+                            .rows = partition_.rows,
+                            .failedRows = partition_.failedRows,
+                            .cold = partition_.cold,
+                            .taken = std::chrono::milliseconds(taken / 1'000'000)});
 }
 
 std::optional<Mismatch> Batch::verify() {

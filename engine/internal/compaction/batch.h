@@ -29,7 +29,7 @@
 namespace instar {
 
 struct BatchLimits {
-  std::uint64_t rows = 2048;                 // that are rewritten or packed
+  std::uint64_t rows = 4096;                 // that are rewritten or packed, at most
   std::size_t bytes = std::size_t{1} << 20;  // of these
   std::chrono::microseconds lockTime = std::chrono::milliseconds(2);
 };
@@ -121,11 +121,13 @@ class Batch {
   class Preparation;
 
   void beginPass(const Key& lower);
+  void preparePacker();
   void admit(TransactionState& transaction);
   void installGroup(TransactionState& transaction, Tiers& tiers, bool isUnchanged);
   void installHot(TransactionState& transaction, const HotEntry& entry, bool isUnchanged);
   void setCover(TransactionState& transaction, const Key& key, std::optional<Bytes> now, bool covers);
-  void endPass(Partitions& partitions);
+  void adapt(std::chrono::nanoseconds locked);
+  void endPass(TransactionState& transaction, Partitions& partitions);
   void fail(FailedRow row);
   std::optional<Mismatch> verifyBlock(TransactionState& transaction, const NewBlock& block);
 
@@ -133,6 +135,7 @@ class Batch {
   CollectionState& collection_;
   const CompactionMode mode_;
   const BatchLimits limits_;
+  std::uint64_t rows_;  // of the next batch: about what one transaction has time for
   const std::uint64_t mostFailures_;
   std::unique_ptr<BatchTools> tools_;
   std::unique_ptr<ColdTier> cold_;  // null where there are no blocks and none are made

@@ -83,7 +83,7 @@ void Batch::Preparation::stepBlock(bool found) {
 }
 
 bool Batch::Preparation::isFull() const {
-  return changes_ >= batch_.limits_.rows || bytes_ >= batch_.limits_.bytes || looked_ >= kMostRowsLookedAt;
+  return changes_ >= batch_.rows_ || bytes_ >= batch_.limits_.bytes || looked_ >= kMostRowsLookedAt;
 }
 
 // Whether the block is made anew: because its rows are old, entries of the hot tree belong into it, or its

@@ -56,7 +56,6 @@ class BatchTools {
   Arena arena;
   std::vector<std::byte> block;  // scratch
   std::unique_ptr<BlockPacker> packer;
-  std::uint32_t packerDictionary = 0;
 };
 
 }  // namespace instar

@@ -17,6 +17,11 @@ Key partitionPrefix(std::string_view collection) {
 
 }  // namespace
 
+double heatOf(const Partition& partition, HeatTime time) noexcept {
+  const HeatTime since{std::chrono::duration_cast<HeatTime::duration>(std::chrono::nanoseconds(partition.heatAt))};
+  return decayed(partition.heat, since, time, kHeatHalfLife);
+}
+
 ColdTotals toTotals(catalog::ColdTotals::Reader record) {
   return {record.getRows(), record.getBlocks(), record.getBytes(), record.getChecksum()};
 }

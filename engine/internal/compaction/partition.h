@@ -12,6 +12,7 @@
 
 #include "instar/engine/compaction.h"
 #include "instar/engine/internal/catalog.h"
+#include "instar/engine/internal/compaction/heat.h"
 
 namespace instar {
 
@@ -74,6 +75,10 @@ class Partitions {
   Catalog catalog_;
   const std::string collection_;
 };
+
+// Accesses a second, decayed until then.
+double heatOf(const Partition& partition, HeatTime time) noexcept;
+inline constexpr std::chrono::seconds kHeatHalfLife = std::chrono::minutes(10);
 
 ColdTotals toTotals(catalog::ColdTotals::Reader record);
 void fill(catalog::ColdTotals::Builder record, const ColdTotals& totals);

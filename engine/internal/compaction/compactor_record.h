@@ -1,0 +1,19 @@
+#pragma once
+
+// What the program that compacts says of itself in the file, for others to read (format/catalog.capnp). One
+// thread, as the transaction.
+
+#include <optional>
+
+#include "instar/engine/compaction.h"
+#include "instar/engine/internal/catalog.h"
+
+namespace instar {
+
+using CompactorRecord = CompactorReport;
+
+std::optional<CompactorRecord> readCompactorRecord(TransactionState& transaction);
+// Time, process and program are filled in.
+void writeCompactorRecord(TransactionState& transaction, const CompactorRecord& record);
+
+}  // namespace instar

@@ -1,0 +1,95 @@
+#include "instar/engine/compaction.h"
+#include "instar/engine/internal/cold/cold_tier.h"
+#include "instar/engine/internal/compaction/audit.h"
+#include "instar/engine/internal/compaction/compactor_record.h"
+#include "instar/engine/internal/compaction/partition.h"
+#include "instar/engine/internal/compaction/worker.h"
+#include "instar/engine/internal/store_state.h"
+
+namespace instar {
+namespace {
+
+constexpr std::uint64_t kRowsPerReport = 16384;
+
+class Verifier {
+ public:
+  Verifier(const Store& store, const ProgressCallback& progress)
+      : progress_(progress), transaction_(store.read()), state_(transaction_.state()) {}
+
+  Verification run() {
+    const auto collections = Catalog(state_).collections();
+    for (const auto& collection : collections) total_ += readTiers(state_, collection.name).coldRows;
+    for (const auto& collection : collections) {
+      if (collection.tiered) verifyCollection(collection.name);
+    }
+    report();
+    return std::move(result_);
+  }
+
+ private:
+  void report() const {
+    if (progress_) progress_({result_.rows, total_});
+  }
+
+  void verifyCollection(const std::string& name) {
+    const auto tree = state_.store().environment().openTree(coldTreeName(name), false);
+    if (!tree) {
+      throw Error(ErrorCode::restoreFromBackup,
+                  "the cold blocks of the collection are missing: restore the file", {{"collection", name}});
+    }
+    ColdTier tier(state_.store(), name, *tree);
+    const auto partitions = Partitions(state_, name).all();
+    const auto cursor = state_.storage().cursor(*tree);
+    bool more = cursor->first();
+    Key last;
+    for (std::size_t i = 0; i < partitions.size(); ++i) {
+      VerifiedPartition found{.collection = name, .lower = partitions[i].lower,
+                              .expected = partitions[i].allCold(), .found = {}, .problem = {}};
+      const Key* const upper = i + 1 < partitions.size() ? &partitions[i + 1].lower : nullptr;
+      for (; more && (upper == nullptr || compareBytes(cursor->key(), upper->bytes()) < 0);
+           more = cursor->next()) {
+        addBlock(tier, *cursor, partitions[i].lower, last, found);
+        last = Key(cursor->key());
+      }
+      if (found.problem.empty() && found.found != found.expected)
+        found.problem = "its rows are not those that were packed";
+      if (!found.problem.empty()) ++result_.problems;
+      result_.partitions.push_back(std::move(found));
+    }
+  }
+
+  void addBlock(ColdTier& tier, const storage::Cursor& cursor, const Key& lower, const Key& last,
+                VerifiedPartition& partition) {
+    std::vector<std::byte> copy;
+    const Bytes value = state_.steady(cursor.value(), copy);
+    std::string damage;
+    const auto block = tier.unpack(state_, cursor.key(), value, damage);
+    if (!block) {
+      if (partition.problem.empty()) partition.problem = "a block: " + damage;
+      return;
+    }
+    const Bytes first = block->key(0);
+    if (compareBytes(first, lower.bytes()) < 0 || (!last.empty() && compareBytes(first, last.bytes()) <= 0)) {
+      if (partition.problem.empty()) partition.problem = "a block begins before the one before it ends";
+    }
+    for (std::size_t row = 0; row < block->rows(); ++row) {
+      partition.found.checksum += rowSum(block->key(row), block->payload(row));
+      if (++result_.rows % kRowsPerReport == 0) report();
+    }
+    partition.found += {block->rows(), 1, value.size(), 0};
+  }
+
+  const ProgressCallback& progress_;
+  const ReadTransaction transaction_;
+  TransactionState& state_;
+  std::uint64_t total_ = 0;
+  Verification result_;
+};
+
+}  // namespace
+
+Verification verify(const Store& store, const ProgressCallback& progress) {
+  return Verifier(store, progress).run();
+}
+
+}  // namespace instar
