@@ -231,7 +231,8 @@ class Checker {
       if (error.code() == ErrorCode::retry) throw;
       return;  // a damaged block, which is reported by itself
     }
-    add(Finding::damagedTree, collection, printKey(current ? current->schema().key() : kByteStrings, cursor.key()),
+    add(Finding::damagedTree, collection,
+        printKey(current ? current->schema().key() : kByteStrings, cursor.key()),
         "it covers a cold row that is not there");
   }
 
@@ -279,7 +280,8 @@ class Checker {
     const Bytes key = block.key(row);
     if (const auto covering = state_.storage().get(hot, key)) {
       if (!has(rowFlags(*covering), RowFlags::coversCold))
-        add(Finding::damagedTree, collection, printKey(keySpec, key), "a cold row is covered by one that does not say so");
+        add(Finding::damagedTree, collection, printKey(keySpec, key),
+            "a cold row is covered by one that does not say so");
       return;
     }
     ++report_.rows;

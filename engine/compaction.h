@@ -75,15 +75,15 @@ struct ColdTotals {
 };
 
 struct PartitionInfo {
-  Key lower{};              // where it begins; empty: at the beginning
-  std::uint16_t floor = 0;  // no row of a lower version is in it
-  std::uint16_t passedFor = 0;     // version that it was last gone through for; 0: never
+  Key lower{};                  // where it begins; empty: at the beginning
+  std::uint16_t floor = 0;      // no row of a lower version is in it
+  std::uint16_t passedFor = 0;  // version that it was last gone through for; 0: never
   bool inProgress = false;
-  std::uint64_t rows = 0;          // when it was last gone through; in progress: so far
-  std::uint64_t failedRows = 0;    // that could not be upgraded then
+  std::uint64_t rows = 0;        // when it was last gone through; in progress: so far
+  std::uint64_t failedRows = 0;  // that could not be upgraded then
   ColdTotals cold{};
-  double heat = 0;                 // accesses a second, now
-  std::int64_t lastPassedAt = 0;   // nanoseconds since 1970, UTC; 0: never
+  double heat = 0;                // accesses a second, now
+  std::int64_t lastPassedAt = 0;  // nanoseconds since 1970, UTC; 0: never
 };
 
 struct CollectionProgress {
@@ -91,7 +91,7 @@ struct CollectionProgress {
   std::uint16_t version = 0;       // the newest
   std::uint16_t completeFrom = 0;  // rows of earlier ones have to be upgraded
   std::uint64_t rows = 0;
-  std::uint64_t doneRows = 0;      // in partitions where no row has to be upgraded; estimate while others write
+  std::uint64_t doneRows = 0;  // in partitions where no row has to be upgraded; estimate while others write
   std::uint64_t coldRows = 0;
   std::uint64_t coldBytes = 0;
   std::uint64_t hotPages = 0;
@@ -122,22 +122,22 @@ struct CompactionProgress {
 CompactionProgress compactionProgress(const Store& store, const Transaction& transaction);
 
 enum class AuditEvent : std::uint8_t {
-  passEnded = 1,      // a partition is done; what was stored has been read back
+  passEnded = 1,  // a partition is done; what was stored has been read back
   partitionCut,
   partitionsMerged,
   dictionaryTrained,
-  mismatch,           // what was read back is not what was stored: compaction has stopped
-  failed,             // a batch has failed, and is tried again
-  circuitOpened,      // too many failures in a row: compaction waits for resume()
+  mismatch,       // what was read back is not what was stored: compaction has stopped
+  failed,         // a batch has failed, and is tried again
+  circuitOpened,  // too many failures in a row: compaction waits for resume()
   circuitClosed,
-  started,            // a program compacts from here on
+  started,  // a program compacts from here on
   stopped,
   paused,
   resumed,
   rateChanged,
-  estimated,          // what there is to do
-  finished,           // what was to do is done, beside the estimate
-  versionGone,        // no row of a version is left
+  estimated,    // what there is to do
+  finished,     // what was to do is done, beside the estimate
+  versionGone,  // no row of a version is left
 };
 std::string_view auditEventName(AuditEvent event) noexcept;
 
@@ -152,7 +152,7 @@ struct AuditEntry {
   std::uint64_t rows = 0;
   std::uint64_t failedRows = 0;
   ColdTotals cold{};
-  std::uint64_t bytes = 0;  // written; of an estimate: to be written
+  std::uint64_t bytes = 0;             // written; of an estimate: to be written
   std::chrono::milliseconds taken{0};  // of an estimate: that it will take
   std::string reason{};
   std::string program{};

@@ -40,7 +40,7 @@ class RowBytes {
   void borrow(TransactionState& transaction, Bytes key, const RowView& row);
   void copy(Bytes key, const RowView& row);
   void take(Bytes key, std::uint16_t version, std::unique_ptr<std::byte[]> bytes,
-            Bytes payload);  // in `bytes`
+            Bytes payload);                                                      // in `bytes`
   void share(std::shared_ptr<const void> owner, Bytes key, const RowView& row);  // whose bytes they are
   void copyKey();  // where the key may go before the row
 

@@ -43,8 +43,11 @@ class Verifier {
     bool more = cursor->first();
     Key last;
     for (std::size_t i = 0; i < partitions.size(); ++i) {
-      VerifiedPartition found{.collection = name, .lower = partitions[i].lower,
-                              .expected = partitions[i].allCold(), .found = {}, .problem = {}};
+      VerifiedPartition found{.collection = name,
+                              .lower = partitions[i].lower,
+                              .expected = partitions[i].allCold(),
+                              .found = {},
+                              .problem = {}};
       const Key* const upper = i + 1 < partitions.size() ? &partitions[i + 1].lower : nullptr;
       for (; more && (upper == nullptr || compareBytes(cursor->key(), upper->bytes()) < 0);
            more = cursor->next()) {

@@ -13,7 +13,8 @@ void encodeRow(std::span<std::byte> out, Bytes key, std::uint16_t version, Bytes
   assert(payload.empty() == has(flags, RowFlags::tombstone));
   assert(out.size() == headerLength + payload.size());
   const std::uint32_t start = kRowFormat | static_cast<std::uint32_t>(flags) |
-      static_cast<std::uint32_t>(headerLength) << 8 | static_cast<std::uint32_t>(version) << 16;
+                              static_cast<std::uint32_t>(headerLength) << 8 |
+                              static_cast<std::uint32_t>(version) << 16;
   const std::uint32_t checksum = rowChecksum(key, start, payload);
   std::memcpy(out.data(), &start, 4);
   std::memcpy(out.data() + 4, &checksum, 4);

@@ -98,8 +98,8 @@ inline RowDamage decodeRow(Bytes key, Bytes value, Verify verify, RowView& row) 
   std::memcpy(&start, value.data(), 4);
   std::memcpy(&checksum, value.data() + 4, 4);
   const RowFlags flags = rowFlags(value);
-  if ((start & 0x0f) != kRowFormat || (flags != RowFlags::none && flags != RowFlags::coversCold &&
-                                       flags != kTombstoneFlags)) {
+  if ((start & 0x0f) != kRowFormat ||
+      (flags != RowFlags::none && flags != RowFlags::coversCold && flags != kTombstoneFlags)) {
     return RowDamage::unknownFormat;
   }
   const std::size_t headerLength = start >> 8 & 0xff;

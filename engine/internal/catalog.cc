@@ -38,8 +38,8 @@ std::optional<std::uint16_t> versionNumber(Bytes key, const Key& prefix) {
 }
 
 Catalog::CollectionRecord toCollection(catalog::Collection::Reader record) {
-  return {text(record.getName()), record.getCreatedAt(), record.getCurrentVersion(), record.getReaderFloor(),
-          record.getWriterFloor(), record.getTiered()};
+  return {text(record.getName()),  record.getCreatedAt(),   record.getCurrentVersion(),
+          record.getReaderFloor(), record.getWriterFloor(), record.getTiered()};
 }
 
 VersionInfo toVersion(catalog::Version::Reader record) {
@@ -51,7 +51,9 @@ VersionInfo toVersion(catalog::Version::Reader record) {
 
 }  // namespace
 
-std::string rowTreeName(std::string_view collection) { return std::string(kRowTreePrefix).append(collection); }
+std::string rowTreeName(std::string_view collection) {
+  return std::string(kRowTreePrefix).append(collection);
+}
 std::string coldTreeName(std::string_view collection) {
   return std::string(kColdTreePrefix).append(collection);
 }

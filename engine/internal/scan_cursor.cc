@@ -120,8 +120,8 @@ bool ScanCursor::stepTiered(TransactionState& transaction) {
   cold_ = {};
   const bool hasChanged = seenChanges_ != transaction.changes();
   seenChanges_ = transaction.changes();  // now: after an error about a block the walk goes on behind it
-  const bool found = !started_         ? start(*tiered_)
-                     : hasChanged      ? stepAfterChange(*tiered_)
+  const bool found = !started_          ? start(*tiered_)
+                     : hasChanged       ? stepAfterChange(*tiered_)
                      : options_.reverse ? tiered_->previous()
                                         : tiered_->next();
   if (!found) return false;

@@ -61,12 +61,12 @@ class ScanCursor {
   Bytes encode(const RowView& row) const;
 
   CollectionState& collection_;
-  TransactionState* transaction_;  // null once it has ended
+  TransactionState* transaction_;            // null once it has ended
   std::unique_ptr<storage::Cursor> cursor_;  // null where there are cold blocks
   std::unique_ptr<TieredCursor> tiered_;     // null where there are none
-  ScanOptions options_;  // prefix is folded into from and to
-  const Key* end_;       // where to stop, null for the end of the tree
-  std::uint64_t left_;   // rows that may still follow
+  ScanOptions options_;                      // prefix is folded into from and to
+  const Key* end_;                           // where to stop, null for the end of the tree
+  std::uint64_t left_;                       // rows that may still follow
   bool started_ = false;
 
   storage::Entry here_;  // the row that next() went to

@@ -25,8 +25,8 @@ struct Action {
 };
 
 std::ostream& operator<<(std::ostream& out, const Action& action) {
-  constexpr const char* kNames[] = {"put",   "edit",   "erase",      "commit",
-                                    "abort", "reopen", "newVersion", "pack", "compact"};
+  constexpr const char* kNames[] = {"put",    "edit",       "erase", "commit", "abort",
+                                    "reopen", "newVersion", "pack",  "compact"};
   return out << kNames[static_cast<int>(action.step)] << "(" << int{action.key} << ", " << action.size << ")";
 }
 

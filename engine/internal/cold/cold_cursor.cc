@@ -86,7 +86,8 @@ bool TieredCursor::settle() {
       order = std::strong_ordering::greater;
     } else if (hasCold_) {
       order = compareBytes(hot_->key(), cold_.place().key());
-      if (reverse_ && order != 0) order = order < 0 ? std::strong_ordering::greater : std::strong_ordering::less;
+      if (reverse_ && order != 0)
+        order = order < 0 ? std::strong_ordering::greater : std::strong_ordering::less;
     }
     isCold_ = order > 0;
     if (isCold_) return true;

@@ -62,9 +62,9 @@ class TieredCursor {
   std::unique_ptr<storage::Cursor> hot_;
   ColdCursor cold_;
   bool reverse_ = false;
-  bool hasHot_ = false;   // whether hot_ stands on what comes next of its tree
-  bool hasCold_ = false;  // likewise
-  bool isCold_ = false;   // which of them is the row
+  bool hasHot_ = false;      // whether hot_ stands on what comes next of its tree
+  bool hasCold_ = false;     // likewise
+  bool isCold_ = false;      // which of them is the row
   bool coldFailed_ = false;  // a damaged block: cold_ is to go on behind it
 };
 

@@ -90,17 +90,16 @@ std::shared_ptr<const Dictionary> ColdTier::dictionary(TransactionState& transac
 }
 
 void ColdTier::refuseBlock(Bytes lastKey, const std::string& damage) const {
-  throw Error(
-      ErrorCode::restoreFromBackup, "a block of cold rows is damaged: restore its rows from a backup",
-      {{"collection", collection_}, {"last key in hexadecimal", toHex(lastKey)}, {"damage", damage}});
+  throw Error(ErrorCode::restoreFromBackup, "a block of cold rows is damaged: restore its rows from a backup",
+              {{"collection", collection_}, {"last key in hexadecimal", toHex(lastKey)}, {"damage", damage}});
 }
 
 Tiers readTiers(TransactionState& transaction, std::string_view collection) {
   const auto record = Catalog(transaction).read<catalog::Tiers>(tiersKey(collection));
   Tiers tiers;
   if (record) {
-    tiers = {record->getColdRows(),    record->getColdBlocks(), record->getColdBytes(),
-             record->getCoveredRows(), record->getTombstones(), record->getNextBlock(),
+    tiers = {record->getColdRows(),      record->getColdBlocks(), record->getColdBytes(),
+             record->getCoveredRows(),   record->getTombstones(), record->getNextBlock(),
              record->getDictionaryFor(), record->getDictionary(), record->getDictionaries()};
   }
   const TransactionState::CoverChange change = transaction.coverChange(collection);
@@ -129,8 +128,7 @@ void putDictionary(TransactionState& transaction, std::string_view collection, c
   Draft<catalog::Dictionary> record{{}};
   const Bytes content = dictionary.content();
   record->setNumber(dictionary.id());
-  record->setContent(
-      kj::arrayPtr(reinterpret_cast<const kj::byte*>(content.data()), content.size()));
+  record->setContent(kj::arrayPtr(reinterpret_cast<const kj::byte*>(content.data()), content.size()));
   record->setVersion(version);
   record->setTrainedAt(now());
   Catalog(transaction).write(dictionaryKey(collection, dictionary.id()), record);

@@ -8,7 +8,8 @@
 namespace instar {
 namespace {
 
-static_assert(static_cast<int>(AuditEvent::versionGone) == static_cast<int>(catalog::AuditEvent::VERSION_GONE));
+static_assert(static_cast<int>(AuditEvent::versionGone) ==
+              static_cast<int>(catalog::AuditEvent::VERSION_GONE));
 
 Key numberKey(std::uint64_t number) {
   std::byte bytes[8];
@@ -101,7 +102,8 @@ AuditTrail readAudit(const Store&, const Transaction& transaction, std::uint64_t
   const auto breaks = [&](const char* how) {
     if (trail.damage.empty()) trail.damage = "entry " + std::to_string(number) + ": " + how;
   };
-  for (bool more = cursor->seek(numberKey(after + 1).bytes()); more && limit != 0; more = cursor->next(), --limit) {
+  for (bool more = cursor->seek(numberKey(after + 1).bytes()); more && limit != 0;
+       more = cursor->next(), --limit) {
     ++number;
     std::vector<std::byte> copy;
     const Bytes value = state.steady(cursor->value(), copy);

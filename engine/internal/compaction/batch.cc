@@ -63,6 +63,7 @@ void Batch::prepare(const Key& lower) {
   snapshot_ = transaction.snapshot();
   partition_ = Partitions(transaction, collection_.name()).of(lower);
   Preparation(*this, transaction).run();
+  at("prepared");
 }
 
 // Before the first row is read, so that older programs note what they put from now on.
@@ -77,7 +78,9 @@ void Batch::beginPass(const Key& lower) {
                     .packs = mode_ == CompactionMode::compress};
   partition.disturbed = false;
   partitions.put(partition);
+  at("passBeforeCommit");
   transaction.commit();
+  at("passBegun");
 }
 
 void Batch::admit(TransactionState& transaction) {
@@ -129,11 +132,13 @@ void Batch::install() {
     writeTiers(transaction, collection_.name(), tiers);
   }
   ++result_.transactions;
-  result_.longestLock =
-      std::max(result_.longestLock, std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start));
+  result_.longestLock = std::max(result_.longestLock,
+                                 std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start));
   adapt(Clock::now() - start);
   const std::uint64_t id = transaction.id();
+  at("beforeCommit");
   transaction.commit();
+  at("committed");
   if (isUnchanged) snapshot_ = id;
 }
 
@@ -157,6 +162,7 @@ void Batch::installGroup(TransactionState& transaction, Tiers& tiers, bool isUnc
       pass.cold += block.totals;
       continue;
     }
+    at("blockBeforeErase");
     const auto stored = transaction.storage().get(cold_->tree(), block.lastKey);
     ColdBlockHeader header;
     if (!stored || decodeBlockHeader(*stored, header) != BlockDamage::none || header.number != block.number) {
@@ -183,7 +189,9 @@ void Batch::installGroup(TransactionState& transaction, Tiers& tiers, bool isUnc
     tiers.nextBlock = std::max(tiers.nextBlock, header.number + 1);
     (block.isRest ? partition_.cold : pass.cold) += block.totals;
   }
+  at("blocksStored");
   for (std::size_t i = before.hotEnd; i < group.hotEnd; ++i) installHot(transaction, hot_[i], isUnchanged);
+  at("groupInstalled");
   pass.position = Key(group.position);
   pass.rows += group.rows;
   pass.failedRows += group.failedRows;
@@ -238,7 +246,8 @@ void Batch::setCover(TransactionState& transaction, const Key& key, std::optiona
       throw Error(ErrorCode::restoreFromBackup, "a row is damaged: restore it from a backup",
                   {{"collection", name}, {"damage", describe(damage)}});
     }
-    writeRow(transaction, tree, key, row.version, row.payload, covers ? RowFlags::coversCold : RowFlags::none);
+    writeRow(transaction, tree, key, row.version, row.payload,
+             covers ? RowFlags::coversCold : RowFlags::none);
     transaction.coverChanged(name, {covers ? 1 : -1, 0});
   }
 }
@@ -257,6 +266,7 @@ void Batch::endPass(TransactionState& transaction, Partitions& partitions) {
     behind.pass.reset();
     behind.rows = behind.rows > pass.rows ? behind.rows - pass.rows : 0;
     partitions.put(behind);
+    at("partitionCut");
     appendAudit(transaction, {.event = AuditEvent::partitionCut,
                               .collection = collection_.name(),
                               .partition = *bound,
@@ -274,6 +284,7 @@ void Batch::endPass(TransactionState& transaction, Partitions& partitions) {
   partition_.rows = pass.rows;
   partition_.failedRows = pass.failedRows;
   partition_.cold = pass.cold;
+  at("passEnded");
   const std::int64_t taken = now() - pass.startedAt;
   partition_.pass.reset();
   endedPass_ = true;
@@ -305,6 +316,7 @@ std::optional<Mismatch> Batch::verify() {
     if (damage != RowDamage::none) return Mismatch{Key(entry.key), Key(entry.key), describe(damage)};
     ++result_.verified;
   }
+  at("verified");
   return std::nullopt;
 }
 

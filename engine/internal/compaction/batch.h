@@ -32,6 +32,8 @@ struct BatchLimits {
   std::uint64_t rows = 4096;                 // that are rewritten or packed, at most
   std::size_t bytes = std::size_t{1} << 20;  // of these
   std::chrono::microseconds lockTime = std::chrono::milliseconds(2);
+  // Told where the batch is, by name, so that a test can end the process there.
+  std::function<void(const char* point)> probe = {};
 };
 
 // What happened, from prepare() to now; adds up over batches.
@@ -44,7 +46,7 @@ struct BatchResult {
   std::uint64_t failed = 0;     // that cannot be upgraded
   std::vector<FailedRow> failures{};
   std::uint64_t transactions = 0;
-  std::uint64_t verified = 0;   // rows that were read back
+  std::uint64_t verified = 0;                // rows that were read back
   std::chrono::microseconds longestLock{0};  // from the lock to the commit, which is left out
 };
 
@@ -129,6 +131,9 @@ class Batch {
   void adapt(std::chrono::nanoseconds locked);
   void endPass(TransactionState& transaction, Partitions& partitions);
   void fail(FailedRow row);
+  void at(const char* point) const {
+    if (limits_.probe) limits_.probe(point);
+  }
   std::optional<Mismatch> verifyBlock(TransactionState& transaction, const NewBlock& block);
 
   const std::shared_ptr<StoreState> store_;

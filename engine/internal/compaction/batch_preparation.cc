@@ -48,8 +48,7 @@ void Batch::Preparation::run() {
   if (!rest_.empty()) {
     batch_.nextKey_ = Key(rest_.front().key);
   } else if (!batch_.reachesEnd_) {
-    const bool hotIsNext =
-        hasHot_ && (!hasBlock_ || compareBytes(hot_->key(), header_.firstKey) < 0);
+    const bool hotIsNext = hasHot_ && (!hasBlock_ || compareBytes(hot_->key(), header_.firstKey) < 0);
     batch_.nextKey_ = Key(hotIsNext ? hot_->key() : header_.firstKey);
   }
   endsInsideBlock_ = hasBlock_ && !items_.empty() && compareBytes(header_.firstKey, items_.back().key) <= 0;
@@ -158,8 +157,7 @@ void Batch::Preparation::takeRest(const UnpackedBlock& block, std::size_t from) 
 
 // A row of this version's schema; nothing where it cannot be upgraded. Borrowed from the row where it needs
 // no upgrade.
-std::optional<Bytes> Batch::Preparation::upgraded(Bytes key, const RowView& row,
-                                                     bool reports) {
+std::optional<Bytes> Batch::Preparation::upgraded(Bytes key, const RowView& row, bool reports) {
   if (row.version >= completeFrom_) return row.payload;
   try {
     return tools_.arena.copy(UpgradedRecord(collection_.plans(), key, row).compact());

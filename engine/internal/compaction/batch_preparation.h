@@ -22,13 +22,13 @@ class Batch::Preparation {
   // Those in the range of a block that goes are not to be parted.
   struct Item {
     Bytes key;
-    Bytes payload = {};           // of a row that is to be packed; empty: it is not
-    std::ptrdiff_t block = -1;    // that goes, and whose range it is in; in oldBlocks_
-    bool isHot = false;           // has an entry in hot_
-    bool endsBlock = false;       // that stays
+    Bytes payload = {};         // of a row that is to be packed; empty: it is not
+    std::ptrdiff_t block = -1;  // that goes, and whose range it is in; in oldBlocks_
+    bool isHot = false;         // has an entry in hot_
+    bool endsBlock = false;     // that stays
     bool isFailed = false;
     std::uint64_t rows = 0;
-    std::uint16_t version = 0;    // of what is left there; 0: nothing is
+    std::uint16_t version = 0;  // of what is left there; 0: nothing is
   };
 
   void begin();
@@ -65,17 +65,17 @@ class Batch::Preparation {
   bool hasHot_ = false;
   std::unique_ptr<storage::Cursor> blocks_;  // null where there are none
   bool hasBlock_ = false;
-  ColdBlockHeader header_;         // of the block that blocks_ is on
+  ColdBlockHeader header_;          // of the block that blocks_ is on
   std::uint64_t coverOfBlock_ = 0;  // entries of the hot tree in its range that cover a row of it
 
   std::vector<Item> items_;
   std::vector<ColdRow> rest_;
   std::vector<std::shared_ptr<const UnpackedBlock>> unpacked_;  // that payloads are borrowed from
-  std::vector<std::size_t> blockEnds_;                       // the item of the last row of each new block
-  std::vector<std::pair<std::size_t, FailedRow>> failures_;  // by item
-  bool endsInsideBlock_ = false;  // that stays
-  std::vector<ColdRow> rows_;     // scratch
-  std::vector<std::size_t> places_;  // likewise: of these rows among the items
+  std::vector<std::size_t> blockEnds_;                          // the item of the last row of each new block
+  std::vector<std::pair<std::size_t, FailedRow>> failures_;     // by item
+  bool endsInsideBlock_ = false;                                // that stays
+  std::vector<ColdRow> rows_;                                   // scratch
+  std::vector<std::size_t> places_;                             // likewise: of these rows among the items
   std::uint64_t looked_ = 0;
   std::uint64_t changes_ = 0;
   std::size_t bytes_ = 0;         // of the changes

@@ -25,9 +25,10 @@ class Sample {
       if (decodeRow(cursor->key(), cursor->value(), Verify::yes, row) != RowDamage::none) continue;
       if (row.isTombstone() || row.payload.size() > kMostColdPayload) continue;
       try {
-        const Bytes payload = row.version >= collection.schema().completeFrom()
-                                  ? row.payload
-                                  : arena_.copy(UpgradedRecord(collection.plans(), cursor->key(), row).compact());
+        const Bytes payload =
+            row.version >= collection.schema().completeFrom()
+                ? row.payload
+                : arena_.copy(UpgradedRecord(collection.plans(), cursor->key(), row).compact());
         rows_.push_back({cursor->key(), payload});
         bytes += payload.size();
       } catch (const Error& error) {
@@ -40,7 +41,8 @@ class Sample {
 
   std::vector<std::byte> train() const {
     std::vector<Bytes> payloads;
-    for (const ColdRow& row : std::span(rows_).first(rows_.size() - kTrialRows)) payloads.push_back(row.payload);
+    for (const ColdRow& row : std::span(rows_).first(rows_.size() - kTrialRows))
+      payloads.push_back(row.payload);
     return Dictionary::train(payloads, kDictionaryBytes);
   }
 

@@ -18,7 +18,8 @@ Key partitionPrefix(std::string_view collection) {
 }  // namespace
 
 double heatOf(const Partition& partition, HeatTime time) noexcept {
-  const HeatTime since{std::chrono::duration_cast<HeatTime::duration>(std::chrono::nanoseconds(partition.heatAt))};
+  const HeatTime since{
+      std::chrono::duration_cast<HeatTime::duration>(std::chrono::nanoseconds(partition.heatAt))};
   return decayed(partition.heat, since, time, kHeatHalfLife);
 }
 
@@ -61,9 +62,7 @@ Key Partitions::recordKey(const Key& lower) const {
   return key;
 }
 
-Partition Partitions::whole() const {
-  return {.floor = catalog_.versionAbove(collection_, 0).value_or(1)};
-}
+Partition Partitions::whole() const { return {.floor = catalog_.versionAbove(collection_, 0).value_or(1)}; }
 
 Partition Partitions::decode(Bytes key, Bytes value) const {
   const auto record = catalog_.decode<catalog::Partition>(key, value);

@@ -19,11 +19,12 @@ std::size_t batchBytes(std::uint64_t rate) {
 
 Worker::Worker(std::shared_ptr<StoreState> store, std::shared_ptr<CollectionState> collection,
                CompactionMode mode, std::chrono::microseconds lockTime, std::uint64_t rate,
-               std::uint64_t mostFailures)
+               std::uint64_t mostFailures, std::function<void(const char* point)> probe)
     : store_(std::move(store)),
       collection_(std::move(collection)),
       mode_(mode),
-      batch_(store_, *collection_, mode, {.bytes = batchBytes(rate), .lockTime = lockTime}, mostFailures) {}
+      batch_(store_, *collection_, mode,
+             {.bytes = batchBytes(rate), .lockTime = lockTime, .probe = std::move(probe)}, mostFailures) {}
 
 std::optional<Key> Worker::pick(PickPolicy policy, double coldBelow) const {
   TransactionState transaction(store_, storage::Access::read);

@@ -18,7 +18,8 @@ class Worker {
  public:
   // `rate` in bytes a second makes small batches for a small rate; 0: no limit.
   Worker(std::shared_ptr<StoreState> store, std::shared_ptr<CollectionState> collection, CompactionMode mode,
-         std::chrono::microseconds lockTime, std::uint64_t rate, std::uint64_t mostFailures);
+         std::chrono::microseconds lockTime, std::uint64_t rate, std::uint64_t mostFailures,
+         std::function<void(const char* point)> probe = {});
 
   CollectionState& collection() const noexcept { return *collection_; }
 
