@@ -36,6 +36,16 @@ bool isUnfinished(TransactionState& transaction) {
               {{"collection", std::string(name)}, {"collections", known.empty() ? "none" : known}});
 }
 
+// All zero where there is no such tree.
+storage::TreeStatistics statisticsOf(TransactionState& transaction, const std::string& name) {
+  const auto tree = transaction.store().environment().openTree(name, false);
+  return tree ? transaction.storage().statistics(*tree) : storage::TreeStatistics();
+}
+
+std::uint64_t pagesOf(const storage::TreeStatistics& tree) {
+  return tree.leafPages + tree.branchPages + tree.overflowPages;
+}
+
 void requireFunctions(const Plans& plans, std::string_view collection) {
   try {
     plans.requireFunctions();
@@ -167,12 +177,21 @@ FileInfo Store::fileInfo(const Transaction& transaction) const {
 std::vector<CollectionInfo> Store::collections(const Transaction& transaction) const {
   std::vector<CollectionInfo> result;
   for (const auto& record : Catalog(transaction.state()).collections()) {
-    CollectionInfo info{
-        record.name, record.createdAt, record.currentVersion, record.readerFloor, record.writerFloor, 0, 0};
-    if (const auto tree = state_->environment().openTree(rowTreeName(record.name), false)) {
-      const storage::TreeStatistics statistics = transaction.state().storage().statistics(*tree);
-      info.rows = statistics.entries;
-      info.pages = statistics.leafPages + statistics.branchPages + statistics.overflowPages;
+    CollectionInfo info{.name = record.name,
+                        .createdAt = record.createdAt,
+                        .currentVersion = record.currentVersion,
+                        .readerFloor = record.readerFloor,
+                        .writerFloor = record.writerFloor};
+    const storage::TreeStatistics hot = statisticsOf(transaction.state(), rowTreeName(record.name));
+    info.rows = hot.entries;
+    info.pages = pagesOf(hot);
+    if (record.tiered) {
+      const Tiers tiers = readTiers(transaction.state(), record.name);
+      info.coldRows = tiers.coldRows - tiers.coveredRows;
+      info.rows += info.coldRows - tiers.tombstones;
+      info.coldBlocks = tiers.coldBlocks;
+      info.coldBytes = tiers.coldBytes;
+      info.coldPages = pagesOf(statisticsOf(transaction.state(), coldTreeName(record.name)));
     }
     result.push_back(std::move(info));
   }
