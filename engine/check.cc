@@ -423,32 +423,4 @@ std::string_view findingName(Finding finding) noexcept {
 
 CheckReport check(const Store& store, const CheckOptions& options) { return Checker(store, options).run(); }
 
-std::vector<VersionCount> countVersions(const Store& store, const Transaction& transaction,
-                                        std::string_view collection, const ProgressCallback& progress) {
-  std::map<std::uint16_t, VersionCount> counts;
-  const auto rows = store.collection(collection);
-  const std::uint64_t total = rows.count(transaction);
-  const auto refuse = [&](const std::string& damage) {
-    throw Error(ErrorCode::restoreFromBackup, "rows cannot be reached: restore the file from a backup",
-                {{"collection", std::string(collection)}, {"damage", damage}});
-  };
-  auto scan = rows.scan(transaction);
-  WalkCheck walk;
-  for (std::uint64_t done = 1; scan.next(); ++done) {
-    if (!walk.follows(scan.key())) refuse("they are not in the order of their keys");
-    RowView row;
-    decodeRow(scan.key(), scan.value(), Verify::no, row);
-    VersionCount& count = counts[row.version];
-    count.version = row.version;
-    ++count.rows;
-    count.bytes += scan.value().size();
-    if (progress && done % kRowsPerReport == 0) progress({done, total});
-  }
-  if (walk.count() != total) refuse(describeWalk(walk.count(), total));
-  if (progress) progress({total, total});
-  std::vector<VersionCount> result;
-  for (const auto& [version, count] : counts) result.push_back(count);
-  return result;
-}
-
 }  // namespace instar

@@ -4,6 +4,7 @@
 // nothing.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -81,12 +82,21 @@ class WalkCheck {
 struct VersionCount {
   std::uint16_t version = 0;  // 0: rows whose header is damaged
   std::uint64_t rows = 0;
-  std::uint64_t bytes = 0;  // of stored values
+  std::optional<std::uint64_t> bytes = {};  // of stored values; nothing where not all of them were read
 };
 
-// Rows and bytes of each version in a collection, by version. O(rows); reads headers only. Throws
-// Error(restoreFromBackup) where not every row can be reached.
-std::vector<VersionCount> countVersions(const Store& store, const Transaction& transaction,
-                                        std::string_view collection, const ProgressCallback& progress = {});
+struct Census {
+  std::vector<VersionCount> versions;  // that rows have, ascending
+  std::vector<std::uint16_t> gone;     // those of the catalog that no row has, the current one left out
+  std::uint64_t settledPartitions = 0;  // whose floor is the current version: nothing else can be in them
+  std::uint64_t walkedPartitions = 0;   // all others, whose rows were read
+  std::uint64_t walkedRows = 0;
+};
+
+// Which versions the rows of a collection have. Exact; O(partitions), and O(rows) of those partitions that
+// may have older ones, of which headers only are read. Damage in settled partitions is for check(). Throws
+// Error(restoreFromBackup) where not every row can be reached, or a cold block is damaged.
+Census countVersions(const Store& store, const Transaction& transaction, std::string_view collection,
+                     const ProgressCallback& progress = {});
 
 }  // namespace instar

@@ -91,9 +91,11 @@ struct CollectionProgress {
   std::uint16_t version = 0;       // the newest
   std::uint16_t completeFrom = 0;  // rows of earlier ones have to be upgraded
   std::uint64_t rows = 0;
-  std::uint64_t doneRows = 0;  // in partitions where no row has to be upgraded; estimate while others write
-  std::uint64_t coldRows = 0;
-  std::uint64_t coldBytes = 0;
+  // In partitions where no row has to be upgraded, and behind the passes in progress; of partitions as they
+  // were when they were gone through. All of `rows` where the collection is settled.
+  std::uint64_t doneRows = 0;
+  std::uint64_t coldRows = 0;   // among `rows`, those that only a cold block has
+  std::uint64_t coldBytes = 0;  // of blocks, as they are stored
   std::uint64_t hotPages = 0;
   std::uint64_t coldPages = 0;
   std::vector<PartitionInfo> partitions;
@@ -184,5 +186,26 @@ struct Verification {
 };
 
 Verification verify(const Store& store, const ProgressCallback& progress = {});
+
+// Lets programs compact a file again where compaction was stopped by a mismatch; to be called after a
+// verification without problems. Returns whether it was stopped. Throws as Store::write() and commit() do.
+bool resumeCompaction(const Store& store);
+
+// --- Capacity: what there is to do, from a sample of a few thousand rows.
+
+struct Estimate {
+  std::uint64_t rows = 0;          // that would be looked at
+  std::uint64_t changedRows = 0;   // that would be rewritten or packed
+  std::uint64_t sampledRows = 0;
+  std::uint64_t bytesToWrite = 0;  // in whole pages
+  std::uint64_t bytesBefore = 0;   // of the pages of the collection
+  std::uint64_t bytesAfter = 0;
+  std::chrono::milliseconds time{0};  // at the rate, or what preparing takes where that is longer
+};
+
+// What migrate() would do with the whole collection; `rate` in bytes a second, 0: no limit. Reads some rows
+// at a few places, and the list of free pages. Throws as migrate() does, except that the store may be
+// read-only.
+Estimate estimate(const Store& store, std::string_view collection, CompactionMode mode, std::uint64_t rate);
 
 }  // namespace instar

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "instar/engine/collection.h"
+#include "instar/engine/compaction.h"
 #include "instar/engine/options.h"
 #include "instar/engine/transaction.h"
 #include "instar/evolve/plan.h"
@@ -43,7 +44,11 @@ struct CollectionInfo {
   std::uint16_t readerFloor = 0;  // lowest version of a program that may read
   std::uint16_t writerFloor = 0;  // lowest version of a program that may write
   std::uint64_t rows = 0;
-  std::uint64_t pages = 0;  // of its tree
+  std::uint64_t pages = 0;         // of the tree of rows
+  std::uint64_t coldRows = 0;      // among the rows, those that only a cold block has
+  std::uint64_t coldBlocks = 0;
+  std::uint64_t coldBytes = 0;     // of blocks, as they are stored
+  std::uint64_t coldPages = 0;     // of the tree of blocks
 };
 
 struct VersionInfo {
@@ -131,6 +136,9 @@ class Store {
   // left alone. Throws as write() and WriteTransaction::commit() do.
   std::size_t writeBack(std::size_t limit = 1000) const;
 
+  // The thread that compacts (StoreOptions::compaction). Throws Error(fixCall) where the store has none.
+  Compaction compaction() const;
+
   EnvironmentInfo info() const;  // reads the whole list of free pages
   std::vector<ReaderInfo> readers() const;
   unsigned clearStaleReaders() const;
@@ -147,6 +155,7 @@ class Store {
   explicit Store(std::shared_ptr<StoreState> state);
   std::shared_ptr<CollectionState> openCollection(std::string_view name, const RecordSchema& schema) const;
   std::shared_ptr<CollectionState> openCollection(std::string_view name) const;
+  void startCompaction();
 
   std::shared_ptr<StoreState> state_;
 };
