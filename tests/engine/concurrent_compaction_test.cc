@@ -23,12 +23,11 @@ constexpr int kVersions = 4;
 
 // `text` and `sum` are two forms of one number, so that older programs can write too.
 RecordSchema account(int version) {
-  std::string text =
-      "struct Account @0x8899aabbccddee01 $Instar.version(" + std::to_string(version) +
-      ") { id @0 :UInt64 $Instar.key(0); flags @1 :UInt32; " +
-      (version == 1 ? "text @2 :Text; "
-                    : "text @2 :Text $Instar.mirrored(since = 2, convert = \"sum\"); "
-                      "sum @3 :Int64 $Instar.derived(since = 2, convert = \"text\"); ");
+  std::string text = "struct Account @0x8899aabbccddee01 $Instar.version(" + std::to_string(version) +
+                     ") { id @0 :UInt64 $Instar.key(0); flags @1 :UInt32; " +
+                     (version == 1 ? "text @2 :Text; "
+                                   : "text @2 :Text $Instar.mirrored(since = 2, convert = \"sum\"); "
+                                     "sum @3 :Int64 $Instar.derived(since = 2, convert = \"text\"); ");
   for (int field = 4; field <= version + 1; ++field)
     text += "added" + std::to_string(field) + " @" + std::to_string(field) + " :Text; ";
   return testing::parseDeclarations(text + "}", "Account");
@@ -130,10 +129,10 @@ TEST_F(CompactionConcurrent, NobodySeesAnythingOfIt) {
   for (int version = 2; version <= kVersions; ++version) {
     store.collection("accounts", schemas[static_cast<std::size_t>(version - 1)]);
     for (int turn = 0; turn < 6; ++turn) {
-      const Migration part = migrate(
-          store, "accounts",
-          {.mode = turn % 3 == 2 ? CompactionMode::upgrade : CompactionMode::compress,
-           .lockTime = std::chrono::microseconds(turn % 2 == 0 ? 0 : 300)});
+      const Migration part =
+          migrate(store, "accounts",
+                  {.mode = turn % 3 == 2 ? CompactionMode::upgrade : CompactionMode::compress,
+                   .lockTime = std::chrono::microseconds(turn % 2 == 0 ? 0 : 300)});
       EXPECT_EQ(part.failed, 0U);
       sum.packed += part.packed;
       sum.repacked += part.repacked;

@@ -1,0 +1,386 @@
+// A compacting process is killed, at every named point and at random moments, while others in it read, write
+// and add versions. No row is lost, doubled or upgraded by half, and the next process goes on where it was.
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <map>
+#include <random>
+#include <thread>
+
+#include "instar/engine/check.h"
+#include "instar/engine/internal/compaction/worker.h"
+#include "instar/tests/support/parse_schema.h"
+#include "instar/tests/support/temporary_folder.h"
+
+namespace instar {
+namespace {
+
+constexpr std::uint64_t kStill = 600;        // rows that nobody changes
+constexpr std::uint64_t kAtOnce = 20;        // rows that each transaction writes its number to
+constexpr std::uint64_t kFirstAdded = 5000;  // and where it adds one
+constexpr std::uint64_t kKept = 50;          // of which so many are kept
+
+constexpr std::uint64_t still(std::uint64_t id) { return 100 + 2 * id; }
+constexpr std::uint64_t placeOf(std::uint64_t id) { return 101 + 2 * 29 * id; }  // among them
+
+// Each version derives one more field from the same text.
+RecordSchema versionNumber(int version) {
+  std::string text = "struct Note @0x9a1b2c3d4e5f6071 $Instar.version(" + std::to_string(version) +
+                     ") { id @0 :UInt64 $Instar.key(0); number @1 :Text; filler @2 :Text; ";
+  for (int since = 2; since <= version; ++since) {
+    text += "derived" + std::to_string(since) + " @" + std::to_string(since + 1) +
+            " :UInt64 $Instar.derived(since = " + std::to_string(since) + ", convert = \"number\"); ";
+  }
+  return testing::parseDeclarations(text + "}", "Note");
+}
+
+const RecordSchema& schemaOf(int version) {
+  static std::map<int, RecordSchema> schemas;
+  const auto found = schemas.find(version);
+  return found != schemas.end() ? found->second
+                                : schemas.emplace(version, versionNumber(version)).first->second;
+}
+
+class Rows : public Collection<capnp::DynamicStruct> {
+ public:
+  explicit Rows(Collection<capnp::DynamicStruct> rows) : Collection(std::move(rows)) {}
+  CollectionState& state() const noexcept { return *state_; }
+
+  void put(WriteTransaction& transaction, std::uint64_t id, std::uint64_t number) const {
+    auto draft = create();
+    draft->set("id", id);
+    draft->set("number", std::to_string(number).c_str());
+    draft->set("filler", std::string(number * 37 % 700, 'f').c_str());
+    for (int since = 2; since <= schema().version(); ++since)
+      draft->set("derived" + std::to_string(since), number);
+    Collection::put(transaction, draft);
+  }
+
+  // Fails where the row is upgraded by half.
+  std::uint64_t numberOf(const Row<capnp::DynamicStruct>& row) const {
+    if (!row) return 0;
+    const std::uint64_t number = std::stoull(row->get("number").as<capnp::Text>().cStr());
+    for (int since = 2; since <= schema().version(); ++since) {
+      if (row->get("derived" + std::to_string(since)).as<std::uint64_t>() != number)
+        throw std::logic_error("a row that is upgraded by half");
+    }
+    return number;
+  }
+  std::uint64_t numberOf(const Transaction& seen, std::uint64_t id) const { return numberOf(get(seen, id)); }
+};
+
+// A pass over every partition that has not had one for this version, from where the last process was.
+void compact(const Store& store, const Rows& rows, const BatchLimits& limits) {
+  const auto state = store.read().state().sharedStore();
+  const CompactionLock lock(state);
+  Batch batch(state, rows.state(), CompactionMode::compress, limits, 10);
+  for (std::optional<Key> lower = Key(); lower;) {
+    Partition partition;
+    {
+      const auto snapshot = store.read();
+      partition = Partitions(snapshot.state(), "notes").of(*lower);
+    }
+    const bool isDone =
+        !partition.pass && partition.compressed && partition.passedFor == rows.schema().version();
+    while (!isDone) {
+      batch.prepare(partition.lower);
+      do {
+        batch.install();
+        if (const auto mismatch = batch.verify()) throw std::logic_error(mismatch->what);
+      } while (!batch.isInstalled());
+      if (batch.endedPass()) break;
+    }
+    const auto snapshot = store.read();
+    const Partitions partitions(snapshot.state(), "notes");
+    lower = partitions.upperOf(partitions.of(partition.lower));
+  }
+}
+
+BatchLimits small() { return {.rows = 40, .lockTime = std::chrono::microseconds(0), .partitionRows = 150}; }
+
+void fillStill(const Store& store, const Rows& rows) {
+  auto transaction = store.write();
+  for (std::uint64_t id = 0; id < kStill; ++id) rows.put(transaction, still(id), 7 * id + 1);
+  transaction.commit();
+}
+
+std::string faultOf(const Store& store) {
+  const CheckReport report = check(store);
+  if (!report.sound()) return report.problems.front().message;
+  for (const VerifiedPartition& partition : verify(store).partitions) {
+    if (!partition.problem.empty()) return partition.problem;
+  }
+  return readAudit(store, store.read()).damage;
+}
+
+// Runs in a fork of its own until it is killed or done; returns whether it was killed.
+template <class Body>
+bool isKilled(Body&& body) {
+  std::fflush(nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    try {
+      body();
+    } catch (const std::exception& exception) {
+      std::fprintf(stderr, "in the child: %s\n", exception.what());
+      _exit(1);
+    }
+    _exit(0);
+  }
+  int status = 0;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFSIGNALED(status) || WEXITSTATUS(status) == 0);
+  return WIFSIGNALED(status);
+}
+
+class CompactionCrashPoint : public ::testing::TestWithParam<const char*> {
+ protected:
+  CompactionCrashPoint() {
+    const Store store = Store::open(path, {.durability = Durability::off});
+    const Rows first(store.collection("notes", schemaOf(1)));
+    fillStill(store, first);
+    compact(store, first, small());
+    auto transaction = store.write();
+    for (std::uint64_t id = 0; id < kStill; id += 5) {
+      if (id % 3 == 0)
+        first.erase(transaction, still(id));
+      else
+        first.put(transaction, still(id), id + 5);
+      first.put(transaction, 10'000 + id, id);
+    }
+    transaction.commit();
+    store.collection("notes", schemaOf(2));
+  }
+
+  void compactUntil(int occurrence) const {
+    const Store store = Store::open(path, {.durability = Durability::off});
+    BatchLimits limits = small();
+    limits.probe = [&](const char* point) {
+      if (std::string_view(point) == GetParam() && --occurrence == 0) ::kill(::getpid(), SIGKILL);
+    };
+    compact(store, Rows(store.collection("notes", schemaOf(2))), limits);
+  }
+
+  std::map<std::uint64_t, std::uint64_t> contents() const {
+    const Store store = Store::open(path, {.durability = Durability::off});
+    EXPECT_EQ(faultOf(store), "");
+    const Rows rows(store.collection("notes", schemaOf(2)));
+    const auto snapshot = store.read();
+    std::map<std::uint64_t, std::uint64_t> found;
+    std::uint64_t count = 0;
+    for (const auto row : rows.scan(snapshot)) {
+      found[row->get("id").as<std::uint64_t>()] = rows.numberOf(row);
+      ++count;
+    }
+    EXPECT_EQ(count, found.size()) << "a row is there twice";
+    EXPECT_EQ(count, rows.count(snapshot));
+    return found;
+  }
+
+  testing::TemporaryFolder folder;
+  std::filesystem::path path = folder / "store.instar";
+};
+
+TEST_P(CompactionCrashPoint, LosesNothingAndGoesOn) {
+  const auto expected = contents();
+  int kills = 0;
+  for (const int occurrence : {1, 2, 5}) {
+    kills += isKilled([&] { compactUntil(occurrence); }) ? 1 : 0;
+    ASSERT_EQ(contents(), expected) << "killed there for the " << occurrence << ". time";
+  }
+  EXPECT_GE(kills, 1) << "it never came there";
+  EXPECT_FALSE(isKilled([&] { compactUntil(1'000'000); }));
+  EXPECT_EQ(contents(), expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, CompactionCrashPoint,
+                         ::testing::Values("passBeforeCommit", "passBegun", "prepared", "blockBeforeErase",
+                                           "blocksStored", "groupInstalled", "beforeCommit", "committed",
+                                           "verified", "partitionCut", "passEnded"),
+                         [](const auto& point) { return std::string(point.param); });
+
+class CompactionCrashProgress : public CompactionCrashPoint {};
+
+// Would each process begin anew, none would ever get further than its first transaction.
+TEST_P(CompactionCrashProgress, ProcessesThatEachCommitOnceComeToTheEnd) {
+  const auto expected = contents();
+  int kills = 0;
+  while (kills < 300 && isKilled([&] { compactUntil(1); })) ++kills;
+  EXPECT_LT(kills, 300);
+  EXPECT_GE(kills, 10);
+  EXPECT_EQ(contents(), expected);
+}
+
+INSTANTIATE_TEST_SUITE_P(At, CompactionCrashProgress, ::testing::Values("committed"));
+
+// What a process does until it is killed; in the midst of it a version comes, where it is not there yet.
+class Bustle {
+ public:
+  Bustle(const std::filesystem::path& path, Durability durability, int nextVersion, int acknowledgements)
+      : store_(Store::open(path, {.durability = durability})),
+        nextVersion_(nextVersion),
+        acknowledgements_(acknowledgements),
+        rows_(std::make_shared<const Rows>(store_.collection("notes"))) {}
+
+  [[noreturn]] void run() {
+    std::thread([this] { guard([this] { write(); }); }).detach();
+    std::thread([this] { guard([this] { read(); }); }).detach();
+    std::thread([this] { guard([this] { evolve(); }); }).detach();
+    guard([this] {
+      for (;;) pack();
+    });
+    ::_exit(1);
+  }
+
+ private:
+  template <class Body>
+  static void guard(Body&& body) {
+    try {
+      body();
+    } catch (const std::exception& exception) {
+      std::fprintf(stderr, "in the child: %s\n", exception.what());
+      ::_exit(1);
+    }
+  }
+  std::shared_ptr<const Rows> rows() const { return std::atomic_load(&rows_); }
+
+  void write() {
+    std::uint64_t number = rows()->numberOf(store_.read(), placeOf(0));
+    for (;;) {
+      ++number;
+      auto transaction = store_.write();
+      try {
+        const auto rows = this->rows();
+        for (std::uint64_t id = 0; id < kAtOnce; ++id) rows->put(transaction, placeOf(id), number);
+        rows->put(transaction, kFirstAdded + number, number);
+        if (number > kKept && !rows->erase(transaction, kFirstAdded + number - kKept))
+          throw std::logic_error("a row that was added is gone");
+        transaction.commit();
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::upgradeProgram) throw;
+        --number;  // the other version has come: with the next turn its handle is there
+        continue;
+      }
+      if (::write(acknowledgements_, &number, sizeof number) != sizeof number) ::_exit(1);
+    }
+  }
+
+  void read() const {
+    for (;;) {
+      const auto rows = this->rows();
+      const auto snapshot = store_.read();
+      std::uint64_t count = 0;
+      for (const auto row : rows->scan(snapshot)) {
+        rows->numberOf(row);
+        ++count;
+      }
+      if (count != rows->count(snapshot)) throw std::logic_error("a scan has other rows than are counted");
+    }
+  }
+
+  void evolve() {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    std::atomic_store(&rows_,
+                      std::make_shared<const Rows>(store_.collection("notes", schemaOf(nextVersion_))));
+  }
+
+  void pack() const {
+    try {
+      compact(store_, *rows(), small());
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::upgradeProgram) throw;
+    }
+  }
+
+  const Store store_;
+  const int nextVersion_;
+  const int acknowledgements_;
+  std::shared_ptr<const Rows> rows_;  // of the newest version that has come
+};
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int kKills = 60;
+#else
+constexpr int kKills = 500;
+#endif
+constexpr int kVersions = 12;
+
+void expectWhole(const std::filesystem::path& path, std::uint64_t& acknowledged) {
+  const Store store = Store::open(path);
+  ASSERT_EQ(faultOf(store), "");
+  const Rows rows(store.collection("notes"));
+  const auto snapshot = store.read();
+  const std::uint64_t number = rows.numberOf(snapshot, placeOf(0));
+  ASSERT_GE(number, acknowledged) << "an acknowledged commit is lost";
+  ASSERT_LE(number, acknowledged + 1);
+  acknowledged = number;
+  const std::uint64_t written = number == 0 ? 0 : kAtOnce + std::min<std::uint64_t>(number, kKept);
+  ASSERT_EQ(rows.count(snapshot), kStill + written);
+  for (std::uint64_t id = 0; id < kStill; ++id)
+    ASSERT_EQ(rows.numberOf(snapshot, still(id)), 7 * id + 1) << "row " << id;
+  if (number == 0) return;
+  for (std::uint64_t id = 0; id < kAtOnce; ++id)
+    ASSERT_EQ(rows.numberOf(snapshot, placeOf(id)), number) << "a torn commit";
+  for (std::uint64_t back = 0; back < std::min(number, kKept); ++back)
+    ASSERT_EQ(rows.numberOf(snapshot, kFirstAdded + number - back), number - back);
+}
+
+class CompactionCrash : public ::testing::TestWithParam<Durability> {};
+
+TEST_P(CompactionCrash, KillsAtRandomLoseNothingAndTheWorkIsDoneAtLast) {
+  const auto seed = std::random_device()();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 random(seed);
+  const testing::TemporaryFolder folder;
+  const auto path = folder / "store.instar";
+  {
+    const Store store = Store::open(path, {.durability = GetParam()});
+    fillStill(store, Rows(store.collection("notes", schemaOf(1))));
+  }
+  std::uint64_t acknowledged = 0;
+  for (int version = 1; version <= kVersions; ++version) schemaOf(version);  // before there are threads
+  for (int kill = 0; kill < kKills; ++kill) {
+    const int version = 1 + kill * (kVersions - 1) / kKills;
+    int descriptors[2];
+    ASSERT_EQ(pipe(descriptors), 0);
+    std::fflush(nullptr);
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      close(descriptors[0]);
+      Bustle(path, GetParam(), version + 1, descriptors[1]).run();
+    }
+    close(descriptors[1]);
+    std::this_thread::sleep_for(std::chrono::microseconds(random() % 25'000));
+    ASSERT_EQ(::kill(child, SIGKILL), 0);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "the child ended by itself, with " << WEXITSTATUS(status);
+    std::uint64_t next;
+    while (read(descriptors[0], &next, sizeof next) == sizeof next) acknowledged = next;
+    close(descriptors[0]);
+    expectWhole(path, acknowledged);
+    if (HasFatalFailure()) return;
+  }
+  EXPECT_GT(acknowledged, 100U) << "the writer hardly ever got to write: nothing was proved";
+  const Store store = Store::open(path, {.durability = GetParam()});
+  const Rows rows(store.collection("notes", schemaOf(kVersions)));
+  compact(store, rows, small());
+  EXPECT_EQ(faultOf(store), "");
+  const auto snapshot = store.read();
+  for (const auto row : rows.scan(snapshot)) ASSERT_EQ(row.version(), kVersions);
+  const auto trail = readAudit(store, snapshot);
+  EXPECT_GE(trail.entries.size(), 20U) << "hardly a pass has ended: nothing was proved";
+  RecordProperty("commits", static_cast<int>(acknowledged));
+}
+
+INSTANTIATE_TEST_SUITE_P(EveryDurability, CompactionCrash,
+                         ::testing::Values(Durability::full, Durability::off),
+                         [](const auto& level) { return level.param == Durability::full ? "Full" : "Off"; });
+
+}  // namespace
+}  // namespace instar
