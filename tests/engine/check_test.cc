@@ -304,7 +304,7 @@ TEST_F(CheckTest, MoreProblemsThanAreListedAreCounted) {
 TEST_F(CheckTest, VersionsAreCountedByTheirHeaders) {
   tamper(2, [](std::vector<std::byte>& value) { value[0] = std::byte{0}; });
   const Store store = Store::open(path);
-  const auto counts = countVersions(store, store.read(), "contacts");
+  const auto counts = countVersions(store, store.read(), "contacts").versions;
   ASSERT_EQ(counts.size(), 2U);
   EXPECT_EQ(counts[0].version, 0);
   EXPECT_EQ(counts[0].rows, 1U);
