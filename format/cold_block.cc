@@ -31,14 +31,6 @@ BlockDamage judgeForm(const BlockHeaderBytes& header) noexcept {
   return BlockDamage::none;
 }
 
-bool checksumMatches(Bytes lastKey, Bytes value) noexcept {
-  std::uint64_t start;
-  std::uint64_t checksum;
-  std::memcpy(&start, value.data(), sizeof start);
-  std::memcpy(&checksum, value.data() + kChecksumOffset, sizeof checksum);
-  return blockChecksum(lastKey, start, value.subspan(kChecksummedOffset)) == checksum;
-}
-
 }  // namespace
 
 const char* describe(BlockDamage damage) noexcept {
@@ -94,6 +86,14 @@ BlockDamage decodeBlockHeader(Bytes value, ColdBlockHeader& header) noexcept {
   return BlockDamage::none;
 }
 
+bool blockIsIntact(Bytes lastKey, Bytes value) noexcept {
+  std::uint64_t start;
+  std::uint64_t checksum;
+  std::memcpy(&start, value.data(), sizeof start);
+  std::memcpy(&checksum, value.data() + kChecksumOffset, sizeof checksum);
+  return blockChecksum(lastKey, start, value.subspan(kChecksummedOffset)) == checksum;
+}
+
 std::shared_ptr<const UnpackedBlock> UnpackedBlock::unpack(Bytes lastKey, Bytes value,
                                                            const Dictionary* dictionary,
                                                            BlockDamage& damage) {
@@ -104,7 +104,7 @@ std::shared_ptr<const UnpackedBlock> UnpackedBlock::unpack(Bytes lastKey, Bytes 
     damage = reason;
     return nullptr;
   };
-  if (!checksumMatches(lastKey, value)) return refuse(BlockDamage::checksum);
+  if (!blockIsIntact(lastKey, value)) return refuse(BlockDamage::checksum);
   if (header.dictionary != (dictionary == nullptr ? 0 : dictionary->id()))
     return refuse(BlockDamage::dictionary);
 

@@ -85,6 +85,9 @@ struct ColdBlockHeader {
 // header's form only, not at the checksum: cheap, for finding the block that may hold a key.
 BlockDamage decodeBlockHeader(Bytes value, ColdBlockHeader& header) noexcept;
 
+// Whether the checksum matches, so that the header may be believed too. `value` has passed decodeBlockHeader().
+bool blockIsIntact(Bytes lastKey, Bytes value) noexcept;
+
 // The rows of a block. Never changes; shared by threads.
 class UnpackedBlock {
   struct Private {

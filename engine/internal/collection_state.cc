@@ -230,6 +230,7 @@ bool CollectionState::rewriteUpgraded(TransactionState& transaction, const Key& 
     const RowView view = decode(transaction, key.bytes(), *stored);
     if (view.isTombstone() || view.version >= completeFrom_) return false;
     const auto payload = UpgradedRecord(plans_, key.bytes(), view).compact();
+    if (isOlderProgram()) Partitions(transaction, name_).noteOlderWrite(key, version_);
     writeRow(transaction, tree_, key, version_, payload, view.flags);
     return true;
   } catch (const Error& error) {

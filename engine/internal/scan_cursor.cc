@@ -71,12 +71,17 @@ bool ScanCursor::next() {
   return true;
 }
 
-template <class Cursor>
-bool ScanCursor::start(Cursor& cursor) {
+bool ScanCursor::start(storage::Cursor& cursor) {
   started_ = true;
   if (!options_.reverse) return options_.from ? cursor.seek(options_.from->bytes()) : cursor.first();
   if (options_.to && cursor.seek(options_.to->bytes())) return cursor.previous();
   return cursor.last();
+}
+
+bool ScanCursor::start(TieredCursor& cursor) {
+  started_ = true;
+  if (!options_.reverse) return options_.from ? cursor.seek(options_.from->bytes()) : cursor.first();
+  return options_.to ? cursor.seekBefore(options_.to->bytes()) : cursor.last();
 }
 
 bool ScanCursor::readAhead() {
@@ -108,22 +113,22 @@ bool ScanCursor::stepInPlace(TransactionState& transaction) {
   return true;
 }
 
-template <class Cursor>
-bool ScanCursor::stepAfterChange(Cursor& cursor) {
+bool ScanCursor::stepAfterChange(storage::Cursor& cursor) {
   const bool found = cursor.seek(current_.bytes());
   if (options_.reverse) return found ? cursor.previous() : cursor.last();
   if (found && compareBytes(cursor.key(), current_.bytes()) == 0) return cursor.next();
   return found;
 }
 
+bool ScanCursor::stepAfterChange(TieredCursor& cursor) {
+  return options_.reverse ? cursor.seekBefore(current_.bytes()) : cursor.seekBehind(current_.bytes());
+}
+
 bool ScanCursor::stepTiered(TransactionState& transaction) {
   cold_ = {};
   const bool hasChanged = seenChanges_ != transaction.changes();
   seenChanges_ = transaction.changes();  // now: after an error about a block the walk goes on behind it
-  const bool found = !started_          ? start(*tiered_)
-                     : hasChanged       ? stepAfterChange(*tiered_)
-                     : options_.reverse ? tiered_->previous()
-                                        : tiered_->next();
+  const bool found = !started_ ? start(*tiered_) : hasChanged ? stepAfterChange(*tiered_) : tiered_->next();
   if (!found) return false;
   if (tiered_->isCold()) {
     cold_ = tiered_->coldPlace();

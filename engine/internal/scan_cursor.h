@@ -42,10 +42,10 @@ class ScanCursor {
     if (transaction_ == nullptr) throwEnded();
     return *transaction_;
   }
-  template <class Cursor>
-  bool start(Cursor& cursor);
-  template <class Cursor>
-  bool stepAfterChange(Cursor& cursor);
+  bool start(storage::Cursor& cursor);
+  bool start(TieredCursor& cursor);
+  bool stepAfterChange(storage::Cursor& cursor);
+  bool stepAfterChange(TieredCursor& cursor);
   bool stepAhead() {
     if (++position_ >= count_ && !readAhead()) return false;
     here_ = ahead_[position_];

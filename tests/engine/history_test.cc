@@ -1,6 +1,7 @@
 // Programs of every version of a random history (random_history.h) on one file: they arrive in turn, some of
-// them late, put and edit rows as the floors allow it, and read what the others have put. What each gets is
-// what the model says.
+// them late, put and edit rows as the floors allow it, and read what the others have put. In between rows are
+// written back as they were read, upgraded, and packed into blocks. What each gets is what the model says,
+// which knows nothing of blocks: lazy, eager and mixed are one.
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -11,6 +12,7 @@
 
 #include "instar/engine/check.h"
 #include "instar/engine/internal/storage/memory_storage.h"
+#include "instar/engine/migration.h"
 #include "instar/engine/rehearsal.h"
 #include "instar/engine/store.h"
 #include "instar/evolve/difference.h"
@@ -40,6 +42,8 @@ struct Tally {
   std::uint64_t late = 0;       // programs that came after a newer one
   std::uint64_t lateBelow = 0;  // and were refused
   std::uint64_t writtenBack = 0;
+  std::uint64_t upgraded = 0;
+  std::uint64_t packed = 0;
 };
 
 // A store beside what the model thinks of its rows and floors.
@@ -58,6 +62,7 @@ class SharedStore {
       }
       for (unsigned change = 0; change < kChangesPerVersion; ++change) changeSomething();
       if (below(2) == 0) writeBack(std::next(programs_.begin(), below(programs_.size()))->first);
+      if (below(2) == 0) compact(below(3) == 0 ? CompactionMode::upgrade : CompactionMode::compress);
     }
     for (const auto& [version, rows] : programs_) readAll(version, rows);
     checkFile();
@@ -269,6 +274,40 @@ class SharedStore {
     }
   }
 
+  // Done by the newest, which is always allowed to.
+  void compact(CompactionMode mode) {
+    const Migration done = migrate(store_, "records", {.mode = mode});
+    tally_.upgraded += done.rewritten;
+    tally_.packed += done.packed;
+    const Rows& newest = programs_.at(current_);
+    const auto snapshot = store_.read();
+    auto scan = newest.scan(snapshot);
+    while (scan.next()) {
+      RowView stored;
+      if (decodeRow(scan.key(), scan.value(), Verify::yes, stored) != RowDamage::none) fail("a damaged row");
+      StoredRow& row = rows_.at(idOf(scan.key()));
+      if (stored.version == row.version) continue;
+      if (stored.version != current_) fail("a row of a version that nobody has made it");
+      if (!history_.upgrade(row.model, row.version, current_, current_).empty())
+        fail("a row that cannot be upgraded was");
+      row.version = current_;
+    }
+    for (const auto& [id, row] : rows_) {
+      ModelRow upgraded = row.model;
+      if (row.version < schema(current_).schema().completeFrom() &&
+          history_.upgrade(upgraded, row.version, current_, current_).empty())
+        fail("a row is left that can be upgraded");
+    }
+    if (verify(store_).problems != 0) fail("verification fails");
+  }
+
+  std::uint64_t idOf(Bytes key) const {
+    for (const auto& [id, row] : rows_) {
+      if (compareBytes(programs_.at(current_).key(id).bytes(), key) == 0) return id;
+    }
+    fail("a row that nobody has put");
+  }
+
   void compare(unsigned version, const ModelRow& seen, const ModelRow& expected) const {
     for (unsigned field = 0; field < expected.size(); ++field) {
       if (seen[field] == expected[field]) continue;
@@ -313,7 +352,8 @@ TEST(EvolutionHistory, ProgramsOfEveryVersionShareOneFile) {
   std::cout << tally.histories << " histories, " << tally.puts << " rows put, " << tally.reads << " read, "
             << tally.below << " refused below a floor, " << tally.underived << " that cannot be derived, "
             << tally.unmirrored << " that cannot be mirrored, " << tally.late << " late programs, "
-            << tally.lateBelow << " of them refused, " << tally.writtenBack << " rows written back\n";
+            << tally.lateBelow << " of them refused, " << tally.writtenBack << " rows written back, "
+            << tally.upgraded << " upgraded, " << tally.packed << " packed\n";
   ASSERT_TRUE(isRight);
   EXPECT_GE(tally.histories, 90 * kHistoriesPerCase);
   EXPECT_GE(tally.puts, tally.histories * kChangesPerVersion);
@@ -323,6 +363,8 @@ TEST(EvolutionHistory, ProgramsOfEveryVersionShareOneFile) {
   EXPECT_GE(tally.late, tally.histories / 10);
   EXPECT_GE(tally.lateBelow, 1U);
   EXPECT_GE(tally.writtenBack, tally.histories);
+  EXPECT_GE(tally.upgraded, tally.histories);
+  EXPECT_GE(tally.packed, 10 * tally.histories);
 }
 
 }  // namespace

@@ -77,6 +77,26 @@ bool TieredCursor::seek(Bytes key) {
   return settle();
 }
 
+bool TieredCursor::seekBehind(Bytes key) {
+  const Key wanted(key);
+  reverse_ = false;
+  hasHot_ = hot_->seek(wanted.bytes());
+  if (hasHot_ && compareBytes(hot_->key(), wanted.bytes()) == 0) hasHot_ = hot_->next();
+  moveCold([&] {
+    const bool found = cold_.seek(wanted.bytes());
+    return found && compareBytes(cold_.place().key(), wanted.bytes()) == 0 ? cold_.next() : found;
+  });
+  return settle();
+}
+
+bool TieredCursor::seekBefore(Bytes key) {
+  const Key wanted(key);
+  reverse_ = true;
+  hasHot_ = hot_->seek(wanted.bytes()) ? hot_->previous() : hot_->last();
+  moveCold([&] { return cold_.seek(wanted.bytes()) ? cold_.previous() : cold_.last(); });
+  return settle();
+}
+
 // Finds the row among what both trees have next: the nearer one, where they have the same key the hot one.
 bool TieredCursor::settle() {
   for (;;) {
@@ -97,7 +117,7 @@ bool TieredCursor::settle() {
   }
 }
 
-bool TieredCursor::step() {
+bool TieredCursor::next() {
   if (isCold_ || coldFailed_) {
     moveCold([&] { return reverse_ ? cold_.previous() : cold_.next(); });
   } else {
@@ -105,26 +125,5 @@ bool TieredCursor::step() {
   }
   return settle();
 }
-
-// Walks the other way from here on: each tree goes to what it has behind the row.
-bool TieredCursor::turn(bool reverse) {
-  const Key here(key());
-  if (reverse) {
-    hasHot_ = hot_->seek(here.bytes()) ? hot_->previous() : hot_->last();
-    moveCold([&] { return cold_.seek(here.bytes()) ? cold_.previous() : cold_.last(); });
-  } else {
-    hasHot_ = hot_->seek(here.bytes());
-    if (hasHot_ && compareBytes(hot_->key(), here.bytes()) == 0) hasHot_ = hot_->next();
-    moveCold([&] {
-      const bool found = cold_.seek(here.bytes());
-      return found && compareBytes(cold_.place().key(), here.bytes()) == 0 ? cold_.next() : found;
-    });
-  }
-  reverse_ = reverse;
-  return settle();
-}
-
-bool TieredCursor::next() { return reverse_ ? turn(false) : step(); }
-bool TieredCursor::previous() { return reverse_ ? step() : turn(true); }
 
 }  // namespace instar

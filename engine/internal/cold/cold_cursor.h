@@ -35,16 +35,19 @@ class ColdCursor {
   ColdPlace place_;
 };
 
-// After Error(restoreFromBackup) about a block the next step goes on behind that block.
+// Walks in one direction, which the first move decides. After Error(restoreFromBackup) about a block, from
+// that move too, next() goes on behind the block.
 class TieredCursor {
  public:
   TieredCursor(storage::TreeId hot, ColdTier& cold, TransactionState& transaction);
 
   bool first();
+  bool seek(Bytes key);        // the first row that is not less than `key`
+  bool seekBehind(Bytes key);  // the first that is greater
+  // These walk backwards.
   bool last();
-  bool seek(Bytes key);
-  bool next();      // only where there is a row
-  bool previous();  // likewise
+  bool seekBefore(Bytes key);  // the last row that is less than `key`
+  bool next();                 // only where there is a row, or after an error
 
   // Of the row; borrowed until the next step or change.
   bool isCold() const noexcept { return isCold_; }
@@ -56,8 +59,6 @@ class TieredCursor {
   template <class Move>
   void moveCold(Move&& move);
   bool settle();
-  bool turn(bool reverse);
-  bool step();
 
   std::unique_ptr<storage::Cursor> hot_;
   ColdCursor cold_;

@@ -38,7 +38,10 @@ std::optional<ColdPlace> ColdTier::find(TransactionState& transaction, Bytes key
   const Bytes value = transaction.steady(cursor->value(), copy);
   const BlockDamage damage = decodeBlockHeader(value, header);
   if (damage != BlockDamage::none) refuseBlock(cursor->key(), describe(damage));
-  if (compareBytes(key, header.firstKey) < 0) return std::nullopt;
+  if (compareBytes(key, header.firstKey) < 0) {
+    if (!blockIsIntact(cursor->key(), value)) refuseBlock(cursor->key(), describe(BlockDamage::checksum));
+    return std::nullopt;
+  }
   ColdPlace place{unpack(transaction, cursor->key(), value), 0};
   place.row = place.block->lowerBound(key);
   if (place.row == place.block->rows() || compareBytes(place.key(), key) != 0) return std::nullopt;
@@ -51,7 +54,9 @@ std::shared_ptr<const UnpackedBlock> ColdTier::unpack(TransactionState& transact
   std::vector<std::byte> copy;
   value = transaction.steady(value, copy);
   if (decodeBlockHeader(value, header) == BlockDamage::none) {
-    if (auto cached = store_.blockCache().find(tree_, header.number)) return cached;
+    const auto cached = store_.blockCache().find(tree_, header.number);
+    // A damaged number is another block's.
+    if (cached && compareBytes(cached->key(cached->rows() - 1), lastKey) == 0) return cached;
   }
   std::string damage;
   auto block = unpack(transaction, lastKey, value, damage);

@@ -6,7 +6,6 @@
 #include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/batch_preparation.h"
 #include "instar/engine/internal/compaction/dictionary_choice.h"
-#include "instar/engine/internal/compaction/picker.h"
 #include "instar/engine/internal/row_writer.h"
 #include "instar/format/file_format.h"
 #include "instar/format/key_text.h"
@@ -261,7 +260,7 @@ void Batch::endPass(TransactionState& transaction, Partitions& partitions) {
   Pass& pass = *partition_.pass;
   const std::uint16_t floorBefore = partition_.floor;
   if (!reachesEnd_) {
-    if (pass.rows < kPartitionRows || !mayCut_ || !nextKey_) return;
+    if (pass.rows < limits_.partitionRows || !mayCut_ || !nextKey_) return;
     const auto bound = boundBetween(pass.position, *nextKey_);
     if (!bound) return;
     Partition behind = partition_;

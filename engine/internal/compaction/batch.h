@@ -24,6 +24,7 @@
 #include "instar/engine/compaction_options.h"
 #include "instar/engine/internal/collection_state.h"
 #include "instar/engine/internal/compaction/partition.h"
+#include "instar/engine/internal/compaction/picker.h"
 #include "instar/engine/rehearsal.h"
 
 namespace instar {
@@ -32,6 +33,7 @@ struct BatchLimits {
   std::uint64_t rows = 4096;                 // that are rewritten or packed, at most
   std::size_t bytes = std::size_t{1} << 20;  // of these
   std::chrono::microseconds lockTime = std::chrono::milliseconds(2);
+  std::uint64_t partitionRows = kPartitionRows;  // after which a partition is cut
   // Told where the batch is, by name, so that a test can end the process there.
   std::function<void(const char* point)> probe = {};
 };

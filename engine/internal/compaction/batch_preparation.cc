@@ -43,7 +43,7 @@ void Batch::Preparation::run() {
       takeHot(-1, nullptr);
     }
   }
-  batch_.reachesEnd_ = rest_.empty() && !hasHot_ && !hasBlock_;
+  batch_.reachesEnd_ = !cutsBlock_ && !hasHot_ && !hasBlock_;
   batch_.nextKey_.reset();
   if (!rest_.empty()) {
     batch_.nextKey_ = Key(rest_.front().key);
@@ -138,21 +138,36 @@ void Batch::Preparation::absorbBlock() {
   stepBlock(blocks_->next());
 }
 
-// What a block has behind the end of the batch becomes a block again.
+// What a block has behind the end of the batch becomes a block again, but for rows that no block can have.
 void Batch::Preparation::takeRest(const UnpackedBlock& block, std::size_t from) {
+  cutsBlock_ = true;
   for (std::size_t row = from; row < block.rows(); ++row) {
     const Bytes key = block.key(row);
     const RowView view{block.version(), RowFlags::none, block.payload(row)};
     const auto payload = upgraded(key, view, false);  // the next batch says so
-    if (payload && payload->size() <= kMostColdPayload) {
+    if (payload && payload->size() <= kMostColdPayload)
       rest_.push_back({key, *payload});
-    } else {
-      batch_.hot_.push_back({.key = tools_.arena.copy(key),
-                             .payload = payload ? *payload : tools_.arena.copy(view.payload),
-                             .version = payload ? version_ : view.version,
-                             .then = Then::uncovered});
-    }
+    else
+      uncover(key, view, payload);
   }
+}
+
+// A row of a block that goes, and that no new block has: it becomes one of the hot tree, unless one there
+// covers it.
+void Batch::Preparation::uncover(Bytes key, const RowView& row, const std::optional<Bytes>& payload) {
+  HotEntry entry{.key = tools_.arena.copy(key),
+                 .payload = tools_.arena.copy(payload ? *payload : row.payload),
+                 .version = payload ? version_ : row.version,
+                 .then = Then::uncovered};
+  if (const auto stored = transaction_.storage().get(collection_.tree(), key)) {
+    RowView covering;
+    entry.before = tools_.arena.copy(*stored);
+    if (decodeRow(key, entry.before, Verify::yes, covering) != RowDamage::none) return;
+    entry.payload = covering.payload;
+    entry.version = covering.version;
+    if (covering.isTombstone()) entry.then = Then::gone;
+  }
+  batch_.hot_.push_back(entry);
 }
 
 // A row of this version's schema; nothing where it cannot be upgraded. Borrowed from the row where it needs
@@ -256,7 +271,7 @@ void Batch::Preparation::pack() {
     packSegment(begin, end, true);
     begin = end + 1;
   }
-  packSegment(begin, items_.size(), batch_.reachesEnd_ || !rest_.empty());
+  packSegment(begin, items_.size(), batch_.reachesEnd_ || cutsBlock_);
   for (auto left = std::span<const ColdRow>(rest_); !left.empty();)
     left = left.subspan(packBlock(left, true));
 }

@@ -43,6 +43,7 @@ class Batch::Preparation {
   void takeRest(const UnpackedBlock& block, std::size_t from);
   void addItem(Item item, Bytes payload = {});
   void addHot(Item item, HotEntry entry);
+  void uncover(Bytes key, const RowView& row, const std::optional<Bytes>& payload);
   std::optional<Bytes> upgraded(Bytes key, const RowView& row, bool reports = true);
   std::shared_ptr<const UnpackedBlock> unpack();
 
@@ -73,9 +74,10 @@ class Batch::Preparation {
   std::vector<std::shared_ptr<const UnpackedBlock>> unpacked_;  // that payloads are borrowed from
   std::vector<std::size_t> blockEnds_;                          // the item of the last row of each new block
   std::vector<std::pair<std::size_t, FailedRow>> failures_;     // by item
-  bool endsInsideBlock_ = false;                                // that stays
-  std::vector<ColdRow> rows_;                                   // scratch
-  std::vector<std::size_t> places_;                             // likewise: of these rows among the items
+  bool endsInsideBlock_ = false;
+  bool cutsBlock_ = false;           // that goes: what it has behind is in rest_
+  std::vector<ColdRow> rows_;        // scratch
+  std::vector<std::size_t> places_;  // likewise: of these rows among the items
   std::uint64_t looked_ = 0;
   std::uint64_t changes_ = 0;
   std::size_t bytes_ = 0;         // of the changes
