@@ -19,7 +19,7 @@ constexpr std::size_t kSampleBytes = std::size_t{16} << 20;
 // free pages. `tests/engine/estimate_test.cc` holds the sum against what the kernel counts.
 constexpr double kPagesPerTransaction = 12;
 constexpr double kRowsPerTransaction = 2000;
-constexpr double kLeafFill = 0.75;  // of pages whose rows have grown
+constexpr double kLeafFill = 0.75;      // of pages whose rows have grown
 constexpr double kTreeOfBlocks = 1.03;  // branches and leaves that point to the blocks' pages
 
 // Keys at even distances between two, as numbers behind what these share.
@@ -140,8 +140,8 @@ class Estimator {
       const bool isOlder = row.version() < rows_.schema().completeFrom();
       if (isOlder) ++older_;
       oldBytes_ += stored;
-      newBytes_ += isOlder ? rowHeaderLength(row.key().size(), RowPlacement::leaf) + row.payload().size()
-                           : stored;
+      newBytes_ +=
+          isOlder ? rowHeaderLength(row.key().size(), RowPlacement::leaf) + row.payload().size() : stored;
       if (!packs_) return;
       if (row.payload().size() > kMostColdPayload) {
         ++large_;
