@@ -69,13 +69,13 @@ class Report {
     }
   }
 
-  void add(const std::string& name, const Migration& done, const Estimate& estimate, std::uint64_t bytesAfter,
+  // `estimate` is null where only a part of the collection was asked for.
+  void add(const std::string& name, const Migration& done, const Estimate* estimate, std::uint64_t bytesAfter,
            double seconds, const KeyPrinter& keys) {
     if (done.failed != 0) context_.found(ExitStatus::problem);
     if (json_) return write(name, done, estimate, bytesAfter, seconds, keys);
     context_.output.line(
-        name + ": " + counted(done.rows, "row") + " in " + counted(done.partitions, "partition") + ", " +
-        grouped(done.rewritten) + " rewritten" +
+        name + ": " + counted(done.rows, "row") + ", " + grouped(done.rewritten) + " rewritten" +
         (done.packed == 0 ? "" : ", " + grouped(done.packed) + " packed") +
         (done.repacked == 0 ? "" : ", " + grouped(done.repacked) + " packed anew") +
         (done.changed == 0 ? "" : ", " + grouped(done.changed) + " changed by others meanwhile") +
@@ -86,14 +86,7 @@ class Report {
           " bytes written and " + grouped(done.bytesRead) + " read from the device in " +
           grouped(done.batches) + " batches; the longest kept other writers waiting for " +
           grouped(static_cast<std::uint64_t>(done.longestLock.count())) + " µs and its sync");
-      Table table({"  ", ">rows", ">bytes written", ">time", ">bytes before", ">bytes after"});
-      const std::chrono::milliseconds taken(std::llround(seconds * 1000));
-      table.add({"  estimated", grouped(estimate.changedRows), grouped(estimate.bytesToWrite),
-                 printTaken(estimate.time), grouped(estimate.bytesBefore), grouped(estimate.bytesAfter)});
-      table.add({"  happened", grouped(done.rewritten + done.packed + done.repacked),
-                 grouped(done.bytesWritten), printTaken(taken), grouped(estimate.bytesBefore),
-                 grouped(bytesAfter)});
-      table.print(context_.output);
+      if (estimate != nullptr) printBeside(*estimate, done, bytesAfter, seconds);
     }
     printFailures(context_.output, done.failures, done.failed, keys);
   }
@@ -105,6 +98,18 @@ class Report {
   }
 
  private:
+  void printBeside(const Estimate& estimate, const Migration& done, std::uint64_t bytesAfter,
+                   double seconds) {
+    Table table({"", ">rows", ">bytes written", ">time", ">bytes before", ">bytes after"});
+    table.add({"  estimated", grouped(estimate.changedRows), grouped(estimate.bytesToWrite),
+               printTaken(estimate.time), grouped(estimate.bytesBefore), grouped(estimate.bytesAfter)});
+    table.add({"  happened", grouped(done.rewritten + done.packed + done.repacked),
+               grouped(done.bytesWritten),
+               printTaken(std::chrono::milliseconds(std::llround(seconds * 1000))),
+               grouped(estimate.bytesBefore), grouped(bytesAfter)});
+    table.print(context_.output);
+  }
+
   static std::string printTaken(std::chrono::milliseconds time) {
     const auto tenths = static_cast<std::uint64_t>((time.count() + 50) / 100);
     return grouped(tenths / 10) + '.' + std::to_string(tenths % 10) + " s";
@@ -118,7 +123,7 @@ class Report {
     writer_.member("milliseconds", static_cast<std::uint64_t>(estimate.time.count())).endObject();
   }
 
-  void write(const std::string& name, const Migration& done, const Estimate& estimate,
+  void write(const std::string& name, const Migration& done, const Estimate* estimate,
              std::uint64_t bytesAfter, double seconds, const KeyPrinter& keys) {
     writer_.beginObject().member("collection", name).member("rows", done.rows);
     writer_.member("rewritten", done.rewritten).member("changed", done.changed).member("failed", done.failed);
@@ -127,7 +132,7 @@ class Report {
     writer_.member("partitions", done.partitions).member("batches", done.batches);
     writer_.member("bytesWritten", done.bytesWritten).member("bytesRead", done.bytesRead);
     writer_.member("bytesAfter", bytesAfter);
-    write(estimate);
+    if (estimate != nullptr) write(*estimate);
     writer_.member("longestLockMicroseconds", static_cast<std::uint64_t>(done.longestLock.count()));
     writer_.member("waitedMicroseconds", static_cast<std::uint64_t>(done.waited.count()));
     writer_.member("milliseconds", static_cast<std::uint64_t>(std::llround(seconds * 1000))).endObject();
@@ -183,7 +188,8 @@ void runMigrate(Context& context, const MigrateOptions& options) {
           migrate(store, name, {.mode = mode, .partition = partition, .rate = rate, .progress = look});
       const double seconds = progress.elapsed().count();
       progress.clear();
-      report.add(name, done, estimated, bytesOf(store, name), seconds, keyPrinter(store, store.read(), name));
+      report.add(name, done, partition ? nullptr : &estimated, bytesOf(store, name), seconds,
+                 keyPrinter(store, store.read(), name));
     }
   }
   report.end();
@@ -218,7 +224,7 @@ void addMigrateCommand(CLI::App& app, Context& context) {
       "With --compress rows are packed, however warm they are: the file keeps its size, its free pages are "
       "used "
       "again;\n"
-      "`instar compact` makes it smaller. The estimate is of the whole collection, from a sample.\n"
+      "`instar compact` makes it smaller. The estimate is from a sample.\n"
       "Rows that need a function of the application are migrated by the application (migrate() in C++).\n\n"
       "Example:\n  instar migrate contacts.instar contacts --rate 4MiB/s");
   command->callback(
