@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string_view>
 
@@ -27,7 +28,7 @@ enum class WaitReason : std::uint8_t {
   none,
   rate,            // its bytes per second are used up
   writersWaiting,  // others want to write
-  latency,         // reads or commits take longer than their budget
+  latency,         // commits take longer than their budget
   diskSpace,       // less is free than has to stay free
   quietHours,      // outside the hours in which it may run
   paused,          // by the operator
@@ -56,25 +57,28 @@ struct AllowedHours {
 // "22:00-06:00"; Error(fixInput) where the text is anything else.
 AllowedHours parseAllowedHours(std::string_view text);
 
+struct CompactionStatus;
+
 struct CompactionOptions {
   CompactionMode mode = CompactionMode::off;
   // Bytes a second that may be written, and as many that may be read from the device; 0: no limit.
   std::uint64_t rate = std::uint64_t{4} << 20;
   // After this time under the lock of writers a batch is committed; the sync comes on top.
   std::chrono::microseconds lockTime = std::chrono::milliseconds(2);
-  // That upgrade and compress at once; above 1 as many of them as the load of the machine leaves room for.
-  unsigned preparingThreads = 1;
   std::optional<AllowedHours> allowedHours = {};        // none: at any time
   std::uint64_t minFreeDisk = std::uint64_t{64} << 20;  // bytes that stay free; 0: not looked at
-  std::chrono::microseconds latencyBudget{0};           // of reads and commits; 0: not looked at
-  std::chrono::milliseconds mostDeference{1000};        // then it works once, whoever waits
-  unsigned maxFailuresInARow = 5;                       // then it stops until it is resumed
-  std::chrono::milliseconds backoffMin{100};            // after a failure
+  // Of waiting for the lock of writers and committing, on average; 0: not looked at.
+  std::chrono::microseconds latencyBudget{0};
+  std::chrono::milliseconds mostDeference{1000};  // then it works once, whoever waits
+  unsigned maxFailuresInARow = 5;                 // then it stops until it is resumed
+  std::chrono::milliseconds backoffMin{100};      // after a failure
   std::chrono::milliseconds backoffMax = std::chrono::minutes(1);
   PickPolicy policy = PickPolicy::coldest;
-  double coldBelow = 1.0;      // accesses a second to a partition; one with fewer may be packed
-  bool keepPreImages = false;  // of rewritten rows, until their partition has been verified
-  bool lowPriority = true;     // of the thread, for processor and device, where the system has it
+  double coldBelow = 1.0;   // accesses a second to a partition; one with fewer may be packed
+  bool lowPriority = true;  // of the thread, for processor and device, where the system has it
+  // Called by the thread when it has said in the file what it does: every two seconds while it works, and when
+  // it begins to wait for something else than its rate. Must not wait for the thread.
+  std::function<void(const CompactionStatus&)> report = {};
 };
 
 }  // namespace instar

@@ -70,7 +70,7 @@ class Migrator {
            partitionOf(lower).floor < worker_.collection().schema().completeFrom();
   }
 
-  void take() {
+  std::uint64_t take() {
     BatchResult done = worker_.takeResult();
     result_.rows += done.rows;
     result_.rewritten += done.rewritten;
@@ -84,6 +84,7 @@ class Migrator {
     for (FailedRow& row : done.failures) {
       if (result_.failures.size() < options_.maxFailures) result_.failures.push_back(std::move(row));
     }
+    return done.bytes;
   }
 
   void look() const {
@@ -92,10 +93,11 @@ class Migrator {
 
   // Waits until what has been written and read fits the rate.
   void settle() {
-    take();
+    const std::uint64_t atLeast = take();  // where the kernel accounts nothing
     look();
     const IoBytes total = account_.total();
-    pacer_.spent(Clock::now(), total.written - settled_.written, total.read - settled_.read);
+    pacer_.spent(Clock::now(), std::max(total.written - settled_.written, atLeast),
+                 total.read - settled_.read);
     settled_ = total;
     while (true) {
       const Answer answer = pacer_.ask(Clock::now(), {});

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "instar/engine/compaction_options.h"
+
 namespace instar {
 
 class Functions;
@@ -45,6 +47,9 @@ struct StoreOptions {
   std::size_t coldCacheBytes = std::size_t{8} << 20;
   // How many rows that were upgraded when they were read are remembered for Store::writeBack(); 0: none.
   std::size_t writeBackRows = 0;
+  // Whether and how a thread of this store upgrades and packs what is cold (engine/compaction.h). Without
+  // effect where the store is opened read-only.
+  CompactionOptions compaction = {};
   // Opening releases the snapshots of programs that have died; without it they can be looked at first.
   bool clearStaleReaders = true;
   // The functions that schemas call (evolve/functions.h).

@@ -2,6 +2,7 @@
 
 #include "instar/engine/internal/catalog.h"
 #include "instar/engine/internal/collection_state.h"
+#include "instar/engine/internal/compaction/compactor.h"
 #include "instar/engine/internal/schema_registration.h"
 #include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/internal/store_state.h"
@@ -53,6 +54,15 @@ void requireFunctions(const Plans& plans, std::string_view collection) {
   }
 }
 
+// What handles share: the thread ends with the last of them, on the thread of who lets go of it. The thread
+// itself holds the state alone.
+struct OpenStore {
+  std::shared_ptr<StoreState> state;
+  std::shared_ptr<Compactor> compactor;
+
+  ~OpenStore() { compactor->stop(); }
+};
+
 [[noreturn]] void refuseMissingTree(std::string_view name) {
   throw Error(ErrorCode::restoreFromBackup,
               "the rows or the schema of the collection are missing: restore the file",
@@ -83,7 +93,10 @@ Store Store::open(std::shared_ptr<storage::Environment> environment, const Store
   Store store(std::make_shared<StoreState>(environment, options, *catalogTree));
   {
     const ReadTransaction transaction = store.read();
-    if (Catalog(transaction.state()).file()) return store;
+    if (Catalog(transaction.state()).file()) {
+      store.startCompaction();
+      return store;
+    }
     if (!writable && isUnfinished(transaction.state())) refuseUnfinishedFile();
     if (!writable) refuseForeignFile();
   }
@@ -94,7 +107,25 @@ Store Store::open(std::shared_ptr<storage::Environment> environment, const Store
     catalog.createFile();
     transaction.commit();
   }
+  store.startCompaction();
   return store;
+}
+
+void Store::startCompaction() {
+  const StoreOptions& options = state_->options();
+  if (options.compaction.mode == CompactionMode::off || options.mode == OpenMode::readOnly) return;
+  auto open = std::make_shared<OpenStore>(state_, std::make_shared<Compactor>(state_));
+  state_->setCompactor(open->compactor);
+  state_ = std::shared_ptr<StoreState>(open, open->state.get());
+}
+
+Compaction Store::compaction() const {
+  auto compactor = state_->compactor();
+  if (!compactor) {
+    throw Error(ErrorCode::fixCall,
+                "nothing compacts in this store: open it for writing with StoreOptions::compaction");
+  }
+  return Compaction(std::move(compactor));
 }
 
 ReadTransaction Store::read() const {
@@ -226,6 +257,8 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name,
   }
   const ReadTransaction transaction = read();
   if (!plans) plans.emplace(plansOf(transaction.state(), name, schema));
+  if (const auto compactor = state_->compactor(); compactor && plans->from(1).unusable().empty())
+    compactor->collectionOpened(std::string(name), *plans, *rows);
   return std::make_shared<CollectionState>(
       state_, *std::move(plans), *rows, *Catalog(transaction.state()).collection(name), transaction.state());
 }

@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "instar/engine/collection.h"
+#include "instar/engine/compaction.h"
 #include "instar/engine/options.h"
 #include "instar/engine/transaction.h"
 #include "instar/evolve/plan.h"
@@ -135,6 +136,9 @@ class Store {
   // left alone. Throws as write() and WriteTransaction::commit() do.
   std::size_t writeBack(std::size_t limit = 1000) const;
 
+  // The thread that compacts (StoreOptions::compaction). Throws Error(fixCall) where the store has none.
+  Compaction compaction() const;
+
   EnvironmentInfo info() const;  // reads the whole list of free pages
   std::vector<ReaderInfo> readers() const;
   unsigned clearStaleReaders() const;
@@ -151,6 +155,7 @@ class Store {
   explicit Store(std::shared_ptr<StoreState> state);
   std::shared_ptr<CollectionState> openCollection(std::string_view name, const RecordSchema& schema) const;
   std::shared_ptr<CollectionState> openCollection(std::string_view name) const;
+  void startCompaction();
 
   std::shared_ptr<StoreState> state_;
 };

@@ -11,9 +11,22 @@
 
 namespace instar {
 
+namespace {
+
+// Waiting for others to write is what a writer feels of compaction.
+std::unique_ptr<storage::Transaction> begin(StoreState& store, storage::Access access) {
+  const auto start = std::chrono::steady_clock::now();
+  auto transaction = store.environment().begin(access, store.options().writeTimeout);
+  if (access == storage::Access::write && store.measuresLatency())
+    store.noteLatency(std::chrono::steady_clock::now() - start);
+  return transaction;
+}
+
+}  // namespace
+
 TransactionState::TransactionState(std::shared_ptr<StoreState> store, storage::Access access)
     : store_(std::move(store)),
-      storage_(store_->environment().begin(access, store_->options().writeTimeout)),
+      storage_(begin(*store_, access)),
       writable_(access == storage::Access::write),
       copiesRows_(writable_ || storage_->canBeOverwritten()),
       snapshot_(storage_->id() - (writable_ ? 1 : 0)) {}

@@ -1,5 +1,6 @@
 #include "instar/engine/internal/collection_state.h"
 
+#include "instar/engine/internal/compaction/partition.h"
 #include "instar/engine/internal/row_writer.h"
 #include "instar/engine/internal/upgraded_record.h"
 #include "instar/format/key_text.h"
@@ -27,6 +28,7 @@ CollectionState::CollectionState(std::shared_ptr<StoreState> store, Plans plans,
       root_(schema_.root()),
       tree_(tree),
       nestsWithoutLimit_(schema_.isRecursive()),
+      heat_(store_->heatOf(record.name)),
       checkedSnapshot_(transaction.snapshot()),
       checkedGeneration_(Catalog(transaction).generation()),
       currentVersion_(record.currentVersion),
@@ -173,6 +175,8 @@ std::uint64_t CollectionState::count(TransactionState& transaction) {
 }
 
 void CollectionState::put(TransactionState& transaction, const Key& key, Bytes payload) {
+  if (heat_) heat_->touch(key.bytes());
+  if (isOlderProgram()) Partitions(transaction, name_).noteOlderWrite(key, version_);
   ColdTier* const cold = coldTier(transaction);
   if (cold == nullptr) return writeRow(transaction, tree_, key, version_, payload);
   RowFlags flags = RowFlags::none;
@@ -187,6 +191,7 @@ void CollectionState::put(TransactionState& transaction, const Key& key, Bytes p
 }
 
 bool CollectionState::erase(TransactionState& transaction, const Key& key) {
+  if (heat_) heat_->touch(key.bytes());
   ColdTier* const cold = coldTier(transaction);
   TransactionState::CoverChange change{0, 1};
   if (const auto stored = transaction.storage().get(tree_, key.bytes())) {

@@ -64,6 +64,7 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   // Looks the row up in both trees, and upgrades it where it is old: Error(fixRow). Leaves `row` alone where
   // there is none. Its key may be borrowed.
   void find(TransactionState& transaction, Bytes key, internal::RowBytes& row) {
+    if (heat_) heat_->touch(key);
     const auto value = transaction.storage().get(tree_, key);
     if (value) return load(transaction, key, *value, row);
     if (ColdTier* const cold = coldTier(transaction)) findCold(transaction, *cold, key, row);
@@ -118,6 +119,7 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   const capnp::StructSchema root_;
   const storage::TreeId tree_;
   const bool nestsWithoutLimit_;
+  const std::shared_ptr<HeatKeeper> heat_;  // null where nothing compacts
 
   // Made when it is first seen. A snapshot that is older than the one it was seen in has to look for itself.
   std::mutex coldTierMutex_;

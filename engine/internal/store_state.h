@@ -2,14 +2,23 @@
 
 // What is behind the handles of a store. Shared by all of them; any thread.
 
+#include <atomic>
+#include <chrono>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
 
 #include "instar/engine/internal/cold/block_cache.h"
+#include "instar/engine/internal/compaction/heat_keeper.h"
 #include "instar/engine/internal/write_back_queue.h"
 #include "instar/engine/storage.h"
 #include "instar/engine/store.h"
 
 namespace instar {
+
+class Compactor;
 
 class StoreState {
  public:
@@ -26,6 +35,28 @@ class StoreState {
   storage::TreeId catalog() const noexcept { return catalog_; }
   WriteBackQueue& writeBackQueue() noexcept { return writeBackQueue_; }
   BlockCache& blockCache() noexcept { return blockCache_; }
+
+  // Null where nothing compacts in this store.
+  std::shared_ptr<HeatKeeper> heatOf(const std::string& collection);
+
+  // Of waiting for the lock of writers and committing, lately; measured where something goes by it.
+  std::chrono::nanoseconds foregroundLatency() const noexcept {
+    return std::chrono::nanoseconds(latency_.load(std::memory_order_relaxed));
+  }
+  bool measuresLatency() const noexcept {
+    return options_.compaction.latencyBudget.count() != 0 &&
+           std::this_thread::get_id() != compactingThread_.load(std::memory_order_relaxed);
+  }
+  void noteLatency(std::chrono::nanoseconds latency) noexcept {
+    const auto before = latency_.load(std::memory_order_relaxed);
+    latency_.store(before - before / 8 + latency.count() / 8, std::memory_order_relaxed);
+  }
+  void setCompactingThread(std::thread::id thread) noexcept { compactingThread_ = thread; }
+
+  // Null where there is none.
+  std::shared_ptr<Compactor> compactor() const noexcept { return compactor_.lock(); }
+  void setCompactor(const std::shared_ptr<Compactor>& compactor) noexcept { compactor_ = compactor; }
+
   Verify verify() const noexcept { return options_.verifyChecksums ? Verify::yes : Verify::no; }
 
  private:
@@ -34,6 +65,19 @@ class StoreState {
   storage::TreeId catalog_;
   WriteBackQueue writeBackQueue_;
   BlockCache blockCache_;
+  std::mutex heatMutex_;
+  std::map<std::string, std::shared_ptr<HeatKeeper>> heats_;  // protected by heatMutex_
+  std::atomic<std::chrono::nanoseconds::rep> latency_{0};
+  std::atomic<std::thread::id> compactingThread_{};
+  std::weak_ptr<Compactor> compactor_;  // set before anybody else knows this object
 };
+
+inline std::shared_ptr<HeatKeeper> StoreState::heatOf(const std::string& collection) {
+  if (options_.compaction.mode == CompactionMode::off || options_.mode == OpenMode::readOnly) return nullptr;
+  const std::lock_guard lock(heatMutex_);
+  auto& heat = heats_[collection];
+  if (!heat) heat = std::make_shared<HeatKeeper>(collection);
+  return heat;
+}
 
 }  // namespace instar

@@ -1,6 +1,7 @@
 #include "instar/engine/internal/compaction/batch.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/batch_preparation.h"
@@ -107,7 +108,7 @@ void Batch::install() {
   Partitions partitions(transaction, collection_.name());
   const Partition stored = partitions.of(partition_.lower);
   partition_.floor = stored.floor;
-  partition_.disturbed = stored.disturbed;
+  partition_.disturbed = stored.disturbed || std::exchange(lacksFunctions_, false);
   Tiers tiers = readTiers(transaction, collection_.name());
   while (installed_ < groups_.size()) {
     installGroup(transaction, tiers, isUnchanged);
@@ -184,6 +185,7 @@ void Batch::installGroup(TransactionState& transaction, Tiers& tiers, bool isUnc
     tiers.coldRows += block.totals.rows;
     tiers.coldBlocks += 1;
     tiers.coldBytes += block.totals.bytes;
+    result_.bytes += block.totals.bytes;
     ColdBlockHeader header;
     decodeBlockHeader(block.value, header);
     tiers.nextBlock = std::max(tiers.nextBlock, header.number + 1);
@@ -217,6 +219,7 @@ void Batch::installHot(TransactionState& transaction, const HotEntry& entry, boo
   if (entry.then == Then::hot || entry.then == Then::uncovered) {
     const RowFlags kept = entry.then == Then::hot ? flags : RowFlags::none;
     writeRow(transaction, tree, key, entry.version, entry.payload, kept);
+    result_.bytes += entry.payload.size();
     if (entry.version == collection_.schema().version()) ++result_.rewritten;
   } else {
     transaction.changed();

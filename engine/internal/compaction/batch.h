@@ -46,7 +46,8 @@ struct BatchResult {
   std::uint64_t failed = 0;     // that cannot be upgraded
   std::vector<FailedRow> failures{};
   std::uint64_t transactions = 0;
-  std::uint64_t verified = 0;                // rows that were read back
+  std::uint64_t bytes = 0;     // of the rows and blocks that were stored: at the least what was written
+  std::uint64_t verified = 0;  // rows that were read back
   std::chrono::microseconds longestLock{0};  // from the lock to the commit, which is left out
 };
 
@@ -78,6 +79,8 @@ class Batch {
 
   // The first that is wrong. After the last install().
   std::optional<Mismatch> verify();
+
+  void setBytes(std::size_t bytes) noexcept { limits_.bytes = bytes; }  // of the batches to come
 
   bool endedPass() const noexcept { return endedPass_; }
   const Partition& partition() const noexcept { return partition_; }  // as it was stored last
@@ -139,7 +142,7 @@ class Batch {
   const std::shared_ptr<StoreState> store_;
   CollectionState& collection_;
   const CompactionMode mode_;
-  const BatchLimits limits_;
+  BatchLimits limits_;
   std::uint64_t rows_;  // of the next batch: about what one transaction has time for
   const std::uint64_t mostFailures_;
   std::unique_ptr<BatchTools> tools_;
@@ -159,6 +162,7 @@ class Batch {
   bool isInstalled_ = true;
   std::size_t verifiedBlocks_ = 0, verifiedHot_ = 0;
   bool endedPass_ = false;
+  bool lacksFunctions_ = false;  // to upgrade rows that somebody else can
   std::optional<Mismatch> mismatch_;
 
   BatchResult result_;

@@ -163,6 +163,7 @@ std::optional<Bytes> Batch::Preparation::upgraded(Bytes key, const RowView& row,
     return tools_.arena.copy(UpgradedRecord(collection_.plans(), key, row).compact());
   } catch (const Error& error) {
     if (error.code() != ErrorCode::fixRow) throw;
+    if (collection_.plans().from(row.version).isForLackOfFunction(error)) batch_.lacksFunctions_ = true;
     if (reports) failures_.emplace_back(items_.size(), failedRow(key, row.version, error));
     return std::nullopt;
   }

@@ -78,6 +78,46 @@ std::optional<Key> Worker::nextLower() const {
   return Partitions(transaction, collection_->name()).upperOf(batch_.partition());
 }
 
+void Worker::setRate(std::uint64_t rate) { batch_.setBytes(batchBytes(rate)); }
+
+void Worker::mergePartitions() {
+  const auto canMerge = [](const Partition& left, const Partition& right) {
+    return !left.pass && !right.pass && !left.disturbed && !right.disturbed && left.passedFor != 0 &&
+           left.passedFor == right.passedFor && left.compressed == right.compressed &&
+           shouldMerge(left.rows, right.rows);
+  };
+  const auto findPair = [&](std::vector<Partition>& all) {
+    return std::adjacent_find(all.begin(), all.end(), canMerge);
+  };
+  {
+    TransactionState transaction(store_, storage::Access::read);
+    auto all = Partitions(transaction, collection_->name()).all();
+    if (findPair(all) == all.end()) return;
+  }
+  TransactionState transaction(store_, storage::Access::write);
+  Partitions partitions(transaction, collection_->name());
+  auto all = partitions.all();
+  const HeatTime time = std::chrono::system_clock::now();
+  for (auto left = findPair(all); left != all.end(); left = findPair(all)) {
+    const auto right = std::next(left);
+    left->heat = heatOf(*left, time) + heatOf(*right, time);
+    left->heatAt = now();
+    left->floor = std::min(left->floor, right->floor);
+    left->rows += right->rows;
+    left->failedRows += right->failedRows;
+    left->cold += right->cold;
+    left->lastPassedAt = std::min(left->lastPassedAt, right->lastPassedAt);
+    partitions.put(*left);
+    partitions.erase(*right);
+    appendAudit(transaction, {.event = AuditEvent::partitionsMerged,
+                              .collection = collection_->name(),
+                              .partition = left->lower,
+                              .rows = left->rows});
+    all.erase(right);
+  }
+  transaction.commit();
+}
+
 void Worker::refuse(const Mismatch& mismatch) {
   const KeySpec& spec = collection_->schema().key();
   const std::string reason = mismatch.what + ", from " + printKey(spec, mismatch.first.bytes()) + " to " +

@@ -34,6 +34,11 @@ class Worker {
   // Behind the partition that the last step was in; nothing: that was the last.
   std::optional<Key> nextLower() const;
 
+  // Neighbours that have become small become one.
+  void mergePartitions();
+
+  void setRate(std::uint64_t rate);  // for the batches to come
+
   BatchResult takeResult() { return batch_.takeResult(); }
 
  private:

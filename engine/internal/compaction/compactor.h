@@ -1,0 +1,106 @@
+#pragma once
+
+// The compaction thread of an open store. It goes by policy (picker), arithmetic (pacer) and work (worker);
+// here is only what concerns a thread: when it runs, what wakes it, what it says, how it ends.
+//
+// 1. It waits for the file's lock of compaction: one program compacts, others stand by.
+// 2. Of the collections that this program has opened at their newest version it takes the partition that
+//    comes next, as the picker says.
+// 3. It asks the pacer before each batch and after each transaction, and waits for as long as that says.
+// 4. A failure is told to the pacer and to the audit; a mismatch stops it until somebody has verified.
+//
+// Any thread calls the public part. The thread ends with stop(), at the latest with the store.
+
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "instar/engine/compaction.h"
+#include "instar/engine/internal/compaction/io_account.h"
+#include "instar/engine/internal/compaction/pacer.h"
+#include "instar/engine/internal/compaction/rate_meter.h"
+#include "instar/engine/internal/compaction/worker.h"
+
+namespace instar {
+
+class Compactor {
+ public:
+  explicit Compactor(std::shared_ptr<StoreState> store);
+  Compactor(const Compactor&) = delete;
+  Compactor& operator=(const Compactor&) = delete;
+  ~Compactor();
+
+  // A collection that this program has opened. Of several schemas the newest counts.
+  void collectionOpened(const std::string& name, const Plans& plans, storage::TreeId tree);
+
+  void pause() { command({.event = AuditEvent::paused}); }
+  void resume() { command({.event = AuditEvent::resumed}); }
+  void setRate(std::uint64_t bytesPerSecond);
+  void stop();
+  CompactionStatus status() const;
+
+ private:
+  using Clock = Pacer::Clock;
+  struct Opened {
+    Plans plans;
+    storage::TreeId tree;
+  };
+  struct Stopped {};  // thrown to leave a batch
+  struct Next {
+    Worker* worker;
+    Key lower;
+  };
+
+  void command(AuditEntry entry);
+  void run();
+  void work();
+  bool becomeCompactor();
+  void obey();
+  void openCollections();
+  std::optional<Next> pick();
+  void step(const Next& next);
+  void failed(const Error& error);
+  void idle();
+  void settle();
+  bool mayGo();
+  void waitFor(std::chrono::nanoseconds time, WaitReason reason);
+  void say(WaitReason reason);
+  void record();
+  void note(AuditEntry entry);
+  void take(Worker& worker);
+  void keepHeat(Worker& worker);
+  Load load() const;
+
+  const std::shared_ptr<StoreState> store_;
+  const CompactionOptions options_;
+
+  // Of the thread alone.
+  std::map<std::string, std::unique_ptr<Worker>> workers_;  // by collection
+  std::unique_ptr<IoAccount> account_;
+  IoBytes settled_;  // of the account, that the pacer knows of
+  Pacer pacer_;
+  RateMeter meter_;
+  bool isCompactor_ = false;
+  bool isMismatched_ = false;
+  bool hasWorked_ = false;  // since it was idle last
+  Clock::time_point recorded_;
+  Clock::time_point heatKept_;
+  WaitReason recordedReason_ = WaitReason::idle;
+
+  mutable std::mutex mutex_;
+  std::condition_variable wake_;
+  // Protected by mutex_.
+  bool stopping_ = false;
+  std::vector<AuditEntry> commands_;  // that the thread has not seen yet
+  std::map<std::string, Opened> opened_;
+  CompactionStatus status_;
+  std::int64_t since_ = 0;  // of status_.wait; nanoseconds since 1970
+
+  std::thread thread_;  // last, so that everything is there when it begins
+};
+
+}  // namespace instar

@@ -1,0 +1,277 @@
+// The thread that compacts, through Store::compaction().
+
+#include "instar/engine/compaction.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <thread>
+
+#include "instar/engine/check.h"
+#include "instar/engine/internal/compaction/worker.h"
+#include "instar/engine/internal/store_state.h"
+#include "instar/engine/migration.h"
+#include "instar/engine/store.h"
+#include "instar/tests/support/expect_error.h"
+#include "instar/tests/support/parse_schema.h"
+#include "instar/tests/support/temporary_folder.h"
+
+namespace instar {
+namespace {
+
+using namespace std::chrono_literals;
+using Rows = Collection<capnp::DynamicStruct>;
+
+RecordSchema firstVersion() {
+  return testing::parseDeclarations(
+      "struct Item @0xabcdefabcdef1234 $Instar.version(1) { id @0 :UInt64 $Instar.key(0); text @1 :Text; }",
+      "Item");
+}
+
+RecordSchema secondVersion() {
+  return testing::parseDeclarations(
+      "struct Item @0xabcdefabcdef1234 $Instar.version(2) { id @0 :UInt64 $Instar.key(0); text @1 :Text;"
+      " head @2 :Text $Instar.derived(since = 2, split = (field = \"text\", by = \" \", part = 0)); }",
+      "Item");
+}
+
+StoreOptions compacting(CompactionMode mode) {
+  return {.durability = Durability::off,
+          .compaction = {.mode = mode, .rate = 0, .minFreeDisk = 0, .coldBelow = 1e9}};
+}
+
+class CompactionThread : public ::testing::Test {
+ protected:
+  void fill(const Store& store, std::uint64_t rows) {
+    const Rows items = store.collection("items", firstVersion());
+    auto transaction = store.write();
+    for (std::uint64_t id = 0; id < rows; ++id) {
+      auto draft = items.create();
+      draft->set("id", id);
+      draft->set("text", ("row " + std::to_string(id) + " of many").c_str());
+      items.put(transaction, draft);
+    }
+    transaction.commit();
+  }
+
+  // Whether `condition` comes true before the test is given up.
+  template <class Condition>
+  static bool comes(Condition&& condition) {
+    const auto end = std::chrono::steady_clock::now() + 60s;
+    while (!condition()) {
+      if (std::chrono::steady_clock::now() > end) return false;
+      std::this_thread::sleep_for(5ms);
+    }
+    return true;
+  }
+
+  static void expectWhole(const Store& store, std::uint64_t rows) {
+    const Rows items = store.collection("items", secondVersion());
+    const auto snapshot = store.read();
+    EXPECT_EQ(items.count(snapshot), rows);
+    std::uint64_t id = 0;
+    for (const auto row : items.scan(snapshot)) {
+      EXPECT_EQ(row->get("id").as<std::uint64_t>(), id);
+      EXPECT_STREQ(row->get("text").as<capnp::Text>().cStr(),
+                   ("row " + std::to_string(id) + " of many").c_str());
+      EXPECT_STREQ(row->get("head").as<capnp::Text>().cStr(), "row");
+      ++id;
+    }
+    EXPECT_EQ(id, rows);
+    EXPECT_TRUE(check(store).sound());
+    EXPECT_EQ(verify(store).problems, 0U);
+    EXPECT_EQ(readAudit(store, store.read()).damage, "");
+  }
+
+  static std::vector<AuditEvent> events(const Store& store) {
+    std::vector<AuditEvent> found;
+    for (const AuditEntry& entry : readAudit(store, store.read()).entries) found.push_back(entry.event);
+    return found;
+  }
+  static bool has(const Store& store, AuditEvent event) {
+    const auto all = events(store);
+    return std::find(all.begin(), all.end(), event) != all.end();
+  }
+
+  testing::TemporaryFolder folder_;
+  std::filesystem::path path_ = folder_ / "store.instar";
+};
+
+TEST_F(CompactionThread, NothingRunsThatWasNotAskedFor) {
+  const Store store = Store::open(path_, {.durability = Durability::off});
+  fill(store, 100);
+  EXPECT_ERROR(store.compaction(), fixCall, "nothing compacts");
+  const Store reader = Store::open(folder_ / "other.instar", {.durability = Durability::off});
+  EXPECT_TRUE(events(store).empty());
+}
+
+TEST_F(CompactionThread, AReadOnlyStoreIsLeftAlone) {
+  fill(Store::open(path_, {.durability = Durability::off}), 10);
+  StoreOptions options = compacting(CompactionMode::compress);
+  options.mode = OpenMode::readOnly;
+  const Store store = Store::open(path_, options);
+  EXPECT_ERROR(store.compaction(), fixCall, "nothing compacts");
+}
+
+TEST_F(CompactionThread, UpgradesWhatIsOldAndPacksNothingUnlessAsked) {
+  const Store store = Store::open(path_, compacting(CompactionMode::upgrade));
+  fill(store, 5000);
+  store.collection("items", secondVersion());
+  const Compaction compaction = store.compaction();
+  ASSERT_TRUE(
+      comes([&] { return compaction.status().rewritten == 5000 && has(store, AuditEvent::finished); }));
+  EXPECT_EQ(compaction.status().packed, 0U);
+  expectWhole(store, 5000);
+  const auto counts = countVersions(store, store.read(), "items");
+  ASSERT_EQ(counts.size(), 1U);
+  EXPECT_EQ(counts[0].version, 2U);
+}
+
+TEST_F(CompactionThread, PacksWhatIsColdAndGoesOnWhenThereIsMore) {
+  const Store store = Store::open(path_, compacting(CompactionMode::compress));
+  fill(store, 3000);
+  const Compaction compaction = store.compaction();
+  ASSERT_TRUE(comes([&] { return compaction.status().packed == 3000; }));
+  store.collection("items", secondVersion());
+  ASSERT_TRUE(comes([&] { return compactionProgress(store, store.read()).collections[0].isSettled(); }));
+  expectWhole(store, 3000);
+  EXPECT_EQ(compactionProgress(store, store.read()).collections[0].coldRows, 3000U);
+}
+
+TEST_F(CompactionThread, WaitsWhilePausedAndSaysSo) {
+  const Store store = Store::open(path_, compacting(CompactionMode::upgrade));
+  const Compaction compaction = store.compaction();
+  compaction.pause();
+  ASSERT_TRUE(comes([&] { return compaction.status().wait == WaitReason::paused; }));
+  fill(store, 100);
+  store.collection("items", secondVersion());
+  ASSERT_TRUE(comes([&] {
+    const auto said = compactionProgress(store, store.read()).compactor;
+    return said && said->status.wait == WaitReason::paused;
+  }));
+  EXPECT_EQ(compaction.status().rows, 0U);
+  compaction.resume();
+  ASSERT_TRUE(comes([&] { return compaction.status().rewritten == 100; }));
+  EXPECT_TRUE(has(store, AuditEvent::paused));
+  EXPECT_TRUE(has(store, AuditEvent::resumed));
+}
+
+TEST_F(CompactionThread, StopsForGoodAndTheNextOpeningGoesOn) {
+  {
+    StoreOptions options = compacting(CompactionMode::upgrade);
+    options.compaction.rate = 64 << 10;
+    const Store store = Store::open(path_, options);
+    fill(store, 20000);
+    store.collection("items", secondVersion());
+    const Compaction compaction = store.compaction();
+    ASSERT_TRUE(comes([&] { return compaction.status().rewritten != 0; }));
+    compaction.stop();
+    EXPECT_EQ(compaction.status().wait, WaitReason::stopped);
+    EXPECT_LT(compaction.status().rewritten, 20000U);
+  }
+  const Store store = Store::open(path_, compacting(CompactionMode::upgrade));
+  store.collection("items", secondVersion());
+  const Compaction compaction = store.compaction();
+  ASSERT_TRUE(comes([&] { return compactionProgress(store, store.read()).collections[0].isSettled(); }));
+  EXPECT_LT(compaction.status().rewritten, 20000U);  // the rest
+  expectWhole(store, 20000);
+}
+
+TEST_F(CompactionThread, ARateCanBeChangedWhileItWorks) {
+  StoreOptions options = compacting(CompactionMode::upgrade);
+  options.compaction.rate = 1024;  // it would take minutes
+  const Store store = Store::open(path_, options);
+  fill(store, 5000);
+  store.collection("items", secondVersion());
+  const Compaction compaction = store.compaction();
+  ASSERT_TRUE(comes([&] { return compaction.status().wait == WaitReason::rate; }));
+  compaction.setRate(0);
+  ASSERT_TRUE(comes([&] { return compaction.status().rewritten == 5000; }));
+  EXPECT_EQ(compaction.status().rate, 0U);
+  EXPECT_TRUE(has(store, AuditEvent::rateChanged));
+}
+
+TEST_F(CompactionThread, OneCompactsAndTheOthersStandBy) {
+  const Store store = Store::open(path_, compacting(CompactionMode::upgrade));
+  const Compaction first = store.compaction();
+  ASSERT_TRUE(comes([&] { return has(store, AuditEvent::started); }));
+  const Store other = Store::open(path_, compacting(CompactionMode::upgrade));
+  const Compaction second = other.compaction();
+  ASSERT_TRUE(comes([&] { return second.status().wait == WaitReason::standby; }));
+  fill(store, 100);
+  other.collection("items", secondVersion());
+  EXPECT_ERROR(migrate(other, "items"), retry, "another program compacts");
+  first.stop();
+  ASSERT_TRUE(comes([&] { return second.status().rewritten == 100; }));
+}
+
+// An older program's row in a partition that was settled made it look settled still.
+TEST_F(CompactionThread, WhatAnOlderProgramPutsIsUpgradedToo) {
+  const Store store = Store::open(path_, compacting(CompactionMode::upgrade));
+  fill(store, 1000);
+  const Rows older = store.collection("items", firstVersion());
+  store.collection("items", secondVersion());
+  const auto settled = [&] { return compactionProgress(store, store.read()).collections[0].isSettled(); };
+  ASSERT_TRUE(comes(settled));
+  auto transaction = store.write();
+  auto draft = older.create();
+  draft->set("id", std::uint64_t{500});
+  draft->set("text", "row 500 of many");
+  older.put(transaction, draft);
+  transaction.commit();
+  EXPECT_FALSE(settled() && older.get(store.read(), std::uint64_t{500}).version() == 1);
+  ASSERT_TRUE(comes([&] { return store.compaction().status().rewritten == 1001; }));
+  ASSERT_TRUE(comes(settled));
+  expectWhole(store, 1000);
+}
+
+TEST_F(CompactionThread, HeatIsCountedAndSurvives) {
+  StoreOptions options = compacting(CompactionMode::compress);
+  options.compaction.coldBelow = 0;
+  const auto heat = [](const Store& store) {
+    return compactionProgress(store, store.read()).collections[0].partitions[0].heat;
+  };
+  {
+    const Store store = Store::open(path_, options);
+    fill(store, 1000);
+    const Rows items = store.collection("items", firstVersion());
+    store.compaction().stop();  // what it does now and then is done here
+    const auto state = store.read().state().sharedStore();
+    const auto keeper = state->heatOf("items");
+    keeper->keep(state);
+    const auto snapshot = store.read();
+    for (std::uint64_t read = 0; read < 100'000; ++read) items.get(snapshot, read % 1000);
+    keeper->keep(state);
+    EXPECT_GT(heat(store), 1.0);
+    EXPECT_EQ(store.compaction().status().packed, 0U);
+  }
+  EXPECT_GT(heat(Store::open(path_, {.durability = Durability::off})), 1.0);
+}
+
+TEST_F(CompactionThread, AHotPartitionIsNotPackedUntilItHasCooled) {
+  const Store store = Store::open(path_, {.durability = Durability::off});
+  fill(store, 1000);
+  const auto state = store.read().state().sharedStore();
+  TransactionState reading(state, storage::Access::read);
+  const auto record = *Catalog(reading).collection("items");
+  const auto items = std::make_shared<CollectionState>(
+      state, store.plans(store.read(), "items", firstVersion()),
+      *state->environment().openTree(rowTreeName("items"), false), record, reading);
+  Worker worker(state, items, CompactionMode::compress, 2ms, 0, 10);
+  const auto warm = [&](std::int64_t at) {
+    TransactionState transaction(state, storage::Access::write);
+    Partitions partitions(transaction, "items");
+    Partition partition = partitions.of(Key());
+    partition.heat = 1000;
+    partition.heatAt = at;
+    partitions.put(partition);
+    transaction.commit();
+  };
+  warm(now());
+  EXPECT_FALSE(worker.pick(PickPolicy::coldest, 1.0));
+  warm(now() - std::chrono::nanoseconds(2h).count());
+  EXPECT_TRUE(worker.pick(PickPolicy::coldest, 1.0));
+}
+
+}  // namespace
+}  // namespace instar
