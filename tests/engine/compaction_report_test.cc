@@ -170,6 +170,15 @@ TEST_F(ProgressTest, APassThatWasEndedCountsAsFarAsItCame) {
   EXPECT_LT(part.doneRows, part.rows);
 }
 
+// Each pass cut what was behind its first 65,536 rows off, so that small partitions became more and more.
+TEST_F(ProgressTest, PassesOverTheSameRowsCutNoFurtherPartitions) {
+  fill(0, kMany);
+  migrate(store, "contacts", {.mode = CompactionMode::compress});
+  ASSERT_EQ(progress().partitions.size(), 2U);
+  migrate(store, "contacts", {.mode = CompactionMode::compress});
+  EXPECT_EQ(progress().partitions.size(), 2U);
+}
+
 TEST_F(VerifyTest, FindsABlockThatIsNotWhatWasPacked) {
   fill(0, 2000);
   migrate(store, "contacts", {.mode = CompactionMode::compress});

@@ -261,7 +261,9 @@ void Batch::endPass(TransactionState& transaction, Partitions& partitions) {
   Pass& pass = *partition_.pass;
   const std::uint16_t floorBefore = partition_.floor;
   if (!reachesEnd_) {
-    if (pass.rows < kPartitionRows || !mayCut_ || !nextKey_) return;
+    // One that was gone through before stays whole until it has grown: a cut would leave a small rest.
+    const bool isLarge = partition_.rows == 0 || shouldSplit(partition_.rows);
+    if (pass.rows < (isLarge ? kPartitionRows : 2 * kPartitionRows) || !mayCut_ || !nextKey_) return;
     const auto bound = boundBetween(pass.position, *nextKey_);
     if (!bound) return;
     Partition behind = partition_;
