@@ -4,8 +4,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/compactor_record.h"
 #include "instar/engine/internal/storage/lmdb_storage.h"
+#include "instar/engine/internal/store_state.h"
 #include "instar/engine/store.h"
 #include "instar/format/file_format.h"
 #include "instar/tests/tools/command_runner.h"
@@ -324,9 +326,15 @@ TEST_F(PackedFile, SensitiveKeysAreMaskedInReasons) {
   const std::string file = makePatients();
   expect(0, {"migrate", file, "--compress", "--eager"});
   CompactorRecord record;
-  record.status.collection = "patients";
   record.status.detail = "a row is damaged (key: w,TAX-1007)";
   writeReport(file, record);
+  {
+    const Store store = Store::open(file);
+    openAudit(store.read().state().store().environment());
+    TransactionState transaction(store.read().state().sharedStore(), storage::Access::write);
+    appendAudit(transaction, {.event = AuditEvent::failed, .reason = record.status.detail});
+    transaction.commit();
+  }
   for (const std::vector<std::string>& arguments :
        std::vector<std::vector<std::string>>{{"progress", file, "--partitions"},
                                              {"progress", file, "--json"},
@@ -337,6 +345,8 @@ TEST_F(PackedFile, SensitiveKeysAreMaskedInReasons) {
   }
   EXPECT_THAT(expect(0, {"progress", file}), HasSubstr("last failure: $masked(reason)"));
   EXPECT_THAT(expect(0, {"progress", file, "--unmask"}), HasSubstr("key: w,TAX-1007"));
+  EXPECT_THAT(expect(0, {"audit", file, "--event", "failed"}), HasSubstr("$masked(reason)"));
+  EXPECT_THAT(expect(0, {"audit", file, "--unmask"}), HasSubstr("key: w,TAX-1007"));
 }
 
 }  // namespace

@@ -36,11 +36,18 @@ class Keys {
     return unmask_ ? "0x" + toHex(lower.bytes()) : std::string(kMaskedPrefix) + "key)";
   }
 
-  // What somebody has written down about a collection, which may name keys of it.
-  std::string reason(const std::string& collection, const std::string& text) {
-    if (text.empty() || collection.empty() || unmask_) return text;
-    const auto& printer = find(collection);
-    return printer && !printer->masksAnything() ? text : std::string(kMaskedPrefix) + "reason)";
+  // In words; of what went wrong it may name keys, of whichever collection where the entry names none.
+  std::string reason(const AuditEntry& entry) {
+    const bool mayNameKeys = entry.event == AuditEvent::mismatch || entry.event == AuditEvent::failed ||
+                             entry.event == AuditEvent::circuitOpened;
+    if (!mayNameKeys || unmask_) return entry.reason;
+    bool masks = false;
+    for (const CollectionInfo& collection : store_.collections(transaction_)) {
+      if (!entry.collection.empty() && entry.collection != collection.name) continue;
+      const auto& printer = find(collection.name);
+      masks |= !printer || printer->masksAnything();
+    }
+    return masks ? std::string(kMaskedPrefix) + "reason)" : entry.reason;
   }
 
  private:
@@ -150,7 +157,7 @@ void printEntry(Output& output, const AuditEntry& entry, Keys& keys) {
   if (!entry.collection.empty()) line += "  " + entry.collection;
   if (entry.partition) line += " from " + keys.bound(entry.collection, *entry.partition);
   if (const std::string numbers = describeEntry(entry); !numbers.empty()) line += ": " + numbers;
-  if (!entry.reason.empty()) line += "; " + keys.reason(entry.collection, entry.reason);
+  if (!entry.reason.empty()) line += "; " + keys.reason(entry);
   output.line(line + "  (" + entry.program + ")");
 }
 
@@ -168,7 +175,7 @@ void writeEntry(JsonWriter& writer, const AuditEntry& entry, Keys& keys) {
   writer.member("rows", entry.rows).member("failedRows", entry.failedRows);
   write(writer, "cold", entry.cold);
   writer.member("bytes", entry.bytes).member("milliseconds", static_cast<std::uint64_t>(entry.taken.count()));
-  writer.member("reason", keys.reason(entry.collection, entry.reason)).member("program", entry.program);
+  writer.member("reason", keys.reason(entry)).member("program", entry.program);
   writer.endObject();
 }
 

@@ -103,10 +103,14 @@ class View {
     return keyPrinter(store_, transaction_, collection, options_.unmask);
   }
 
-  // What went wrong may name keys.
+  // What went wrong may name keys, of whichever collection where none is named.
   std::string detail(const CompactionStatus& status) const {
-    if (status.detail.empty() || options_.unmask || status.collection.empty()) return status.detail;
-    return keys(status.collection).masksAnything() ? std::string(kMaskedPrefix) + "reason)" : status.detail;
+    if (status.detail.empty() || options_.unmask) return status.detail;
+    for (const CollectionProgress& collection : progress_.collections) {
+      const bool isMeant = status.collection.empty() || status.collection == collection.name;
+      if (isMeant && keys(collection.name).masksAnything()) return std::string(kMaskedPrefix) + "reason)";
+    }
+    return status.detail;
   }
 
   void printCollection(const CollectionProgress& collection) {
