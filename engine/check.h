@@ -86,8 +86,8 @@ struct VersionCount {
 };
 
 struct Census {
-  std::vector<VersionCount> versions;  // that rows have, ascending
-  std::vector<std::uint16_t> gone;     // those of the catalog that no row has, the current one left out
+  std::vector<VersionCount> versions;   // that rows have, ascending
+  std::vector<std::uint16_t> gone;      // those of the catalog that no row has, the current one left out
   std::uint64_t settledPartitions = 0;  // whose floor is the current version: nothing else can be in them
   std::uint64_t walkedPartitions = 0;   // all others, whose rows were read
   std::uint64_t walkedRows = 0;

@@ -197,8 +197,8 @@ bool resumeCompaction(const Store& store);
 // --- Capacity: what there is to do, from a sample of a few thousand rows.
 
 struct Estimate {
-  std::uint64_t rows = 0;          // that would be looked at
-  std::uint64_t changedRows = 0;   // that would be rewritten or packed
+  std::uint64_t rows = 0;         // that would be looked at
+  std::uint64_t changedRows = 0;  // that would be rewritten or packed
   std::uint64_t sampledRows = 0;
   std::uint64_t bytesToWrite = 0;  // in whole pages
   std::uint64_t bytesBefore = 0;   // of the pages of the collection

@@ -44,11 +44,11 @@ struct CollectionInfo {
   std::uint16_t readerFloor = 0;  // lowest version of a program that may read
   std::uint16_t writerFloor = 0;  // lowest version of a program that may write
   std::uint64_t rows = 0;
-  std::uint64_t pages = 0;         // of the tree of rows
-  std::uint64_t coldRows = 0;      // among the rows, those that only a cold block has
+  std::uint64_t pages = 0;     // of the tree of rows
+  std::uint64_t coldRows = 0;  // among the rows, those that only a cold block has
   std::uint64_t coldBlocks = 0;
-  std::uint64_t coldBytes = 0;     // of blocks, as they are stored
-  std::uint64_t coldPages = 0;     // of the tree of blocks
+  std::uint64_t coldBytes = 0;  // of blocks, as they are stored
+  std::uint64_t coldPages = 0;  // of the tree of blocks
 };
 
 struct VersionInfo {
