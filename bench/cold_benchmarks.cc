@@ -42,7 +42,8 @@ class ColdSubjects {
     if (!cached_) {
       cached_.emplace(subjects_, "cached.instar", kAllBlocks);
       const auto snapshot = cached_->store().read();
-      for (const auto& row : cached_->orders().scan(snapshot)) benchmark::DoNotOptimize(readThreeFields(*row));
+      for (const auto& row : cached_->orders().scan(snapshot))
+        benchmark::DoNotOptimize(readThreeFields(*row));
     }
     return *cached_;
   }
@@ -114,15 +115,9 @@ void eraseOrder(const Collection<Order>& orders, WriteTransaction& transaction, 
 
 void addColdBenchmarks(Subjects& subjects, std::vector<Figure>& figures) {
   const auto cold = std::make_shared<ColdSubjects>(subjects);
-  const Open hot = [&subjects] {
-    return Place{&subjects.instar().store, &subjects.instar().orders};
-  };
-  const Open cached = [cold] {
-    return Place{&cold->cached().store(), &cold->cached().orders()};
-  };
-  const Open unpacked = [cold] {
-    return Place{&cold->unpacked().store(), &cold->unpacked().orders()};
-  };
+  const Open hot = [&subjects] { return Place{&subjects.instar().store, &subjects.instar().orders}; };
+  const Open cached = [cold] { return Place{&cold->cached().store(), &cold->cached().orders()}; };
+  const Open unpacked = [cold] { return Place{&cold->unpacked().store(), &cold->unpacked().orders()}; };
   const auto addGroup = [&](const std::string& name, std::uint64_t items, auto block, double aim) {
     add({.name = name,
          .itemsPerBlock = items,
@@ -133,25 +128,31 @@ void addColdBenchmarks(Subjects& subjects, std::vector<Figure>& figures) {
     figures.push_back({name, "cold, unpacked", "hot"});
   };
   Subjects* const all = &subjects;
-  addGroup("cold get", kReadsPerBlock, [all](const Open& open) { return get(*all, open); }, 1.2);
-  addGroup("cold get of a row that is not there", kReadsPerBlock,
-           [all](const Open& open) { return getMissing(*all, open); }, 0);
+  addGroup(
+      "cold get", kReadsPerBlock, [all](const Open& open) { return get(*all, open); }, 1.2);
+  addGroup(
+      "cold get of a row that is not there", kReadsPerBlock,
+      [all](const Open& open) { return getMissing(*all, open); }, 0);
   for (const bool reverse : {false, true}) {
     const std::string name = reverse ? "cold scan in reverse" : "cold scan";
-    addGroup(name, subjects.sizes().rows, [reverse](const Open& open) { return scan(open, reverse); }, 0);
+    addGroup(
+        name, subjects.sizes().rows, [reverse](const Open& open) { return scan(open, reverse); }, 0);
     figures.back().aim = 1.0;  // a scan has no use for the cache
   }
-  addGroup("put over a cold row", kWritesPerBlock,
-           [all](const Open& open) { return change(*all, open, putOrder); }, 0);
-  addGroup("put between cold rows", kWritesPerBlock,
-           [all](const Open& open) {
-             return change(*all, open, [](const auto& orders, auto& transaction, std::uint64_t id) {
-               putOrder(orders, transaction, id + 1);
-             });
-           },
-           0);
-  addGroup("erase of a cold row", kWritesPerBlock,
-           [all](const Open& open) { return change(*all, open, eraseOrder); }, 0);
+  addGroup(
+      "put over a cold row", kWritesPerBlock,
+      [all](const Open& open) { return change(*all, open, putOrder); }, 0);
+  addGroup(
+      "put between cold rows", kWritesPerBlock,
+      [all](const Open& open) {
+        return change(*all, open, [](const auto& orders, auto& transaction, std::uint64_t id) {
+          putOrder(orders, transaction, id + 1);
+        });
+      },
+      0);
+  addGroup(
+      "erase of a cold row", kWritesPerBlock,
+      [all](const Open& open) { return change(*all, open, eraseOrder); }, 0);
 }
 
 }  // namespace instar::bench

@@ -70,8 +70,10 @@ void print(std::ostream& out, std::uint64_t rows, const Work& work, const Cost& 
 }  // namespace
 
 void measureCompaction(const Workspace& workspace, const CompactionSizes& sizes, std::ostream& out) {
-  out << "      rows  what becomes of them       ns a row:       rows/s and commits   written    memory    longest\n"
-         "                                       processor   real      core            B a row       MiB  lock (ms)\n";
+  out << "      rows  what becomes of them       ns a row:       rows/s and commits   written    memory    "
+         "longest\n"
+         "                                       processor   real      core            B a row       MiB  "
+         "lock (ms)\n";
   for (const std::uint64_t rows : sizes.rows) {
     const auto filled = workspace.file("filled.instar");
     {

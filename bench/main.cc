@@ -4,6 +4,8 @@
 //     instar_bench growth [--rows N] [--data DIR]                           opening and adding a version, small and large
 //     instar_bench size [--rows N | --file FILE --collection NAME]          bytes before and after compaction
 //     instar_bench compaction [--rows N …] [--durability LEVEL]             what compaction costs a row
+//     instar_bench rate [--rows N] [--rates MIB …]                          whether compaction keeps to its rate
+//     instar_bench foreground [--rows N] [--rate MIB]                       reads and writes beside a migration
 
 #include <CLI/CLI.hpp>
 
@@ -15,7 +17,9 @@
 
 #include "instar/bench/benchmarks.h"
 #include "instar/bench/compaction_cost.h"
+#include "instar/bench/foreground.h"
 #include "instar/bench/growth.h"
+#include "instar/bench/rate.h"
 #include "instar/bench/size.h"
 
 namespace instar::bench {
@@ -92,6 +96,27 @@ Mode addCompaction(CLI::App& application) {
   return {command, [sizes](const Workspace& workspace) { measureCompaction(workspace, *sizes, std::cout); }};
 }
 
+Mode addRate(CLI::App& application) {
+  const auto options = std::make_shared<RateOptions>();
+  auto* const command = application.add_subcommand("rate", "Whether compaction keeps to its rate");
+  command->add_option("--rows", options->rows)->check(CLI::PositiveNumber);
+  command->add_option("--rates", options->rates, "MiB a second")->check(CLI::PositiveNumber);
+  return {command, [options](const Workspace& workspace) { measureRate(workspace, *options, std::cout); }};
+}
+
+Mode addForeground(CLI::App& application) {
+  const auto options = std::make_shared<ForegroundOptions>();
+  auto* const command =
+      application.add_subcommand("foreground", "Reads and writes while all rows are rewritten");
+  command->add_option("--rows", options->rows)->check(CLI::PositiveNumber);
+  command->add_option("--rate", options->rate, "Of compaction, MiB a second");
+  command->add_option("--seconds", options->seconds, "Without anything beside")->check(CLI::PositiveNumber);
+  command->add_option("--gets", options->gets, "A second")->check(CLI::PositiveNumber);
+  command->add_option("--puts", options->puts, "A second")->check(CLI::PositiveNumber);
+  return {command,
+          [options](const Workspace& workspace) { measureForeground(workspace, *options, std::cout); }};
+}
+
 int run(int count, char** arguments) {
   CLI::App application{
       "Measures Instar beside LMDB and SQLite. Takes the arguments of Google Benchmark too."};
@@ -113,7 +138,8 @@ int run(int count, char** arguments) {
   command->add_option("--rows", growth.rows, "Rows of the large file")->check(CLI::PositiveNumber);
   command->add_option("--small-rows", growth.smallRows, "Rows of the small file")->check(CLI::PositiveNumber);
   command->add_option("--repetitions", growth.repetitions)->check(CLI::PositiveNumber);
-  const Mode modes[] = {addSize(application), addCompaction(application)};
+  const Mode modes[] = {addSize(application), addCompaction(application), addRate(application),
+                        addForeground(application)};
   try {
     application.parse(count, arguments);
     const Workspace workspace(data);

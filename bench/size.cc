@@ -132,7 +132,8 @@ void measureSize(const Workspace& workspace, const SizeInput& input, std::ostrea
   if (!input.file.empty()) copyDurably(input.file, path);
   const Store store = Store::open(path, {.durability = Durability::off, .mapSize = kMapSize});
   if (input.file.empty())
-    putOrders(store, RecordSchema::fromStruct(capnp::Schema::from<Order>()), shuffled(input.rows));  // as rows come
+    putOrders(store, RecordSchema::fromStruct(capnp::Schema::from<Order>()),
+              shuffled(input.rows));  // as rows come
   const auto rows = store.collection(collection);
   const std::uint64_t count = rows.count(store.read());
   SizeTable table(out, count);
@@ -170,7 +171,8 @@ void measureSize(const Workspace& workspace, const SizeInput& input, std::ostrea
   out << count << " rows" << std::string(41, ' ') << "bytes  bytes/row  of SQLite\n";
   table.print(static_cast<double>(sqliteBytes));
   char line[160];
-  std::snprintf(line, sizeof line, "the file while it was compacted: at most %.3f of its size before (aim 1.05)\n",
+  std::snprintf(line, sizeof line,
+                "the file while it was compacted: at most %.3f of its size before (aim 1.05)\n",
                 static_cast<double>(highest) / static_cast<double>(before));
   out << line;
 }
