@@ -112,7 +112,8 @@ class InstarScenes {
             [this](std::uint64_t random) {
               const auto snapshot = store_.read();
               const auto row = orders_.get(snapshot, random % rows_);
-              if (!row || row->getGivenName().size() == 0) throw std::runtime_error("a row is missing");
+              if (!row || row->getGivenName().size() > row->getRecipient().size())
+                throw std::runtime_error("a row is missing");
             },
             [this](std::uint64_t random) {
               auto order = orders_.create();

@@ -31,15 +31,16 @@ ColdTier::ColdTier(StoreState& store, std::string collection, storage::TreeId tr
     : store_(store), collection_(std::move(collection)), tree_(tree) {}
 
 std::optional<ColdPlace> ColdTier::find(TransactionState& transaction, Bytes key) {
-  const auto cursor = transaction.storage().cursor(tree_);
-  if (!cursor->seek(key)) return std::nullopt;
+  storage::Cursor& cursor = transaction.lookupCursor(tree_);
+  if (!cursor.seek(key)) return std::nullopt;
   ColdBlockHeader header;
   std::vector<std::byte> copy;
-  const Bytes value = transaction.steady(cursor->value(), copy);
+  const Bytes value = transaction.steady(cursor.value(), copy);
   const BlockDamage damage = decodeBlockHeader(value, header);
-  if (damage != BlockDamage::none) refuseBlock(cursor->key(), describe(damage));
+  if (damage != BlockDamage::none) refuseBlock(cursor.key(), describe(damage));
   if (compareBytes(key, header.firstKey) < 0) return std::nullopt;
-  ColdPlace place{unpack(transaction, cursor->key(), value), 0};
+  ColdPlace place{store_.blockCache().find(tree_, header.number), 0};
+  if (!place.block) place.block = unpackUncached(transaction, cursor.key(), value);
   place.row = place.block->lowerBound(key);
   if (place.row == place.block->rows() || compareBytes(place.key(), key) != 0) return std::nullopt;
   return place;
@@ -53,6 +54,11 @@ std::shared_ptr<const UnpackedBlock> ColdTier::unpack(TransactionState& transact
   if (decodeBlockHeader(value, header) == BlockDamage::none) {
     if (auto cached = store_.blockCache().find(tree_, header.number)) return cached;
   }
+  return unpackUncached(transaction, lastKey, value);
+}
+
+std::shared_ptr<const UnpackedBlock> ColdTier::unpackUncached(TransactionState& transaction, Bytes lastKey,
+                                                              Bytes value) {
   std::string damage;
   auto block = unpack(transaction, lastKey, value, damage);
   if (!block) refuseBlock(lastKey, damage);
