@@ -16,6 +16,7 @@ void addVersionBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addUpgradeBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addChainBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addWriteBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
+void addColdBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addFormatBenchmarks();
 void addBlockBenchmarks();
 

@@ -12,7 +12,8 @@ namespace {
 using benchmark::State;
 
 constexpr std::uint64_t kRows = 20'000;
-constexpr std::size_t kOffered = 1000;  // rows at a time to the packer, more than a block holds
+constexpr std::size_t kHalfPage = 2022;  // LMDB puts two such values, under keys of 8 bytes, on a page
+constexpr std::size_t kOffered = 1000;   // rows at a time to the packer, more than a block holds
 
 // Rows in the order of their keys, as compaction meets them.
 class OrderedRows {
@@ -64,33 +65,39 @@ Packed packAll(BlockPacker& packer) {
 }
 
 // Without the last block, which is as full as it happens to be.
-std::string describe(const Packed& packed) {
+std::string describe(const Packed& packed, std::size_t target) {
   double bytes = 0;
   for (const auto& block : packed.blocks) bytes += static_cast<double>(block.size());
   const double full = bytes - static_cast<double>(packed.blocks.back().size());
   char text[100];
   std::snprintf(text, sizeof text, "%.1f bytes a row, %.1f rows a block, %.1f %% full", bytes / kRows,
                 double{kRows} / static_cast<double>(packed.blocks.size()),
-                100 * full / static_cast<double>(kBlockTarget * (packed.blocks.size() - 1)));
+                100 * full / static_cast<double>(target * (packed.blocks.size() - 1)));
   return text;
 }
 
-void packRows(State& state, int level, std::size_t dictionaryBytes) {
-  BlockPacker packer(1, level, dictionaryOf(dictionaryBytes));
+struct Setting {
+  int level;
+  std::size_t dictionaryBytes;
+  std::size_t target = kBlockTarget;
+};
+
+void packRows(State& state, const Setting& setting) {
+  BlockPacker packer(1, setting.level, dictionaryOf(setting.dictionaryBytes), setting.target);
   std::string label;
   for (auto _ : state) {
     const Packed packed = packAll(packer);
     state.PauseTiming();
-    label = describe(packed);
+    label = describe(packed, setting.target);
     state.ResumeTiming();
   }
   state.SetLabel(label);
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kRows));
 }
 
-void unpackBlock(State& state, int level, std::size_t dictionaryBytes) {
-  const auto dictionary = dictionaryOf(dictionaryBytes);
-  BlockPacker packer(1, level, dictionary);
+void unpackBlock(State& state, const Setting& setting) {
+  const auto dictionary = dictionaryOf(setting.dictionaryBytes);
+  BlockPacker packer(1, setting.level, dictionary, setting.target);
   const Packed packed = packAll(packer);
   std::size_t i = 0;
   for (auto _ : state) {
@@ -120,19 +127,22 @@ void findRow(State& state) {
 }  // namespace
 
 void addBlockBenchmarks() {
-  struct Setting {
-    int level;
-    std::size_t dictionaryBytes;
-  };
-  for (const Setting& setting : std::initializer_list<Setting>{
-           {-5, 0}, {-1, 0}, {1, 0}, {3, 0}, {1, 16 << 10}, {1, 32 << 10}, {3, 16 << 10}}) {
+  for (const Setting& setting : std::initializer_list<Setting>{{-5, 0},
+                                                               {-1, 0},
+                                                               {1, 0},
+                                                               {3, 0},
+                                                               {-1, 16 << 10},
+                                                               {1, 16 << 10},
+                                                               {1, 32 << 10},
+                                                               {3, 16 << 10},
+                                                               {1, 0, kHalfPage},
+                                                               {1, 16 << 10, kHalfPage}}) {
     std::string name = "level " + std::to_string(setting.level);
     if (setting.dictionaryBytes != 0)
       name += ", dictionary of " + std::to_string(setting.dictionaryBytes >> 10) + " KiB";
-    benchmark::RegisterBenchmark(("block/pack a row, " + name).c_str(), packRows, setting.level,
-                                 setting.dictionaryBytes);
-    benchmark::RegisterBenchmark(("block/unpack a block, " + name).c_str(), unpackBlock, setting.level,
-                                 setting.dictionaryBytes);
+    if (setting.target == kHalfPage) name += ", half a page";
+    benchmark::RegisterBenchmark(("block/pack a row, " + name).c_str(), packRows, setting);
+    benchmark::RegisterBenchmark(("block/unpack a block, " + name).c_str(), unpackBlock, setting);
   }
   benchmark::RegisterBenchmark("block/find a row in an unpacked block", findRow);
 }

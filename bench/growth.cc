@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <functional>
 #include <iomanip>
 #include <ostream>
@@ -12,6 +11,7 @@
 #include "instar/bench/comparison.h"
 #include "instar/bench/lmdb_reference.h"
 #include "instar/bench/order_history.h"
+#include "instar/bench/process_account.h"
 #include "instar/bench/sample.h"
 #include "instar/engine/instar.h"
 
@@ -24,17 +24,6 @@ constexpr std::uint64_t kRowsPerTransaction = 10'000;
 
 double nanosecondsSince(Clock::time_point begin) {
   return std::chrono::duration<double, std::nano>(Clock::now() - begin).count();
-}
-
-// Bytes that this process has handed to write calls so far, as the kernel counts them.
-std::uint64_t bytesWritten() {
-  std::ifstream file("/proc/self/io");
-  for (std::string name; file >> name;) {
-    std::uint64_t value = 0;
-    file >> value;
-    if (name == "wchar:") return value;
-  }
-  throw std::runtime_error("/proc/self/io does not say how much was written");
 }
 
 struct Growth {

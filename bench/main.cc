@@ -2,14 +2,25 @@
 //
 //     instar_bench [--rows N] [--json FILE] [--data DIR] [--benchmark_…]    figures with their references
 //     instar_bench growth [--rows N] [--data DIR]                           opening and adding a version, small and large
+//     instar_bench size [--rows N | --file FILE --collection NAME]          bytes before and after compaction
+//     instar_bench compaction [--rows N …] [--durability LEVEL]             what compaction costs a row
+//     instar_bench rate [--rows N] [--rates MIB …]                          whether compaction keeps to its rate
+//     instar_bench foreground [--rows N] [--rate MIB]                       reads and writes beside a migration
 
 #include <CLI/CLI.hpp>
 
 #include <fstream>
+#include <functional>
 #include <iostream>
+#include <map>
+#include <memory>
 
 #include "instar/bench/benchmarks.h"
+#include "instar/bench/compaction_cost.h"
+#include "instar/bench/foreground.h"
 #include "instar/bench/growth.h"
+#include "instar/bench/rate.h"
+#include "instar/bench/size.h"
 
 namespace instar::bench {
 namespace {
@@ -38,6 +49,7 @@ bool compareAll(const Workspace& workspace, const Sizes& sizes, const std::strin
   addChainBenchmarks(subjects, figures);
   addScanBenchmarks(subjects, figures);
   addWriteBenchmarks(subjects, figures);
+  addColdBenchmarks(subjects, figures);
   addFormatBenchmarks();
   addBlockBenchmarks();
 
@@ -53,10 +65,63 @@ bool compareAll(const Workspace& workspace, const Sizes& sizes, const std::strin
   return !collector.failed();
 }
 
+// A part of the program with options of its own.
+struct Mode {
+  CLI::App* command;
+  std::function<void(const Workspace&)> measure;
+};
+
+Mode addSize(CLI::App& application) {
+  const auto input = std::make_shared<SizeInput>();
+  auto* const command = application.add_subcommand("size", "Bytes of rows, before and after compaction");
+  command->add_option("--rows", input->rows, "Synthetic rows")->check(CLI::PositiveNumber);
+  auto* const file =
+      command->add_option("--file", input->file, "A store to be copied instead")->check(CLI::ExistingFile);
+  command->add_option("--collection", input->collection, "Of that store")->needs(file);
+  return {command, [input](const Workspace& workspace) { measureSize(workspace, *input, std::cout); }};
+}
+
+void addDurability(CLI::App* command, Durability& durability) {
+  const std::map<std::string, Durability> levels = {
+      {"full", Durability::full}, {"normal", Durability::normal}, {"off", Durability::off}};
+  command->add_option("--durability", durability, "full, normal or off")
+      ->transform(CLI::CheckedTransformer(levels));
+}
+
+Mode addCompaction(CLI::App& application) {
+  const auto sizes = std::make_shared<CompactionSizes>();
+  auto* const command = application.add_subcommand("compaction", "What compaction costs a row");
+  command->add_option("--rows", sizes->rows, "One size or several")->check(CLI::PositiveNumber);
+  addDurability(command, sizes->durability);
+  return {command, [sizes](const Workspace& workspace) { measureCompaction(workspace, *sizes, std::cout); }};
+}
+
+Mode addRate(CLI::App& application) {
+  const auto options = std::make_shared<RateOptions>();
+  auto* const command = application.add_subcommand("rate", "Whether compaction keeps to its rate");
+  command->add_option("--rows", options->rows)->check(CLI::PositiveNumber);
+  command->add_option("--rates", options->rates, "MiB a second")->check(CLI::PositiveNumber);
+  return {command, [options](const Workspace& workspace) { measureRate(workspace, *options, std::cout); }};
+}
+
+Mode addForeground(CLI::App& application) {
+  const auto options = std::make_shared<ForegroundOptions>();
+  auto* const command =
+      application.add_subcommand("foreground", "Reads and writes while all rows are rewritten");
+  command->add_option("--rows", options->rows)->check(CLI::PositiveNumber);
+  command->add_option("--rate", options->rate, "Of compaction, MiB a second");
+  command->add_option("--seconds", options->seconds, "Without anything beside")->check(CLI::PositiveNumber);
+  command->add_option("--gets", options->gets, "A second")->check(CLI::PositiveNumber);
+  command->add_option("--puts", options->puts, "A second")->check(CLI::PositiveNumber);
+  return {command,
+          [options](const Workspace& workspace) { measureForeground(workspace, *options, std::cout); }};
+}
+
 int run(int count, char** arguments) {
   CLI::App application{
       "Measures Instar beside LMDB and SQLite. Takes the arguments of Google Benchmark too."};
   application.allow_extras();
+  application.fallthrough();
   std::string data = "build/bench-data";
   std::string json;
   Sizes sizes;
@@ -73,11 +138,18 @@ int run(int count, char** arguments) {
   command->add_option("--rows", growth.rows, "Rows of the large file")->check(CLI::PositiveNumber);
   command->add_option("--small-rows", growth.smallRows, "Rows of the small file")->check(CLI::PositiveNumber);
   command->add_option("--repetitions", growth.repetitions)->check(CLI::PositiveNumber);
+  const Mode modes[] = {addSize(application), addCompaction(application), addRate(application),
+                        addForeground(application)};
   try {
     application.parse(count, arguments);
     const Workspace workspace(data);
     if (command->parsed()) {
       measureGrowth(workspace, growth, std::cout);
+      return 0;
+    }
+    for (const Mode& mode : modes) {
+      if (!mode.command->parsed()) continue;
+      mode.measure(workspace);
       return 0;
     }
     initialize(application.remaining());

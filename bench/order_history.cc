@@ -2,9 +2,11 @@
 
 #include <capnp/message.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 #include "instar/bench/grown_order.capnp.h"
+#include "instar/bench/sample.h"
 
 namespace instar::bench {
 namespace {
@@ -41,6 +43,23 @@ RecordSchema OrderHistory::at(std::uint16_t version) const {
 
 RecordSchema versionBefore(capnp::StructSchema compiled, unsigned added, unsigned version) {
   return withoutLastFields(RecordSchema::fromStruct(compiled), added, static_cast<std::uint16_t>(version));
+}
+
+void putOrders(const Store& store, const RecordSchema& version, std::span<const std::uint64_t> ids) {
+  constexpr std::size_t kRowsPerTransaction = 10'000;
+  const auto orders = store.collection("orders", version);
+  const DynamicFiller filler(orders.schema().root());
+  while (!ids.empty()) {
+    auto transaction = store.write();
+    const std::size_t count = std::min(ids.size(), kRowsPerTransaction);
+    for (const std::uint64_t id : ids.first(count)) {
+      auto order = orders.create();
+      filler.fill(*order, sampleOf(id));
+      orders.put(transaction, order);
+    }
+    transaction.commit();
+    ids = ids.subspan(count);
+  }
 }
 
 }  // namespace instar::bench

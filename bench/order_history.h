@@ -4,6 +4,9 @@
 
 #include <capnp/schema.h>
 
+#include <span>
+
+#include "instar/engine/store.h"
 #include "instar/evolve/record_schema.h"
 
 namespace instar::bench {
@@ -11,6 +14,9 @@ namespace instar::bench {
 // A version before the compiled one, which had not yet the last `added` fields. For a record without
 // nested types.
 RecordSchema versionBefore(capnp::StructSchema compiled, unsigned added, unsigned version);
+
+// Puts orders of a version into the collection "orders", in this order.
+void putOrders(const Store& store, const RecordSchema& version, std::span<const std::uint64_t> ids);
 
 class OrderHistory {
  public:

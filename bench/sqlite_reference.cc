@@ -39,9 +39,11 @@ void SqliteReference::configure() {
   check(sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0), "sqlite3_config");
 }
 
-SqliteReference::SqliteReference(const std::filesystem::path& path, Durability durability) {
+SqliteReference::SqliteReference(const std::filesystem::path& path, Durability durability,
+                                 SqliteSharing sharing) {
   check(sqlite3_open(path.c_str(), &connection_), "sqlite3_open");
-  execute("PRAGMA locking_mode = EXCLUSIVE");
+  if (sharing == SqliteSharing::exclusive) execute("PRAGMA locking_mode = EXCLUSIVE");
+  sqlite3_busy_timeout(connection_, 60'000);
   execute("PRAGMA journal_mode = WAL");
   execute(synchronousOf(durability));
   execute("PRAGMA mmap_size = 8589934592");

@@ -32,12 +32,16 @@ class SqliteStatement {
   sqlite3_stmt* statement_ = nullptr;
 };
 
+// shared: by connections of several threads, each of which waits a minute for another one's lock.
+enum class SqliteSharing : std::uint8_t { exclusive, shared };
+
 class SqliteReference {
  public:
-  // Before the first connection of the process.
+  // Before the first connection of the process; then only one thread may use SQLite.
   static void configure();
 
-  SqliteReference(const std::filesystem::path& path, Durability durability);
+  SqliteReference(const std::filesystem::path& path, Durability durability,
+                  SqliteSharing sharing = SqliteSharing::exclusive);
   SqliteReference(const SqliteReference&) = delete;
   SqliteReference& operator=(const SqliteReference&) = delete;
   ~SqliteReference() { sqlite3_close(connection_); }

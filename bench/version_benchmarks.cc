@@ -13,7 +13,6 @@ namespace instar::bench {
 namespace {
 
 constexpr std::array<std::uint16_t, 4> kAges = {0, 1, 10, 1000};  // in versions
-constexpr std::size_t kRowsPerTransaction = 10'000;
 
 // A store whose collection has gone through every version, with rows of four ages side by side on each page.
 class AgedSubject {
@@ -39,25 +38,10 @@ class AgedSubject {
   void live() {
     const OrderHistory history;
     for (std::uint16_t version = 1; version <= history.newest(); ++version) {
-      const auto orders = store_.collection("orders", history.at(version));
+      store_.collection("orders", history.at(version));
       for (std::size_t age = 0; age < kAges.size(); ++age) {
-        if (version + kAges[age] == history.newest()) put(orders, ids_[age]);
+        if (version + kAges[age] == history.newest()) putOrders(store_, history.at(version), ids_[age]);
       }
-    }
-  }
-
-  void put(const Collection<capnp::DynamicStruct>& orders, std::span<const std::uint64_t> ids) {
-    const DynamicFiller filler(orders.schema().root());
-    while (!ids.empty()) {
-      auto transaction = store_.write();
-      const std::size_t count = std::min(ids.size(), kRowsPerTransaction);
-      for (const std::uint64_t id : ids.first(count)) {
-        auto order = orders.create();
-        filler.fill(*order, sampleOf(id));
-        orders.put(transaction, order);
-      }
-      transaction.commit();
-      ids = ids.subspan(count);
     }
   }
 

@@ -56,6 +56,9 @@ class Compaction {
   void stop() const;    // waits for the batch in progress; for good
   void setRate(std::uint64_t bytesPerSecond) const;
   CompactionStatus status() const;
+  // Called by the thread when it has said in the file what it does: every two seconds while it works, and when
+  // it begins to wait for something else than its rate. Must not wait for the thread, nor throw.
+  void onReport(std::function<void(const CompactionStatus&)> callback) const;
 
  private:
   std::shared_ptr<Compactor> compactor_;

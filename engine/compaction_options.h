@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <string_view>
 
@@ -57,8 +56,6 @@ struct AllowedHours {
 // "22:00-06:00"; Error(fixInput) where the text is anything else.
 AllowedHours parseAllowedHours(std::string_view text);
 
-struct CompactionStatus;
-
 struct CompactionOptions {
   CompactionMode mode = CompactionMode::off;
   // Bytes a second that may be written, and as many that may be read from the device; 0: no limit.
@@ -76,9 +73,6 @@ struct CompactionOptions {
   PickPolicy policy = PickPolicy::coldest;
   double coldBelow = 1.0;   // accesses a second to a partition; one with fewer may be packed
   bool lowPriority = true;  // of the thread, for processor and device, where the system has it
-  // Called by the thread when it has said in the file what it does: every two seconds while it works, and when
-  // it begins to wait for something else than its rate. Must not wait for the thread.
-  std::function<void(const CompactionStatus&)> report = {};
 };
 
 }  // namespace instar

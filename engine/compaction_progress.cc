@@ -25,9 +25,11 @@ CollectionProgress progressOf(TransactionState& transaction, const CollectionInf
                               .hotPages = collection.pages,
                               .coldPages = collection.coldPages,
                               .partitions = {}};
-  for (const Partition& partition : Partitions(transaction, collection.name).all()) {
+  const auto partitions = Partitions(transaction, collection.name).all();
+  for (const Partition& partition : partitions) {
     progress.partitions.push_back(describe(partition));
-    const PartitionInfo& info = progress.partitions.back();
+    PartitionInfo& info = progress.partitions.back();
+    if (partitions.size() == 1 && !info.inProgress) info.rows = collection.rows;
     const bool counts = info.floor >= progress.completeFrom ||
                         (partition.pass && partition.pass->version == collection.currentVersion);
     if (counts) progress.doneRows += info.rows;

@@ -16,10 +16,10 @@ constexpr std::uint64_t kSampleRows = 2000;
 constexpr std::uint64_t kPlaces = 8;
 constexpr std::size_t kSampleBytes = std::size_t{16} << 20;
 // A transaction of compaction writes these beside the rows: paths to the leaves, the catalog, the list of
-// free pages. `tests/engine/estimate_test.cc` holds the sum against what the kernel counts.
+// free pages. A test holds the sum against what the kernel counts.
 constexpr double kPagesPerTransaction = 12;
 constexpr double kRowsPerTransaction = 2000;
-constexpr double kLeafFill = 0.75;      // of pages whose rows have grown
+constexpr double kLeafFill = 0.8;       // of pages whose rows have grown in place
 constexpr double kTreeOfBlocks = 1.03;  // branches and leaves that point to the blocks' pages
 
 // Keys at even distances between two, as numbers behind what these share.
@@ -79,7 +79,7 @@ class Estimator {
     } else {
       changed = static_cast<double>(info_.rows) * olderShare;
       const double growth = static_cast<double>(newBytes_) / static_cast<double>(oldBytes_);
-      estimate.bytesAfter = whole((hotBytes + coldBytes) * growth);
+      estimate.bytesAfter = whole((hotBytes + coldBytes) * growth / (growth > 1 ? kLeafFill : 1));
       written = changed * static_cast<double>(newBytes_) / static_cast<double>(sampled_) / kLeafFill;
     }
     estimate.changedRows = whole(changed);

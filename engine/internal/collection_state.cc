@@ -136,15 +136,15 @@ void CollectionState::loadCopy(TransactionState& transaction, Bytes key, Bytes v
 
 void CollectionState::findCold(TransactionState& transaction, ColdTier& cold, Bytes key,
                                internal::RowBytes& row) {
-  if (const auto place = cold.find(transaction, key)) loadCold(transaction, *place, row);
+  if (auto place = cold.find(transaction, key)) loadCold(transaction, std::move(*place), row);
 }
 
-void CollectionState::loadCold(TransactionState& transaction, const ColdPlace& place,
-                               internal::RowBytes& row) {
+void CollectionState::loadCold(TransactionState& transaction, ColdPlace place, internal::RowBytes& row) {
   const RowView view = place.view();
   if (view.version != version_ && !isKnown(transaction, view.version)) refuseVersion(place.key());
   if (view.version < completeFrom_) return loadUpgraded(place.key(), view, row, false);
-  row.share(place.block, place.key(), view);
+  const Bytes key = place.key();
+  row.share(std::move(place.block), key, view);
 }
 
 void CollectionState::findStored(TransactionState& transaction, Bytes key, internal::RowBytes& row) {

@@ -80,7 +80,7 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
     if (view.version < completeFrom_) return loadUpgraded(key, view, row);
     row.borrow(transaction, key, view);
   }
-  void loadCold(TransactionState& transaction, const ColdPlace& place, internal::RowBytes& row);
+  void loadCold(TransactionState& transaction, ColdPlace place, internal::RowBytes& row);
 
   bool contains(TransactionState& transaction, Bytes key);
   std::uint64_t count(TransactionState& transaction);

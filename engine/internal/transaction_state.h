@@ -41,6 +41,16 @@ class TransactionState {
     return storage_->canBeOverwritten() ? steadyCopy(bytes, copy) : bytes;
   }
 
+  // For looking one thing up: a cursor that a reader keeps from one look to the next, because opening one costs
+  // as much as moving it. Borrowed until the next call.
+  storage::Cursor& lookupCursor(storage::TreeId tree) {
+    if (!lookup_ || lookupTree_ != tree || writable_) {
+      lookup_ = storage_->cursor(tree);
+      lookupTree_ = tree;
+    }
+    return *lookup_;
+  }
+
   // Goes up with every change, so that scans know when to position themselves again.
   std::uint64_t changes() const noexcept { return changes_; }
   void changed() noexcept { ++changes_; }
@@ -73,6 +83,8 @@ class TransactionState {
   const bool writable_;
   const bool copiesRows_;
   const std::uint64_t snapshot_;
+  std::unique_ptr<storage::Cursor> lookup_;  // null before the first look
+  storage::TreeId lookupTree_ = 0;           // that it belongs to
   std::uint64_t changes_ = 0;
   std::uint64_t livingRows_ = 0;
   std::vector<ScanCursor*> scans_;

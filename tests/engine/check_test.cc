@@ -11,6 +11,7 @@
 #include "instar/format/file_format.h"
 #include "instar/tests/engine/contact.capnp.h"
 #include "instar/tests/support/expect_error.h"
+#include "instar/tests/support/parse_schema.h"
 #include "instar/tests/support/tamper_page.h"
 #include "instar/tests/support/temporary_folder.h"
 
@@ -45,6 +46,16 @@ class CheckTest : public ::testing::Test {
     change(value);
     std::ranges::copy(value, transaction->reserve(*tree, key.bytes(), value.size()).begin());
     transaction->commit();
+  }
+
+  // A newer version, so that rows of older ones have to be looked for.
+  void evolve() const {
+    const char* const newer =
+        "struct Contact @0xc4b3a29180716253 $Instar.version(4) { id @0 :UInt64 $Instar.key(0); name @1 "
+        ":Text; "
+        "email @2 :Text; tier @3 :UInt8 = 1; address :group { city @4 :Text; zip @5 :UInt32; } "
+        "tags @6 :List(Text); friend @7 :Contact; note @8 :Text; }";
+    Store::open(path).collection("contacts", testing::parseDeclarations(newer, "Contact"));
   }
 
   void tamperPage(std::string_view text, const std::function<void(std::span<std::uint16_t>)>& change) const {
@@ -137,6 +148,7 @@ constexpr const char* kInCatalog = "collection/contacts";
 
 // A shorter list in a page: check counted fewer rows and found no problem, and a compact copy made it so.
 TEST_F(CheckTest, RowsThatAreNoLongerMetAreReportedAndNotCompactedAway) {
+  evolve();
   tamperPage(kInRows, [](std::span<std::uint16_t> page) { page[kListEnd] -= 2; });
   for (const bool quick : {false, true}) {
     const CheckReport report = checkFile({.quick = quick});
@@ -159,6 +171,7 @@ TEST_F(CheckTest, RowsThatAreNoLongerMetAreReportedAndNotCompactedAway) {
 
 // Another row is met in its place: the number of rows is right, and each is sound.
 TEST_F(CheckTest, ARowThatIsMetTwiceInPlaceOfAnotherIsReported) {
+  evolve();
   tamperPage(kInRows, [](std::span<std::uint16_t> page) { page[kFirstEntry] = page[kFirstEntry + 2]; });
   const CheckReport report = checkFile();
   EXPECT_EQ(report.rows, 3U);
@@ -302,9 +315,10 @@ TEST_F(CheckTest, MoreProblemsThanAreListedAreCounted) {
 }
 
 TEST_F(CheckTest, VersionsAreCountedByTheirHeaders) {
+  evolve();
   tamper(2, [](std::vector<std::byte>& value) { value[0] = std::byte{0}; });
   const Store store = Store::open(path);
-  const auto counts = countVersions(store, store.read(), "contacts");
+  const auto counts = countVersions(store, store.read(), "contacts").versions;
   ASSERT_EQ(counts.size(), 2U);
   EXPECT_EQ(counts[0].version, 0);
   EXPECT_EQ(counts[0].rows, 1U);

@@ -123,7 +123,7 @@ TEST_F(EvolutionTest, OldAndNewRowsLieSideBySide) {
   const Rows now = open(version2());
   putFullVersion2(now);
   putWith(open(version1()), 2, "Grace");
-  const auto counts = countVersions(store, store.read(), "people");
+  const auto counts = countVersions(store, store.read(), "people").versions;
   ASSERT_EQ(counts.size(), 2U);
   EXPECT_EQ(counts[0].version, 1);
   EXPECT_EQ(counts[0].rows, 1U);

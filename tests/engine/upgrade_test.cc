@@ -99,7 +99,7 @@ TEST_F(UpgradeTest, ReadingLeavesTheRowAsItIs) {
   const auto before = commits();
   text(rows, 7);
   EXPECT_EQ(commits(), before);
-  EXPECT_THAT(countVersions(store, store.read(), "contacts").front().version, 1);
+  EXPECT_THAT(countVersions(store, store.read(), "contacts").versions.front().version, 1);
 }
 
 TEST_F(UpgradeTest, AnEditedRowIsOfTheNewVersionAndIsNotDerivedAgain) {

@@ -49,7 +49,10 @@ class ReadingCommands : public CommandTest {
             {"versions", file},
             {"check", file},
             {"check", file, "--quick"},
-            {"readers", file}};
+            {"readers", file},
+            {"progress", file},
+            {"verify", file},
+            {"audit", file}};
   }
 };
 
@@ -67,8 +70,9 @@ void flip(std::span<std::byte> value) { value[value.size() / 2] ^= std::byte{1};
 TEST_F(CommandLine, ExplainsItself) {
   EXPECT_THAT(expect(0, {"--help"}), HasSubstr("Exit status: 0 done, 1 a problem was found"));
   EXPECT_THAT(expect(0, {"--version"}), StartsWith("instar 0."));
-  for (const char* command : {"info", "import", "dump", "get", "put", "delete", "count", "evolve", "versions",
-                              "check", "backup", "compact", "readers", "schema"}) {
+  for (const char* command :
+       {"info", "import", "dump", "get", "put", "delete", "count", "evolve", "versions", "check", "backup",
+        "compact", "readers", "schema", "progress", "verify", "audit"}) {
     const std::string help = expect(0, {command, "--help"});
     EXPECT_THAT(help, HasSubstr("Example")) << command;
     EXPECT_THAT(help, HasSubstr(std::string("instar ") + command)) << command;
@@ -231,7 +235,7 @@ TEST_F(VersionsCommand, ShowsVersionsWithoutRowsAndDamagedHeaders) {
   const std::string file = makeContacts();
   expect(0, {"evolve", file, "contacts", "--schema", schema("contact_v2.capnp:Contact")});
   EXPECT_THAT(expect(0, {"versions", file, "--json"}),
-              HasSubstr("{\"version\":2,\"rows\":0,\"bytes\":0,\"known\":true}"));
+              HasSubstr("{\"version\":2,\"rows\":0,\"bytes\":0,\"known\":true,\"gone\":false,"));
   tamper(file, "contacts", contactKey("main", 1).bytes(),
          [](std::span<std::byte> value) { value[0] = std::byte{0}; });
   EXPECT_THAT(expect(4, {"versions", file, "--json"}), HasSubstr("{\"version\":0,\"rows\":1,"));
@@ -239,7 +243,7 @@ TEST_F(VersionsCommand, ShowsVersionsWithoutRowsAndDamagedHeaders) {
 
 // It was listed like any other.
 TEST_F(VersionsCommand, AVersionThatTheCatalogDoesNotHaveIsDamage) {
-  const std::string file = makeContacts();
+  const std::string file = makeEvolvedContacts();
   tamper(file, "contacts", contactKey("main", 1).bytes(),
          [](std::span<std::byte> value) { value[3] = std::byte{1}; });
   EXPECT_THAT(expect(4, {"versions", file}), HasSubstr("257     1"));
@@ -463,6 +467,7 @@ TEST_F(CheckCommand, ADamagedRowIsReportedByAllWhoReadItAndTheOthersAreShown) {
 // Fewer rows were printed, with the exit status of success.
 TEST_F(CheckCommand, RowsThatAreNotMetAreNoticedByAWholeScan) {
   const std::string file = makeContacts();
+  expect(0, {"evolve", file, "contacts", "--schema", schema("contact_v2.capnp:Contact")});
   testing::tamperPage(file, "Ada", [](std::span<std::uint16_t> page) { page[6] -= 2; });
   EXPECT_THAT(expect(4, {"check", file}), HasSubstr("damagedTree in contacts: of 3 rows 2 are met"));
   for (const std::vector<std::string>& options :

@@ -4,6 +4,7 @@
 #include <kj/exception.h>
 #include <unistd.h>
 
+#include <charconv>
 #include <new>
 
 #include "instar/format/key_text.h"
@@ -40,6 +41,7 @@ constexpr CommandAdder kAdders[] = {
     addInfoCommand,     addImportCommand, addDumpCommand,   addGetCommand,     addPutCommand,
     addDeleteCommand,   addCountCommand,  addSchemaCommand, addEvolveCommand,  addMigrateCommand,
     addVersionsCommand, addCheckCommand,  addBackupCommand, addCompactCommand, addReadersCommand,
+    addProgressCommand, addVerifyCommand, addAuditCommand,
 };
 
 std::string versionText() {
@@ -196,11 +198,27 @@ Masking collectionMasking(const Store& store, const Transaction& transaction, st
   return Masking(schemas);
 }
 
+KeyPrinter keyPrinter(const Store& store, const Transaction& transaction, const std::string& name,
+                      bool unmask) {
+  return {store.collection(name).schema(), unmask ? Masking() : collectionMasking(store, transaction, name)};
+}
+
+std::string printBound(const KeyPrinter& keys, const Key& lower) {
+  return lower.empty() ? "the beginning" : keys.print(lower.bytes());
+}
+
 RecordSchema schemaVersion(const Store& store, const Transaction& transaction, std::string_view name,
                            std::uint16_t number) {
   if (const auto schema = store.version(transaction, name, number)) return *schema;
   throw Error(ErrorCode::fixCall, "the collection has no such version; see instar schema list",
               {{"collection", std::string(name)}, {"version", std::to_string(number)}});
+}
+
+std::string wholeNumberProblem(const std::string& text) {
+  std::uint64_t number = 0;
+  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (failure == std::errc() && end == text.data() + text.size()) return {};
+  return "expected a whole number from 0 to " + std::to_string(UINT64_MAX) + ", found " + text;
 }
 
 void addImportPathOption(CLI::App& command, std::vector<std::string>& importPaths) {

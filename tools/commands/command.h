@@ -51,6 +51,9 @@ void addCheckCommand(CLI::App& app, Context& context);
 void addBackupCommand(CLI::App& app, Context& context);
 void addCompactCommand(CLI::App& app, Context& context);
 void addReadersCommand(CLI::App& app, Context& context);
+void addProgressCommand(CLI::App& app, Context& context);
+void addVerifyCommand(CLI::App& app, Context& context);
+void addAuditCommand(CLI::App& app, Context& context);
 
 // Parses the command line, does what it says and returns the exit status. Throws nothing.
 int runCommandLine(int argumentCount, const char* const* arguments, Context& context);
@@ -77,9 +80,20 @@ CollectionInfo requireCollection(const Store& store, const Transaction& transact
 Masking collectionMasking(const Store& store, const Transaction& transaction, std::string_view name,
                           const RecordSchema* beside = nullptr);
 
+// Prints keys of the collection as its newest schema has them. Throws as Store::collection does.
+KeyPrinter keyPrinter(const Store& store, const Transaction& transaction, const std::string& name,
+                      bool unmask = false);
+
+// The same for where partitions begin: "the beginning", or as many bytes of a key as it takes.
+std::string printBound(const KeyPrinter& keys, const Key& lower);
+
 // Throws Error(fixCall) where there is none of that number.
 RecordSchema schemaVersion(const Store& store, const Transaction& transaction, std::string_view name,
                            std::uint16_t number);
+
+// A check for options: CLI11 takes what does not fit into a number for another number. Empty where nothing is
+// wrong.
+std::string wholeNumberProblem(const std::string& text);
 
 // --import-path, for commands that read schema files.
 void addImportPathOption(CLI::App& command, std::vector<std::string>& importPaths);

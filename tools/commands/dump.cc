@@ -2,7 +2,6 @@
 
 #include <kj/exception.h>
 
-#include <charconv>
 #include <map>
 #include <memory>
 
@@ -38,14 +37,6 @@ struct DumpOptions {
   std::string format = "ndjson";
   RowPrinterOptions printer;
 };
-
-// For CLI11, which takes what does not fit into a number for another number. Empty where nothing is wrong.
-std::string wholeNumberProblem(const std::string& text) {
-  std::uint64_t number = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (failure == std::errc() && end == text.data() + text.size()) return {};
-  return "expected a whole number from 0 to " + std::to_string(UINT64_MAX) + ", found " + text;
-}
 
 [[noreturn]] void refuseUsage(const char* message) { throw Error(ErrorCode::fixCall, message); }
 

@@ -51,7 +51,9 @@ void printInfoJson(Output& output, const FileFacts& facts) {
     writer.member("version", std::uint64_t{collection.currentVersion});
     writer.member("readerFloor", std::uint64_t{collection.readerFloor});
     writer.member("writerFloor", std::uint64_t{collection.writerFloor});
-    writer.member("pages", collection.pages).member("createdAt", printTime(collection.createdAt)).endObject();
+    writer.member("pages", collection.pages).member("createdAt", printTime(collection.createdAt));
+    writer.member("coldRows", collection.coldRows).member("coldBlocks", collection.coldBlocks);
+    writer.member("coldBytes", collection.coldBytes).member("coldPages", collection.coldPages).endObject();
   }
   writer.endArray().name("warnings").beginArray();
   for (const std::string& warning : environment.warnings) writer.text(warning);
@@ -78,10 +80,11 @@ void printInfoText(Context& context, const FileFacts& facts) {
   if (facts.collections.empty()) {
     output.line("no collections");
   } else {
-    Table table({"collection", ">rows", ">version", ">pages", "created"});
+    Table table({"collection", ">rows", ">packed", ">version", ">pages", ">of blocks", "created"});
     for (const CollectionInfo& collection : facts.collections) {
-      table.add({collection.name, grouped(collection.rows), std::to_string(collection.currentVersion),
-                 grouped(collection.pages), printTime(collection.createdAt)});
+      table.add({collection.name, grouped(collection.rows), grouped(collection.coldRows),
+                 std::to_string(collection.currentVersion), grouped(collection.pages),
+                 grouped(collection.coldPages), printTime(collection.createdAt)});
     }
     table.print(output);
   }
@@ -109,50 +112,77 @@ struct VersionsOptions {
 struct VersionRow {
   VersionCount count;
   bool isKnown = false;  // to the catalog
+  bool isGone = false;   // no row has it, and it is not the current one
 };
 
 // The counted versions, and those of the catalog that no row has.
 std::vector<VersionRow> allVersions(const Store& store, const Transaction& transaction,
-                                    const std::string& name, ProgressLine& progress) {
+                                    const std::string& name, const Census& census) {
   std::map<std::uint16_t, VersionRow> rows;
-  for (const VersionCount& count : countVersions(store, transaction, name, progress.callback())) {
-    rows[count.version].count = count;
-  }
+  for (const VersionCount& count : census.versions) rows[count.version].count = count;
   for (const VersionInfo& version : store.versions(transaction, name)) {
     VersionRow& row = rows[version.number];
     row.count.version = version.number;
     row.isKnown = true;
+    if (row.count.rows == 0) row.count.bytes = 0;
   }
-  progress.clear();
+  for (const std::uint16_t version : census.gone) rows[version].isGone = true;
   std::vector<VersionRow> result;
   for (const auto& [number, row] : rows) result.push_back(row);
   return result;
 }
 
-void addVersionsJson(JsonWriter& writer, const CollectionInfo& collection,
+// Programs of that version may still put rows of it.
+bool mayComeBack(const CollectionInfo& collection, std::uint16_t version) {
+  return version >= collection.writerFloor;
+}
+
+void addVersionsJson(JsonWriter& writer, const CollectionInfo& collection, const Census& census,
                      const std::vector<VersionRow>& rows) {
   writer.beginObject().member("name", collection.name);
   writer.member("currentVersion", std::uint64_t{collection.currentVersion});
   writer.member("readerFloor", std::uint64_t{collection.readerFloor});
-  writer.member("writerFloor", std::uint64_t{collection.writerFloor}).name("versions").beginArray();
-  for (const auto& [count, isKnown] : rows) {
+  writer.member("writerFloor", std::uint64_t{collection.writerFloor});
+  writer.member("settledPartitions", census.settledPartitions);
+  writer.member("walkedPartitions", census.walkedPartitions).member("walkedRows", census.walkedRows);
+  writer.name("versions").beginArray();
+  for (const auto& [count, isKnown, isGone] : rows) {
     writer.beginObject().member("version", std::uint64_t{count.version});
-    writer.member("rows", count.rows).member("bytes", count.bytes).name("known").boolean(isKnown).endObject();
+    writer.member("rows", count.rows).name("bytes");
+    if (count.bytes)
+      writer.number(*count.bytes);
+    else
+      writer.null();
+    writer.name("known").boolean(isKnown).name("gone").boolean(isGone);
+    writer.name("mayComeBack").boolean(isGone && mayComeBack(collection, count.version)).endObject();
   }
   writer.endArray().endObject();
 }
 
 void addVersionsRows(Table& table, const CollectionInfo& collection, const std::vector<VersionRow>& rows) {
-  for (const auto& [count, isKnown] : rows) {
+  for (const auto& [count, isKnown, isGone] : rows) {
     std::string notes;
     const auto note = [&notes](const char* text) { notes.append(notes.empty() ? "" : ", ").append(text); };
     if (!isKnown) note(count.version == 0 ? "damaged headers" : "not in the catalog: damaged headers");
     if (count.version == collection.currentVersion) note("current");
+    if (isGone) {
+      note(mayComeBack(collection, count.version) ? "gone, but its programs may still write"
+                                                  : "gone: what upgrades from it may be deleted");
+    }
     if (count.version == collection.readerFloor) note("lowest that may read");
     if (count.version == collection.writerFloor) note("lowest that may write");
-    table.add(
-        {collection.name, std::to_string(count.version), grouped(count.rows), grouped(count.bytes), notes});
+    table.add({collection.name, std::to_string(count.version), grouped(count.rows),
+               count.bytes ? grouped(*count.bytes) : "", notes});
   }
+}
+
+// Where a version is gone now, programs that look at the past may still see rows of it.
+std::vector<ReaderInfo> olderSnapshots(const Store& store, const Transaction& transaction) {
+  std::vector<ReaderInfo> readers = readersBeside(store);
+  std::erase_if(readers, [&](const ReaderInfo& reader) {
+    return reader.transaction == 0 || reader.transaction >= transaction.id() || !reader.alive;
+  });
+  return readers;
 }
 
 void runVersions(Context& context, const VersionsOptions& options) {
@@ -164,19 +194,36 @@ void runVersions(Context& context, const VersionsOptions& options) {
   std::string out;
   JsonWriter writer(out);
   Table table({"collection", ">version", ">rows", ">bytes", ""});
+  Table work({"collection", ">partitions settled", ">partitions read", ">rows read"});
+  bool anyGone = false;
   writer.beginObject().name("collections").beginArray();
   for (const CollectionInfo& collection : collections) {
-    const std::vector<VersionRow> rows = allVersions(store, transaction, collection.name, progress);
-    addVersionsJson(writer, collection, rows);
+    const Census census = countVersions(store, transaction, collection.name, progress.callback());
+    progress.clear();
+    const std::vector<VersionRow> rows = allVersions(store, transaction, collection.name, census);
+    anyGone |= !census.gone.empty();
+    addVersionsJson(writer, collection, census, rows);
     addVersionsRows(table, collection, rows);
+    work.add({collection.name, grouped(census.settledPartitions), grouped(census.walkedPartitions),
+              grouped(census.walkedRows)});
     const auto isUnknown = [](const VersionRow& row) { return !row.isKnown; };
     if (std::any_of(rows.begin(), rows.end(), isUnknown)) context.found(ExitStatus::damage);
   }
+  writer.endArray().name("olderSnapshots").beginArray();
+  const std::vector<ReaderInfo> older = olderSnapshots(store, transaction);
+  for (const ReaderInfo& reader : older) {
+    writer.beginObject().name("process").literal(std::to_string(reader.process));
+    writer.member("snapshot", reader.transaction).endObject();
+  }
   writer.endArray().endObject();
-  if (options.json) {
-    context.output.line(out);
-  } else {
-    table.print(context.output);
+  if (options.json) return context.output.line(out);
+  table.print(context.output);
+  context.output.line("");
+  work.print(context.output);
+  for (const ReaderInfo& reader : older) {
+    if (!anyGone) break;
+    context.message("process " + std::to_string(reader.process) + " still reads snapshot " +
+                    grouped(reader.transaction) + ", where rows of versions may be that are gone since");
   }
 }
 
@@ -201,6 +248,10 @@ void addVersionsCommand(CLI::App& app, Context& context) {
   command->add_option("COLLECTION", options->collection, "only this collection");
   command->add_flag("--json", options->json, "print JSON");
   command->footer(
+      "Exact. Partitions in which no older version can be are not read, so that a file that was migrated is\n"
+      "counted at once; bytes are known where all rows of a version were read. gone: no row of that version "
+      "is\n"
+      "left, and where its programs may no longer write none can come. Damage is for `instar check`.\n"
       "Programs below the lowest version that may read or write are refused by the file.\n\nExample:\n"
       "  instar versions contacts.instar contacts");
   command->callback(

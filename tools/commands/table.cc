@@ -21,7 +21,8 @@ Table::Table(std::vector<std::string> names) {
   rows_.push_back(std::move(names));
 }
 
-void Table::print(Output& output) const {
+std::string Table::text() const {
+  std::string out;
   std::vector<std::size_t> widths(numbers_.size());
   for (const auto& row : rows_) {
     for (std::size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width(row[i]));
@@ -34,8 +35,9 @@ void Table::print(Output& output) const {
       line += numbers_[i] ? padding + row[i] : row[i] + padding;
     }
     line.erase(line.find_last_not_of(' ') + 1);
-    output.line(line);
+    (out += line) += '\n';
   }
+  return out;
 }
 
 }  // namespace instar::tools

@@ -15,7 +15,8 @@ class Table {
   explicit Table(std::vector<std::string> names);
 
   void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
-  void print(Output& output) const;
+  std::string text() const;
+  void print(Output& output) const { output.write(text()); }
 
  private:
   std::vector<bool> numbers_;

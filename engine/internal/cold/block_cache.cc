@@ -6,30 +6,35 @@ std::shared_ptr<const UnpackedBlock> BlockCache::find(storage::TreeId tree, std:
   const Name name{tree, number};
   Shard& shard = shardOf(name);
   const std::lock_guard lock(shard.mutex);
-  const auto place = shard.places.find(name);
-  if (place == shard.places.end()) {
+  const auto entry = shard.entries.find(name);
+  if (entry == shard.entries.end()) {
     ++shard.statistics.misses;
     return nullptr;
   }
   ++shard.statistics.hits;
-  shard.entries.splice(shard.entries.begin(), shard.entries, place->second);
-  return place->second->block;
+  entry->second.isUsed = true;
+  return entry->second.block;
 }
 
 void BlockCache::add(storage::TreeId tree, const std::shared_ptr<const UnpackedBlock>& block) {
   if (block->bytes() > bytesPerShard_) return;
   const Name name{tree, block->number()};
   Shard& shard = shardOf(name);
-  std::list<Entry> gone;  // freed without the lock
+  std::vector<std::shared_ptr<const UnpackedBlock>> gone;  // freed without the lock
   const std::lock_guard lock(shard.mutex);
-  if (shard.places.contains(name)) return;  // another thread was faster
-  shard.entries.push_front({name, block});
-  shard.places.emplace(name, shard.entries.begin());
+  if (!shard.entries.try_emplace(name, Entry{block}).second) return;  // another thread was faster
+  shard.names.push_back(name);
   shard.statistics.bytes += block->bytes();
   while (shard.statistics.bytes > bytesPerShard_) {
-    shard.statistics.bytes -= shard.entries.back().block->bytes();
-    shard.places.erase(shard.entries.back().name);
-    gone.splice(gone.begin(), shard.entries, std::prev(shard.entries.end()));
+    const auto oldest = shard.entries.find(shard.names.front());
+    shard.names.pop_front();
+    if (std::exchange(oldest->second.isUsed, false)) {
+      shard.names.push_back(oldest->first);
+      continue;
+    }
+    shard.statistics.bytes -= oldest->second.block->bytes();
+    gone.push_back(std::move(oldest->second.block));
+    shard.entries.erase(oldest);
   }
 }
 

@@ -1,15 +1,18 @@
 #pragma once
 
-// Unpacked blocks that were read lately, least recently used out first, within a limit of bytes. A block is
-// known by its tree and its number, which no other block of the file ever has: what is in here needs no
-// second look at the file. Any thread.
+// Unpacked blocks that were read lately, within a limit of bytes. Where one has to go it is the oldest; but
+// one that was used since it came, or since it was spared, is spared once: nearly as good as the order of
+// use, and finding a block writes nothing but a flag beside it. A block is known by its tree and its number,
+// which no other block of the file ever has: what is in here needs no second look at the file. Any thread.
 
 #include <array>
 #include <cstdint>
-#include <list>
+#include <deque>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "instar/engine/storage.h"
 #include "instar/format/cold_block.h"
@@ -46,13 +49,13 @@ class BlockCache {
     }
   };
   struct Entry {
-    Name name;
     std::shared_ptr<const UnpackedBlock> block;
+    bool isUsed = false;
   };
   struct alignas(64) Shard {
     std::mutex mutex;
-    std::list<Entry> entries;  // the one that was used last is the first
-    std::unordered_map<Name, std::list<Entry>::iterator, Hash> places;
+    std::unordered_map<Name, Entry, Hash> entries;
+    std::deque<Name> names;  // of all entries, the oldest first
     Statistics statistics;
   };
 

@@ -31,18 +31,19 @@ ColdTier::ColdTier(StoreState& store, std::string collection, storage::TreeId tr
     : store_(store), collection_(std::move(collection)), tree_(tree) {}
 
 std::optional<ColdPlace> ColdTier::find(TransactionState& transaction, Bytes key) {
-  const auto cursor = transaction.storage().cursor(tree_);
-  if (!cursor->seek(key)) return std::nullopt;
+  storage::Cursor& cursor = transaction.lookupCursor(tree_);
+  if (!cursor.seek(key)) return std::nullopt;
   ColdBlockHeader header;
   std::vector<std::byte> copy;
-  const Bytes value = transaction.steady(cursor->value(), copy);
+  const Bytes value = transaction.steady(cursor.value(), copy);
   const BlockDamage damage = decodeBlockHeader(value, header);
-  if (damage != BlockDamage::none) refuseBlock(cursor->key(), describe(damage));
+  if (damage != BlockDamage::none) refuseBlock(cursor.key(), describe(damage));
   if (compareBytes(key, header.firstKey) < 0) {
-    if (!blockIsIntact(cursor->key(), value)) refuseBlock(cursor->key(), describe(BlockDamage::checksum));
+    if (!blockIsIntact(cursor.key(), value)) refuseBlock(cursor.key(), describe(BlockDamage::checksum));
     return std::nullopt;
   }
-  ColdPlace place{unpack(transaction, cursor->key(), value), 0};
+  ColdPlace place{cached(header.number, cursor.key()), 0};
+  if (!place.block) place.block = unpackUncached(transaction, cursor.key(), value);
   place.row = place.block->lowerBound(key);
   if (place.row == place.block->rows() || compareBytes(place.key(), key) != 0) return std::nullopt;
   return place;
@@ -54,10 +55,20 @@ std::shared_ptr<const UnpackedBlock> ColdTier::unpack(TransactionState& transact
   std::vector<std::byte> copy;
   value = transaction.steady(value, copy);
   if (decodeBlockHeader(value, header) == BlockDamage::none) {
-    const auto cached = store_.blockCache().find(tree_, header.number);
-    // A damaged number is another block's.
-    if (cached && compareBytes(cached->key(cached->rows() - 1), lastKey) == 0) return cached;
+    if (auto block = cached(header.number, lastKey)) return block;
   }
+  return unpackUncached(transaction, lastKey, value);
+}
+
+// Null where it is not there. A damaged number is another block's.
+std::shared_ptr<const UnpackedBlock> ColdTier::cached(std::uint64_t number, Bytes lastKey) const {
+  auto block = store_.blockCache().find(tree_, number);
+  if (block && compareBytes(block->key(block->rows() - 1), lastKey) != 0) return nullptr;
+  return block;
+}
+
+std::shared_ptr<const UnpackedBlock> ColdTier::unpackUncached(TransactionState& transaction, Bytes lastKey,
+                                                              Bytes value) {
   std::string damage;
   auto block = unpack(transaction, lastKey, value, damage);
   if (!block) refuseBlock(lastKey, damage);

@@ -50,6 +50,9 @@ class ColdTier {
   std::shared_ptr<const Dictionary> dictionary(TransactionState& transaction, std::uint32_t number);
 
  private:
+  std::shared_ptr<const UnpackedBlock> cached(std::uint64_t number, Bytes lastKey) const;
+  std::shared_ptr<const UnpackedBlock> unpackUncached(TransactionState& transaction, Bytes lastKey,
+                                                      Bytes value);
   [[noreturn]] void refuseBlock(Bytes lastKey, const std::string& damage) const;
 
   StoreState& store_;

@@ -260,7 +260,10 @@ void Batch::endPass(TransactionState& transaction, Partitions& partitions) {
   Pass& pass = *partition_.pass;
   const std::uint16_t floorBefore = partition_.floor;
   if (!reachesEnd_) {
-    if (pass.rows < limits_.partitionRows || !mayCut_ || !nextKey_) return;
+    // One that was gone through before stays whole until it has grown: a cut would leave a small rest.
+    const std::uint64_t aim = limits_.partitionRows;
+    const bool isLarge = partition_.rows == 0 || partition_.rows >= 2 * aim;
+    if (pass.rows < (isLarge ? aim : 2 * aim) || !mayCut_ || !nextKey_) return;
     const auto bound = boundBetween(pass.position, *nextKey_);
     if (!bound) return;
     Partition behind = partition_;

@@ -91,6 +91,11 @@ CompactionStatus Compactor::status() const {
   return status_;
 }
 
+void Compactor::onReport(std::function<void(const CompactionStatus&)> callback) {
+  const std::lock_guard lock(mutex_);
+  report_ = std::move(callback);
+}
+
 void Compactor::run() {
   if (options_.lowPriority) lowerPriority();
   store_->setCompactingThread(std::this_thread::get_id());
@@ -113,8 +118,9 @@ void Compactor::run() {
 // One round: what comes next, or a wait.
 void Compactor::work() {
   try {
+    becomeCompactor();
     obey();
-    if (!becomeCompactor()) return waitFor(kLookAgain, WaitReason::standby);
+    if (!isCompactor_) return waitFor(kLookAgain, WaitReason::standby);
     if (isMismatched_) return waitFor(kLookAgain, WaitReason::circuitOpen);
     openCollections();
     if (!mayGo()) return;
@@ -131,9 +137,8 @@ void Compactor::work() {
   }
 }
 
-bool Compactor::becomeCompactor() {
-  if (isCompactor_) return true;
-  if (!store_->environment().tryLockCompaction()) return false;
+void Compactor::becomeCompactor() {
+  if (isCompactor_ || !store_->environment().tryLockCompaction()) return;
   isCompactor_ = true;
   openAudit(store_->environment());
   {
@@ -144,7 +149,6 @@ bool Compactor::becomeCompactor() {
   note({.event = AuditEvent::started,
         .bytes = options_.rate,
         .reason = options_.mode == CompactionMode::compress ? "upgrade and compress" : "upgrade only"});
-  return true;
 }
 
 void Compactor::obey() {
@@ -321,10 +325,12 @@ void Compactor::waitFor(std::chrono::nanoseconds time, WaitReason reason) {
 
 void Compactor::record() {
   CompactorRecord said;
+  std::function<void(const CompactionStatus&)> report;
   {
     const std::lock_guard lock(mutex_);
     said.status = status_;
     said.since = since_;
+    report = report_;
   }
   said.mode = options_.mode;
   said.stoppedByMismatch = isMismatched_;
@@ -333,7 +339,7 @@ void Compactor::record() {
   transaction.commit();
   recorded_ = Clock::now();
   recordedReason_ = said.status.wait;
-  if (options_.report) options_.report(said.status);
+  if (report) report(said.status);
 }
 
 void Compactor::note(AuditEntry entry) {
@@ -351,5 +357,8 @@ void Compaction::resume() const { compactor_->resume(); }
 void Compaction::stop() const { compactor_->stop(); }
 void Compaction::setRate(std::uint64_t bytesPerSecond) const { compactor_->setRate(bytesPerSecond); }
 CompactionStatus Compaction::status() const { return compactor_->status(); }
+void Compaction::onReport(std::function<void(const CompactionStatus&)> callback) const {
+  compactor_->onReport(std::move(callback));
+}
 
 }  // namespace instar

@@ -42,6 +42,7 @@ class Compactor {
   void setRate(std::uint64_t bytesPerSecond);
   void stop();
   CompactionStatus status() const;
+  void onReport(std::function<void(const CompactionStatus&)> callback);
 
  private:
   using Clock = Pacer::Clock;
@@ -58,7 +59,7 @@ class Compactor {
   void command(AuditEntry entry);
   void run();
   void work();
-  bool becomeCompactor();
+  void becomeCompactor();
   void obey();
   void openCollections();
   std::optional<Next> pick();
@@ -98,6 +99,7 @@ class Compactor {
   std::vector<AuditEntry> commands_;  // that the thread has not seen yet
   std::map<std::string, Opened> opened_;
   CompactionStatus status_;
+  std::function<void(const CompactionStatus&)> report_;
   std::int64_t since_ = 0;  // of status_.wait; nanoseconds since 1970
 
   std::thread thread_;  // last, so that everything is there when it begins

@@ -6,14 +6,6 @@
 #include "instar/engine/internal/store_state.h"
 
 namespace instar {
-namespace {
-
-HeatTime timeOf(std::int64_t nanoseconds) {
-  return HeatTime(std::chrono::duration_cast<HeatTime::duration>(std::chrono::nanoseconds(nanoseconds)));
-}
-
-}  // namespace
-
 void HeatKeeper::keep(const std::shared_ptr<StoreState>& store) {
   const auto counts = map_.take();
   const bool counted =
@@ -26,17 +18,19 @@ void HeatKeeper::keep(const std::shared_ptr<StoreState>& store) {
     for (std::size_t i = 0; i < counts.size(); ++i) {
       if (counts[i] == 0) continue;
       Partition partition = partitions.of(bounds_[i]);
-      partition.heat = warmed(partition.heat, counts[i], timeOf(partition.heatAt), time, kHeatHalfLife);
+      partition.heat = warmed(heatOf(partition, kept_), counts[i], kept_, time, kHeatHalfLife);
       partition.heatAt = now();
       partitions.put(partition);
     }
     for (const Partition& partition : partitions.all()) bounds.push_back(partition.lower);
     transaction.commit();
+    kept_ = time;
   } else {
     TransactionState transaction(store, storage::Access::read);
     for (const Partition& partition : Partitions(transaction, collection_).all())
       bounds.push_back(partition.lower);
   }
+  if (!counted) kept_ = std::chrono::system_clock::now();
   if (bounds != bounds_) {
     bounds_ = bounds;
     map_.rebuild(std::move(bounds));

@@ -30,6 +30,7 @@ class HeatKeeper {
   const std::string collection_;
   HeatMap map_;
   std::vector<Key> bounds_;  // that map_ goes by
+  HeatTime kept_ = std::chrono::system_clock::now();
 };
 
 }  // namespace instar
