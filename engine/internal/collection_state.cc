@@ -235,6 +235,7 @@ bool CollectionState::rewriteUpgraded(TransactionState& transaction, const Key& 
     }
     if (row.isTombstone() || row.version >= completeFrom_) return false;
     const auto payload = UpgradedRecord(plans_, key.bytes(), row).compact();
+    if (isOlderProgram()) Partitions(transaction, name_).noteOlderWrite(key, version_);
     if (place) transaction.coverChanged(name_, {1, 0});
     writeRow(transaction, tree_, key, version_, payload, place ? RowFlags::coversCold : row.flags);
     return true;
