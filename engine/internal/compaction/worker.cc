@@ -82,7 +82,7 @@ std::optional<Key> Worker::nextLower() const {
   return Partitions(transaction, collection_->name()).upperOf(batch_.partition());
 }
 
-void Worker::setRate(std::uint64_t rate) { batch_.setBytes(batchBytes(rate)); }
+void Worker::setRate(std::uint64_t rate) { batch_.setBytes(batchBytes(rate, mode_)); }
 
 void Worker::mergePartitions() {
   const auto canMerge = [](const Partition& left, const Partition& right) {
