@@ -49,11 +49,8 @@ class CompactionConcurrent : public ::testing::Test {
 
   static void set(const Accounts& accounts, WriteTransaction& transaction, std::uint64_t id,
                   std::int64_t sum) {
-    auto draft = accounts.edit(transaction, id);
-    if (!draft) {
-      draft = accounts.create();
-      draft->set("id", id);
-    }
+    auto draft = accounts.contains(transaction, id) ? accounts.edit(transaction, id) : accounts.create();
+    draft->set("id", id);
     if (accounts.schema().version() >= 2)
       draft->set("sum", sum);
     else
