@@ -142,7 +142,7 @@ void CollectionState::findCold(TransactionState& transaction, ColdTier& cold, By
 void CollectionState::loadCold(TransactionState& transaction, ColdPlace place, internal::RowBytes& row) {
   const RowView view = place.view();
   if (view.version != version_ && !isKnown(transaction, view.version)) refuseVersion(place.key());
-  if (view.version < completeFrom_) return loadUpgraded(place.key(), view, row, false);
+  if (view.version < completeFrom_) return loadUpgraded(place.key(), view, row);
   const Bytes key = place.key();
   row.share(std::move(place.block), key, view);
 }
@@ -210,7 +210,7 @@ bool CollectionState::erase(TransactionState& transaction, const Key& key) {
   return true;
 }
 
-void CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row, bool isHot) {
+void CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row) {
   try {
     UpgradedRecord(plans_, key, stored).moveTo(row, key);
   } catch (const Error& error) {
@@ -220,18 +220,23 @@ void CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::R
         .with("version of the schema", std::to_string(version_));
   }
   WriteBackQueue& queue = store_->writeBackQueue();
-  if (isHot && queue.isOpen()) queue.offer(shared_from_this(), key);
+  if (queue.isOpen()) queue.offer(shared_from_this(), key);
 }
 
 bool CollectionState::rewriteUpgraded(TransactionState& transaction, const Key& key) {
-  const auto stored = transaction.storage().get(tree_, key.bytes());
-  if (!stored) return false;
   try {
-    const RowView view = decode(transaction, key.bytes(), *stored);
-    if (view.isTombstone() || view.version >= completeFrom_) return false;
-    const auto payload = UpgradedRecord(plans_, key.bytes(), view).compact();
-    if (isOlderProgram()) Partitions(transaction, name_).noteOlderWrite(key, version_);
-    writeRow(transaction, tree_, key, version_, payload, view.flags);
+    std::optional<ColdPlace> place;  // which the row is borrowed from
+    RowView row;
+    if (const auto stored = transaction.storage().get(tree_, key.bytes())) {
+      row = decode(transaction, key.bytes(), *stored);
+    } else if (ColdTier* const cold = coldTier(transaction)) {
+      place = cold->find(transaction, key.bytes());
+      if (place) row = place->view();
+    }
+    if (row.isTombstone() || row.version >= completeFrom_) return false;
+    const auto payload = UpgradedRecord(plans_, key.bytes(), row).compact();
+    if (place) transaction.coverChanged(name_, {1, 0});
+    writeRow(transaction, tree_, key, version_, payload, place ? RowFlags::coversCold : row.flags);
     return true;
   } catch (const Error& error) {
     if (error.code() == ErrorCode::fixRow || error.code() == ErrorCode::restoreFromBackup) return false;

@@ -99,7 +99,7 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   bool seesColdTier(TransactionState& transaction);
   void findCold(TransactionState& transaction, ColdTier& cold, Bytes key, internal::RowBytes& row);
   void loadCopy(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row);
-  void loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row, bool isHot = true);
+  void loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row);
   void refreshIfNewer(TransactionState& transaction) {
     if (transaction.snapshot() > checkedSnapshot_.load(std::memory_order_acquire)) refresh(transaction);
   }

@@ -232,7 +232,8 @@ TEST_F(CompactionThread, WhatAnOlderProgramPutsIsUpgradedToo) {
   EXPECT_FALSE(settled());
   store.compaction().resume();
   ASSERT_TRUE(comes(settled));
-  const auto row = items.get(store.read(), std::uint64_t{500});
+  const auto snapshot = store.read();
+  const auto row = items.get(snapshot, std::uint64_t{500});
   EXPECT_EQ(row.version(), 2U);
   EXPECT_STREQ(row->get("head").as<capnp::Text>().cStr(), "another");
   EXPECT_TRUE(check(store).sound());

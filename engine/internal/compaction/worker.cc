@@ -9,10 +9,13 @@
 namespace instar {
 namespace {
 
-// Half a second's worth of a small rate would come in one go otherwise.
-std::size_t batchBytes(std::uint64_t rate) {
+// Of rows before they are packed. Half a second's worth of a small rate would come in one go otherwise; but
+// each commit writes some 15 pages that are not rows, which a small batch pays for as well. Blocks take about
+// a quarter of what is packed.
+std::size_t batchBytes(std::uint64_t rate, CompactionMode mode) {
   constexpr std::size_t kMost = std::size_t{1} << 20;
-  return rate == 0 ? kMost : std::clamp<std::size_t>(rate / 16, 4096, kMost);
+  const std::uint64_t share = rate / (mode == CompactionMode::compress ? 4 : 16);
+  return rate == 0 ? kMost : std::clamp<std::size_t>(share, 4096, kMost);
 }
 
 }  // namespace
@@ -24,7 +27,8 @@ Worker::Worker(std::shared_ptr<StoreState> store, std::shared_ptr<CollectionStat
       collection_(std::move(collection)),
       mode_(mode),
       batch_(store_, *collection_, mode,
-             {.bytes = batchBytes(rate), .lockTime = lockTime, .probe = std::move(probe)}, mostFailures) {}
+             {.bytes = batchBytes(rate, mode), .lockTime = lockTime, .probe = std::move(probe)},
+             mostFailures) {}
 
 std::optional<Key> Worker::pick(PickPolicy policy, double coldBelow) const {
   TransactionState transaction(store_, storage::Access::read);
@@ -78,7 +82,7 @@ std::optional<Key> Worker::nextLower() const {
   return Partitions(transaction, collection_->name()).upperOf(batch_.partition());
 }
 
-void Worker::setRate(std::uint64_t rate) { batch_.setBytes(batchBytes(rate)); }
+void Worker::setRate(std::uint64_t rate) { batch_.setBytes(batchBytes(rate, mode_)); }
 
 void Worker::mergePartitions() {
   const auto canMerge = [](const Partition& left, const Partition& right) {
