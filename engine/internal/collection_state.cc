@@ -235,6 +235,8 @@ bool CollectionState::rewriteUpgraded(TransactionState& transaction, const Key& 
     }
     if (row.isTombstone() || row.version >= completeFrom_) return false;
     const auto payload = UpgradedRecord(plans_, key.bytes(), row).compact();
+    // A pass that has prepared the row leaves it as it is now.
+    if (isOlderProgram()) Partitions(transaction, name_).noteOlderWrite(key, version_);
     if (place) transaction.coverChanged(name_, {1, 0});
     writeRow(transaction, tree_, key, version_, payload, place ? RowFlags::coversCold : row.flags);
     return true;
