@@ -33,8 +33,8 @@ constexpr Work kWorks[] = {
 
 struct Cost {
   Migration migration;
-  double processor = 0;  // nanoseconds
-  double real = 0;       // likewise
+  double processor = 0;      // nanoseconds
+  double real = 0;           // likewise
   std::uint64_t memory = 0;  // of the process, at most
 };
 
