@@ -33,14 +33,13 @@ constexpr Work kWorks[] = {
 
 struct Cost {
   Migration migration;
-  double processor = 0;  // nanoseconds
-  double real = 0;       // likewise
-  std::uint64_t memory = 0;
+  double processor = 0;      // nanoseconds
+  double real = 0;           // likewise
+  std::uint64_t memory = 0;  // of the process, at most
 };
 
 Cost compact(const Store& store, CompactionMode mode) {
   Cost cost;
-  const std::uint64_t before = ownMemory();
   MigrationOptions options{.mode = mode};
   std::uint64_t calls = 0;
   options.progress = [&](const Progress&) {
@@ -51,7 +50,7 @@ Cost compact(const Store& store, CompactionMode mode) {
   cost.migration = migrate(store, "orders", options);
   cost.processor = processorTime() - processor;
   cost.real = std::chrono::duration<double, std::nano>(Clock::now() - begin).count();
-  cost.memory = std::max({cost.memory, ownMemory(), before}) - before;
+  cost.memory = std::max(cost.memory, ownMemory());
   return cost;
 }
 
