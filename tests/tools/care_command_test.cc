@@ -180,7 +180,7 @@ TEST_F(ReadingCommands, EndWithThreeWhereTheFormatIsNewer) {
     const Bytes key = asBytes(kFormatKey);
     ASSERT_EQ(decodeRow(key, *transaction->get(*tree, key), Verify::yes, row), RowDamage::none);
     std::vector<std::byte> payload(row.payload.begin(), row.payload.end());
-    payload[16] = std::byte{2};  // behind the root pointer and the magic
+    payload[16] = std::byte{kFileFormat + 1};  // behind the root pointer and the magic
     const std::size_t length = rowHeaderLength(key.size(), RowPlacement::leaf) + payload.size();
     encodeRow(transaction->reserve(*tree, key, length), key, kFileFormat1, payload, RowPlacement::leaf);
     transaction->commit();
@@ -212,7 +212,7 @@ TEST_F(InfoCommand, ShowsTheFileAndItsCollections) {
   const std::string text = expect(0, {"info", file});
   EXPECT_THAT(text, HasSubstr("format        1\n"));
   EXPECT_THAT(text, HasSubstr("LMDB 0.9."));
-  EXPECT_THAT(text, HasSubstr("contacts       3        1"));
+  EXPECT_THAT(text, HasSubstr("contacts       3       0        1"));
   const JsonValue json = parseJson(expect(0, {"info", file, "--json"}));
   EXPECT_EQ(json.find("formatVersion")->text, "1");
   ASSERT_EQ(json.find("collections")->elements.size(), 1U);
