@@ -62,7 +62,7 @@ class SharedStore {
       }
       for (unsigned change = 0; change < kChangesPerVersion; ++change) changeSomething();
       if (below(2) == 0) writeBack(std::next(programs_.begin(), below(programs_.size()))->first);
-      if (below(2) == 0) compact(below(3) == 0 ? CompactionMode::upgrade : CompactionMode::compress);
+      if (below(3) == 0) compact(below(3) == 0 ? CompactionMode::upgrade : CompactionMode::compress);
     }
     for (const auto& [version, rows] : programs_) readAll(version, rows);
     checkFile();
