@@ -37,8 +37,10 @@ class Migrator {
 
   Migration run() {
     look();
-    std::optional<Key> lower = options_.partition ? options_.partition : Key();
-    for (; lower; lower = options_.partition ? std::nullopt : behind(*lower)) {
+    std::optional<Key> lower = options_.partition ? partitionOf(*options_.partition).lower : Key();
+    const std::optional<Key> end = options_.partition ? behind(*lower) : std::nullopt;
+    // A pass may cut the partition: what is behind the cut is gone through too.
+    for (; lower && (!end || *lower < *end); lower = behind(*lower)) {
       if (!hasWork(*lower)) continue;
       while (!worker_.step(*lower, [&] { settle(); })) {
       }
