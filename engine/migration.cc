@@ -42,7 +42,7 @@ class Migrator {
     // A pass may cut the partition: what is behind the cut is gone through too.
     for (; lower && (!end || *lower < *end); lower = behind(*lower)) {
       if (!hasWork(*lower)) continue;
-      while (!worker_.step(*lower, [&] { settle(); })) {
+      while (!worker_.step({*lower, options_.mode == CompactionMode::compress}, [&] { settle(); })) {
       }
       ++result_.partitions;
     }

@@ -66,6 +66,7 @@ struct Partition {
   heatAt @9 :Int64;
 
   pass @10 :Pass;              # the pass in progress; null: there is none
+  largeRows @11 :UInt64;       # that the last pass found too large for a block
 }
 
 struct Pass {
@@ -77,6 +78,7 @@ struct Pass {
   startedAt @5 :Int64;
   version @6 :UInt16;          # of the schema that it is made for
   packs @7 :Bool;              # whether it packs rows into blocks
+  largeRows @8 :UInt64;
 }
 
 struct ColdTotals {

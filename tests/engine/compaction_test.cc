@@ -262,29 +262,101 @@ TEST_F(CompactionThread, HeatIsCountedAndSurvives) {
   EXPECT_GT(heat(Store::open(path_, {.durability = Durability::off})), 1.0);
 }
 
-TEST_F(CompactionThread, AHotPartitionIsNotPackedUntilItHasCooled) {
-  const Store store = Store::open(path_, {.durability = Durability::off});
-  fill(store, 1000);
-  const auto state = store.read().state().sharedStore();
-  TransactionState reading(state, storage::Access::read);
-  const auto record = *Catalog(reading).collection("items");
-  const auto items = std::make_shared<CollectionState>(
-      state, store.plans(store.read(), "items", firstVersion()),
-      *state->environment().openTree(rowTreeName("items"), false), record, reading);
-  Worker worker(state, items, CompactionMode::compress, 2ms, 0, 10);
-  const auto warm = [&](std::int64_t at) {
-    TransactionState transaction(state, storage::Access::write);
+// What the thread does to a collection, step by step.
+class CompactionWorker : public CompactionThread {
+ protected:
+  std::unique_ptr<Worker> worker(const RecordSchema& schema) const {
+    TransactionState reading(state_, storage::Access::read);
+    const auto items =
+        std::make_shared<CollectionState>(state_, store_.plans(store_.read(), "items", schema),
+                                          *state_->environment().openTree(rowTreeName("items"), false),
+                                          *Catalog(reading).collection("items"), reading);
+    return std::make_unique<Worker>(state_, items, CompactionMode::compress, 2ms, 0, 10);
+  }
+  void warm(std::int64_t at) const {
+    TransactionState transaction(state_, storage::Access::write);
     Partitions partitions(transaction, "items");
     Partition partition = partitions.of(Key());
     partition.heat = 1000;
     partition.heatAt = at;
     partitions.put(partition);
     transaction.commit();
-  };
+  }
+  static void pass(Worker& worker, const Worker::Choice& choice) {
+    while (!worker.step(choice, [] {})) {
+    }
+  }
+
+  const Store store_ = Store::open(path_, {.durability = Durability::off});
+  const std::shared_ptr<StoreState> state_ = store_.read().state().sharedStore();
+};
+
+TEST_F(CompactionWorker, PacksNoHotPartitionUntilItHasCooled) {
+  fill(store_, 1000);
+  const auto worker = this->worker(firstVersion());
   warm(now());
-  EXPECT_FALSE(worker.pick(PickPolicy::coldest, 1.0));
+  EXPECT_FALSE(worker->pick(PickPolicy::coldest, 1.0));
   warm(now() - std::chrono::nanoseconds(2h).count());
-  EXPECT_TRUE(worker.pick(PickPolicy::coldest, 1.0));
+  const auto choice = worker->pick(PickPolicy::coldest, 1.0);
+  ASSERT_TRUE(choice);
+  EXPECT_TRUE(choice->packs);
+}
+
+TEST_F(CompactionWorker, UpgradesAHotPartitionWithoutPackingIt) {
+  fill(store_, 1000);
+  store_.collection("items", secondVersion());
+  const auto worker = this->worker(secondVersion());
+  warm(now());
+  const auto choice = worker->pick(PickPolicy::coldest, 1.0);
+  ASSERT_TRUE(choice);
+  EXPECT_FALSE(choice->packs);
+  pass(*worker, *choice);
+  const BatchResult done = worker->takeResult();
+  EXPECT_EQ(done.rewritten, 1000U);
+  EXPECT_EQ(done.packed, 0U);
+  EXPECT_FALSE(worker->pick(PickPolicy::coldest, 1.0));
+}
+
+// Rows that no block can have made their partition look as if it had something to pack, for ever.
+TEST_F(CompactionWorker, LeavesRowsAloneThatAreTooLargeForABlock) {
+  const Rows items = store_.collection("items", firstVersion());
+  auto transaction = store_.write();
+  for (std::uint64_t id = 0; id < 20; ++id) {
+    auto draft = items.create();
+    draft->set("id", id);
+    draft->set("text", std::string(kMostColdPayload + 1, 'x').c_str());
+    items.put(transaction, draft);
+  }
+  transaction.commit();
+  {
+    const auto worker = this->worker(firstVersion());
+    const auto choice = worker->pick(PickPolicy::coldest, 1.0);
+    ASSERT_TRUE(choice);
+    pass(*worker, *choice);
+    EXPECT_EQ(worker->takeResult().packed, 0U);
+  }
+  EXPECT_FALSE(this->worker(firstVersion())->pick(PickPolicy::coldest, 1.0));
+}
+
+// New rows were thought to be everywhere: the thread went over a partition again and again that had none.
+TEST_F(CompactionWorker, PicksThePartitionThatTheNewRowsAreIn) {
+  fill(store_, 70'000);
+  ASSERT_EQ(migrate(store_, "items", {.mode = CompactionMode::compress}).partitions, 2U);
+  const Rows items = store_.collection("items", firstVersion());
+  auto transaction = store_.write();
+  for (std::uint64_t id = 70'000; id < 80'000; ++id) {
+    auto draft = items.create();
+    draft->set("id", id);
+    items.put(transaction, draft);
+  }
+  transaction.commit();
+  const auto worker = this->worker(firstVersion());
+  const auto choice = worker->pick(PickPolicy::coldest, 1.0);
+  ASSERT_TRUE(choice);
+  EXPECT_EQ(choice->lower, compactionProgress(store_, store_.read()).collections[0].partitions.at(1).lower);
+  pass(*worker, *choice);
+  EXPECT_EQ(worker->takeResult().packed, 10'000U);
+  EXPECT_FALSE(this->worker(firstVersion())->pick(PickPolicy::coldest, 1.0));
 }
 
 }  // namespace

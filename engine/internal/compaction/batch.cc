@@ -30,9 +30,14 @@ Batch::Batch(std::shared_ptr<StoreState> store, CollectionState& collection, Com
       mostFailures_(mostFailures),
       tools_(std::make_unique<BatchTools>()) {
   openAudit(store_->environment());
-  const bool packs = mode == CompactionMode::compress;
-  if (const auto tree = store_->environment().openTree(coldTreeName(collection.name()), packs))
-    cold_ = std::make_unique<ColdTier>(*store_, collection.name(), *tree);
+}
+
+// Another batch, or another program before this one, may have made the tree.
+void Batch::openColdTier() {
+  if (cold_) return;
+  const bool packs = mode_ == CompactionMode::compress;
+  if (const auto tree = store_->environment().openTree(coldTreeName(collection_.name()), packs))
+    cold_ = std::make_unique<ColdTier>(*store_, collection_.name(), *tree);
 }
 
 Batch::~Batch() = default;
@@ -58,6 +63,7 @@ void Batch::prepare(const Key& lower) {
   }
   if (!partition_.pass || partition_.pass->version != version || partition_.pass->packs != packs)
     beginPass(lower);
+  openColdTier();
   if (cold_ && !tools_->packer) preparePacker();
   TransactionState transaction(store_, storage::Access::read);
   snapshot_ = transaction.snapshot();
@@ -196,6 +202,7 @@ void Batch::installGroup(TransactionState& transaction, Tiers& tiers, bool isUnc
   pass.position = Key(group.position);
   pass.rows += group.rows;
   pass.failedRows += group.failedRows;
+  pass.largeRows += group.largeRows;
   if (group.floor != 0) pass.left(group.floor);
   result_.rows += group.rows;
   ++installed_;
@@ -288,6 +295,7 @@ void Batch::endPass(TransactionState& transaction, Partitions& partitions) {
   partition_.lastPassedAt = now();
   partition_.rows = pass.rows;
   partition_.failedRows = pass.failedRows;
+  partition_.largeRows = pass.largeRows;
   partition_.cold = pass.cold;
   at("passEnded");
   const std::int64_t taken = now() - pass.startedAt;

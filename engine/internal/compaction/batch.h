@@ -123,11 +123,13 @@ class Batch {
     Bytes position;  // its last key
     std::uint64_t rows = 0;
     std::uint64_t failedRows = 0;
+    std::uint64_t largeRows = 0;
     std::uint16_t floor = 0;  // 0: it leaves no row
   };
   class Preparation;
 
   void beginPass(const Key& lower);
+  void openColdTier();
   void preparePacker();
   void admit(TransactionState& transaction);
   void installGroup(TransactionState& transaction, Tiers& tiers, bool isUnchanged);

@@ -226,6 +226,7 @@ void Batch::Preparation::takeHot(std::ptrdiff_t block, const RowView* covered) {
     item.rows = 1;
     const auto payload = upgraded(key, row);
     item.isFailed = !payload;
+    item.isLarge = payload && payload->size() > kMostColdPayload;
     item.version = payload && row.version < completeFrom_ ? version_ : row.version;
     if (packs_ && payload && payload->size() <= kMostColdPayload) {
       item.version = version_;
@@ -255,6 +256,7 @@ void Batch::Preparation::takeCold(std::ptrdiff_t block, Bytes key, const RowView
     return addItem(item, *payload);
   }
   item.isFailed = !payload;
+  item.isLarge = payload.has_value();
   item.version = payload ? version_ : row.version;
   addHot(item, {.key = tools_.arena.copy(key),
                 .payload = tools_.arena.copy(payload ? *payload : row.payload),
@@ -345,6 +347,7 @@ void Batch::Preparation::formGroups() {
     }
     group.rows += item.rows;
     group.failedRows += item.isFailed ? 1 : 0;
+    group.largeRows += item.isLarge ? 1 : 0;
     if (item.version != 0 && (group.floor == 0 || item.version < group.floor)) group.floor = item.version;
     const bool isLast = i + 1 == items_.size();
     if (!isLast && (isInsideNew || (item.block != -1 && item.block == items_[i + 1].block))) continue;
@@ -354,7 +357,7 @@ void Batch::Preparation::formGroups() {
     }
     group.position = tools_.arena.copy(item.key);
     batch_.groups_.push_back(group);
-    group.rows = group.failedRows = 0;
+    group.rows = group.failedRows = group.largeRows = 0;
     group.floor = 0;
   }
   for (auto& [item, failure] : failures_) {

@@ -27,6 +27,7 @@ class Batch::Preparation {
     bool isHot = false;         // has an entry in hot_
     bool endsBlock = false;     // that stays
     bool isFailed = false;
+    bool isLarge = false;  // for a block
     std::uint64_t rows = 0;
     std::uint16_t version = 0;  // of what is left there; 0: nothing is
   };

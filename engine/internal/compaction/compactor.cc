@@ -204,8 +204,8 @@ std::optional<Compactor::Next> Compactor::pick() {
     heatKept_ = Clock::now();
   }
   for (auto& [name, worker] : workers_) {
-    if (const auto lower = worker->pick(options_.policy, options_.coldBelow))
-      return Next{worker.get(), *lower};
+    if (const auto choice = worker->pick(options_.policy, options_.coldBelow))
+      return Next{worker.get(), *choice};
   }
   return std::nullopt;
 }
@@ -216,7 +216,7 @@ void Compactor::step(const Next& next) {
     status_.collection = next.worker->collection().name();
   }
   hasWorked_ = true;
-  const bool ended = next.worker->step(next.lower, [this, &next] {
+  const bool ended = next.worker->step(next.choice, [this, &next] {
     take(*next.worker);
     settle();
   });

@@ -53,7 +53,7 @@ class Compactor {
   struct Stopped {};  // thrown to leave a batch
   struct Next {
     Worker* worker;
-    Key lower;
+    Worker::Choice choice;
   };
 
   void command(AuditEntry entry);

@@ -74,6 +74,7 @@ Partition Partitions::decode(Bytes key, Bytes value) const {
   partition.lastPassedAt = record->getLastPassedAt();
   partition.rows = record->getRows();
   partition.failedRows = record->getFailedRows();
+  partition.largeRows = record->getLargeRows();
   partition.disturbed = record->getDisturbed();
   partition.cold = toTotals(record->getCold());
   partition.heat = record->getHeat();
@@ -84,6 +85,7 @@ Partition Partitions::decode(Bytes key, Bytes value) const {
     partition.pass = {.position = Key(std::as_bytes(std::span(position.begin(), position.size()))),
                       .rows = pass.getRows(),
                       .failedRows = pass.getFailedRows(),
+                      .largeRows = pass.getLargeRows(),
                       .floor = pass.getFloor(),
                       .cold = toTotals(pass.getCold()),
                       .startedAt = pass.getStartedAt(),
@@ -135,6 +137,7 @@ void Partitions::put(const Partition& partition) {
   record->setLastPassedAt(partition.lastPassedAt);
   record->setRows(partition.rows);
   record->setFailedRows(partition.failedRows);
+  record->setLargeRows(partition.largeRows);
   record->setDisturbed(partition.disturbed);
   fill(record->initCold(), partition.cold);
   record->setHeat(partition.heat);
@@ -145,6 +148,7 @@ void Partitions::put(const Partition& partition) {
     pass.setPosition(kj::arrayPtr(reinterpret_cast<const kj::byte*>(position.data()), position.size()));
     pass.setRows(partition.pass->rows);
     pass.setFailedRows(partition.pass->failedRows);
+    pass.setLargeRows(partition.pass->largeRows);
     pass.setFloor(partition.pass->floor);
     fill(pass.initCold(), partition.pass->cold);
     pass.setStartedAt(partition.pass->startedAt);

@@ -20,7 +20,8 @@ struct Pass {
   Key position = {};  // the last key that it has done with; empty: none yet
   std::uint64_t rows = 0;
   std::uint64_t failedRows = 0;
-  std::uint16_t floor = 0;  // the lowest version that it has left behind; 0: no row yet
+  std::uint64_t largeRows = 0;  // that no block can have
+  std::uint16_t floor = 0;      // the lowest version that it has left behind; 0: no row yet
   ColdTotals cold = {};
   std::int64_t startedAt = 0;  // nanoseconds since 1970, UTC, as the others
   std::uint16_t version = 0;   // of the schema that it is made for
@@ -39,6 +40,7 @@ struct Partition {
   std::int64_t lastPassedAt = 0;
   std::uint64_t rows = 0;  // that the last whole pass saw
   std::uint64_t failedRows = 0;
+  std::uint64_t largeRows = 0;
   bool disturbed = false;  // an older program has written since the pass in progress, or the last one, began
   ColdTotals cold = {};    // blocks that the pass in progress has not come to; without one, all
   double heat = 0;         // accesses a second, at heatAt

@@ -9,8 +9,12 @@
 namespace instar {
 namespace {
 
+// Hot rows are counted so seldom that it takes a hundredth of the time, and not more often than this.
+constexpr std::chrono::nanoseconds kCountAgain = std::chrono::seconds(1);
+constexpr int kPauseForEachCount = 100;
+
 // Of rows before they are packed. Half a second's worth of a small rate would come in one go otherwise; but
-// each commit writes some 15 pages that are not rows, which a small batch pays for as well. Blocks take about
+// each commit writes about 15 pages that are not rows, which a small batch pays for as well. Blocks take about
 // a quarter of what is packed.
 std::size_t batchBytes(std::uint64_t rate, CompactionMode mode) {
   constexpr std::size_t kMost = std::size_t{1} << 20;
@@ -26,37 +30,57 @@ Worker::Worker(std::shared_ptr<StoreState> store, std::shared_ptr<CollectionStat
     : store_(std::move(store)),
       collection_(std::move(collection)),
       mode_(mode),
-      batch_(store_, *collection_, mode,
-             {.bytes = batchBytes(rate, mode), .lockTime = lockTime, .probe = std::move(probe)},
-             mostFailures) {}
+      upgrade_(store_, *collection_, CompactionMode::upgrade,
+               {.bytes = batchBytes(rate, CompactionMode::upgrade), .lockTime = lockTime, .probe = probe},
+               mostFailures),
+      pack_(mode != CompactionMode::compress
+                ? nullptr
+                : std::make_unique<Batch>(
+                      store_, *collection_, mode,
+                      BatchLimits{
+                          .bytes = batchBytes(rate, mode), .lockTime = lockTime, .probe = std::move(probe)},
+                      mostFailures)) {}
 
-std::optional<Key> Worker::pick(PickPolicy policy, double coldBelow) const {
+// Walks over hot rows, as far as they matter: a partition that is packed has few, and of others it is enough
+// to know that there are some.
+void Worker::countHotRows(TransactionState& transaction, const std::vector<Partition>& partitions) {
+  const auto time = std::chrono::steady_clock::now();
+  if (transaction.snapshot() == countedSnapshot_ || time < countAgain_) return;
+  countedSnapshot_ = transaction.snapshot();
+  hotRows_.clear();
+  const auto cursor = transaction.storage().cursor(collection_->tree());
+  for (std::size_t i = 0; i < partitions.size(); ++i) {
+    const Partition& partition = partitions[i];
+    const Key* const upper = i + 1 < partitions.size() ? &partitions[i + 1].lower : nullptr;
+    const std::uint64_t enough = partition.rows / 16 + partition.failedRows + partition.largeRows + 2;
+    std::uint64_t& rows = hotRows_[partition.lower];
+    bool found = partition.lower.empty() ? cursor->first() : cursor->seek(partition.lower.bytes());
+    for (; found && rows < enough && (upper == nullptr || compareBytes(cursor->key(), upper->bytes()) < 0);
+         found = cursor->next()) {
+      ++rows;
+    }
+  }
+  const auto end = std::chrono::steady_clock::now();
+  countAgain_ = end + std::max<std::chrono::nanoseconds>(kCountAgain, kPauseForEachCount * (end - time));
+}
+
+std::optional<Worker::Choice> Worker::pick(PickPolicy policy, double coldBelow) {
   TransactionState transaction(store_, storage::Access::read);
   if (!collection_->mayWrite(transaction) || collection_->isOlderProgram()) return std::nullopt;
   const auto partitions = Partitions(transaction, collection_->name()).all();
-  const std::uint64_t hot = transaction.storage().statistics(collection_->tree()).entries;
-  std::uint64_t known = 0;  // hot rows that partitions account for
+  if (pack_) countHotRows(transaction, partitions);
   std::vector<PartitionSummary> summaries;
   const HeatTime time = std::chrono::system_clock::now();
   for (const Partition& partition : partitions) {
-    const std::uint64_t cold = partition.allCold().rows;
-    const std::uint64_t rows = std::max(partition.rows, cold);
-    known += rows - cold;
+    const auto hot = hotRows_.find(partition.lower);
     summaries.push_back({.floor = partition.floor,
                          .passedFor = partition.passedFor,
                          .disturbed = partition.disturbed,
                          .inProgress = partition.pass.has_value(),
-                         .rows = rows,
-                         .hotRows = rows - cold,
-                         .failedRows = partition.failedRows,
+                         .rows = std::max(partition.rows, partition.allCold().rows),
+                         .hotRows = hot == hotRows_.end() ? 0 : hot->second,
+                         .failedRows = partition.failedRows + partition.largeRows,
                          .heat = heatOf(partition, time)});
-  }
-  // What has come since the partitions were gone through is somewhere among them.
-  if (hot > known) {
-    for (PartitionSummary& summary : summaries) {
-      summary.hotRows += (hot - known) / summaries.size();
-      summary.rows += (hot - known) / summaries.size();
-    }
   }
   const auto chosen = instar::pick(summaries, {.completeFrom = collection_->schema().completeFrom(),
                                                .version = collection_->schema().version(),
@@ -64,25 +88,28 @@ std::optional<Key> Worker::pick(PickPolicy policy, double coldBelow) const {
                                                .policy = policy,
                                                .coldBelow = coldBelow});
   if (!chosen) return std::nullopt;
-  return partitions[*chosen].lower;
+  const Partition& partition = partitions[*chosen];
+  const bool packs = partition.pass ? partition.pass->packs : summaries[*chosen].heat < coldBelow;
+  return Choice{partition.lower, packs && pack_ != nullptr};
 }
 
-bool Worker::step(const Key& lower, const std::function<void()>& between) {
-  batch_.prepare(lower);
+bool Worker::step(const Choice& choice, const std::function<void()>& between) {
+  current_ = choice.packs ? pack_.get() : &upgrade_;
+  current_->prepare(choice.lower);
   do {
-    batch_.install();
-    if (const auto mismatch = batch_.verify()) refuse(*mismatch);
+    current_->install();
+    if (const auto mismatch = current_->verify()) refuse(*mismatch);
     between();
-  } while (!batch_.isInstalled());
-  return batch_.endedPass();
+  } while (!current_->isInstalled());
+  if (!current_->endedPass()) return false;
+  hotRows_.erase(current_->partition().lower);  // they are no longer there; counted again before long
+  return true;
 }
 
-std::optional<Key> Worker::nextLower() const {
-  TransactionState transaction(store_, storage::Access::read);
-  return Partitions(transaction, collection_->name()).upperOf(batch_.partition());
+void Worker::setRate(std::uint64_t rate) {
+  upgrade_.setBytes(batchBytes(rate, CompactionMode::upgrade));
+  if (pack_) pack_->setBytes(batchBytes(rate, mode_));
 }
-
-void Worker::setRate(std::uint64_t rate) { batch_.setBytes(batchBytes(rate, mode_)); }
 
 void Worker::mergePartitions() {
   const auto canMerge = [](const Partition& left, const Partition& right) {
@@ -109,6 +136,7 @@ void Worker::mergePartitions() {
     left->floor = std::min(left->floor, right->floor);
     left->rows += right->rows;
     left->failedRows += right->failedRows;
+    left->largeRows += right->largeRows;
     left->cold += right->cold;
     left->lastPassedAt = std::min(left->lastPassedAt, right->lastPassedAt);
     partitions.put(*left);
@@ -132,7 +160,7 @@ void Worker::refuse(const Mismatch& mismatch) {
   writeCompactorRecord(transaction, record);
   appendAudit(transaction, {.event = AuditEvent::mismatch,
                             .collection = collection_->name(),
-                            .partition = batch_.partition().lower,
+                            .partition = current_->partition().lower,
                             .reason = reason});
   transaction.commit();
   throw Error(ErrorCode::restoreFromBackup,

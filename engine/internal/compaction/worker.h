@@ -4,7 +4,9 @@
 // back what each has stored, and stops for good where that is not what it should be. One thread, which has
 // the file's lock of compaction.
 
+#include <chrono>
 #include <functional>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -23,31 +25,40 @@ class Worker {
 
   CollectionState& collection() const noexcept { return *collection_; }
 
+  struct Choice {
+    Key lower;
+    bool packs = false;  // rows into blocks; what is not cold enough is only upgraded
+  };
   // Which partition comes next, in the background; nothing where there is nothing to do.
-  std::optional<Key> pick(PickPolicy policy, double coldBelow) const;
+  std::optional<Choice> pick(PickPolicy policy, double coldBelow);
 
   // One batch, with as many transactions as it needs; `between` is called after each. Returns whether the
-  // pass over the partition has ended. Throws Error(restoreFromBackup) where what was read back is not what
+  // pass over the partition has ended. To pack is only for a worker that compresses. Throws Error(restoreFromBackup) where what was read back is not what
   // was stored, and says so in the file: then nobody compacts it until it was verified.
-  bool step(const Key& lower, const std::function<void()>& between);
-
-  // Behind the partition that the last step was in; nothing: that was the last.
-  std::optional<Key> nextLower() const;
+  bool step(const Choice& choice, const std::function<void()>& between);
 
   // Neighbours that have become small become one.
   void mergePartitions();
 
   void setRate(std::uint64_t rate);  // for the batches to come
 
-  BatchResult takeResult() { return batch_.takeResult(); }
+  BatchResult takeResult() { return current_->takeResult(); }  // of the steps since the last time
 
  private:
   [[noreturn]] void refuse(const Mismatch& mismatch);
+  void countHotRows(TransactionState& transaction, const std::vector<Partition>& partitions);
 
   const std::shared_ptr<StoreState> store_;
   const std::shared_ptr<CollectionState> collection_;
   const CompactionMode mode_;
-  Batch batch_;
+  Batch upgrade_;
+  const std::unique_ptr<Batch> pack_;  // null unless rows are packed
+  Batch* current_ = &upgrade_;         // of the last step
+
+  // How many rows of each partition are hot, by its bound; counted now and then.
+  std::map<Key, std::uint64_t> hotRows_;
+  std::uint64_t countedSnapshot_ = 0;
+  std::chrono::steady_clock::time_point countAgain_{};
 };
 
 // Holds the lock of compaction. Throws Error(retry) where another program has it, Error(restoreFromBackup)
