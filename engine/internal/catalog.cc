@@ -15,8 +15,6 @@ namespace {
 
 std::string text(capnp::Text::Reader reader) { return {reader.begin(), reader.size()}; }
 
-kj::StringPtr stringPtr(const std::string& text) { return {text.c_str(), text.size()}; }
-
 Key collectionKey(std::string_view name) {
   Key key(kCollectionKeyPrefix);
   key.append(asBytes(name));

@@ -92,6 +92,13 @@ std::string coldTreeName(std::string_view collection);
 // Key of a version's record.
 Key versionKey(std::string_view collection, std::uint16_t number);
 
+// Between the types of records and ours; borrowed.
+inline kj::StringPtr stringPtr(const std::string& text) { return {text.c_str(), text.size()}; }
+inline capnp::Data::Reader dataOf(Bytes bytes) {
+  return kj::arrayPtr(reinterpret_cast<const kj::byte*>(bytes.data()), bytes.size());
+}
+inline Bytes bytesOf(capnp::Data::Reader data) { return std::as_bytes(std::span(data.begin(), data.size())); }
+
 // The name of the program that is running.
 std::string programName();
 

@@ -23,8 +23,6 @@ Key dictionaryKey(std::string_view collection, std::uint32_t number) {
   return key;
 }
 
-Bytes toBytes(capnp::Data::Reader data) { return std::as_bytes(std::span(data.begin(), data.size())); }
-
 }  // namespace
 
 ColdTier::ColdTier(StoreState& store, std::string collection, storage::TreeId tree)
@@ -100,7 +98,7 @@ std::shared_ptr<const Dictionary> ColdTier::dictionary(TransactionState& transac
   auto& dictionary = dictionaries_[number];
   if (!dictionary) {
     const auto record = Catalog(transaction).read<catalog::Dictionary>(dictionaryKey(collection_, number));
-    if (record) dictionary = std::make_shared<const Dictionary>(number, toBytes(record->getContent()));
+    if (record) dictionary = std::make_shared<const Dictionary>(number, bytesOf(record->getContent()));
   }
   return dictionary;
 }
@@ -142,9 +140,8 @@ void writeTiers(TransactionState& transaction, std::string_view collection, cons
 void putDictionary(TransactionState& transaction, std::string_view collection, const Dictionary& dictionary,
                    std::uint16_t version) {
   Draft<catalog::Dictionary> record{{}};
-  const Bytes content = dictionary.content();
   record->setNumber(dictionary.id());
-  record->setContent(kj::arrayPtr(reinterpret_cast<const kj::byte*>(content.data()), content.size()));
+  record->setContent(dataOf(dictionary.content()));
   record->setVersion(version);
   record->setTrainedAt(now());
   Catalog(transaction).write(dictionaryKey(collection, dictionary.id()), record);

@@ -17,8 +17,6 @@ Key numberKey(std::uint64_t number) {
   return Key(Bytes(bytes));
 }
 
-kj::StringPtr stringPtr(const std::string& text) { return {text.c_str(), text.size()}; }
-
 storage::TreeId auditTree(TransactionState& transaction) {
   const auto tree = transaction.store().environment().openTree(kAuditTree, false);
   if (!tree) {
@@ -33,10 +31,7 @@ AuditEntry toEntry(catalog::AuditEntry::Reader record) {
   entry.time = record.getTime();
   entry.event = static_cast<AuditEvent>(record.getEvent());
   entry.collection = record.getCollection().cStr();
-  if (record.hasPartition()) {
-    const auto bound = record.getPartition();
-    entry.partition = Key(std::as_bytes(std::span(bound.begin(), bound.size())));
-  }
+  if (record.hasPartition()) entry.partition = Key(bytesOf(record.getPartition()));
   entry.fromVersion = record.getFromVersion();
   entry.toVersion = record.getToVersion();
   entry.rows = record.getRows();
@@ -67,10 +62,7 @@ void appendAudit(TransactionState& transaction, AuditEntry entry) {
   record->setTime(now());
   record->setEvent(static_cast<catalog::AuditEvent>(entry.event));
   record->setCollection(stringPtr(entry.collection));
-  if (entry.partition) {
-    const Bytes bound = entry.partition->bytes();
-    record->setPartition(kj::arrayPtr(reinterpret_cast<const kj::byte*>(bound.data()), bound.size()));
-  }
+  if (entry.partition) record->setPartition(dataOf(entry.partition->bytes()));
   record->setFromVersion(entry.fromVersion);
   record->setToVersion(entry.toVersion);
   record->setRows(entry.rows);

@@ -5,12 +5,6 @@
 #include "instar/format/file_format.h"
 
 namespace instar {
-namespace {
-
-kj::StringPtr stringPtr(const std::string& text) { return {text.c_str(), text.size()}; }
-
-}  // namespace
-
 std::optional<CompactorRecord> readCompactorRecord(TransactionState& transaction) {
   const auto stored = Catalog(transaction).read<catalog::Compaction>(Key(kCompactionKey));
   if (!stored) return std::nullopt;

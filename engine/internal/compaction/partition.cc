@@ -81,8 +81,7 @@ Partition Partitions::decode(Bytes key, Bytes value) const {
   partition.heatAt = record->getHeatAt();
   if (record->hasPass()) {
     const auto pass = record->getPass();
-    const auto position = pass.getPosition();
-    partition.pass = {.position = Key(std::as_bytes(std::span(position.begin(), position.size()))),
+    partition.pass = {.position = Key(bytesOf(pass.getPosition())),
                       .rows = pass.getRows(),
                       .failedRows = pass.getFailedRows(),
                       .largeRows = pass.getLargeRows(),
@@ -144,8 +143,7 @@ void Partitions::put(const Partition& partition) {
   record->setHeatAt(partition.heatAt);
   if (partition.pass) {
     auto pass = record->initPass();
-    const Bytes position = partition.pass->position.bytes();
-    pass.setPosition(kj::arrayPtr(reinterpret_cast<const kj::byte*>(position.data()), position.size()));
+    pass.setPosition(dataOf(partition.pass->position.bytes()));
     pass.setRows(partition.pass->rows);
     pass.setFailedRows(partition.pass->failedRows);
     pass.setLargeRows(partition.pass->largeRows);
