@@ -70,11 +70,13 @@ void TransactionState::forgetCoverChange(std::string_view collection) {
 
 void TransactionState::commit() {
   closeScans();
+  const auto start = std::chrono::steady_clock::now();
   while (!coverChanges_.empty()) {
     const std::string collection = coverChanges_.begin()->first;
     writeTiers(*this, collection, readTiers(*this, collection));
   }
   storage_->commit();
+  if (store_->measuresLatency()) store_->noteLatency(std::chrono::steady_clock::now() - start);
 }
 
 Transaction::Transaction(std::unique_ptr<TransactionState> state) : state_(std::move(state)) {}

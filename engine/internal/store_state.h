@@ -40,7 +40,11 @@ class StoreState {
   std::shared_ptr<HeatKeeper> heatOf(const std::string& collection);
 
   // Of waiting for the lock of writers and committing, lately; measured where something goes by it.
+  // 0 where nobody has written for a second.
   std::chrono::nanoseconds foregroundLatency() const noexcept {
+    const auto age = std::chrono::steady_clock::now().time_since_epoch().count() -
+                     latencyAt_.load(std::memory_order_relaxed);
+    if (std::chrono::steady_clock::duration(age) > std::chrono::seconds(1)) return {};
     return std::chrono::nanoseconds(latency_.load(std::memory_order_relaxed));
   }
   bool measuresLatency() const noexcept {
@@ -50,6 +54,7 @@ class StoreState {
   void noteLatency(std::chrono::nanoseconds latency) noexcept {
     const auto before = latency_.load(std::memory_order_relaxed);
     latency_.store(before - before / 8 + latency.count() / 8, std::memory_order_relaxed);
+    latencyAt_.store(std::chrono::steady_clock::now().time_since_epoch().count(), std::memory_order_relaxed);
   }
   void setCompactingThread(std::thread::id thread) noexcept { compactingThread_ = thread; }
 
@@ -68,6 +73,7 @@ class StoreState {
   std::mutex heatMutex_;
   std::map<std::string, std::shared_ptr<HeatKeeper>> heats_;  // protected by heatMutex_
   std::atomic<std::chrono::nanoseconds::rep> latency_{0};
+  std::atomic<std::chrono::steady_clock::rep> latencyAt_{0};
   std::atomic<std::thread::id> compactingThread_{};
   std::weak_ptr<Compactor> compactor_;  // set before anybody else knows this object
 };

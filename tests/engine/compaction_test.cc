@@ -321,7 +321,7 @@ TEST_F(CompactionWorker, UpgradesAHotPartitionWithoutPackingIt) {
 TEST_F(CompactionWorker, LeavesRowsAloneThatAreTooLargeForABlock) {
   const Rows items = store_.collection("items", firstVersion());
   auto transaction = store_.write();
-  for (std::uint64_t id = 0; id < 20; ++id) {
+  for (std::uint64_t id = 0; id < 150; ++id) {
     auto draft = items.create();
     draft->set("id", id);
     draft->set("text", std::string(kMostColdPayload + 1, 'x').c_str());

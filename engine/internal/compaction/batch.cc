@@ -61,8 +61,10 @@ void Batch::prepare(const Key& lower) {
     TransactionState transaction(store_, storage::Access::read);
     partition_ = Partitions(transaction, collection_.name()).of(lower);
   }
-  if (!partition_.pass || partition_.pass->version != version || partition_.pass->packs != packs)
+  if (!partition_.pass || partition_.pass->version != version || partition_.pass->packs != packs) {
     beginPass(lower);
+    tools_->packer.reset();  // there may be enough rows for a dictionary by now
+  }
   openColdTier();
   if (cold_ && !tools_->packer) preparePacker();
   TransactionState transaction(store_, storage::Access::read);
@@ -121,6 +123,7 @@ void Batch::install() {
   }
   isInstalled_ = installed_ == groups_.size();
   if (isInstalled_) endPass(transaction, partitions);
+  if (mismatch_) return;  // nothing is stored: the file keeps what it says
   partitions.put(partition_);
   if (!newBlocks_.empty()) {
     Catalog catalog(transaction);
@@ -150,7 +153,7 @@ void Batch::install() {
 
 // What does not fit in one transaction waits for the next, and meanwhile others change it.
 void Batch::adapt(std::chrono::nanoseconds locked) {
-  if (!isInstalled_ && rows_ > kFewestRows) {
+  if ((!isInstalled_ || locked > limits_.lockTime) && rows_ > kFewestRows) {
     rows_ = std::max(rows_ * 3 / 4, kFewestRows);
   } else if (isInstalled_ && locked < limits_.lockTime / 2) {
     rows_ = std::min(rows_ + rows_ / 4, limits_.rows);

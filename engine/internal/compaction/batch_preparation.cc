@@ -98,7 +98,9 @@ bool Batch::Preparation::absorbs() const {
 std::shared_ptr<const UnpackedBlock> Batch::Preparation::unpack() {
   const Bytes lastKey = blocks_->key();
   const Bytes value = blocks_->value();
-  auto block = batch_.cold_->unpack(transaction_, lastKey, value);
+  std::string damage;
+  auto block = batch_.cold_->unpack(transaction_, lastKey, value, damage);  // leaves the cache to readers
+  if (!block) block = batch_.cold_->unpack(transaction_, lastKey, value);   // throws what is wrong
   OldBlock old{tools_.arena.copy(lastKey), block->number(), {block->rows(), 1, value.size(), 0}};
   for (std::size_t row = 0; row < block->rows(); ++row)
     old.totals.checksum += rowSum(block->key(row), block->payload(row));

@@ -22,6 +22,7 @@ using namespace std::chrono_literals;
 constexpr std::chrono::nanoseconds kLookAgain = 1s;  // at what changes without notice
 constexpr std::chrono::nanoseconds kRecordWhileWorking = 2s;
 constexpr std::chrono::nanoseconds kLongEnoughToSay = 500ms;
+constexpr std::chrono::nanoseconds kGiveWay = 100ms;
 constexpr std::uint64_t kMostFailures = 100;
 
 // Gives way to everything else on the machine, where the system lets it; nothing depends on it.
@@ -63,7 +64,9 @@ Compactor::~Compactor() { stop(); }
 
 void Compactor::collectionOpened(const std::string& name, const Plans& plans, storage::TreeId tree) {
   const std::lock_guard lock(mutex_);
-  opened_.insert_or_assign(name, Opened{plans, tree});
+  const auto [known, isNew] = opened_.try_emplace(name, Opened{plans, tree});
+  if (!isNew && known->second.plans.schema().version() < plans.schema().version())
+    known->second = Opened{plans, tree};
   wake_.notify_all();
 }
 
@@ -78,12 +81,18 @@ void Compactor::command(AuditEntry entry) {
 }
 
 void Compactor::stop() {
-  {
+  if (forkGeneration_ == storage::forkGeneration()) {  // in a child the mutex may be locked for ever
     const std::lock_guard lock(mutex_);
     stopping_ = true;
     wake_.notify_all();
   }
-  if (thread_.joinable()) thread_.join();
+  const std::lock_guard joining(joinMutex_);
+  if (!thread_.joinable()) return;
+  // The child of a fork has no such thread, and the thread itself does not wait for itself.
+  if (forkGeneration_ != storage::forkGeneration() || thread_.get_id() == std::this_thread::get_id())
+    thread_.detach();
+  else
+    thread_.join();
 }
 
 CompactionStatus Compactor::status() const {
@@ -102,7 +111,7 @@ void Compactor::run() {
   account_ = std::make_unique<IoAccount>();
   try {
     for (;;) work();
-  } catch (const Stopped&) {
+  } catch (...) {  // Stopped; anything else has no memory left to go on with
     say(WaitReason::stopped);
   }
   if (isCompactor_) {
@@ -121,6 +130,7 @@ void Compactor::work() {
     becomeCompactor();
     obey();
     if (!isCompactor_) return waitFor(kLookAgain, WaitReason::standby);
+    if (isMismatched_) isMismatched_ = wasStopped();  // somebody may have verified the file
     if (isMismatched_) return waitFor(kLookAgain, WaitReason::circuitOpen);
     openCollections();
     if (!mayGo()) return;
@@ -141,11 +151,7 @@ void Compactor::becomeCompactor() {
   if (isCompactor_ || !store_->environment().tryLockCompaction()) return;
   isCompactor_ = true;
   openAudit(store_->environment());
-  {
-    TransactionState transaction(store_, storage::Access::read);
-    const auto record = readCompactorRecord(transaction);
-    isMismatched_ = record && record->stoppedByMismatch;
-  }
+  isMismatched_ = wasStopped();
   note({.event = AuditEvent::started,
         .bytes = options_.rate,
         .reason = options_.mode == CompactionMode::compress ? "upgrade and compress" : "upgrade only"});
@@ -157,15 +163,15 @@ void Compactor::obey() {
     const std::lock_guard lock(mutex_);
     if (stopping_) throw Stopped();
     commands.swap(commands_);
+    for (auto& [name, collection] : opened_) toOpen_.insert_or_assign(name, std::move(collection));
+    opened_.clear();
   }
   for (AuditEntry& command : commands) {
     if (command.event == AuditEvent::paused) pacer_.pause();
     if (command.event == AuditEvent::resumed) {
       pacer_.resume();
       pacer_.closeCircuit();
-      TransactionState transaction(store_, storage::Access::read);
-      const auto record = readCompactorRecord(transaction);
-      isMismatched_ = record && record->stoppedByMismatch;  // that only a verification takes back
+      for (auto& [name, worker] : workers_) worker->takeBack();
     }
     if (command.event == AuditEvent::rateChanged) {
       pacer_.setRate(command.bytes);
@@ -173,28 +179,35 @@ void Compactor::obey() {
       const std::lock_guard lock(mutex_);
       status_.rate = command.bytes;
     }
-    if (isCompactor_) note(std::move(command));
+  }
+  for (AuditEntry& command : commands) {
+    if (isCompactor_) noteIfPossible(std::move(command));
   }
 }
 
+// By a mismatch; only a verification takes that back.
+bool Compactor::wasStopped() const {
+  TransactionState transaction(store_, storage::Access::read);
+  const auto record = readCompactorRecord(transaction);
+  return record && record->stoppedByMismatch;
+}
+
 void Compactor::openCollections() {
-  std::map<std::string, Opened> opened;
-  {
-    const std::lock_guard lock(mutex_);
-    opened.swap(opened_);
-  }
-  for (const auto& [name, collection] : opened) {
+  while (!toOpen_.empty()) {
+    const auto& [name, collection] = *toOpen_.begin();
     const std::uint16_t version = collection.plans.schema().version();
     const auto known = workers_.find(name);
-    if (known != workers_.end() && known->second->collection().schema().version() >= version) continue;
     TransactionState transaction(store_, storage::Access::read);
     const auto record = Catalog(transaction).collection(name);
-    if (!record || record->currentVersion > version) continue;  // a newer release's to compact
-    auto state =
-        std::make_shared<CollectionState>(store_, collection.plans, collection.tree, *record, transaction);
-    workers_[name] = std::make_unique<Worker>(store_, std::move(state), options_.mode, options_.lockTime,
-                                              pacer_.rate(), kMostFailures);
-    keepHeat(*workers_[name]);
+    const bool isNewer = known == workers_.end() || known->second->collection().schema().version() < version;
+    if (isNewer && record && record->currentVersion <= version) {  // else a newer release's to compact
+      auto state =
+          std::make_shared<CollectionState>(store_, collection.plans, collection.tree, *record, transaction);
+      workers_[name] = std::make_unique<Worker>(store_, std::move(state), options_.mode, options_.lockTime,
+                                                pacer_.rate(), kMostFailures);
+      keepHeat(*workers_[name]);
+    }
+    toOpen_.erase(toOpen_.begin());
   }
 }
 
@@ -203,9 +216,12 @@ std::optional<Compactor::Next> Compactor::pick() {
     for (auto& [name, worker] : workers_) keepHeat(*worker);
     heatKept_ = Clock::now();
   }
-  for (auto& [name, worker] : workers_) {
-    if (const auto choice = worker->pick(options_.policy, options_.coldBelow))
-      return Next{worker.get(), *choice};
+  // In turn, from the one behind the last on, so that none waits for ever.
+  auto next = workers_.upper_bound(lastDone_);
+  for (std::size_t i = 0; i < workers_.size(); ++i, ++next) {
+    if (next == workers_.end()) next = workers_.begin();
+    if (const auto choice = next->second->pick(options_.policy, options_.coldBelow))
+      return Next{next->second.get(), *choice};
   }
   return std::nullopt;
 }
@@ -220,7 +236,9 @@ void Compactor::step(const Next& next) {
     take(*next.worker);
     settle();
   });
-  if (ended) keepHeat(*next.worker);
+  if (!ended) return;
+  keepHeat(*next.worker);
+  lastDone_ = next.worker->collection().name();
 }
 
 void Compactor::take(Worker& worker) {
@@ -276,23 +294,24 @@ void Compactor::failed(const Error& error) {
     std::erase_if(workers_, [&](const auto& entry) { return entry.first == error.fact("collection"); });
     return;
   }
-  {
-    const std::lock_guard lock(mutex_);
-    status_.detail = error.what();
-  }
+  // Somebody writes for longer than one waits for him.
+  if (error.code() == ErrorCode::retry) return waitFor(kGiveWay, WaitReason::writersWaiting);
   try {
-    TransactionState transaction(store_, storage::Access::read);
-    const auto stored = readCompactorRecord(transaction);
-    isMismatched_ = stored && stored->stoppedByMismatch;
-    if (isMismatched_) return;
-  } catch (const Error&) {  // the file cannot be read either
-  }
-  pacer_.failed(Clock::now(), error.what());
-  try {
-    if (isCompactor_) note({.event = AuditEvent::failed, .reason = error.what()});
-    if (isCompactor_ && pacer_.failuresInARow() == options_.maxFailuresInARow)
-      note({.event = AuditEvent::circuitOpened, .reason = error.what()});
-  } catch (const Error&) {  // nor be written
+    {
+      const std::lock_guard lock(mutex_);
+      status_.detail = error.what();
+    }
+    pacer_.failed(Clock::now(), error.what());
+    isMismatched_ = wasStopped();
+    if (isMismatched_ || !isCompactor_) return;
+    // Damage stays: the rest of the file need not wait for it.
+    const auto worker = workers_.find(error.fact("collection"));
+    if (error.code() == ErrorCode::restoreFromBackup && worker != workers_.end()) worker->second->setAside();
+    noteIfPossible({.event = AuditEvent::failed, .reason = error.what()});
+    if (pacer_.failuresInARow() == options_.maxFailuresInARow)
+      noteIfPossible({.event = AuditEvent::circuitOpened, .reason = error.what()});
+  } catch (const std::exception&) {  // the file cannot be read either, or there is no memory
+    waitFor(kLookAgain, WaitReason::backoff);
   }
 }
 
@@ -318,7 +337,13 @@ void Compactor::say(WaitReason reason) {
 // Others in this process are told at once, those who look at the file when it is worth a commit.
 void Compactor::waitFor(std::chrono::nanoseconds time, WaitReason reason) {
   say(reason);
-  if (isCompactor_ && !isWorking(reason) && reason != recordedReason_ && time >= kLongEnoughToSay) record();
+  if (isCompactor_ && !isWorking(reason) && reason != recordedReason_ && time >= kLongEnoughToSay) {
+    recordedReason_ = reason;
+    try {
+      record();
+    } catch (const std::exception&) {  // what it waits for may be the reason
+    }
+  }
   std::unique_lock lock(mutex_);
   wake_.wait_for(lock, time, [this] { return stopping_ || !commands_.empty() || !opened_.empty(); });
 }
@@ -328,24 +353,38 @@ void Compactor::record() {
   std::function<void(const CompactionStatus&)> report;
   {
     const std::lock_guard lock(mutex_);
+    const RateMeter::Rates rates = meter_.rates(Clock::now());
+    status_.bytesPerSecond = static_cast<std::uint64_t>(rates.bytesPerSecond);
+    status_.rowsPerSecond = static_cast<std::uint64_t>(rates.rowsPerSecond);
     said.status = status_;
     said.since = since_;
     report = report_;
   }
   said.mode = options_.mode;
-  said.stoppedByMismatch = isMismatched_;
   TransactionState transaction(store_, storage::Access::write);
+  const auto stored = readCompactorRecord(transaction);
+  said.stoppedByMismatch = stored && stored->stoppedByMismatch;
   writeCompactorRecord(transaction, said);
   transaction.commit();
   recorded_ = Clock::now();
   recordedReason_ = said.status.wait;
-  if (report) report(said.status);
+  try {
+    if (report) report(said.status);
+  } catch (...) {  // as it must not
+  }
 }
 
 void Compactor::note(AuditEntry entry) {
   TransactionState transaction(store_, storage::Access::write);
   appendAudit(transaction, std::move(entry));
   transaction.commit();
+}
+
+void Compactor::noteIfPossible(AuditEntry entry) {
+  try {
+    note(std::move(entry));
+  } catch (const std::exception&) {  // a full disk, a long writer: compaction does not stand or fall by it
+  }
 }
 
 void Compactor::keepHeat(Worker& worker) {

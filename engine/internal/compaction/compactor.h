@@ -24,6 +24,7 @@
 #include "instar/engine/internal/compaction/pacer.h"
 #include "instar/engine/internal/compaction/rate_meter.h"
 #include "instar/engine/internal/compaction/worker.h"
+#include "instar/engine/internal/storage/fork_guard.h"
 
 namespace instar {
 
@@ -72,6 +73,8 @@ class Compactor {
   void say(WaitReason reason);
   void record();
   void note(AuditEntry entry);
+  void noteIfPossible(AuditEntry entry);
+  bool wasStopped() const;
   void take(Worker& worker);
   void keepHeat(Worker& worker);
   Load load() const;
@@ -80,7 +83,9 @@ class Compactor {
   const CompactionOptions options_;
 
   // Of the thread alone.
-  std::map<std::string, std::unique_ptr<Worker>> workers_;  // by collection
+  std::map<std::string, std::unique_ptr<Worker>, std::less<>> workers_;  // by collection
+  std::map<std::string, Opened> toOpen_;                    // as opened_, once it has been seen
+  std::string lastDone_;                                    // collection of the last pass
   std::unique_ptr<IoAccount> account_;
   IoBytes settled_;  // of the account, that the pacer knows of
   Pacer pacer_;
@@ -102,6 +107,8 @@ class Compactor {
   std::function<void(const CompactionStatus&)> report_;
   std::int64_t since_ = 0;  // of status_.wait; nanoseconds since 1970
 
+  const std::uint32_t forkGeneration_ = storage::forkGeneration();
+  std::mutex joinMutex_;
   std::thread thread_;  // last, so that everything is there when it begins
 };
 

@@ -1,5 +1,6 @@
 #include "instar/engine/internal/compaction/dictionary_choice.h"
 
+#include "instar/engine/internal/cold/cold_cursor.h"
 #include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/batch_tools.h"
 #include "instar/engine/internal/upgraded_record.h"
@@ -9,27 +10,36 @@ namespace {
 
 constexpr std::size_t kDictionaryBytes = std::size_t{16} << 10;
 constexpr std::size_t kSampleBytes = 128 * kDictionaryBytes;  // zstd advises a hundred times
+// Bytes that are read for it at the most; each row counts a little.
+constexpr std::size_t kMostRead = 4 * kSampleBytes;
+constexpr std::size_t kLeastRead = 32;
 constexpr std::size_t kTrialRows = 2000;
 // It has to be worth its own bytes, and the time that it costs when a block is packed.
 constexpr double kWorthwhile = 0.9;
 
 class Sample {
  public:
-  // Rows from the beginning of the hot tree, as they will be packed.
-  Sample(const std::shared_ptr<StoreState>& store, CollectionState& collection)
-      : transaction_(store, storage::Access::read) {
-    const auto cursor = transaction_.storage().cursor(collection.tree());
+  // Rows from the beginning of the collection, as they will be packed.
+  Sample(const std::shared_ptr<StoreState>& store, CollectionState& collection, ColdTier& cold)
+      : transaction_(store, storage::Access::read), cursor_(collection.tree(), cold, transaction_) {
     std::size_t bytes = 0;
-    for (bool more = cursor->first(); more && bytes < kSampleBytes; more = cursor->next()) {
+    std::size_t read = 0;
+    for (bool more = cursor_.first(); more && bytes < kSampleBytes && read < kMostRead;
+         more = cursor_.next()) {
       RowView row;
-      if (decodeRow(cursor->key(), cursor->value(), Verify::yes, row) != RowDamage::none) continue;
-      if (row.isTombstone() || row.payload.size() > kMostColdPayload) continue;
+      if (cursor_.isCold()) {
+        row = cursor_.coldPlace().view();
+      } else if (decodeRow(cursor_.key(), cursor_.hotValue(), Verify::yes, row) != RowDamage::none) {
+        continue;
+      }
+      read += row.payload.size() + kLeastRead;
+      if (row.payload.size() > kMostColdPayload) continue;
       try {
         const Bytes payload =
-            row.version >= collection.schema().completeFrom()
-                ? row.payload
-                : arena_.copy(UpgradedRecord(collection.plans(), cursor->key(), row).compact());
-        rows_.push_back({cursor->key(), payload});
+            arena_.copy(row.version >= collection.schema().completeFrom()
+                            ? row.payload
+                            : UpgradedRecord(collection.plans(), cursor_.key(), row).compact());
+        rows_.push_back({arena_.copy(cursor_.key()), payload});
         bytes += payload.size();
       } catch (const Error& error) {
         if (error.code() != ErrorCode::fixRow) throw;
@@ -60,6 +70,7 @@ class Sample {
 
  private:
   TransactionState transaction_;
+  TieredCursor cursor_;
   Arena arena_;
   std::vector<ColdRow> rows_;
 };
@@ -87,7 +98,7 @@ std::shared_ptr<const Dictionary> chooseDictionary(const std::shared_ptr<StoreSt
   }
   std::shared_ptr<const Dictionary> dictionary;
   {
-    const Sample sample(store, collection);
+    const Sample sample(store, collection, cold);
     if (!sample.isEnough()) return nullptr;  // asked again when there are more
     dictionary = trained(sample, version, tiers.dictionaries + 1);
   }

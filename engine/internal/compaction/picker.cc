@@ -1,5 +1,7 @@
 #include "instar/engine/internal/compaction/picker.h"
 
+#include <algorithm>
+
 namespace instar {
 namespace {
 
@@ -22,7 +24,7 @@ bool isPending(const PartitionSummary& partition, const PickContext& context) {
 bool isWorthPacking(const PartitionSummary& partition) {
   const std::uint64_t stuck = partition.failedRows;
   const std::uint64_t packable = partition.hotRows > stuck ? partition.hotRows - stuck : 0;
-  return packable > partition.rows / 16;
+  return packable > std::max(partition.rows / 16, kFewestRowsToPack);
 }
 
 bool isColder(const PartitionSummary& left, const PartitionSummary& right) { return left.heat < right.heat; }

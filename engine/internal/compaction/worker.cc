@@ -22,6 +22,10 @@ std::size_t batchBytes(std::uint64_t rate, CompactionMode mode) {
   return rate == 0 ? kMost : std::clamp<std::size_t>(share, 4096, kMost);
 }
 
+std::uint64_t rowsOf(const Partition& partition) {
+  return std::max(partition.rows, partition.allCold().rows);
+}
+
 }  // namespace
 
 Worker::Worker(std::shared_ptr<StoreState> store, std::shared_ptr<CollectionState> collection,
@@ -52,7 +56,8 @@ void Worker::countHotRows(TransactionState& transaction, const std::vector<Parti
   for (std::size_t i = 0; i < partitions.size(); ++i) {
     const Partition& partition = partitions[i];
     const Key* const upper = i + 1 < partitions.size() ? &partitions[i + 1].lower : nullptr;
-    const std::uint64_t enough = partition.rows / 16 + partition.failedRows + partition.largeRows + 2;
+    const std::uint64_t enough = std::max(rowsOf(partition) / 16, kFewestRowsToPack) +
+                                 partition.failedRows + partition.largeRows + 1;
     std::uint64_t& rows = hotRows_[partition.lower];
     bool found = partition.lower.empty() ? cursor->first() : cursor->seek(partition.lower.bytes());
     for (; found && rows < enough && (upper == nullptr || compareBytes(cursor->key(), upper->bytes()) < 0);
@@ -72,12 +77,16 @@ std::optional<Worker::Choice> Worker::pick(PickPolicy policy, double coldBelow) 
   std::vector<PartitionSummary> summaries;
   const HeatTime time = std::chrono::system_clock::now();
   for (const Partition& partition : partitions) {
+    if (asides_.contains(partition.lower)) {
+      summaries.push_back({.floor = UINT16_MAX});  // nothing to do
+      continue;
+    }
     const auto hot = hotRows_.find(partition.lower);
     summaries.push_back({.floor = partition.floor,
                          .passedFor = partition.passedFor,
                          .disturbed = partition.disturbed,
                          .inProgress = partition.pass.has_value(),
-                         .rows = std::max(partition.rows, partition.allCold().rows),
+                         .rows = rowsOf(partition),
                          .hotRows = hot == hotRows_.end() ? 0 : hot->second,
                          .failedRows = partition.failedRows + partition.largeRows,
                          .heat = heatOf(partition, time)});
@@ -95,6 +104,7 @@ std::optional<Worker::Choice> Worker::pick(PickPolicy policy, double coldBelow) 
 
 bool Worker::step(const Choice& choice, const std::function<void()>& between) {
   current_ = choice.packs ? pack_.get() : &upgrade_;
+  lastLower_ = choice.lower;
   current_->prepare(choice.lower);
   do {
     current_->install();
@@ -129,7 +139,7 @@ void Worker::mergePartitions() {
   Partitions partitions(transaction, collection_->name());
   auto all = partitions.all();
   const HeatTime time = std::chrono::system_clock::now();
-  for (auto left = findPair(all); left != all.end(); left = findPair(all)) {
+  if (const auto left = findPair(all); left != all.end()) {
     const auto right = std::next(left);
     left->heat = heatOf(*left, time) + heatOf(*right, time);
     left->heatAt = now();
@@ -145,7 +155,6 @@ void Worker::mergePartitions() {
                               .collection = collection_->name(),
                               .partition = left->lower,
                               .rows = left->rows});
-    all.erase(right);
   }
   transaction.commit();
 }

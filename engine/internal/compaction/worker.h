@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "instar/engine/internal/compaction/batch.h"
@@ -37,8 +38,12 @@ class Worker {
   // was stored, and says so in the file: then nobody compacts it until it was verified.
   bool step(const Choice& choice, const std::function<void()>& between);
 
-  // Neighbours that have become small become one.
+  // Two neighbours that have become small become one.
   void mergePartitions();
+
+  // The partition of the last step is damaged: it is not picked again, until it is taken back.
+  void setAside() { asides_.insert(lastLower_); }
+  void takeBack() { asides_.clear(); }
 
   void setRate(std::uint64_t rate);  // for the batches to come
 
@@ -54,6 +59,9 @@ class Worker {
   Batch upgrade_;
   const std::unique_ptr<Batch> pack_;  // null unless rows are packed
   Batch* current_ = &upgrade_;         // of the last step
+
+  Key lastLower_;         // of the last step
+  std::set<Key> asides_;  // bounds of partitions
 
   // How many rows of each partition are hot, by its bound; counted now and then.
   std::map<Key, std::uint64_t> hotRows_;
