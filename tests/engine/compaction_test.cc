@@ -5,14 +5,17 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <thread>
 
 #include "instar/engine/check.h"
 #include "instar/engine/internal/compaction/worker.h"
+#include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/engine/migration.h"
 #include "instar/engine/store.h"
 #include "instar/tests/support/expect_error.h"
+#include "instar/tests/support/forwarding_storage.h"
 #include "instar/tests/support/parse_schema.h"
 #include "instar/tests/support/temporary_folder.h"
 
@@ -214,6 +217,29 @@ TEST_F(CompactionThread, OneCompactsAndTheOthersStandBy) {
   ASSERT_TRUE(comes([&] { return second.status().rewritten == 100; }));
 }
 
+// A storage whose lock of compaction another program has.
+class CompactedElsewhere final : public testing::ForwardingStorage {
+ public:
+  using ForwardingStorage::ForwardingStorage;
+  bool tryLockCompaction() override {
+    ++asked;
+    return false;
+  }
+  std::atomic<int> asked = 0;
+};
+
+// Once a collection was opened, who stood by asked for the lock without a pause.
+TEST_F(CompactionThread, WhoStandsByAsksNowAndThen) {
+  const auto storage = std::make_shared<CompactedElsewhere>(storage::openLmdb(path_, {}));
+  const Store store = Store::open(storage, compacting(CompactionMode::compress));
+  fill(store, 10);
+  const int before = storage->asked;
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_TRUE(comes([&] { return storage->asked >= before + 3; }));
+  EXPECT_GE(std::chrono::steady_clock::now() - start, 1s);
+}
+
+// An older program's row in a partition that was settled made it look settled still.
 TEST_F(CompactionThread, WhatAnOlderProgramPutsIsUpgradedToo) {
   const Store store = Store::open(path_, compacting(CompactionMode::upgrade));
   fill(store, 1000);
@@ -336,6 +362,30 @@ TEST_F(CompactionWorker, LeavesRowsAloneThatAreTooLargeForABlock) {
     EXPECT_EQ(worker->takeResult().packed, 0U);
   }
   EXPECT_FALSE(this->worker(firstVersion())->pick(PickPolicy::coldest, 1.0));
+}
+
+// The record of the partition was made to fit what was left, and the next verification found all sound.
+TEST_F(CompactionWorker, AMissingBlockStopsCompactionAndLeavesTheFileAsItIs) {
+  fill(store_, 3000);
+  migrate(store_, "items", {.mode = CompactionMode::compress});
+  const auto partition = [&] {
+    return compactionProgress(store_, store_.read()).collections[0].partitions.at(0);
+  };
+  const ColdTotals counted = partition().cold;
+  {
+    const auto blocks = *state_->environment().openTree(coldTreeName("items"), false);
+    TransactionState transaction(state_, storage::Access::write);
+    const auto cursor = transaction.storage().cursor(blocks);
+    ASSERT_TRUE(cursor->first());
+    const Key first(cursor->key());
+    ASSERT_TRUE(transaction.storage().erase(blocks, first.bytes()));
+    transaction.commit();
+  }
+  EXPECT_ERROR(migrate(store_, "items", {.mode = CompactionMode::compress}), restoreFromBackup, "read back");
+  EXPECT_EQ(partition().cold, counted);
+  EXPECT_EQ(verify(store_).problems, 1U);
+  EXPECT_TRUE(has(store_, AuditEvent::mismatch));
+  EXPECT_ERROR(migrate(store_, "items"), restoreFromBackup, "run verify");
 }
 
 // New rows were thought to be everywhere: the thread went over a partition again and again that had none.

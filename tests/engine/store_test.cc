@@ -15,6 +15,7 @@
 #include "instar/format/row.h"
 #include "instar/tests/engine/contact.capnp.h"
 #include "instar/tests/support/expect_error.h"
+#include "instar/tests/support/forwarding_storage.h"
 #include "instar/tests/support/temporary_folder.h"
 
 namespace instar {
@@ -56,33 +57,10 @@ TEST(StoreTest, OpeningWritesNothing) {
 }
 
 // A storage that must not be asked for what takes long in a large file.
-class StorageWithoutInfo final : public storage::Environment {
+class StorageWithoutInfo final : public testing::ForwardingStorage {
  public:
-  explicit StorageWithoutInfo(std::shared_ptr<storage::Environment> inner) : inner_(std::move(inner)) {}
-  bool readOnly() const override { return inner_->readOnly(); }
-  std::unique_ptr<storage::Transaction> begin(storage::Access access,
-                                              std::chrono::milliseconds wait) override {
-    return inner_->begin(access, wait);
-  }
-  std::optional<storage::TreeId> openTree(std::string_view name, bool create) override {
-    return inner_->openTree(name, create);
-  }
-  RowPlacement placement(std::size_t keyLength, std::size_t valueLength) const noexcept override {
-    return inner_->placement(keyLength, valueLength);
-  }
-  void sync() override { inner_->sync(); }
+  using ForwardingStorage::ForwardingStorage;
   EnvironmentInfo info() override { throw std::logic_error("info() reads the whole list of free pages"); }
-  std::vector<ReaderInfo> readers() override { return inner_->readers(); }
-  unsigned clearStaleReaders() override { return inner_->clearStaleReaders(); }
-  bool tryLockCompaction() override { return inner_->tryLockCompaction(); }
-  void unlockCompaction() noexcept override { inner_->unlockCompaction(); }
-  storage::Pressure pressure() override { return inner_->pressure(); }
-  void copyTo(const std::filesystem::path& target, CopyOptions options) override {
-    inner_->copyTo(target, std::move(options));
-  }
-
- private:
-  std::shared_ptr<storage::Environment> inner_;
 };
 
 // Opening a file of 230 MB read all of it from the disk, page by page of its list of free pages.
