@@ -56,8 +56,8 @@ void Worker::countHotRows(TransactionState& transaction, const std::vector<Parti
   for (std::size_t i = 0; i < partitions.size(); ++i) {
     const Partition& partition = partitions[i];
     const Key* const upper = i + 1 < partitions.size() ? &partitions[i + 1].lower : nullptr;
-    const std::uint64_t enough = std::max(rowsOf(partition) / 16, kFewestRowsToPack) +
-                                 partition.failedRows + partition.largeRows + 1;
+    const std::uint64_t enough =
+        std::max(rowsOf(partition) / 16, kFewestRowsToPack) + partition.failedRows + partition.largeRows + 1;
     std::uint64_t& rows = hotRows_[partition.lower];
     bool found = partition.lower.empty() ? cursor->first() : cursor->seek(partition.lower.bytes());
     for (; found && rows < enough && (upper == nullptr || compareBytes(cursor->key(), upper->bytes()) < 0);
