@@ -3,7 +3,8 @@
 // Compaction: the thread that upgrades and packs what is cold (StoreOptions::compaction), and what it leaves
 // behind for those who look: how far it is, why it waits, what it has done.
 //
-//     auto store = instar::Store::open("contacts.instar", {.compaction = {.mode = CompactionMode::compress}});
+//     auto store = instar::Store::open("contacts.instar",
+//                                      {.compaction = {.mode = CompactionMode::compress}});
 //     auto contacts = store.collection<Contact>("contacts");   // compaction knows it from here on
 //     auto compaction = store.compaction();
 //     compaction.setRate(1 << 20);
@@ -56,8 +57,8 @@ class Compaction {
   void stop() const;    // waits for the batch in progress; for good
   void setRate(std::uint64_t bytesPerSecond) const;
   CompactionStatus status() const;
-  // Called by the thread when it has said in the file what it does: every two seconds while it works, and when
-  // it begins to wait for something else than its rate. Must not wait for the thread, nor throw.
+  // Called by the thread when it has said in the file what it does: every two seconds while it works, and
+  // when it begins to wait for something else than its rate. Must not wait for the thread, nor throw.
   void onReport(std::function<void(const CompactionStatus&)> callback) const;
 
  private:

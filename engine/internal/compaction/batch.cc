@@ -106,7 +106,8 @@ void Batch::preparePacker() {
       std::make_unique<BlockPacker>(collection_.schema().version(), kCompressionLevel, dictionary);
 }
 
-// What the partition's record says of the pass is ours; its floor and whether it was disturbed is everybody's.
+// What the partition's record says of the pass is ours; its floor and whether it was disturbed is
+// everybody's.
 void Batch::install() {
   TransactionState transaction(store_, storage::Access::write);
   admit(transaction);

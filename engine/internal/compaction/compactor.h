@@ -84,8 +84,8 @@ class Compactor {
 
   // Of the thread alone.
   std::map<std::string, std::unique_ptr<Worker>, std::less<>> workers_;  // by collection
-  std::map<std::string, Opened> toOpen_;                    // as opened_, once it has been seen
-  std::string lastDone_;                                    // collection of the last pass
+  std::map<std::string, Opened> toOpen_;                                 // as opened_, once it has been seen
+  std::string lastDone_;                                                 // collection of the last pass
   std::unique_ptr<IoAccount> account_;
   IoBytes settled_;  // of the account, that the pacer knows of
   Pacer pacer_;

@@ -31,9 +31,10 @@ struct PickContext {
 };
 
 // 1. A partition in progress: what was begun is finished.
-// 2. A partition whose floor is pending, by policy. One that has been passed for this version and has not been
-//    disturbed since keeps its floor because of rows that cannot be upgraded, and is left alone.
-// 3. To compress: the coldest of those that are cold and have more than a sixteenth of their rows to pack, and more than kFewestRowsToPack.
+// 2. A partition whose floor is pending, by policy. One that has been passed for this version and has not
+//    been disturbed since keeps its floor because of rows that cannot be upgraded, and is left alone.
+// 3. To compress: the coldest of those that are cold and have more than a sixteenth of their rows to pack,
+//    and more than kFewestRowsToPack.
 // Among equals the first. Nothing to do: nullopt.
 std::optional<std::size_t> pick(std::span<const PartitionSummary> partitions, const PickContext& context);
 

@@ -34,8 +34,9 @@ class Worker {
   std::optional<Choice> pick(PickPolicy policy, double coldBelow);
 
   // One batch, with as many transactions as it needs; `between` is called after each. Returns whether the
-  // pass over the partition has ended. To pack is only for a worker that compresses. Throws Error(restoreFromBackup) where what was read back is not what
-  // was stored, and says so in the file: then nobody compacts it until it was verified.
+  // pass over the partition has ended. To pack is only for a worker that compresses. Throws
+  // Error(restoreFromBackup) where what was read back is not what was stored, and says so in the file: then
+  // nobody compacts it until it was verified.
   bool step(const Choice& choice, const std::function<void()>& between);
 
   // Two neighbours that have become small become one.
