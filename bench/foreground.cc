@@ -25,33 +25,35 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Microseconds = std::chrono::duration<double, std::micro>;
 
-// Times of what was due at fixed moments. What begins late because the one before took long counts from when
-// it was due; what begins late because the system woke the thread late does not.
+// Times of what was due at fixed moments, at least one of them. What begins late because the one before took
+// long counts from when it was due; what begins late because the system woke the thread late does not.
 class PacedThread {
  public:
   PacedThread(unsigned perSecond, std::function<void(std::uint64_t)> work)
       : thread_([this, perSecond, work = std::move(work)] { run(perSecond, work); }) {}
   PacedThread(const PacedThread&) = delete;
   PacedThread& operator=(const PacedThread&) = delete;
-  ~PacedThread() { end(); }
+  ~PacedThread() { stop(); }
 
   // Microseconds, ascending. Throws what the work has thrown.
-  const std::vector<double>& end() {
-    ended_ = true;
-    if (thread_.joinable()) thread_.join();
+  const std::vector<double>& times() {
+    stop();
+    if (failure_) std::rethrow_exception(failure_);
     std::ranges::sort(times_);
     return times_;
   }
-  void check() const {
-    if (failure_) std::rethrow_exception(failure_);
-  }
 
  private:
+  void stop() {
+    ended_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+
   void run(unsigned perSecond, const std::function<void(std::uint64_t)>& work) {
     try {
       std::mt19937_64 random(perSecond);
       const auto period = std::chrono::nanoseconds(std::chrono::seconds(1)) / perSecond;
-      for (auto due = Clock::now() + period; !ended_; due += period) {
+      for (auto due = Clock::now() + period; !ended_ || times_.empty(); due += period) {
         const bool late = Clock::now() > due;
         std::this_thread::sleep_until(due);
         const auto begin = late ? due : Clock::now();
@@ -70,7 +72,6 @@ class PacedThread {
 };
 
 double quantile(const std::vector<double>& sorted, double share) {
-  if (sorted.empty()) throw std::runtime_error("nothing was measured");
   return sorted[std::min(sorted.size() - 1,
                          static_cast<std::size_t>(share * static_cast<double>(sorted.size())))];
 }
@@ -89,10 +90,8 @@ void play(const Scene& scene, const ForegroundOptions& options, std::ostream& ou
   const auto start = Clock::now();
   scene.beside();
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
-  const std::vector<double>& gets = reader.end();
-  const std::vector<double>& puts = writer.end();
-  reader.check();
-  writer.check();
+  const std::vector<double>& gets = reader.times();
+  const std::vector<double>& puts = writer.times();
   char line[200];
   std::snprintf(line, sizeof line, "%-42s %8.1f %9.1f %9.1f %9.2f %11.0f %9.0f %9.2f\n", scene.name, seconds,
                 quantile(gets, 0.5), quantile(gets, 0.99), gets.back() / 1e3, quantile(puts, 0.5),
