@@ -53,7 +53,7 @@ class Compaction {
   explicit Compaction(std::shared_ptr<Compactor> compactor) : compactor_(std::move(compactor)) {}
 
   void pause() const;
-  void resume() const;  // also after it has failed too often, or found a mismatch
+  void resume() const;  // also after it has failed too often; after a mismatch see resumeCompaction()
   void stop() const;    // waits for the batch in progress; for good
   void setRate(std::uint64_t bytesPerSecond) const;
   CompactionStatus status() const;
@@ -143,7 +143,7 @@ enum class AuditEvent : std::uint8_t {
   rateChanged,
   estimated,    // what there is to do
   finished,     // what was to do is done, beside the estimate
-  versionGone,  // no row of a version is left
+  versionGone,  // no row of these versions is left
 };
 std::string_view auditEventName(AuditEvent event) noexcept;
 

@@ -55,6 +55,10 @@ std::string_view describe(WaitReason reason) noexcept {
       return "has nothing to do";
     case WaitReason::stopped:
       return "is stopped";
+    case WaitReason::newerRelease:
+      return "leaves the rest to a newer release of the program";
+    case WaitReason::missingFunctions:
+      return "leaves the rest to programs that have the functions of its schemas";
   }
   return "unknown";
 }

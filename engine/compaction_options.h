@@ -36,6 +36,8 @@ enum class WaitReason : std::uint8_t {
   standby,         // another process compacts this file
   idle,            // nothing is left to do
   stopped,
+  newerRelease,      // a newer release has changed a collection: what is left of it is that one's work
+  missingFunctions,  // that the schema of a collection calls: programs that have them do it
 };
 
 // In words, as part of a sentence: "waits for writers".

@@ -97,10 +97,8 @@ class Migrator {
   void settle() {
     const std::uint64_t atLeast = take();  // where the kernel accounts nothing
     look();
-    const IoBytes total = account_.total();
-    pacer_.spent(Clock::now(), std::max(total.written - settled_.written, atLeast),
-                 total.read - settled_.read);
-    settled_ = total;
+    const IoBytes spent = account_.take();
+    pacer_.spent(Clock::now(), std::max(spent.written, atLeast), spent.read);
     while (true) {
       const Answer answer = pacer_.ask(Clock::now(), {});
       if (answer.go) return;
@@ -114,8 +112,7 @@ class Migrator {
   const std::shared_ptr<StoreState> store_;
   const CompactionLock lock_;
   Worker worker_;
-  const IoAccount account_;
-  IoBytes settled_;  // of the account, that the pacer knows of
+  IoAccount account_;
   Pacer pacer_;
   Migration result_;
 };

@@ -141,11 +141,7 @@ std::size_t Store::writeBack(std::size_t limit) const {
   while (rewritten == 0) {
     if (limit == 0 || state_->writeBackQueue().empty()) return 0;
     WriteTransaction transaction = write();  // first, so that who cannot write loses nothing
-    const auto rows = state_->writeBackQueue().take(limit);
-    for (const auto& [collection, key] : rows) {
-      if (collection->mayWrite(transaction.state()) && collection->rewriteUpgraded(transaction.state(), key))
-        ++rewritten;
-    }
+    rewritten = state_->writeBackQueue().rewrite(transaction.state(), limit);
     if (rewritten != 0) transaction.commit();
   }
   return rewritten;
@@ -257,7 +253,7 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name,
   }
   const ReadTransaction transaction = read();
   if (!plans) plans.emplace(plansOf(transaction.state(), name, schema));
-  if (const auto compactor = state_->compactor(); compactor && plans->from(1).unusable().empty())
+  if (const auto compactor = state_->compactor())
     compactor->collectionOpened(std::string(name), *plans, *rows);
   return std::make_shared<CollectionState>(
       state_, *std::move(plans), *rows, *Catalog(transaction.state()).collection(name), transaction.state());

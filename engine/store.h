@@ -152,6 +152,8 @@ class Store {
   static void compact(const std::filesystem::path& path, const ProgressCallback& progress = {});
 
  private:
+  friend class Compactor;
+
   explicit Store(std::shared_ptr<StoreState> state);
   std::shared_ptr<CollectionState> openCollection(std::string_view name, const RecordSchema& schema) const;
   std::shared_ptr<CollectionState> openCollection(std::string_view name) const;

@@ -1,3 +1,5 @@
+#include <utility>
+
 #include "instar/engine/compaction.h"
 #include "instar/engine/internal/cold/cold_tier.h"
 #include "instar/engine/internal/compaction/audit.h"
@@ -32,14 +34,10 @@ class Verifier {
   }
 
   void verifyCollection(const std::string& name) {
-    const auto tree = state_.store().environment().openTree(coldTreeName(name), false);
-    if (!tree) {
-      throw Error(ErrorCode::restoreFromBackup,
-                  "the cold blocks of the collection are missing: restore the file", {{"collection", name}});
-    }
-    ColdTier tier(state_.store(), name, *tree);
+    const storage::TreeId tree = openColdTree(state_.store(), name);
+    ColdTier tier(state_.store(), name, tree);
     const auto partitions = Partitions(state_, name).all();
-    const auto cursor = state_.storage().cursor(*tree);
+    const auto cursor = state_.storage().cursor(tree);
     bool more = cursor->first();
     Key last;
     for (std::size_t i = 0; i < partitions.size(); ++i) {
@@ -75,11 +73,9 @@ class Verifier {
     if (compareBytes(first, lower.bytes()) < 0 || (!last.empty() && compareBytes(first, last.bytes()) <= 0)) {
       if (partition.problem.empty()) partition.problem = "a block begins before the one before it ends";
     }
-    for (std::size_t row = 0; row < block->rows(); ++row) {
-      partition.found.checksum += rowSum(block->key(row), block->payload(row));
-      if (++result_.rows % kRowsPerReport == 0) report();
-    }
-    partition.found += {block->rows(), 1, value.size(), 0};
+    partition.found += totalsOf(*block, value.size());
+    const std::uint64_t rowsBefore = std::exchange(result_.rows, result_.rows + block->rows());
+    if (rowsBefore / kRowsPerReport != result_.rows / kRowsPerReport) report();
   }
 
   const ProgressCallback& progress_;

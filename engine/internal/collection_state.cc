@@ -40,12 +40,7 @@ CollectionState::CollectionState(std::shared_ptr<StoreState> store, Plans plans,
 void CollectionState::openColdTier(TransactionState& transaction) {
   const std::lock_guard lock(coldTierMutex_);
   if (coldTierOwner_) return;
-  const auto tree = store_->environment().openTree(coldTreeName(name_), false);
-  if (!tree) {
-    throw Error(ErrorCode::restoreFromBackup,
-                "the cold blocks of the collection are missing: restore the file", {{"collection", name_}});
-  }
-  coldTierOwner_ = std::make_unique<ColdTier>(*store_, name_, *tree);
+  coldTierOwner_ = std::make_unique<ColdTier>(*store_, name_, openColdTree(*store_, name_));
   coldTierSeen_.store(transaction.snapshot(), std::memory_order_relaxed);
   coldTier_.store(coldTierOwner_.get(), std::memory_order_release);
 }

@@ -21,6 +21,14 @@ bool WriteBackQueue::empty() {
   return rows_.empty();
 }
 
+std::size_t WriteBackQueue::rewrite(TransactionState& transaction, std::size_t most) {
+  std::size_t rewritten = 0;
+  for (const auto& [collection, key] : take(most)) {
+    if (collection->mayWrite(transaction) && collection->rewriteUpgraded(transaction, key)) ++rewritten;
+  }
+  return rewritten;
+}
+
 std::vector<WriteBackQueue::Entry> WriteBackQueue::take(std::size_t most) {
   std::vector<Entry> taken;
   const std::lock_guard lock(mutex_);

@@ -1,6 +1,6 @@
 #pragma once
 
-// Rows that were upgraded when they were read, for Store::writeBack to rewrite. Bounded, and no reader
+// Rows that were upgraded when they were read, for Store::writeBack or the compaction thread to rewrite. Bounded, and no reader
 // ever waits for it: a row that finds it full or held by another thread is left out, and comes again
 // with its next reading. Any thread.
 
@@ -17,6 +17,7 @@
 namespace instar {
 
 class CollectionState;
+class TransactionState;
 
 class WriteBackQueue {
  public:
@@ -28,14 +29,17 @@ class WriteBackQueue {
 
   bool empty();
 
+  // Takes at most so many, those of a collection in the order of their keys, and stores them as they are
+  // read; those whose handles are gone are left out. Returns how many it has stored.
+  std::size_t rewrite(TransactionState& transaction, std::size_t most);
+
+ private:
   struct Entry {
     std::shared_ptr<CollectionState> collection;
     Key key;
   };
-  // At most so many, those of a collection in the order of their keys; without those whose handles are gone.
   std::vector<Entry> take(std::size_t most);
 
- private:
   const std::size_t capacity_;  // rows; 0: nothing is queued
   std::mutex mutex_;
   // By collection and key. The address is for comparing only: the collection may be gone.

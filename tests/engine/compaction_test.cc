@@ -265,6 +265,78 @@ TEST_F(CompactionThread, WhatAnOlderProgramPutsIsUpgradedToo) {
   EXPECT_TRUE(check(store).sound());
 }
 
+TEST_F(CompactionThread, SaysWhatThereIsToDoAndBesideItWhatItWas) {
+  const Store store = Store::open(path_, compacting(CompactionMode::upgrade));
+  store.compaction().pause();
+  fill(store, 5000);
+  store.collection("items", secondVersion());
+  store.compaction().resume();
+  ASSERT_TRUE(comes([&] { return has(store, AuditEvent::finished); }));
+  std::vector<AuditEntry> said;
+  for (const AuditEntry& entry : readAudit(store, store.read()).entries) {
+    const bool isMeant = entry.event == AuditEvent::estimated || entry.event == AuditEvent::versionGone ||
+                         entry.event == AuditEvent::finished;
+    if (isMeant) said.push_back(entry);
+  }
+  ASSERT_EQ(said.size(), 3U);
+  EXPECT_EQ(said[0].event, AuditEvent::estimated);
+  EXPECT_EQ(said[0].rows, 5000U);
+  EXPECT_GT(said[0].bytes, 5000U * 8);
+  EXPECT_EQ(said[1].event, AuditEvent::versionGone);
+  EXPECT_EQ(said[1].fromVersion, 1U);
+  EXPECT_EQ(said[1].toVersion, 1U);
+  EXPECT_EQ(said[2].event, AuditEvent::finished);
+  EXPECT_EQ(said[2].collection, "items");
+  EXPECT_EQ(said[2].rows, 5000U);
+  EXPECT_GT(said[2].bytes, 5000U * 8);
+  EXPECT_EQ(said[2].reason, "estimated: 5000 rows, " + std::to_string(said[0].bytes) + " bytes, " +
+                                std::to_string(said[0].taken.count()) + " ms");
+}
+
+TEST_F(CompactionThread, RewritesWhatWasUpgradedForAReader) {
+  StoreOptions options = compacting(CompactionMode::upgrade);
+  options.writeBackRows = 10;
+  options.compaction.rate = 1;  // the first batch is the last for a long time
+  const Store store = Store::open(path_, options);
+  const Compaction compaction = store.compaction();
+  compaction.pause();
+  fill(store, 20000);
+  const Rows items = store.collection("items", secondVersion());
+  ASSERT_TRUE(comes([&] { return compaction.status().wait == WaitReason::paused; }));
+  ASSERT_EQ(items.get(store.read(), std::uint64_t{19999}).version(), 1U);  // upgraded for this reader alone
+  compaction.resume();
+  ASSERT_TRUE(comes([&] { return items.get(store.read(), std::uint64_t{19999}).version() == 2; }));
+  EXPECT_FALSE(has(store, AuditEvent::passEnded));
+}
+
+TEST_F(CompactionThread, LeavesTheRestToANewerRelease) {
+  const Store store = Store::open(path_, compacting(CompactionMode::upgrade));
+  fill(store, 100);
+  const Compaction compaction = store.compaction();
+  ASSERT_TRUE(comes([&] { return compaction.status().wait == WaitReason::idle; }));
+  {
+    const Store newer = Store::open(path_, {.durability = Durability::off});
+    newer.collection("items", mirroredVersion());
+  }
+  ASSERT_TRUE(comes([&] { return compaction.status().wait == WaitReason::newerRelease; }));
+  EXPECT_EQ(compaction.status().rewritten, 0U);
+}
+
+TEST_F(CompactionThread, LeavesRowsThatNeedAFunctionToWhoHasIt) {
+  const RecordSchema called = testing::parseDeclarations(
+      "struct Item @0xabcdefabcdef1234 $Instar.version(2) { id @0 :UInt64 $Instar.key(0); text @1 :Text;"
+      " head @2 :Text $Instar.derived(since = 2, call = (function = \"headOf\", from = [\"text\"])); }",
+      "Item");
+  StoreOptions options = compacting(CompactionMode::upgrade);
+  options.allowMissingFunctions = true;
+  const Store store = Store::open(path_, options);
+  fill(store, 100);
+  store.collection("items", called);
+  const Compaction compaction = store.compaction();
+  ASSERT_TRUE(comes([&] { return compaction.status().wait == WaitReason::missingFunctions; }));
+  EXPECT_EQ(compaction.status().rows, 0U);
+}
+
 TEST_F(CompactionThread, HeatIsCountedAndSurvives) {
   StoreOptions options = compacting(CompactionMode::compress);
   options.compaction.coldBelow = 0;

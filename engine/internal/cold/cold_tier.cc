@@ -41,7 +41,7 @@ std::optional<ColdPlace> ColdTier::find(TransactionState& transaction, Bytes key
     return std::nullopt;
   }
   ColdPlace place{cached(header.number, cursor.key()), 0};
-  if (!place.block) place.block = unpackUncached(transaction, cursor.key(), value);
+  if (!place.block) place.block = readIntoCache(transaction, cursor.key(), value);
   place.row = place.block->lowerBound(key);
   if (place.row == place.block->rows() || compareBytes(place.key(), key) != 0) return std::nullopt;
   return place;
@@ -55,7 +55,7 @@ std::shared_ptr<const UnpackedBlock> ColdTier::unpack(TransactionState& transact
   if (decodeBlockHeader(value, header) == BlockDamage::none) {
     if (auto block = cached(header.number, lastKey)) return block;
   }
-  return unpackUncached(transaction, lastKey, value);
+  return readIntoCache(transaction, lastKey, value);
 }
 
 // Null where it is not there. A damaged number is another block's.
@@ -65,12 +65,18 @@ std::shared_ptr<const UnpackedBlock> ColdTier::cached(std::uint64_t number, Byte
   return block;
 }
 
-std::shared_ptr<const UnpackedBlock> ColdTier::unpackUncached(TransactionState& transaction, Bytes lastKey,
-                                                              Bytes value) {
+std::shared_ptr<const UnpackedBlock> ColdTier::readIntoCache(TransactionState& transaction, Bytes lastKey,
+                                                             Bytes value) {
+  auto block = read(transaction, lastKey, value);
+  store_.blockCache().add(tree_, block);
+  return block;
+}
+
+std::shared_ptr<const UnpackedBlock> ColdTier::read(TransactionState& transaction, Bytes lastKey,
+                                                    Bytes value) {
   std::string damage;
   auto block = unpack(transaction, lastKey, value, damage);
   if (!block) refuseBlock(lastKey, damage);
-  store_.blockCache().add(tree_, block);
   return block;
 }
 
@@ -106,6 +112,12 @@ std::shared_ptr<const Dictionary> ColdTier::dictionary(TransactionState& transac
 void ColdTier::refuseBlock(Bytes lastKey, const std::string& damage) const {
   throw Error(ErrorCode::restoreFromBackup, "a block of cold rows is damaged: restore its rows from a backup",
               {{"collection", collection_}, {"last key in hexadecimal", toHex(lastKey)}, {"damage", damage}});
+}
+
+storage::TreeId openColdTree(StoreState& store, const std::string& collection) {
+  if (const auto tree = store.environment().openTree(coldTreeName(collection), false)) return *tree;
+  throw Error(ErrorCode::restoreFromBackup, "the cold blocks of the collection are missing: restore the file",
+              {{"collection", collection}});
 }
 
 Tiers readTiers(TransactionState& transaction, std::string_view collection) {

@@ -42,7 +42,9 @@ class ColdTier {
   // A stored block, from the cache where it is there. Throws Error(restoreFromBackup), with the key of its
   // last row.
   std::shared_ptr<const UnpackedBlock> unpack(TransactionState& transaction, Bytes lastKey, Bytes value);
-  // The same past the cache, and without an error: for those who want to know what is wrong.
+  // The same past the cache, which is left to readers of rows.
+  std::shared_ptr<const UnpackedBlock> read(TransactionState& transaction, Bytes lastKey, Bytes value);
+  // And without an error: for those who want to know what is wrong.
   std::shared_ptr<const UnpackedBlock> unpack(TransactionState& transaction, Bytes lastKey, Bytes value,
                                               std::string& damage);
 
@@ -51,8 +53,8 @@ class ColdTier {
 
  private:
   std::shared_ptr<const UnpackedBlock> cached(std::uint64_t number, Bytes lastKey) const;
-  std::shared_ptr<const UnpackedBlock> unpackUncached(TransactionState& transaction, Bytes lastKey,
-                                                      Bytes value);
+  std::shared_ptr<const UnpackedBlock> readIntoCache(TransactionState& transaction, Bytes lastKey,
+                                                     Bytes value);
   [[noreturn]] void refuseBlock(Bytes lastKey, const std::string& damage) const;
 
   StoreState& store_;
@@ -61,6 +63,9 @@ class ColdTier {
   std::mutex mutex_;
   std::map<std::uint32_t, std::shared_ptr<const Dictionary>> dictionaries_;  // protected by mutex_
 };
+
+// The tree of a collection that has cold blocks. Throws Error(restoreFromBackup) where it is missing.
+storage::TreeId openColdTree(StoreState& store, const std::string& collection);
 
 // What a collection with cold blocks counts by (format/catalog.capnp).
 struct Tiers {

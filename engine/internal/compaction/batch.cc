@@ -126,6 +126,7 @@ void Batch::install() {
   if (isInstalled_) endPass(transaction, partitions);
   if (mismatch_) return;  // nothing is stored: the file keeps what it says
   partitions.put(partition_);
+  if (endedPass_) noteVersionsGone(transaction, partitions, stored.floor);
   if (!newBlocks_.empty()) {
     Catalog catalog(transaction);
     catalog.raiseFormat(kFileFormat2);
@@ -273,8 +274,8 @@ void Batch::endPass(TransactionState& transaction, Partitions& partitions) {
   if (!reachesEnd_) {
     // One that was gone through before stays whole until it has grown: a cut would leave a small rest.
     const std::uint64_t aim = limits_.partitionRows;
-    const bool isLarge = partition_.rows == 0 || partition_.rows >= 2 * aim;
-    if (pass.rows < (isLarge ? aim : 2 * aim) || !mayCut_ || !nextKey_) return;
+    const bool isLarge = partition_.rows == 0 || shouldSplit(partition_.rows, aim);
+    if (!(isLarge ? pass.rows >= aim : shouldSplit(pass.rows, aim)) || !mayCut_ || !nextKey_) return;
     const auto bound = boundBetween(pass.position, *nextKey_);
     if (!bound) return;
     Partition behind = partition_;
@@ -316,6 +317,24 @@ void Batch::endPass(TransactionState& transaction, Partitions& partitions) {
                             .taken = std::chrono::milliseconds(taken / 1'000'000)});
 }
 
+// Where the floor of the whole collection has risen with this partition's.
+void Batch::noteVersionsGone(TransactionState& transaction, const Partitions& partitions,
+                             std::uint16_t floorBefore) {
+  std::uint16_t others = collection_.schema().version();
+  for (const Partition& partition : partitions.all()) {
+    if (partition.lower != partition_.lower) others = std::min(others, partition.floor);
+  }
+  const std::uint16_t before = std::min(others, floorBefore);
+  const std::uint16_t after = std::min(others, partition_.floor);
+  if (after <= before) return;
+  const auto last = static_cast<std::uint16_t>(after - 1);
+  appendAudit(transaction, {.event = AuditEvent::versionGone,
+                            .collection = collection_.name(),
+                            .fromVersion = before,
+                            .toVersion = last,
+                            .reason = "no row is left of them"});
+}
+
 std::optional<Mismatch> Batch::verify() {
   if (mismatch_) return std::exchange(mismatch_, std::nullopt);
   TransactionState transaction(store_, storage::Access::read);
@@ -343,10 +362,7 @@ std::optional<Mismatch> Batch::verifyBlock(TransactionState& transaction, const 
   if (!stored) return Mismatch{Key(block.lastKey), Key(block.lastKey), "the block is not in the file"};
   const auto unpacked = cold_->unpack(transaction, block.lastKey, *stored, damage);
   if (!unpacked) return Mismatch{Key(block.lastKey), Key(block.lastKey), damage};
-  ColdTotals read{unpacked->rows(), 1, stored->size(), 0};
-  for (std::size_t row = 0; row < unpacked->rows(); ++row)
-    read.checksum += rowSum(unpacked->key(row), unpacked->payload(row));
-  if (read != block.totals)
+  if (totalsOf(*unpacked, stored->size()) != block.totals)
     return Mismatch{Key(unpacked->key(0)), Key(block.lastKey), "its rows are not those that were packed"};
   result_.verified += unpacked->rows();
   return std::nullopt;

@@ -137,6 +137,8 @@ class Batch {
   void setCover(TransactionState& transaction, const Key& key, std::optional<Bytes> now, bool covers);
   void adapt(std::chrono::nanoseconds locked);
   void endPass(TransactionState& transaction, Partitions& partitions);
+  void noteVersionsGone(TransactionState& transaction, const Partitions& partitions,
+                        std::uint16_t floorBefore);
   void fail(FailedRow row);
   void at(const char* point) const {
     if (limits_.probe) limits_.probe(point);

@@ -10,6 +10,7 @@ namespace {
 
 // Bounds how long the snapshot is held where there is nothing to do.
 constexpr std::uint64_t kMostRowsLookedAt = 16384;
+constexpr std::size_t kMostBytesLookedAt = std::size_t{8} << 20;
 
 // Of rows between two blocks: fewer are not worth a block of their own.
 constexpr std::size_t kSmallRun = 8192;  // bytes, unpacked
@@ -82,7 +83,8 @@ void Batch::Preparation::stepBlock(bool found) {
 }
 
 bool Batch::Preparation::isFull() const {
-  return changes_ >= batch_.rows_ || bytes_ >= batch_.limits_.bytes || looked_ >= kMostRowsLookedAt;
+  return changes_ >= batch_.rows_ || bytes_ >= batch_.limits_.bytes || looked_ >= kMostRowsLookedAt ||
+         lookedBytes_ >= kMostBytesLookedAt;
 }
 
 // Whether the block is made anew: because its rows are old, entries of the hot tree belong into it, or its
@@ -98,13 +100,8 @@ bool Batch::Preparation::absorbs() const {
 std::shared_ptr<const UnpackedBlock> Batch::Preparation::unpack() {
   const Bytes lastKey = blocks_->key();
   const Bytes value = blocks_->value();
-  std::string damage;
-  auto block = batch_.cold_->unpack(transaction_, lastKey, value, damage);  // leaves the cache to readers
-  if (!block) block = batch_.cold_->unpack(transaction_, lastKey, value);   // throws what is wrong
-  OldBlock old{tools_.arena.copy(lastKey), block->number(), {block->rows(), 1, value.size(), 0}};
-  for (std::size_t row = 0; row < block->rows(); ++row)
-    old.totals.checksum += rowSum(block->key(row), block->payload(row));
-  batch_.oldBlocks_.push_back(old);
+  auto block = batch_.cold_->read(transaction_, lastKey, value);  // leaves the cache to readers
+  batch_.oldBlocks_.push_back({tools_.arena.copy(lastKey), block->number(), totalsOf(*block, value.size())});
   return block;
 }
 
@@ -112,6 +109,7 @@ void Batch::Preparation::keepBlock() {
   const auto block = unpack();
   batch_.oldBlocks_.back().stays = true;
   looked_ += block->rows();
+  lookedBytes_ += block->bytes();
   items_.push_back({.key = batch_.oldBlocks_.back().lastKey,
                     .endsBlock = true,
                     .rows = block->rows() - std::min<std::uint64_t>(coverOfBlock_, block->rows()),
@@ -203,6 +201,7 @@ void Batch::Preparation::addHot(Item item, HotEntry entry) {
 void Batch::Preparation::takeHot(std::ptrdiff_t block, const RowView* covered) {
   ++looked_;
   const Bytes stored = hot_->value();
+  lookedBytes_ += stored.size();
   const Bytes key = tools_.arena.copy(hot_->key());
   Item item{.key = key, .block = block};
   HotEntry entry{.key = key, .then = covered != nullptr ? Then::uncovered : Then::hot};
@@ -251,6 +250,7 @@ void Batch::Preparation::takeHot(std::ptrdiff_t block, const RowView* covered) {
 void Batch::Preparation::takeCold(std::ptrdiff_t block, Bytes key, const RowView& row) {
   ++looked_;
   ++changes_;
+  lookedBytes_ += row.payload.size();
   Item item{.key = key, .block = block, .rows = 1, .version = version_};
   const auto payload = upgraded(key, row);
   if (payload && payload->size() <= kMostColdPayload) {

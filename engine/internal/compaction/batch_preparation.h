@@ -82,6 +82,7 @@ class Batch::Preparation {
   std::uint64_t looked_ = 0;
   std::uint64_t changes_ = 0;
   std::size_t bytes_ = 0;         // of the changes
+  std::size_t lookedBytes_ = 0;   // of all that was read
   std::size_t pendingBytes_ = 0;  // to be packed, since the last block that stays
   std::uint64_t nextNumber_;
 };

@@ -24,6 +24,7 @@ constexpr std::chrono::nanoseconds kRecordWhileWorking = 2s;
 constexpr std::chrono::nanoseconds kLongEnoughToSay = 500ms;
 constexpr std::chrono::nanoseconds kGiveWay = 100ms;
 constexpr std::uint64_t kMostFailures = 100;
+constexpr std::size_t kWrittenBackAtOnce = 128;
 
 // Gives way to everything else on the machine, where the system lets it; nothing depends on it.
 void lowerPriority() noexcept {
@@ -133,8 +134,9 @@ void Compactor::work() {
     if (isMismatched_) isMismatched_ = wasStopped();  // somebody may have verified the file
     if (isMismatched_) return waitFor(kLookAgain, WaitReason::circuitOpen);
     openCollections();
-    if (!mayGo()) return;
+    if (!mayGo() || writeBack()) return;
     if (const auto next = pick()) {
+      begin(next->worker->collection().name());
       step(*next);
       pacer_.succeeded();
     } else {
@@ -166,9 +168,11 @@ void Compactor::obey() {
     for (auto& [name, collection] : opened_) toOpen_.insert_or_assign(name, std::move(collection));
     opened_.clear();
   }
+  bool closesCircuit = false;
   for (AuditEntry& command : commands) {
     if (command.event == AuditEvent::paused) pacer_.pause();
     if (command.event == AuditEvent::resumed) {
+      closesCircuit = pacer_.circuitIsOpen();
       pacer_.resume();
       pacer_.closeCircuit();
       for (auto& [name, worker] : workers_) worker->takeBack();
@@ -180,6 +184,7 @@ void Compactor::obey() {
       status_.rate = command.bytes;
     }
   }
+  if (closesCircuit) commands.push_back({.event = AuditEvent::circuitClosed, .reason = "it was resumed"});
   for (AuditEntry& command : commands) {
     if (isCompactor_) noteIfPossible(std::move(command));
   }
@@ -200,7 +205,10 @@ void Compactor::openCollections() {
     TransactionState transaction(store_, storage::Access::read);
     const auto record = Catalog(transaction).collection(name);
     const bool isNewer = known == workers_.end() || known->second->collection().schema().version() < version;
-    if (isNewer && record && record->currentVersion <= version) {  // else a newer release's to compact
+    const bool lacksFunctions = !collection.plans.from(1).unusable().empty();
+    if (isNewer) known_[name] = {version, lacksFunctions};
+    // Otherwise a newer release's to compact, or one's that has them.
+    if (isNewer && record && record->currentVersion <= version && !lacksFunctions) {
       auto state =
           std::make_shared<CollectionState>(store_, collection.plans, collection.tree, *record, transaction);
       workers_[name] = std::make_unique<Worker>(store_, std::move(state), options_.mode, options_.lockTime,
@@ -226,28 +234,67 @@ std::optional<Compactor::Next> Compactor::pick() {
   return std::nullopt;
 }
 
+// Rows that somebody has read and that had to be upgraded for him come first: he may come again.
+bool Compactor::writeBack() {
+  WriteBackQueue& queue = store_->writeBackQueue();
+  if (!queue.isOpen() || queue.empty()) return false;
+  BatchResult done{.transactions = 1};
+  {
+    TransactionState transaction(store_, storage::Access::write);
+    const auto start = Clock::now();
+    done.rewritten = done.rows = queue.rewrite(transaction, kWrittenBackAtOnce);
+    done.longestLock = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start);
+    if (done.rows == 0) return false;
+    transaction.commit();
+  }
+  take(done);
+  return true;
+}
+
+void Compactor::begin(const std::string& collection) {
+  const auto [job, isNew] = jobs_.try_emplace(collection);
+  if (!isNew) return;
+  job->second.startedAt = Clock::now();
+  try {
+    const Estimate estimate = instar::estimate(Store(store_), collection, options_.mode, pacer_.rate());
+    job->second.estimate = estimate;
+    noteIfPossible({.event = AuditEvent::estimated,
+                    .collection = collection,
+                    .rows = estimate.rows,
+                    .bytes = estimate.bytesToWrite,
+                    .taken = estimate.time,
+                    .reason = "from " + std::to_string(estimate.sampledRows) + " rows"});
+  } catch (const Error&) {  // a damaged row, which the work itself will report
+  }
+}
+
 void Compactor::step(const Next& next) {
+  const std::string& collection = next.worker->collection().name();
   {
     const std::lock_guard lock(mutex_);
-    status_.collection = next.worker->collection().name();
+    status_.collection = collection;
   }
-  hasWorked_ = true;
-  const bool ended = next.worker->step(next.choice, [this, &next] {
-    take(*next.worker);
+  const bool ended = next.worker->step(next.choice, [&] {
+    const BatchResult done = next.worker->takeResult();
+    Job& job = jobs_[collection];
+    job.rows += done.rows;
+    job.failed += done.failed;
+    job.bytesWritten += take(done).written;
     settle();
   });
   if (!ended) return;
   keepHeat(*next.worker);
-  lastDone_ = next.worker->collection().name();
+  lastDone_ = collection;
 }
 
-void Compactor::take(Worker& worker) {
-  const BatchResult done = worker.takeResult();
+// Tells the pacer and those who look; returns what it has cost.
+IoBytes Compactor::take(const BatchResult& done) {
+  IoBytes spent = account_->take();
+  spent.written = std::max(spent.written, done.bytes);  // where the kernel does not say
   const IoBytes total = account_->total();
   const auto time = Clock::now();
-  meter_.add(time, total.written - settled_.written, done.rows);
-  pacer_.spent(time, std::max(total.written - settled_.written, done.bytes), total.read - settled_.read);
-  settled_ = total;
+  meter_.add(time, spent.written, done.rows);
+  pacer_.spent(time, spent.written, spent.read);
   const RateMeter::Rates rates = meter_.rates(time);
   const std::lock_guard lock(mutex_);
   status_.bytesPerSecond = static_cast<std::uint64_t>(rates.bytesPerSecond);
@@ -260,6 +307,7 @@ void Compactor::take(Worker& worker) {
   status_.bytesWritten = total.written;
   status_.bytesRead = total.read;
   status_.longestLock = std::max(status_.longestLock, done.longestLock);
+  return spent;
 }
 
 Load Compactor::load() const {
@@ -274,7 +322,7 @@ bool Compactor::mayGo() {
   const Answer answer = pacer_.ask(Clock::now(), load());
   if (answer.go) {
     say(WaitReason::none);
-    if (Clock::now() - recorded_ >= kRecordWhileWorking && hasWorked_) record();
+    if (Clock::now() - recorded_ >= kRecordWhileWorking && !jobs_.empty()) record();
     return true;
   }
   waitFor(answer.wait, answer.reason);
@@ -301,15 +349,14 @@ void Compactor::failed(const Error& error) {
       const std::lock_guard lock(mutex_);
       status_.detail = error.what();
     }
-    pacer_.failed(Clock::now(), error.what());
+    pacer_.failed(Clock::now());
     isMismatched_ = wasStopped();
     if (isMismatched_ || !isCompactor_) return;
     // Damage stays: the rest of the file need not wait for it.
     const auto worker = workers_.find(error.fact("collection"));
     if (error.code() == ErrorCode::restoreFromBackup && worker != workers_.end()) worker->second->setAside();
     noteIfPossible({.event = AuditEvent::failed, .reason = error.what()});
-    if (pacer_.failuresInARow() == options_.maxFailuresInARow)
-      noteIfPossible({.event = AuditEvent::circuitOpened, .reason = error.what()});
+    if (pacer_.circuitIsOpen()) noteIfPossible({.event = AuditEvent::circuitOpened, .reason = error.what()});
   } catch (const std::exception&) {  // the file cannot be read either, or there is no memory
     waitFor(kLookAgain, WaitReason::backoff);
   }
@@ -317,14 +364,39 @@ void Compactor::failed(const Error& error) {
 
 void Compactor::idle() {
   for (auto& [name, worker] : workers_) worker->mergePartitions();
-  if (std::exchange(hasWorked_, false)) {
-    const CompactionStatus done = status();
-    note({.event = AuditEvent::finished,
-          .rows = done.rows,
-          .failedRows = done.failed,
-          .bytes = done.bytesWritten});
+  while (!jobs_.empty()) {
+    const auto job = jobs_.extract(jobs_.begin());
+    end(job.key(), job.mapped());
   }
-  waitFor(kLookAgain, WaitReason::idle);
+  waitFor(kLookAgain, whyIdle());
+}
+
+void Compactor::end(const std::string& collection, const Job& job) {
+  std::string reason;
+  if (const auto& estimate = job.estimate) {
+    reason = "estimated: " + std::to_string(estimate->rows) + " rows, " +
+             std::to_string(estimate->bytesToWrite) + " bytes, " + std::to_string(estimate->time.count()) +
+             " ms";
+  }
+  note({.event = AuditEvent::finished,
+        .collection = collection,
+        .rows = job.rows,
+        .failedRows = job.failed,
+        .bytes = job.bytesWritten,
+        .taken = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - job.startedAt),
+        .reason = std::move(reason)});
+}
+
+WaitReason Compactor::whyIdle() const {
+  TransactionState transaction(store_, storage::Access::read);
+  const Catalog catalog(transaction);
+  WaitReason why = WaitReason::idle;
+  for (const auto& [name, known] : known_) {
+    const auto record = catalog.collection(name);
+    if (record && record->currentVersion > known.version) return WaitReason::newerRelease;
+    if (known.lacksFunctions) why = WaitReason::missingFunctions;
+  }
+  return why;
 }
 
 void Compactor::say(WaitReason reason) {
@@ -337,6 +409,10 @@ void Compactor::say(WaitReason reason) {
 // Others in this process are told at once, those who look at the file when it is worth a commit.
 void Compactor::waitFor(std::chrono::nanoseconds time, WaitReason reason) {
   say(reason);
+  if (!isWorking(reason) && time >= kLongEnoughToSay) {
+    const std::lock_guard lock(mutex_);
+    status_.bytesPerSecond = status_.rowsPerSecond = 0;
+  }
   if (isCompactor_ && !isWorking(reason) && reason != recordedReason_ && time >= kLongEnoughToSay) {
     recordedReason_ = reason;
     try {
@@ -353,9 +429,6 @@ void Compactor::record() {
   std::function<void(const CompactionStatus&)> report;
   {
     const std::lock_guard lock(mutex_);
-    const RateMeter::Rates rates = meter_.rates(Clock::now());
-    status_.bytesPerSecond = static_cast<std::uint64_t>(rates.bytesPerSecond);
-    status_.rowsPerSecond = static_cast<std::uint64_t>(rates.rowsPerSecond);
     said.status = status_;
     said.since = since_;
     report = report_;

@@ -51,6 +51,19 @@ class Compactor {
     Plans plans;
     storage::TreeId tree;
   };
+  // What this program knows of a collection that it has opened.
+  struct Known {
+    std::uint16_t version = 0;
+    bool lacksFunctions = false;
+  };
+  // From the first batch in a collection until nothing is left to do there.
+  struct Job {
+    std::optional<Estimate> estimate;
+    Clock::time_point startedAt;
+    std::uint64_t rows = 0;
+    std::uint64_t failed = 0;
+    std::uint64_t bytesWritten = 0;
+  };
   struct Stopped {};  // thrown to leave a batch
   struct Next {
     Worker* worker;
@@ -64,9 +77,13 @@ class Compactor {
   void obey();
   void openCollections();
   std::optional<Next> pick();
+  bool writeBack();
+  void begin(const std::string& collection);
   void step(const Next& next);
   void failed(const Error& error);
   void idle();
+  void end(const std::string& collection, const Job& job);
+  WaitReason whyIdle() const;
   void settle();
   bool mayGo();
   void waitFor(std::chrono::nanoseconds time, WaitReason reason);
@@ -75,7 +92,7 @@ class Compactor {
   void note(AuditEntry entry);
   void noteIfPossible(AuditEntry entry);
   bool wasStopped() const;
-  void take(Worker& worker);
+  IoBytes take(const BatchResult& done);
   void keepHeat(Worker& worker);
   Load load() const;
 
@@ -85,14 +102,14 @@ class Compactor {
   // Of the thread alone.
   std::map<std::string, std::unique_ptr<Worker>, std::less<>> workers_;  // by collection
   std::map<std::string, Opened> toOpen_;                                 // as opened_, once it has been seen
+  std::map<std::string, Known, std::less<>> known_;                      // by collection, as what follows
+  std::map<std::string, Job, std::less<>> jobs_;                         // since it was idle last
   std::string lastDone_;                                                 // collection of the last pass
   std::unique_ptr<IoAccount> account_;
-  IoBytes settled_;  // of the account, that the pacer knows of
   Pacer pacer_;
   RateMeter meter_;
   bool isCompactor_ = false;
   bool isMismatched_ = false;
-  bool hasWorked_ = false;  // since it was idle last
   Clock::time_point recorded_;
   Clock::time_point heatKept_;
   WaitReason recordedReason_ = WaitReason::idle;

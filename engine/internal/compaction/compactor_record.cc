@@ -15,7 +15,7 @@ std::optional<CompactorRecord> readCompactorRecord(TransactionState& transaction
   record.mode = stored->getPacks() ? CompactionMode::compress : CompactionMode::upgrade;
   record.stoppedByMismatch = stored->getStopped();
   record.since = stored->getSince();
-  record.status.wait = stored->getWait() <= static_cast<std::uint8_t>(WaitReason::stopped)
+  record.status.wait = stored->getWait() <= static_cast<std::uint8_t>(WaitReason::missingFunctions)
                            ? static_cast<WaitReason>(stored->getWait())
                            : WaitReason::stopped;
   record.status.detail = stored->getDetail().cStr();

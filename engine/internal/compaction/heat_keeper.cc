@@ -18,7 +18,8 @@ void HeatKeeper::keep(const std::shared_ptr<StoreState>& store) {
     for (std::size_t i = 0; i < counts.size(); ++i) {
       if (counts[i] == 0) continue;
       Partition partition = partitions.of(bounds_[i]);
-      partition.heat = warmed(heatOf(partition, kept_), counts[i], kept_, time, kHeatHalfLife);
+      const HeatTime since = std::max(kept_, heatTimeOf(partition));  // it may have been merged meanwhile
+      partition.heat = warmed(heatOf(partition, since), counts[i], since, time, kHeatHalfLife);
       partition.heatAt = now();
       partitions.put(partition);
     }

@@ -6,6 +6,7 @@
 #include <array>
 #include <charconv>
 #include <string_view>
+#include <utility>
 
 namespace instar {
 namespace {
@@ -30,6 +31,11 @@ IoAccount::~IoAccount() {
 IoBytes IoAccount::total() const noexcept {
   const IoBytes now = look();
   return {.written = now.written - start_.written, .read = now.read - start_.read};
+}
+
+IoBytes IoAccount::take() noexcept {
+  const IoBytes before = std::exchange(taken_, total());
+  return {.written = taken_.written - before.written, .read = taken_.read - before.read};
 }
 
 IoBytes IoAccount::look() const noexcept {

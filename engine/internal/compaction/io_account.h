@@ -24,12 +24,15 @@ class IoAccount {
 
   // Since this object was made; 0 where the kernel does not say.
   IoBytes total() const noexcept;
+  // Since this was called last.
+  IoBytes take() noexcept;
 
  private:
   IoBytes look() const noexcept;
 
   const int file_;  // -1: there is no account
   const IoBytes start_;
+  IoBytes taken_;  // of total()
 };
 
 }  // namespace instar

@@ -50,8 +50,7 @@ Answer Pacer::ask(Clock::time_point now, const Load& load) {
 }
 
 Answer Pacer::judge(Clock::time_point now, const Load& load) {
-  if (failures_ != 0 && failures_ >= options_.maxFailuresInARow)
-    return waitFor(WaitReason::circuitOpen, kLookAgain);
+  if (circuitIsOpen()) return waitFor(WaitReason::circuitOpen, kLookAgain);
   if (paused_) return waitFor(WaitReason::paused, kLookAgain);
   if (options_.allowedHours && !options_.allowedHours->contains(load.minuteOfDay))
     return waitFor(WaitReason::quietHours, options_.allowedHours->until(load.minuteOfDay));
@@ -98,9 +97,8 @@ void Pacer::setRate(std::uint64_t bytesPerSecond) {
   if (rate_ == 0) writeTokens_ = readTokens_ = 0;
 }
 
-void Pacer::failed(Clock::time_point now, std::string message) {
+void Pacer::failed(Clock::time_point now) {
   ++failures_;
-  lastFailure_ = std::move(message);
   const auto longest = std::max(options_.backoffMin, options_.backoffMax);
   auto ceiling = options_.backoffMin;
   for (unsigned i = 0; i < failures_ && ceiling < longest; ++i) ceiling = std::min(ceiling * 2, longest);

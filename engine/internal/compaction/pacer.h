@@ -15,7 +15,6 @@
 #include <chrono>
 #include <cstdint>
 #include <random>
-#include <string>
 
 #include "instar/engine/compaction_options.h"
 
@@ -57,17 +56,16 @@ class Pacer {
   void pause() noexcept { paused_ = true; }
   void resume() noexcept { paused_ = false; }
 
-  void failed(Clock::time_point now, std::string message);
+  void failed(Clock::time_point now);
   void succeeded() noexcept;
   void closeCircuit() noexcept;  // forgets the failures in a row
-  unsigned failuresInARow() const noexcept { return failures_; }
-  const std::string& lastFailure() const noexcept { return lastFailure_; }  // empty: none yet
+  bool circuitIsOpen() const noexcept { return failures_ != 0 && failures_ >= options_.maxFailuresInARow; }
 
   // Between an answer of this reason and the next question, all in all.
   Clock::duration waited(WaitReason reason) const noexcept;
 
  private:
-  static constexpr std::size_t kReasons = static_cast<std::size_t>(WaitReason::stopped) + 1;
+  static constexpr std::size_t kReasons = static_cast<std::size_t>(WaitReason::missingFunctions) + 1;
 
   void refill(Clock::time_point now);
   Answer judge(Clock::time_point now, const Load& load);
@@ -80,7 +78,6 @@ class Pacer {
   Clock::time_point filled_;
   bool paused_ = false;
   unsigned failures_ = 0;  // in a row
-  std::string lastFailure_;
   Clock::time_point backoffEnd_;
   std::mt19937_64 random_;
   std::chrono::nanoseconds nextDeference_{0};  // 0: nobody is given way to

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "instar/engine/internal/store_state.h"
+#include "instar/format/checksum.h"
 #include "instar/format/file_format.h"
 
 namespace instar {
@@ -17,10 +18,19 @@ Key partitionPrefix(std::string_view collection) {
 
 }  // namespace
 
+HeatTime heatTimeOf(const Partition& partition) noexcept {
+  return HeatTime(std::chrono::duration_cast<HeatTime::duration>(std::chrono::nanoseconds(partition.heatAt)));
+}
+
 double heatOf(const Partition& partition, HeatTime time) noexcept {
-  const HeatTime since{
-      std::chrono::duration_cast<HeatTime::duration>(std::chrono::nanoseconds(partition.heatAt))};
-  return decayed(partition.heat, since, time, kHeatHalfLife);
+  return decayed(partition.heat, heatTimeOf(partition), time, kHeatHalfLife);
+}
+
+ColdTotals totalsOf(const UnpackedBlock& block, std::size_t storedBytes) noexcept {
+  ColdTotals totals{block.rows(), 1, storedBytes, 0};
+  for (std::size_t row = 0; row < block.rows(); ++row)
+    totals.checksum += rowSum(block.key(row), block.payload(row));
+  return totals;
 }
 
 ColdTotals toTotals(catalog::ColdTotals::Reader record) {

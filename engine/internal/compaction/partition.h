@@ -13,6 +13,7 @@
 #include "instar/engine/compaction.h"
 #include "instar/engine/internal/catalog.h"
 #include "instar/engine/internal/compaction/heat.h"
+#include "instar/format/cold_block.h"
 
 namespace instar {
 
@@ -80,8 +81,11 @@ class Partitions {
 
 // Accesses a second, decayed until then.
 double heatOf(const Partition& partition, HeatTime time) noexcept;
+HeatTime heatTimeOf(const Partition& partition) noexcept;  // that its record's heat was true at
 inline constexpr std::chrono::seconds kHeatHalfLife = std::chrono::minutes(10);
 
+// Of one block, as it is stored.
+ColdTotals totalsOf(const UnpackedBlock& block, std::size_t storedBytes) noexcept;
 ColdTotals toTotals(catalog::ColdTotals::Reader record);
 void fill(catalog::ColdTotals::Builder record, const ColdTotals& totals);
 

@@ -43,8 +43,10 @@ inline constexpr std::uint64_t kFewestRowsToPack = 100;
 
 inline constexpr std::uint64_t kPartitionRows = 65536;  // that partitions aim at
 
-// Whether a partition that so many rows have been seen of is to be cut after its first kPartitionRows.
-constexpr bool shouldSplit(std::uint64_t rowsSoFar) noexcept { return rowsSoFar >= 2 * kPartitionRows; }
+// Whether a partition that so many rows have been seen of is large enough to be cut.
+constexpr bool shouldSplit(std::uint64_t rowsSoFar, std::uint64_t aim = kPartitionRows) noexcept {
+  return rowsSoFar >= 2 * aim;
+}
 
 // Whether two neighbours are to become one. Far enough from splitting that neither undoes the other.
 constexpr bool shouldMerge(std::uint64_t rows, std::uint64_t neighbourRows) noexcept {

@@ -1,15 +1,8 @@
 #include "instar/engine/internal/compaction/rate_meter.h"
 
 #include <algorithm>
-#include <cmath>
 
 namespace instar {
-namespace {
-
-constexpr double kLongestSeconds = 1e9;  // some 30 years: beyond that it is only a number
-
-}  // namespace
-
 std::int64_t RateMeter::secondAt(Clock::time_point now) const {
   return std::chrono::floor<std::chrono::seconds>(now - start_).count();
 }
@@ -33,13 +26,6 @@ RateMeter::Rates RateMeter::rates(Clock::time_point now) const {
     rates.rowsPerSecond += static_cast<double>(second.rows) / seconds;
   }
   return rates;
-}
-
-std::optional<std::chrono::seconds> RateMeter::timeLeft(Clock::time_point now, std::uint64_t rowsLeft) const {
-  const double pace = rates(now).rowsPerSecond;
-  if (pace == 0) return std::nullopt;
-  const double seconds = std::min(static_cast<double>(rowsLeft) / pace, kLongestSeconds);
-  return std::chrono::seconds(static_cast<std::int64_t>(std::ceil(seconds)));
 }
 
 }  // namespace instar

@@ -5,7 +5,6 @@
 #include <array>
 #include <chrono>
 #include <cstdint>
-#include <optional>
 
 namespace instar {
 
@@ -23,9 +22,6 @@ class RateMeter {
   };
   // Over the last 59 whole seconds and the one that runs, or since the beginning; over a second at the least.
   Rates rates(Clock::time_point now) const;
-
-  // At the pace of the last minute; nullopt where nothing has moved in it.
-  std::optional<std::chrono::seconds> timeLeft(Clock::time_point now, std::uint64_t rowsLeft) const;
 
  private:
   struct Second {

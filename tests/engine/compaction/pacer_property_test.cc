@@ -111,8 +111,8 @@ RC_GTEST_PROP(PacerProperty, BackoffIsDrawnBetweenItsBounds, (std::uint64_t seed
   Pacer same(options, kStart, seed);
   auto ceiling = least;
   for (unsigned i = 0; i < failures; ++i) {
-    pacer.failed(kStart, "again");
-    same.failed(kStart, "again");
+    pacer.failed(kStart);
+    same.failed(kStart);
     ceiling = std::min(ceiling * 2, most);
     const Answer answer = pacer.ask(kStart, {});
     RC_ASSERT(answer.reason == WaitReason::backoff);
@@ -125,7 +125,7 @@ TEST(PacerProperty, JitterSpreadsOverAllOfItsRange) {
   std::map<std::int64_t, int> quarters;
   for (std::uint64_t seed = 0; seed < 4000; ++seed) {
     Pacer pacer({.minFreeDisk = 0, .backoffMin = 1000ms, .backoffMax = 2000ms}, kStart, seed);
-    pacer.failed(kStart, "again");
+    pacer.failed(kStart);
     ++quarters[(pacer.ask(kStart, {}).wait - 1s) / 250ms];
   }
   for (std::int64_t quarter = 0; quarter < 4; ++quarter) {

@@ -18,7 +18,7 @@ class PacerTest : public ::testing::Test {
   Answer ask(const Load& load = {}) { return pacer.ask(now, load); }
   void spend(std::uint64_t written, std::uint64_t read = 0) { pacer.spent(now, written, read); }
   void fail(unsigned times = 1) {
-    for (unsigned i = 0; i < times; ++i) pacer.failed(now, "the disk is full");
+    for (unsigned i = 0; i < times; ++i) pacer.failed(now);
   }
 
   static Answer waits(WaitReason reason, std::chrono::nanoseconds wait) { return {false, reason, wait}; }
@@ -126,9 +126,8 @@ TEST_F(PacerTest, APauseLastsUntilItIsResumed) {
   EXPECT_EQ(ask(), kGo);
 }
 
-TEST_F(PacerTest, AFailureIsWaitedAfterAndRemembered) {
+TEST_F(PacerTest, AFailureIsWaitedAfter) {
   fail();
-  EXPECT_EQ(pacer.lastFailure(), "the disk is full");
   const Answer answer = ask();
   EXPECT_EQ(answer.reason, WaitReason::backoff);
   now += answer.wait;
@@ -143,10 +142,9 @@ TEST_F(PacerTest, TooManyFailuresInARowStopItUntilTheOperatorSaysSo) {
   fail();
   now += 24h;
   EXPECT_EQ(ask().reason, WaitReason::circuitOpen);
-  EXPECT_EQ(pacer.failuresInARow(), 5U);
+  EXPECT_TRUE(pacer.circuitIsOpen());
   pacer.closeCircuit();
   EXPECT_EQ(ask(), kGo);
-  EXPECT_EQ(pacer.lastFailure(), "the disk is full");
 }
 
 TEST_F(PacerTest, WaitsAreAddedUpByReason) {

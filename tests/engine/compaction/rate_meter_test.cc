@@ -34,13 +34,12 @@ TEST_F(RateMeterTest, AfterAMinuteThePastIsForgotten) {
   EXPECT_NEAR(rowsPerSecond(), 5000, 5000 / 50.0);
 }
 
-TEST_F(RateMeterTest, AMinuteOfNothingIsNoPaceAndNoEnd) {
+TEST_F(RateMeterTest, AMinuteOfNothingIsNoPace) {
   work(10s, 1000);
   now += 50s;
   EXPECT_GT(rowsPerSecond(), 0);
   now += 20s;
   EXPECT_EQ(rowsPerSecond(), 0);
-  EXPECT_EQ(meter.timeLeft(now, 10), std::nullopt);
 }
 
 TEST_F(RateMeterTest, ABucketOfAnHourAgoIsNotAddedTo) {
@@ -54,14 +53,6 @@ TEST_F(RateMeterTest, ABucketOfAnHourAgoIsNotAddedTo) {
 TEST_F(RateMeterTest, ABatchInTheFirstInstantIsNotAnEndlessPace) {
   meter.add(now, 0, 4096);
   EXPECT_DOUBLE_EQ(rowsPerSecond(), 4096);
-}
-
-TEST_F(RateMeterTest, TimeLeftIsRoundedUp) {
-  work(10s, 1000);
-  EXPECT_EQ(meter.timeLeft(now, 5000), 5s);
-  EXPECT_EQ(meter.timeLeft(now, 5001), 6s);
-  EXPECT_EQ(meter.timeLeft(now, 0), 0s);
-  EXPECT_GT(meter.timeLeft(now, UINT64_MAX), 24h * 365);
 }
 
 }  // namespace
