@@ -38,9 +38,9 @@ struct Cost {
   std::uint64_t memory = 0;  // of the process, at most
 };
 
-Cost compact(const Store& store, CompactionMode mode) {
+Cost compact(const Store& store, CompactionMode mode, unsigned threads) {
   Cost cost;
-  MigrationOptions options{.mode = mode};
+  MigrationOptions options{.mode = mode, .threads = threads};
   std::uint64_t calls = 0;
   options.progress = [&](const Progress&) {
     if (++calls % 16 == 0) cost.memory = std::max(cost.memory, ownMemory());
@@ -86,7 +86,7 @@ void measureCompaction(const Workspace& workspace, const CompactionSizes& sizes,
       if (&work != &kWorks[1]) copyDurably(filled, path);
       const Store store = Store::open(path, {.durability = sizes.durability, .mapSize = kMapSize});
       if (work.evolves) store.collection<SplitOrder>("orders");
-      print(out, rows, work, compact(store, work.mode));
+      print(out, rows, work, compact(store, work.mode, sizes.threads));
     }
     workspace.remove(filled);
     workspace.remove(path);

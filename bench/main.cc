@@ -93,6 +93,7 @@ Mode addCompaction(CLI::App& application) {
   auto* const command = application.add_subcommand("compaction", "What compaction costs a row");
   command->add_option("--rows", sizes->rows, "One size or several")->check(CLI::PositiveNumber);
   addDurability(command, sizes->durability);
+  command->add_option("--threads", sizes->threads, "That prepare, at most")->check(CLI::PositiveNumber);
   return {command, [sizes](const Workspace& workspace) { measureCompaction(workspace, *sizes, std::cout); }};
 }
 

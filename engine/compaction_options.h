@@ -73,7 +73,10 @@ struct CompactionOptions {
   std::chrono::milliseconds backoffMin{100};      // after a failure
   std::chrono::milliseconds backoffMax = std::chrono::minutes(1);
   PickPolicy policy = PickPolicy::coldest;
-  double coldBelow = 1.0;   // accesses a second to a partition; one with fewer may be packed
+  double coldBelow = 1.0;  // accesses a second to a partition; one with fewer may be packed
+  // At most so many prepare at the same time; as many as get a processor each, and one while there is
+  // something to wait for. Functions of schemas are called by all of them.
+  unsigned preparingThreads = 1;
   bool lowPriority = true;  // of the thread, for processor and device, where the system has it
 };
 

@@ -3,7 +3,7 @@
 
 #include "instar/engine/compaction.h"
 #include "instar/engine/internal/cold/cold_tier.h"
-#include "instar/engine/internal/compaction/batch_tools.h"
+#include "instar/engine/internal/compaction/arena.h"
 #include "instar/engine/internal/compaction/partition.h"
 #include "instar/engine/internal/store_state.h"
 

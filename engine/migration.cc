@@ -32,7 +32,12 @@ class Migrator {
         total_(rows.count(store.read())),
         store_(store.read().state().sharedStore()),
         lock_(store_),
-        worker_(store_, rows.state(), options.mode, options.lockTime, options.rate, options.maxFailures),
+        worker_(store_, rows.state(),
+                {.mode = options.mode,
+                 .lockTime = options.lockTime,
+                 .rate = options.rate,
+                 .threads = options.threads,
+                 .mostFailures = options.maxFailures}),
         pacer_(rateAlone(options.rate), Clock::now(), 0) {}
 
   Migration run() {
@@ -50,7 +55,7 @@ class Migrator {
     look();
     const IoBytes total = account_.total();
     result_.bytesWritten = total.written;
-    result_.bytesRead = total.read;
+    result_.bytesRead = total.read + readElsewhere_;
     result_.waited = std::chrono::duration_cast<std::chrono::microseconds>(pacer_.waited(WaitReason::rate));
     return std::move(result_);
   }
@@ -72,7 +77,7 @@ class Migrator {
            partitionOf(lower).floor < worker_.collection().schema().completeFrom();
   }
 
-  std::uint64_t take() {
+  BatchResult take() {
     BatchResult done = worker_.takeResult();
     result_.rows += done.rows;
     result_.rewritten += done.rewritten;
@@ -86,7 +91,8 @@ class Migrator {
     for (FailedRow& row : done.failures) {
       if (result_.failures.size() < options_.maxFailures) result_.failures.push_back(std::move(row));
     }
-    return done.bytes;
+    readElsewhere_ += done.bytesRead;
+    return done;
   }
 
   void look() const {
@@ -95,13 +101,15 @@ class Migrator {
 
   // Waits until what has been written and read fits the rate.
   void settle() {
-    const std::uint64_t atLeast = take();  // where the kernel accounts nothing
+    const BatchResult done = take();
     look();
     const IoBytes spent = account_.take();
-    pacer_.spent(Clock::now(), std::max(spent.written, atLeast), spent.read);
+    // At least what was stored, where the kernel accounts nothing.
+    pacer_.spent(Clock::now(), std::max(spent.written, done.bytes), spent.read + done.bytesRead);
     while (true) {
       const Answer answer = pacer_.ask(Clock::now(), {});
       if (answer.go) return;
+      worker_.waited();
       std::this_thread::sleep_for(std::min(answer.wait, kLongestSleep));
       look();
     }
@@ -113,6 +121,7 @@ class Migrator {
   const CompactionLock lock_;
   Worker worker_;
   IoAccount account_;
+  std::uint64_t readElsewhere_ = 0;  // bytes, by threads that prepare
   Pacer pacer_;
   Migration result_;
 };

@@ -290,7 +290,9 @@ class Bustle {
 
   void pack() const {
     try {
-      compact(store_, *rows(), small());
+      BatchLimits limits = small();
+      limits.threads = 2;
+      compact(store_, *rows(), limits);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::upgradeProgram) throw;
     }

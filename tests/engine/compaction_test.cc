@@ -369,7 +369,8 @@ class CompactionWorker : public CompactionThread {
         std::make_shared<CollectionState>(state_, store_.plans(store_.read(), "items", schema),
                                           *state_->environment().openTree(rowTreeName("items"), false),
                                           *Catalog(reading).collection("items"), reading);
-    return std::make_unique<Worker>(state_, items, CompactionMode::compress, 2ms, 0, 10);
+    return std::make_unique<Worker>(state_, items,
+                                    Worker::Settings{.mode = CompactionMode::compress, .mostFailures = 10});
   }
   void warm(std::int64_t at) const {
     TransactionState transaction(state_, storage::Access::write);

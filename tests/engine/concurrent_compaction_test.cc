@@ -157,7 +157,7 @@ TEST_F(CompactionConcurrent, OneCompactsAtATime) {
     threads.emplace_back([&] {
       for (int turn = 0; turn < 5; ++turn) {
         try {
-          migrate(store, "accounts", {.mode = CompactionMode::compress});
+          migrate(store, "accounts", {.mode = CompactionMode::compress, .threads = 2});
           ++packed;
         } catch (const Error& error) {
           if (error.code() != ErrorCode::retry) ++wrong;

@@ -19,6 +19,7 @@ struct MigrateOptions {
   std::string collection;  // empty: all of them
   std::string rate = "4MiB/s";
   std::string partition;  // empty: all of them
+  unsigned threads = 1;
   bool compress = false;
   bool eager = false;
   bool dryRun = false;
@@ -184,8 +185,9 @@ void runMigrate(Context& context, const MigrateOptions& options) {
       progress.clear();
       report.add(name, rehearsal, estimated, keyPrinter(store, store.read(), name));
     } else {
-      const Migration done =
-          migrate(store, name, {.mode = mode, .partition = partition, .rate = rate, .progress = look});
+      const Migration done = migrate(
+          store, name,
+          {.mode = mode, .partition = partition, .rate = rate, .threads = options.threads, .progress = look});
       const double seconds = progress.elapsed().count();
       progress.clear();
       report.add(name, done, partition ? nullptr : &estimated, bytesOf(store, name), seconds,
@@ -208,6 +210,11 @@ void addMigrateCommand(CLI::App& app, Context& context) {
                                        "bytes a second to write, and to read from the device, as 4MiB/s")
                           ->capture_default_str();
   command->add_flag("--eager", options->eager, "as fast as possible")->excludes(rate);
+  command
+      ->add_option("--threads", options->threads,
+                   "that prepare rows at the same time, at most: as many as get a processor each")
+      ->check(CLI::Range(1, 64))
+      ->capture_default_str();
   command->add_flag("--compress", options->compress, "also pack all rows into compressed blocks");
   command->add_option("--partition", options->partition, "only the partition that this key belongs to")
       ->type_name("KEY");

@@ -27,8 +27,7 @@ Batch::Batch(std::shared_ptr<StoreState> store, CollectionState& collection, Com
       mode_(mode),
       limits_(limits),
       rows_(std::min<std::uint64_t>(limits.rows, kFirstRows)),
-      mostFailures_(mostFailures),
-      tools_(std::make_unique<BatchTools>()) {
+      mostFailures_(mostFailures) {
   openAudit(store_->environment());
 }
 
@@ -48,12 +47,9 @@ void Batch::fail(FailedRow row) {
 }
 
 void Batch::prepare(const Key& lower) {
-  tools_->arena.clear();
-  hot_.clear();
-  newBlocks_.clear();
-  oldBlocks_.clear();
-  groups_.clear();
-  installed_ = verifiedBlocks_ = verifiedHot_ = 0;
+  while (parts_.size() < std::max(limits_.threads, 1U)) parts_.push_back(std::make_unique<Part>());
+  for (const auto& part : parts_) part->clear();
+  part_ = installed_ = verifiedBlocks_ = verifiedHot_ = 0;
   isInstalled_ = endedPass_ = false;
   const std::uint16_t version = collection_.schema().version();
   const bool packs = mode_ == CompactionMode::compress;
@@ -63,14 +59,13 @@ void Batch::prepare(const Key& lower) {
   }
   if (!partition_.pass || partition_.pass->version != version || partition_.pass->packs != packs) {
     beginPass(lower);
-    tools_->packer.reset();  // there may be enough rows for a dictionary by now
+    for (const auto& part : parts_) part->packer.reset();  // there may be enough rows for a dictionary by now
   }
   openColdTier();
-  if (cold_ && !tools_->packer) preparePacker();
+  if (cold_) preparePackers();
   TransactionState transaction(store_, storage::Access::read);
-  snapshot_ = transaction.snapshot();
   partition_ = Partitions(transaction, collection_.name()).of(lower);
-  Preparation(*this, transaction).run();
+  prepareParts(transaction);
   at("prepared");
 }
 
@@ -100,15 +95,24 @@ void Batch::admit(TransactionState& transaction) {
   }
 }
 
-void Batch::preparePacker() {
+void Batch::preparePackers() {
+  const auto hasPacker = [](const auto& part) { return part->packer != nullptr; };
+  if (std::ranges::all_of(parts_, hasPacker)) return;
   const auto dictionary = chooseDictionary(store_, collection_, *cold_);
-  tools_->packer =
-      std::make_unique<BlockPacker>(collection_.schema().version(), kCompressionLevel, dictionary);
+  for (const auto& part : parts_) {
+    part->packer =
+        std::make_unique<BlockPacker>(collection_.schema().version(), kCompressionLevel, dictionary);
+  }
 }
 
 // What the partition's record says of the pass is ours; its floor and whether it was disturbed is
 // everybody's.
 void Batch::install() {
+  while (installed_ == parts_[part_]->groups.size() && part_ + 1 < partsPrepared_) {
+    ++part_;
+    installed_ = verifiedBlocks_ = verifiedHot_ = 0;
+  }
+  const Part& part = *parts_[part_];
   TransactionState transaction(store_, storage::Access::write);
   admit(transaction);
   const auto start = Clock::now();
@@ -118,16 +122,16 @@ void Batch::install() {
   partition_.floor = stored.floor;
   partition_.disturbed = stored.disturbed || std::exchange(lacksFunctions_, false);
   Tiers tiers = readTiers(transaction, collection_.name());
-  while (installed_ < groups_.size()) {
-    installGroup(transaction, tiers, isUnchanged);
+  while (installed_ < part.groups.size()) {
+    installGroup(transaction, tiers, part, isUnchanged);
     if (Clock::now() - start >= limits_.lockTime) break;
   }
-  isInstalled_ = installed_ == groups_.size();
+  isInstalled_ = installed_ == part.groups.size() && part_ + 1 == partsPrepared_;
   if (isInstalled_) endPass(transaction, partitions);
   if (mismatch_) return;  // nothing is stored: the file keeps what it says
   partitions.put(partition_);
   if (endedPass_) noteVersionsGone(transaction, partitions, stored.floor);
-  if (!newBlocks_.empty()) {
+  if (!part.newBlocks.empty()) {
     Catalog catalog(transaction);
     catalog.raiseFormat(kFileFormat2);
     auto record = catalog.collection(collection_.name());
@@ -155,19 +159,20 @@ void Batch::install() {
 
 // What does not fit in one transaction waits for the next, and meanwhile others change it.
 void Batch::adapt(std::chrono::nanoseconds locked) {
-  if ((!isInstalled_ || locked > limits_.lockTime) && rows_ > kFewestRows) {
+  const bool fits = installed_ == parts_[part_]->groups.size();
+  if ((!fits || locked > limits_.lockTime) && rows_ > kFewestRows) {
     rows_ = std::max(rows_ * 3 / 4, kFewestRows);
-  } else if (isInstalled_ && locked < limits_.lockTime / 2) {
+  } else if (fits && locked < limits_.lockTime / 2) {
     rows_ = std::min(rows_ + rows_ / 4, limits_.rows);
   }
 }
 
-void Batch::installGroup(TransactionState& transaction, Tiers& tiers, bool isUnchanged) {
-  const Group before = installed_ == 0 ? Group() : groups_[installed_ - 1];
-  const Group& group = groups_[installed_];
+void Batch::installGroup(TransactionState& transaction, Tiers& tiers, const Part& part, bool isUnchanged) {
+  const Group before = installed_ == 0 ? Group() : part.groups[installed_ - 1];
+  const Group& group = part.groups[installed_];
   Pass& pass = *partition_.pass;
   for (std::size_t i = before.oldEnd; i < group.oldEnd; ++i) {
-    const OldBlock& block = oldBlocks_[i];
+    const OldBlock& block = part.oldBlocks[i];
     partition_.cold -= block.totals;
     if (block.stays) {
       pass.cold += block.totals;
@@ -188,7 +193,7 @@ void Batch::installGroup(TransactionState& transaction, Tiers& tiers, bool isUnc
     result_.repacked += block.totals.rows;
   }
   for (std::size_t i = before.newEnd; i < group.newEnd; ++i) {
-    const NewBlock& block = newBlocks_[i];
+    const NewBlock& block = part.newBlocks[i];
     transaction.changed();
     const auto place = transaction.storage().reserve(cold_->tree(), block.lastKey, block.value.size());
     std::memcpy(place.data(), block.value.data(), block.value.size());
@@ -202,7 +207,8 @@ void Batch::installGroup(TransactionState& transaction, Tiers& tiers, bool isUnc
     (block.isRest ? partition_.cold : pass.cold) += block.totals;
   }
   at("blocksStored");
-  for (std::size_t i = before.hotEnd; i < group.hotEnd; ++i) installHot(transaction, hot_[i], isUnchanged);
+  for (std::size_t i = before.hotEnd; i < group.hotEnd; ++i)
+    installHot(transaction, part.hot[i], isUnchanged);
   at("groupInstalled");
   pass.position = Key(group.position);
   pass.rows += group.rows;
@@ -270,13 +276,14 @@ void Batch::setCover(TransactionState& transaction, const Key& key, std::optiona
 // is cut here, and the pass ends too.
 void Batch::endPass(TransactionState& transaction, Partitions& partitions) {
   Pass& pass = *partition_.pass;
+  const Part& last = *parts_[part_];
   const std::uint16_t floorBefore = partition_.floor;
-  if (!reachesEnd_) {
+  if (!last.reachesEnd) {
     // One that was gone through before stays whole until it has grown: a cut would leave a small rest.
     const std::uint64_t aim = limits_.partitionRows;
     const bool isLarge = partition_.rows == 0 || shouldSplit(partition_.rows, aim);
-    if (!(isLarge ? pass.rows >= aim : shouldSplit(pass.rows, aim)) || !mayCut_ || !nextKey_) return;
-    const auto bound = boundBetween(pass.position, *nextKey_);
+    if (!(isLarge ? pass.rows >= aim : shouldSplit(pass.rows, aim)) || !last.mayCut || !last.nextKey) return;
+    const auto bound = boundBetween(pass.position, *last.nextKey);
     if (!bound) return;
     Partition behind = partition_;
     behind.lower = *bound;
@@ -338,12 +345,13 @@ void Batch::noteVersionsGone(TransactionState& transaction, const Partitions& pa
 std::optional<Mismatch> Batch::verify() {
   if (mismatch_) return std::exchange(mismatch_, std::nullopt);
   TransactionState transaction(store_, storage::Access::read);
-  const Group done = installed_ == 0 ? Group() : groups_[installed_ - 1];
+  const Part& part = *parts_[part_];
+  const Group done = installed_ == 0 ? Group() : part.groups[installed_ - 1];
   for (; verifiedBlocks_ < done.newEnd; ++verifiedBlocks_) {
-    if (auto mismatch = verifyBlock(transaction, newBlocks_[verifiedBlocks_])) return mismatch;
+    if (auto mismatch = verifyBlock(transaction, part.newBlocks[verifiedBlocks_])) return mismatch;
   }
   for (; verifiedHot_ < done.hotEnd; ++verifiedHot_) {
-    const HotEntry& entry = hot_[verifiedHot_];
+    const HotEntry& entry = part.hot[verifiedHot_];
     if (entry.then != Then::hot && entry.then != Then::uncovered) continue;
     const auto stored = transaction.storage().get(collection_.tree(), entry.key);
     RowView row;

@@ -34,6 +34,7 @@ struct BatchLimits {
   std::size_t bytes = std::size_t{1} << 20;  // of these
   std::chrono::microseconds lockTime = std::chrono::milliseconds(2);
   std::uint64_t partitionRows = kPartitionRows;  // after which a partition is cut
+  unsigned threads = 1;                          // that prepare at the same time
   // Told where the batch is, by name, so that a test can end the process there.
   std::function<void(const char* point)> probe = {};
 };
@@ -48,8 +49,9 @@ struct BatchResult {
   std::uint64_t failed = 0;     // that cannot be upgraded
   std::vector<FailedRow> failures{};
   std::uint64_t transactions = 0;
-  std::uint64_t bytes = 0;     // of the rows and blocks that were stored: at the least what was written
-  std::uint64_t verified = 0;  // rows that were read back
+  std::uint64_t bytes = 0;      // of the rows and blocks that were stored: at the least what was written
+  std::uint64_t bytesRead = 0;  // from the device, by other threads than the one that calls
+  std::uint64_t verified = 0;   // rows that were read back
   std::chrono::microseconds longestLock{0};  // from the lock to the commit, which is left out
 };
 
@@ -60,8 +62,11 @@ struct Mismatch {
   std::string what;
 };
 
-// Memory and tools that batches of a collection share.
-class BatchTools;
+// What a preparation has taken, all its threads together.
+struct PreparationTime {
+  std::chrono::nanoseconds processor{0};
+  std::chrono::nanoseconds passed{0};
+};
 
 class Batch {
  public:
@@ -71,9 +76,11 @@ class Batch {
   Batch(const Batch&) = delete;
   Batch& operator=(const Batch&) = delete;
 
-  // Begins or goes on with a pass over the partition that begins at `lower`. Throws
-  // Error(restoreFromBackup) for a damaged block; a damaged hot row is a failed one.
+  // Begins or goes on with a pass over the partition that begins at `lower`. Several threads each prepare a
+  // batch's worth of rows, one behind another's. Throws Error(restoreFromBackup) for a damaged block; a
+  // damaged hot row is a failed one.
   void prepare(const Key& lower);
+  const PreparationTime& preparationTime() const noexcept { return preparationTime_; }
   bool isInstalled() const noexcept { return isInstalled_; }
 
   // Throws Error(upgradeProgram) where a newer release has added a version: its rows are not ours to make.
@@ -82,7 +89,9 @@ class Batch {
   // The first that is wrong. After the last install().
   std::optional<Mismatch> verify();
 
-  void setBytes(std::size_t bytes) noexcept { limits_.bytes = bytes; }  // of the batches to come
+  // For the batches to come.
+  void setBytes(std::size_t bytes) noexcept { limits_.bytes = bytes; }
+  void setThreads(unsigned threads) noexcept { limits_.threads = threads; }
 
   bool endedPass() const noexcept { return endedPass_; }
   const Partition& partition() const noexcept { return partition_; }  // as it was stored last
@@ -126,13 +135,17 @@ class Batch {
     std::uint64_t largeRows = 0;
     std::uint16_t floor = 0;  // 0: it leaves no row
   };
+  // What one thread prepares.
+  struct Part;
   class Preparation;
 
   void beginPass(const Key& lower);
   void openColdTier();
-  void preparePacker();
+  void preparePackers();
+  std::vector<Key> boundsOfParts(TransactionState& transaction) const;
+  void prepareParts(TransactionState& transaction);
   void admit(TransactionState& transaction);
-  void installGroup(TransactionState& transaction, Tiers& tiers, bool isUnchanged);
+  void installGroup(TransactionState& transaction, Tiers& tiers, const Part& part, bool isUnchanged);
   void installHot(TransactionState& transaction, const HotEntry& entry, bool isUnchanged);
   void setCover(TransactionState& transaction, const Key& key, std::optional<Bytes> now, bool covers);
   void adapt(std::chrono::nanoseconds locked);
@@ -151,24 +164,20 @@ class Batch {
   BatchLimits limits_;
   std::uint64_t rows_;  // of the next batch: about what one transaction has time for
   const std::uint64_t mostFailures_;
-  std::unique_ptr<BatchTools> tools_;
   std::unique_ptr<ColdTier> cold_;  // null where there are no blocks and none are made
 
   // Of the batch in progress.
   std::uint64_t snapshot_ = 0;  // that it was prepared in, or our last commit where nobody came between
   Partition partition_;
-  bool reachesEnd_ = false;     // of the partition
-  std::optional<Key> nextKey_;  // the first behind the batch, where that is not the end
-  bool mayCut_ = false;         // the partition there
-  std::vector<HotEntry> hot_;
-  std::vector<NewBlock> newBlocks_;
-  std::vector<OldBlock> oldBlocks_;
-  std::vector<Group> groups_;
-  std::size_t installed_ = 0;  // of groups_
+  std::vector<std::unique_ptr<Part>> parts_;  // of these the first ones, in the order of their keys
+  std::size_t partsPrepared_ = 0;
+  std::size_t part_ = 0;       // that is being installed, or was installed last
+  std::size_t installed_ = 0;  // groups of it
   bool isInstalled_ = true;
-  std::size_t verifiedBlocks_ = 0, verifiedHot_ = 0;
+  std::size_t verifiedBlocks_ = 0, verifiedHot_ = 0;  // likewise
   bool endedPass_ = false;
   bool lacksFunctions_ = false;  // to upgrade rows that somebody else can
+  PreparationTime preparationTime_;
   std::optional<Mismatch> mismatch_;
 
   BatchResult result_;

@@ -17,17 +17,26 @@ constexpr std::size_t kSmallRun = 8192;  // bytes, unpacked
 
 }  // namespace
 
-Batch::Preparation::Preparation(Batch& batch, TransactionState& transaction)
+bool startBehind(storage::Cursor& cursor, const Key& position, const Key& lower) {
+  const Key& from = position.empty() ? lower : position;
+  const bool found = from.empty() ? cursor.first() : cursor.seek(from.bytes());
+  return found && !position.empty() && compareBytes(cursor.key(), position.bytes()) == 0 ? cursor.next()
+                                                                                         : found;
+}
+
+Batch::Preparation::Preparation(const Batch& batch, Part& part, TransactionState& transaction,
+                                const Range& range)
     : batch_(batch),
+      part_(part),
+      range_(range),
       transaction_(transaction),
       collection_(batch.collection_),
-      tools_(*batch.tools_),
       version_(collection_.schema().version()),
       completeFrom_(collection_.schema().completeFrom()),
       packs_(batch.mode_ == CompactionMode::compress),
       upper_(Partitions(transaction, collection_.name()).upperOf(batch.partition_)),
       hot_(transaction.storage().cursor(collection_.tree())),
-      nextNumber_(readTiers(transaction, collection_.name()).nextBlock) {
+      nextNumber_(readTiers(transaction, collection_.name()).nextBlock + range.firstNumber) {
   if (batch.cold_) blocks_ = transaction.storage().cursor(batch.cold_->tree());
 }
 
@@ -44,45 +53,42 @@ void Batch::Preparation::run() {
       takeHot(-1, nullptr);
     }
   }
-  batch_.reachesEnd_ = !cutsBlock_ && !hasHot_ && !hasBlock_;
-  batch_.nextKey_.reset();
+  part_.reachesEnd = !cutsBlock_ && !hasHot_ && !hasBlock_;
   if (!rest_.empty()) {
-    batch_.nextKey_ = Key(rest_.front().key);
-  } else if (!batch_.reachesEnd_) {
+    part_.nextKey = Key(rest_.front().key);
+  } else if (!part_.reachesEnd) {
     const bool hotIsNext = hasHot_ && (!hasBlock_ || compareBytes(hot_->key(), header_.firstKey) < 0);
-    batch_.nextKey_ = Key(hotIsNext ? hot_->key() : header_.firstKey);
+    part_.nextKey = Key(hotIsNext ? hot_->key() : header_.firstKey);
   }
   endsInsideBlock_ = hasBlock_ && !items_.empty() && compareBytes(header_.firstKey, items_.back().key) <= 0;
   pack();
   formGroups();
-  batch_.mayCut_ = !endsInsideBlock_;
+  part_.mayCut = !endsInsideBlock_;
 }
 
 void Batch::Preparation::begin() {
   const Key& lower = batch_.partition_.lower;
-  const Key& position = batch_.partition_.pass->position;
-  const Key& from = position.empty() ? lower : position;
-  stepHot(from.empty() ? hot_->first() : hot_->seek(from.bytes()));
-  if (hasHot_ && !position.empty() && compareBytes(hot_->key(), position.bytes()) == 0) stepHot(hot_->next());
-  if (!blocks_) return;
-  stepBlock(from.empty() ? blocks_->first() : blocks_->seek(from.bytes()));
-  if (hasBlock_ && !position.empty() && compareBytes(blocks_->key(), position.bytes()) == 0)
-    stepBlock(blocks_->next());
+  stepHot(startBehind(*hot_, range_.position, lower));
+  if (blocks_) stepBlock(startBehind(*blocks_, range_.position, lower));
 }
 
-void Batch::Preparation::stepHot(bool found) {
-  hasHot_ = found && (!upper_ || compareBytes(hot_->key(), upper_->bytes()) < 0);
+bool Batch::Preparation::isInRange(Bytes key) const {
+  if (range_.last != nullptr) return compareBytes(key, range_.last->bytes()) <= 0;
+  return !upper_ || compareBytes(key, upper_->bytes()) < 0;
 }
+
+void Batch::Preparation::stepHot(bool found) { hasHot_ = found && isInRange(hot_->key()); }
 
 void Batch::Preparation::stepBlock(bool found) {
   coverOfBlock_ = 0;
-  hasBlock_ = found && (!upper_ || compareBytes(blocks_->key(), upper_->bytes()) < 0);
+  hasBlock_ = found && isInRange(blocks_->key());
   if (!hasBlock_) return;
   const BlockDamage damage = decodeBlockHeader(blocks_->value(), header_);
   if (damage != BlockDamage::none) batch_.cold_->unpack(transaction_, blocks_->key(), blocks_->value());
 }
 
 bool Batch::Preparation::isFull() const {
+  if (range_.last != nullptr) return false;
   return changes_ >= batch_.rows_ || bytes_ >= batch_.limits_.bytes || looked_ >= kMostRowsLookedAt ||
          lookedBytes_ >= kMostBytesLookedAt;
 }
@@ -101,16 +107,16 @@ std::shared_ptr<const UnpackedBlock> Batch::Preparation::unpack() {
   const Bytes lastKey = blocks_->key();
   const Bytes value = blocks_->value();
   auto block = batch_.cold_->read(transaction_, lastKey, value);  // leaves the cache to readers
-  batch_.oldBlocks_.push_back({tools_.arena.copy(lastKey), block->number(), totalsOf(*block, value.size())});
+  part_.oldBlocks.push_back({part_.arena.copy(lastKey), block->number(), totalsOf(*block, value.size())});
   return block;
 }
 
 void Batch::Preparation::keepBlock() {
   const auto block = unpack();
-  batch_.oldBlocks_.back().stays = true;
+  part_.oldBlocks.back().stays = true;
   looked_ += block->rows();
   lookedBytes_ += block->bytes();
-  items_.push_back({.key = batch_.oldBlocks_.back().lastKey,
+  items_.push_back({.key = part_.oldBlocks.back().lastKey,
                     .endsBlock = true,
                     .rows = block->rows() - std::min<std::uint64_t>(coverOfBlock_, block->rows()),
                     .version = block->version()});
@@ -121,7 +127,7 @@ void Batch::Preparation::keepBlock() {
 void Batch::Preparation::absorbBlock() {
   const auto block = unpack();
   unpacked_.push_back(block);
-  const auto index = static_cast<std::ptrdiff_t>(batch_.oldBlocks_.size()) - 1;
+  const auto index = static_cast<std::ptrdiff_t>(part_.oldBlocks.size()) - 1;
   for (std::size_t row = 0; row < block->rows(); ++row) {
     const Bytes key = block->key(row);
     while (hasHot_ && compareBytes(hot_->key(), key) < 0) {
@@ -155,19 +161,19 @@ void Batch::Preparation::takeRest(const UnpackedBlock& block, std::size_t from) 
 // A row of a block that goes, and that no new block has: it becomes one of the hot tree, unless one there
 // covers it.
 void Batch::Preparation::uncover(Bytes key, const RowView& row, const std::optional<Bytes>& payload) {
-  HotEntry entry{.key = tools_.arena.copy(key),
-                 .payload = tools_.arena.copy(payload ? *payload : row.payload),
+  HotEntry entry{.key = part_.arena.copy(key),
+                 .payload = part_.arena.copy(payload ? *payload : row.payload),
                  .version = payload ? version_ : row.version,
                  .then = Then::uncovered};
   if (const auto stored = transaction_.storage().get(collection_.tree(), key)) {
     RowView covering;
-    entry.before = tools_.arena.copy(*stored);
+    entry.before = part_.arena.copy(*stored);
     if (decodeRow(key, entry.before, Verify::yes, covering) != RowDamage::none) return;
     entry.payload = covering.payload;
     entry.version = covering.version;
     if (covering.isTombstone()) entry.then = Then::gone;
   }
-  batch_.hot_.push_back(entry);
+  part_.hot.push_back(entry);
 }
 
 // A row of this version's schema; nothing where it cannot be upgraded. Borrowed from the row where it needs
@@ -175,10 +181,10 @@ void Batch::Preparation::uncover(Bytes key, const RowView& row, const std::optio
 std::optional<Bytes> Batch::Preparation::upgraded(Bytes key, const RowView& row, bool reports) {
   if (row.version >= completeFrom_) return row.payload;
   try {
-    return tools_.arena.copy(UpgradedRecord(collection_.plans(), key, row).compact());
+    return part_.arena.copy(UpgradedRecord(collection_.plans(), key, row).compact());
   } catch (const Error& error) {
     if (error.code() != ErrorCode::fixRow) throw;
-    if (collection_.plans().from(row.version).isForLackOfFunction(error)) batch_.lacksFunctions_ = true;
+    if (collection_.plans().from(row.version).isForLackOfFunction(error)) part_.lacksFunctions = true;
     if (reports) failures_.emplace_back(items_.size(), failedRow(key, row.version, error));
     return std::nullopt;
   }
@@ -194,7 +200,7 @@ void Batch::Preparation::addHot(Item item, HotEntry entry) {
   item.isHot = true;
   ++changes_;
   bytes_ += entry.payload.size() + item.payload.size();
-  batch_.hot_.push_back(entry);
+  part_.hot.push_back(entry);
   addItem(item, item.payload);
 }
 
@@ -202,7 +208,7 @@ void Batch::Preparation::takeHot(std::ptrdiff_t block, const RowView* covered) {
   ++looked_;
   const Bytes stored = hot_->value();
   lookedBytes_ += stored.size();
-  const Bytes key = tools_.arena.copy(hot_->key());
+  const Bytes key = part_.arena.copy(hot_->key());
   Item item{.key = key, .block = block};
   HotEntry entry{.key = key, .then = covered != nullptr ? Then::uncovered : Then::hot};
   RowView row;
@@ -219,7 +225,7 @@ void Batch::Preparation::takeHot(std::ptrdiff_t block, const RowView* covered) {
     addItem(item, item.payload);
   } else if (row.isTombstone()) {
     if (covered != nullptr) {
-      entry.before = tools_.arena.copy(stored);
+      entry.before = part_.arena.copy(stored);
       entry.then = Then::gone;
       addHot(item, entry);
     }
@@ -233,11 +239,11 @@ void Batch::Preparation::takeHot(std::ptrdiff_t block, const RowView* covered) {
       item.version = version_;
       item.payload = *payload;
       entry.then = Then::cold;
-      entry.before = tools_.arena.copy(stored);
+      entry.before = part_.arena.copy(stored);
       addHot(item, entry);
     } else if (covered != nullptr || (payload && row.version < completeFrom_)) {
-      entry.before = tools_.arena.copy(stored);
-      entry.payload = payload && row.version < completeFrom_ ? *payload : tools_.arena.copy(row.payload);
+      entry.before = part_.arena.copy(stored);
+      entry.payload = payload && row.version < completeFrom_ ? *payload : part_.arena.copy(row.payload);
       entry.version = item.version;
       addHot(item, entry);
     } else {
@@ -260,8 +266,8 @@ void Batch::Preparation::takeCold(std::ptrdiff_t block, Bytes key, const RowView
   item.isFailed = !payload;
   item.isLarge = payload.has_value();
   item.version = payload ? version_ : row.version;
-  addHot(item, {.key = tools_.arena.copy(key),
-                .payload = tools_.arena.copy(payload ? *payload : row.payload),
+  addHot(item, {.key = part_.arena.copy(key),
+                .payload = part_.arena.copy(payload ? *payload : row.payload),
                 .version = item.version,
                 .then = Then::uncovered});
 }
@@ -275,7 +281,7 @@ void Batch::Preparation::pack() {
     packSegment(begin, end, true);
     begin = end + 1;
   }
-  packSegment(begin, items_.size(), batch_.reachesEnd_ || cutsBlock_);
+  packSegment(begin, items_.size(), part_.reachesEnd || cutsBlock_);
   for (auto left = std::span<const ColdRow>(rest_); !left.empty();)
     left = left.subspan(packBlock(left, true));
 }
@@ -290,13 +296,13 @@ void Batch::Preparation::packSegment(std::size_t begin, std::size_t end, bool is
   }
   for (std::size_t done = 0; done < rows_.size();) {
     const std::span<const ColdRow> left = std::span<const ColdRow>(rows_).subspan(done);
-    const std::size_t blocksBefore = batch_.newBlocks_.size();
+    const std::size_t blocksBefore = part_.newBlocks.size();
     const std::size_t count = packBlock(left, false);
     const std::size_t first = places_[done];
     const bool canWait = !isLast && count == left.size() && first != 0 &&
                          (items_[first].block == -1 || items_[first].block != items_[first - 1].block);
     if (canWait) {
-      batch_.newBlocks_.resize(blocksBefore);
+      part_.newBlocks.resize(blocksBefore);
       return dropFrom(first);
     }
     done += count;
@@ -306,28 +312,28 @@ void Batch::Preparation::packSegment(std::size_t begin, std::size_t end, bool is
 
 // Returns how many of the first rows it holds.
 std::size_t Batch::Preparation::packBlock(std::span<const ColdRow> rows, bool isRest) {
-  const std::size_t count = tools_.packer->pack(rows, nextNumber_++, tools_.block);
-  NewBlock block{.lastKey = tools_.arena.copy(rows[count - 1].key),
-                 .value = tools_.arena.copy(tools_.block),
-                 .totals = {count, 1, tools_.block.size(), 0},
+  const std::size_t count = part_.packer->pack(rows, nextNumber_++, part_.block);
+  NewBlock block{.lastKey = part_.arena.copy(rows[count - 1].key),
+                 .value = part_.arena.copy(part_.block),
+                 .totals = {count, 1, part_.block.size(), 0},
                  .isRest = isRest};
   for (const ColdRow& row : rows.first(count)) block.totals.checksum += rowSum(row.key, row.payload);
-  batch_.newBlocks_.push_back(block);
+  part_.newBlocks.push_back(block);
   return count;
 }
 
 void Batch::Preparation::dropFrom(std::size_t item) {
-  std::size_t hot = batch_.hot_.size();
-  std::size_t blocks = batch_.oldBlocks_.size();
+  std::size_t hot = part_.hot.size();
+  std::size_t blocks = part_.oldBlocks.size();
   for (std::size_t i = items_.size(); i-- > item;) {
     if (items_[i].isHot) --hot;
     if (items_[i].block != -1) blocks = std::min(blocks, static_cast<std::size_t>(items_[i].block));
   }
-  batch_.nextKey_ = Key(items_[item].key);
-  batch_.hot_.resize(hot);
-  batch_.oldBlocks_.resize(blocks);
+  part_.nextKey = Key(items_[item].key);
+  part_.hot.resize(hot);
+  part_.oldBlocks.resize(blocks);
   items_.resize(item);
-  batch_.reachesEnd_ = false;
+  part_.reachesEnd = false;
   endsInsideBlock_ = false;
 }
 
@@ -354,16 +360,16 @@ void Batch::Preparation::formGroups() {
     const bool isLast = i + 1 == items_.size();
     if (!isLast && (isInsideNew || (item.block != -1 && item.block == items_[i + 1].block))) continue;
     if (isLast) {  // with the rest of a block
-      group.hotEnd = batch_.hot_.size();
-      group.newEnd = batch_.newBlocks_.size();
+      group.hotEnd = part_.hot.size();
+      group.newEnd = part_.newBlocks.size();
     }
-    group.position = tools_.arena.copy(item.key);
-    batch_.groups_.push_back(group);
+    group.position = part_.arena.copy(item.key);
+    part_.groups.push_back(group);
     group.rows = group.failedRows = group.largeRows = 0;
     group.floor = 0;
   }
   for (auto& [item, failure] : failures_) {
-    if (item < items_.size()) batch_.fail(std::move(failure));
+    if (item < items_.size()) part_.failures.push_back(std::move(failure));
   }
 }
 

@@ -1,19 +1,51 @@
 #pragma once
 
 // The first part of a batch: what follows in a partition, read in a snapshot, upgraded and packed. Made for
-// one batch, on the stack. One thread.
+// one part of a batch, on the stack. One thread.
 
+#include <exception>
 #include <optional>
 #include <string>
 
+#include "instar/engine/internal/compaction/arena.h"
 #include "instar/engine/internal/compaction/batch.h"
-#include "instar/engine/internal/compaction/batch_tools.h"
 
 namespace instar {
 
+struct Batch::Part {
+  // Used again by the next batch.
+  Arena arena;
+  std::vector<std::byte> block;  // scratch
+  std::unique_ptr<BlockPacker> packer;
+
+  std::vector<HotEntry> hot;
+  std::vector<NewBlock> newBlocks;
+  std::vector<OldBlock> oldBlocks;
+  std::vector<Group> groups;
+  std::vector<FailedRow> failures;
+  std::optional<Key> nextKey;   // the first behind the batch, where that is not the end
+  bool reachesEnd = false;      // of the partition, or of what it was to prepare
+  bool mayCut = false;          // the partition at its end
+  bool lacksFunctions = false;  // to upgrade rows that somebody else can
+  bool isOtherSnapshot = false;
+  std::uint64_t bytesRead = 0;  // from the device, where a thread of its own has read them
+  PreparationTime time;
+  std::exception_ptr failure;  // of its thread
+
+  void clear();
+};
+
+// Moves behind `position`, or to `lower` where that is empty. Returns whether there is something.
+bool startBehind(storage::Cursor& cursor, const Key& position, const Key& lower);
+
 class Batch::Preparation {
  public:
-  Preparation(Batch& batch, TransactionState& transaction);
+  struct Range {
+    const Key& position;            // begins behind it; empty: where the partition begins
+    const Key* last = nullptr;      // goes to it and no further; null: until the batch is full
+    std::uint64_t firstNumber = 0;  // of its blocks, above what the file counts
+  };
+  Preparation(const Batch& batch, Part& part, TransactionState& transaction, const Range& range);
 
   void run();
 
@@ -33,6 +65,7 @@ class Batch::Preparation {
   };
 
   void begin();
+  bool isInRange(Bytes key) const;
   void stepHot(bool found);
   void stepBlock(bool found);
   bool isFull() const;
@@ -54,10 +87,11 @@ class Batch::Preparation {
   void dropFrom(std::size_t item);
   void formGroups();
 
-  Batch& batch_;
+  const Batch& batch_;
+  Part& part_;
+  const Range range_;
   TransactionState& transaction_;
   CollectionState& collection_;
-  BatchTools& tools_;
   const std::uint16_t version_;
   const std::uint16_t completeFrom_;
   const bool packs_;

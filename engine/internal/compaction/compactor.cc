@@ -211,8 +211,12 @@ void Compactor::openCollections() {
     if (isNewer && record && record->currentVersion <= version && !lacksFunctions) {
       auto state =
           std::make_shared<CollectionState>(store_, collection.plans, collection.tree, *record, transaction);
-      workers_[name] = std::make_unique<Worker>(store_, std::move(state), options_.mode, options_.lockTime,
-                                                pacer_.rate(), kMostFailures);
+      workers_[name] = std::make_unique<Worker>(store_, std::move(state),
+                                                Worker::Settings{.mode = options_.mode,
+                                                                 .lockTime = options_.lockTime,
+                                                                 .rate = pacer_.rate(),
+                                                                 .threads = options_.preparingThreads,
+                                                                 .mostFailures = kMostFailures});
       keepHeat(*workers_[name]);
     }
     toOpen_.erase(toOpen_.begin());
@@ -280,7 +284,7 @@ void Compactor::step(const Next& next) {
     job.rows += done.rows;
     job.failed += done.failed;
     job.bytesWritten += take(done).written;
-    settle();
+    if (settle()) next.worker->waited();
   });
   if (!ended) return;
   keepHeat(*next.worker);
@@ -291,7 +295,7 @@ void Compactor::step(const Next& next) {
 IoBytes Compactor::take(const BatchResult& done) {
   IoBytes spent = account_->take();
   spent.written = std::max(spent.written, done.bytes);  // where the kernel does not say
-  const IoBytes total = account_->total();
+  spent.read += done.bytesRead;
   const auto time = Clock::now();
   meter_.add(time, spent.written, done.rows);
   pacer_.spent(time, spent.written, spent.read);
@@ -304,8 +308,8 @@ IoBytes Compactor::take(const BatchResult& done) {
   status_.packed += done.packed;
   status_.failed += done.failed;
   status_.batches += done.transactions;
-  status_.bytesWritten = total.written;
-  status_.bytesRead = total.read;
+  status_.bytesWritten += spent.written;
+  status_.bytesRead += spent.read;
   status_.longestLock = std::max(status_.longestLock, done.longestLock);
   return spent;
 }
@@ -329,11 +333,11 @@ bool Compactor::mayGo() {
   return false;
 }
 
-// Between the transactions of a batch.
-void Compactor::settle() {
-  do {
-    obey();
-  } while (!mayGo());
+// Between the transactions of a batch. Returns whether it has waited.
+bool Compactor::settle() {
+  bool waited = false;
+  for (obey(); !mayGo(); obey()) waited = true;
+  return waited;
 }
 
 void Compactor::failed(const Error& error) {

@@ -84,7 +84,7 @@ class Compactor {
   void idle();
   void end(const std::string& collection, const Job& job);
   WaitReason whyIdle() const;
-  void settle();
+  bool settle();
   bool mayGo();
   void waitFor(std::chrono::nanoseconds time, WaitReason reason);
   void say(WaitReason reason);

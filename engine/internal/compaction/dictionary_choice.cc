@@ -1,8 +1,8 @@
 #include "instar/engine/internal/compaction/dictionary_choice.h"
 
 #include "instar/engine/internal/cold/cold_cursor.h"
+#include "instar/engine/internal/compaction/arena.h"
 #include "instar/engine/internal/compaction/audit.h"
-#include "instar/engine/internal/compaction/batch_tools.h"
 #include "instar/engine/internal/upgraded_record.h"
 
 namespace instar {

@@ -29,21 +29,20 @@ std::uint64_t rowsOf(const Partition& partition) {
 }  // namespace
 
 Worker::Worker(std::shared_ptr<StoreState> store, std::shared_ptr<CollectionState> collection,
-               CompactionMode mode, std::chrono::microseconds lockTime, std::uint64_t rate,
-               std::uint64_t mostFailures, std::function<void(const char* point)> probe)
+               const Settings& settings)
     : store_(std::move(store)),
       collection_(std::move(collection)),
-      mode_(mode),
+      mode_(settings.mode),
       upgrade_(store_, *collection_, CompactionMode::upgrade,
-               {.bytes = batchBytes(rate, CompactionMode::upgrade), .lockTime = lockTime, .probe = probe},
-               mostFailures),
-      pack_(mode != CompactionMode::compress
+               {.bytes = batchBytes(settings.rate, CompactionMode::upgrade), .lockTime = settings.lockTime},
+               settings.mostFailures),
+      pack_(mode_ != CompactionMode::compress
                 ? nullptr
                 : std::make_unique<Batch>(
-                      store_, *collection_, mode,
-                      BatchLimits{
-                          .bytes = batchBytes(rate, mode), .lockTime = lockTime, .probe = std::move(probe)},
-                      mostFailures)) {}
+                      store_, *collection_, mode_,
+                      BatchLimits{.bytes = batchBytes(settings.rate, mode_), .lockTime = settings.lockTime},
+                      settings.mostFailures)),
+      threads_(settings.threads) {}
 
 // Walks over hot rows, as far as they matter: a partition that is packed has few, and of others it is enough
 // to know that there are some.
@@ -105,7 +104,9 @@ std::optional<Worker::Choice> Worker::pick(PickPolicy policy, double coldBelow) 
 bool Worker::step(const Choice& choice, const std::function<void()>& between) {
   current_ = choice.packs ? pack_.get() : &upgrade_;
   lastLower_ = choice.lower;
+  current_->setThreads(threads_.get());
   current_->prepare(choice.lower);
+  threads_.took(current_->preparationTime().processor, current_->preparationTime().passed);
   do {
     current_->install();
     if (const auto mismatch = current_->verify()) refuse(*mismatch);

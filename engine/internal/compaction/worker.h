@@ -14,15 +14,22 @@
 #include "instar/engine/internal/compaction/batch.h"
 #include "instar/engine/internal/compaction/heat.h"
 #include "instar/engine/internal/compaction/picker.h"
+#include "instar/engine/internal/compaction/thread_count.h"
 
 namespace instar {
 
 class Worker {
  public:
   // `rate` in bytes a second makes small batches for a small rate; 0: no limit.
-  Worker(std::shared_ptr<StoreState> store, std::shared_ptr<CollectionState> collection, CompactionMode mode,
-         std::chrono::microseconds lockTime, std::uint64_t rate, std::uint64_t mostFailures,
-         std::function<void(const char* point)> probe = {});
+  struct Settings {
+    CompactionMode mode = CompactionMode::upgrade;
+    std::chrono::microseconds lockTime = std::chrono::milliseconds(2);
+    std::uint64_t rate = 0;
+    unsigned threads = 1;  // that prepare, at most
+    std::uint64_t mostFailures = 0;
+  };
+  Worker(std::shared_ptr<StoreState> store, std::shared_ptr<CollectionState> collection,
+         const Settings& settings);
 
   CollectionState& collection() const noexcept { return *collection_; }
 
@@ -46,7 +53,9 @@ class Worker {
   void setAside() { asides_.insert(lastLower_); }
   void takeBack() { asides_.clear(); }
 
-  void setRate(std::uint64_t rate);  // for the batches to come
+  // For the batches to come.
+  void setRate(std::uint64_t rate);
+  void waited() noexcept { threads_.waited(); }  // for its rate or for others, between two batches
 
   BatchResult takeResult() { return current_->takeResult(); }  // of the steps since the last time
 
@@ -60,6 +69,7 @@ class Worker {
   Batch upgrade_;
   const std::unique_ptr<Batch> pack_;  // null unless rows are packed
   Batch* current_ = &upgrade_;         // of the last step
+  ThreadCount threads_;
 
   Key lastLower_;         // of the last step
   std::set<Key> asides_;  // bounds of partitions

@@ -282,6 +282,34 @@ TEST(BatchRegression, WhatAnOlderProgramWritesBackIsNotForgotten) {
   EXPECT_EQ(notes.fault(), "");
 }
 
+// Each thread has a batch's worth, and what follows is what one thread would have left.
+TEST(BatchThreads, PrepareOneBehindAnother) {
+  for (const CompactionMode mode : {CompactionMode::upgrade, CompactionMode::compress}) {
+    Notes notes;
+    for (std::uint64_t id = 0; id < 1000; ++id) notes.put(id, id % 100 == 7 ? "many" : std::to_string(id));
+    notes.nextVersion();
+    EXPECT_FALSE(notes.step(mode, 0, {.rows = 100, .lockTime = std::chrono::seconds(10), .threads = 3}));
+    EXPECT_GT(notes.last().rows, 200U);
+    EXPECT_LE(notes.last().rows, 310U);  // what cannot be upgraded takes no part of it
+    EXPECT_EQ(notes.last().failed, 3U);
+    EXPECT_EQ(notes.last().transactions, 3U);
+    EXPECT_EQ(notes.fault(), "");
+    notes.pass(mode, {.rows = 100, .threads = 3});
+    EXPECT_EQ(notes.fault(), "");
+    EXPECT_TRUE(notes.floorsHold());
+  }
+}
+
+TEST(BatchThreads, LeaveWhatOthersHaveChangedMeanwhile) {
+  Notes notes;
+  for (std::uint64_t id = 0; id < 300; ++id) notes.put(id, std::to_string(id));
+  notes.step(CompactionMode::compress, 0, {.rows = 100, .threads = 3}, [&] {
+    for (std::uint64_t id = 50; id < 300; id += 50) notes.put(id, "changed");
+  });
+  EXPECT_EQ(notes.last().changed, 5U);
+  EXPECT_EQ(notes.fault(), "");
+}
+
 TEST(BatchPartitions, AreCutWherePassesHaveGrownLong) {
   Notes notes;
   for (std::uint64_t id = 0; id < 1000; ++id) notes.put(id * 3, std::to_string(id), id % 50);
@@ -334,7 +362,8 @@ void apply(Notes& notes, const Step& step) {
   const BatchLimits limits{.rows = 1 + step.size % 60U,
                            .bytes = step.size % 3 == 0 ? 2000U : 1U << 20,
                            .lockTime = std::chrono::microseconds(step.size % 2 == 0 ? 0 : 2000),
-                           .partitionRows = 20 + step.size % 100U};
+                           .partitionRows = 20 + step.size % 100U,
+                           .threads = 1 + step.id % 3U};
   const auto disturb = [&] {
     if (step.amount % 2 == 0) changeRows(notes, step, step.amount % 4 == 0);
   };

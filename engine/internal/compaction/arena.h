@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "instar/format/bytes.h"
-#include "instar/format/cold_block.h"
 
 namespace instar {
 
@@ -49,13 +48,6 @@ class Arena {
   std::vector<std::unique_ptr<std::byte[]>> large_;
   std::size_t chunk_ = 0;  // that is being filled
   std::size_t used_ = 0;   // bytes of it
-};
-
-class BatchTools {
- public:
-  Arena arena;
-  std::vector<std::byte> block;  // scratch
-  std::unique_ptr<BlockPacker> packer;
 };
 
 }  // namespace instar
