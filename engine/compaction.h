@@ -54,11 +54,12 @@ class Compaction {
 
   void pause() const;
   void resume() const;  // also after it has failed too often; after a mismatch see resumeCompaction()
-  void stop() const;    // waits for the batch in progress; for good
+  void stop() const;    // waits for the batch in progress, unless it is the thread's callback; for good
   void setRate(std::uint64_t bytesPerSecond) const;
   CompactionStatus status() const;
   // Called by the thread when it has said in the file what it does: every two seconds while it works, and
-  // when it begins to wait for something else than its rate. Must not wait for the thread, nor throw.
+  // when it begins to wait for something else than its rate. Must not wait for the thread, nor throw, nor be
+  // who closes the store.
   void onReport(std::function<void(const CompactionStatus&)> callback) const;
 
  private:

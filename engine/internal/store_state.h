@@ -48,13 +48,15 @@ class StoreState {
     return std::chrono::nanoseconds(latency_.load(std::memory_order_relaxed));
   }
   bool measuresLatency() const noexcept {
-    return options_.compaction.latencyBudget.count() != 0 &&
-           std::this_thread::get_id() != compactingThread_.load(std::memory_order_relaxed);
+    return options_.compaction.latencyBudget.count() != 0 && !isCompactingThread();
   }
   void noteLatency(std::chrono::nanoseconds latency) noexcept {
     const auto before = latency_.load(std::memory_order_relaxed);
     latency_.store(before - before / 8 + latency.count() / 8, std::memory_order_relaxed);
     latencyAt_.store(std::chrono::steady_clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+  }
+  bool isCompactingThread() const noexcept {
+    return std::this_thread::get_id() == compactingThread_.load(std::memory_order_relaxed);
   }
   void setCompactingThread(std::thread::id thread) noexcept { compactingThread_ = thread; }
 

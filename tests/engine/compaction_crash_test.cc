@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <random>
@@ -217,11 +218,14 @@ TEST_P(CompactionCrashProgress, ProcessesThatEachCommitOnceComeToTheEnd) {
 
 INSTANTIATE_TEST_SUITE_P(At, CompactionCrashProgress, ::testing::Values("committed"));
 
-// What a process does until it is killed; in the midst of it a version comes, where it is not there yet.
+// What a process does until it is killed; in the midst of it a version comes, where it is not there yet. It
+// compacts by itself unless its store has a thread that does.
 class Bustle {
  public:
-  Bustle(const std::filesystem::path& path, Durability durability, int nextVersion, int acknowledgements)
-      : store_(Store::open(path, {.durability = durability})),
+  Bustle(const std::filesystem::path& path, const StoreOptions& options, int nextVersion,
+         int acknowledgements)
+      : store_(Store::open(path, options)),
+        hasThread_(options.compaction.mode != CompactionMode::off),
         nextVersion_(nextVersion),
         acknowledgements_(acknowledgements),
         rows_(std::make_shared<const Rows>(store_.collection("notes"))) {}
@@ -231,7 +235,7 @@ class Bustle {
     std::thread([this] { guard([this] { read(); }); }).detach();
     std::thread([this] { guard([this] { evolve(); }); }).detach();
     guard([this] {
-      for (;;) pack();
+      for (;;) hasThread_ ? command() : pack();
     });
     ::_exit(1);
   }
@@ -266,6 +270,7 @@ class Bustle {
         continue;
       }
       if (::write(acknowledgements_, &number, sizeof number) != sizeof number) ::_exit(1);
+      giveWay();
     }
   }
 
@@ -279,6 +284,7 @@ class Bustle {
         ++count;
       }
       if (count != rows->count(snapshot)) throw std::logic_error("a scan has other rows than are counted");
+      giveWay();
     }
   }
 
@@ -298,7 +304,30 @@ class Bustle {
     }
   }
 
+  // The thread gives way to whoever writes without a pause, and would not get far before it is killed.
+  void giveWay() const {
+    if (hasThread_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+
+  // Each command is an entry of the audit, and to be paused is a record of what the thread does.
+  void command() const {
+    const Compaction compaction = store_.compaction();
+    const auto wait = [](int milliseconds) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+    };
+    wait(10);
+    compaction.pause();
+    wait(1);
+    compaction.setRate(std::uint64_t{4} << 20);
+    compaction.resume();
+    wait(5);
+    compaction.setRate(0);
+    const std::string detail = compaction.status().detail;
+    if (!detail.empty()) throw std::logic_error(detail);
+  }
+
   const Store store_;
+  const bool hasThread_;
   const int nextVersion_;
   const int acknowledgements_;
   std::shared_ptr<const Rows> rows_;  // of the newest version that has come
@@ -306,12 +335,16 @@ class Bustle {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr int kKills = 60;
+constexpr int kKillsOfThread = 20;
+constexpr std::chrono::milliseconds kLongestOfThread{500};
 #else
 constexpr int kKills = 500;
+constexpr int kKillsOfThread = 60;
+constexpr std::chrono::milliseconds kLongestOfThread{80};
 #endif
-constexpr int kMostKills = 1000;
-constexpr std::size_t kProof = 20;      // passes that ended, and other entries of the audit
-constexpr std::uint64_t kWrites = 100;  // transactions that others committed
+constexpr int kMostKills = 1000;        // on a slow machine each process comes less far, so there are more
+constexpr std::uint64_t kWrites = 100;  // transactions that others committed: enough to prove something
+constexpr std::ptrdiff_t kPasses = 3;   // likewise, that ended
 constexpr int kVersions = 12;
 
 void expectWhole(const std::filesystem::path& path, std::uint64_t& acknowledged) {
@@ -334,56 +367,102 @@ void expectWhole(const std::filesystem::path& path, std::uint64_t& acknowledged)
     ASSERT_EQ(rows.numberOf(snapshot, kFirstAdded + number - back), number - back);
 }
 
-class CompactionCrash : public ::testing::TestWithParam<Durability> {};
+class CompactionCrash : public ::testing::TestWithParam<Durability> {
+ protected:
+  void SetUp() override {
+    const Store store = Store::open(path_, {.durability = GetParam()});
+    fillStill(store, Rows(store.collection("notes", schemaOf(1))));
+    for (int version = 1; version <= kVersions; ++version) schemaOf(version);  // before there are threads
+  }
+
+  // So many processes one after another, each killed after at most `longest`.
+  void killAtRandom(StoreOptions options, int kills, std::chrono::microseconds longest) {
+    options.durability = GetParam();
+    const auto seed = std::random_device()();
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    std::mt19937 random(seed);
+    for (int kill = 0; kill < kills || (kill < kMostKills && !isProved()); ++kill) {
+      const int version = std::min(1 + kill * (kVersions - 1) / kills, kVersions - 1);
+      int descriptors[2];
+      ASSERT_EQ(pipe(descriptors), 0);
+      std::fflush(nullptr);
+      const pid_t child = fork();
+      ASSERT_GE(child, 0);
+      if (child == 0) {
+        close(descriptors[0]);
+        Bustle(path_, options, version + 1, descriptors[1]).run();
+      }
+      close(descriptors[1]);
+      std::this_thread::sleep_for(std::chrono::microseconds(random() % longest.count()));
+      ASSERT_EQ(::kill(child, SIGKILL), 0);
+      int status = 0;
+      ASSERT_EQ(waitpid(child, &status, 0), child);
+      ASSERT_TRUE(WIFSIGNALED(status)) << "the child ended by itself, with " << WEXITSTATUS(status);
+      std::uint64_t next;
+      while (read(descriptors[0], &next, sizeof next) == sizeof next) acknowledged_ = next;
+      close(descriptors[0]);
+      expectWhole(path_, acknowledged_);
+      if (HasFatalFailure()) return;
+    }
+    EXPECT_TRUE(isProved()) << acknowledged_ << " commits, or hardly a pass has ended: nothing was proved";
+    RecordProperty("commits", static_cast<int>(acknowledged_));
+  }
+
+  bool isProved() const {
+    const Store store = Store::open(path_);
+    return acknowledged_ > kWrites &&
+           timesOf(readAudit(store, store.read()), AuditEvent::passEnded) >= kPasses;
+  }
+
+  static std::ptrdiff_t timesOf(const AuditTrail& trail, AuditEvent event) {
+    return std::count_if(trail.entries.begin(), trail.entries.end(),
+                         [&](const AuditEntry& entry) { return entry.event == event; });
+  }
+
+  testing::TemporaryFolder folder_;
+  std::filesystem::path path_ = folder_ / "store.instar";
+  std::uint64_t acknowledged_ = 0;  // number of the last commit that a process has told of
+};
 
 TEST_P(CompactionCrash, KillsAtRandomLoseNothingAndTheWorkIsDoneAtLast) {
-  const auto seed = std::random_device()();
-  SCOPED_TRACE("seed " + std::to_string(seed));
-  std::mt19937 random(seed);
-  const testing::TemporaryFolder folder;
-  const auto path = folder / "store.instar";
-  {
-    const Store store = Store::open(path, {.durability = GetParam()});
-    fillStill(store, Rows(store.collection("notes", schemaOf(1))));
-  }
-  std::uint64_t acknowledged = 0;
-  for (int version = 1; version <= kVersions; ++version) schemaOf(version);  // before there are threads
-  const auto isProved = [&] {
-    const Store store = Store::open(path);
-    return acknowledged > kWrites && readAudit(store, store.read()).entries.size() >= kProof;
-  };
-  // On a slow machine each process comes less far, so there are more of them.
-  for (int kill = 0; kill < kKills || (kill < kMostKills && !isProved()); ++kill) {
-    const int version = std::min(1 + kill * (kVersions - 1) / kKills, kVersions - 1);
-    int descriptors[2];
-    ASSERT_EQ(pipe(descriptors), 0);
-    std::fflush(nullptr);
-    const pid_t child = fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-      close(descriptors[0]);
-      Bustle(path, GetParam(), version + 1, descriptors[1]).run();
-    }
-    close(descriptors[1]);
-    std::this_thread::sleep_for(std::chrono::microseconds(random() % 25'000));
-    ASSERT_EQ(::kill(child, SIGKILL), 0);
-    int status = 0;
-    ASSERT_EQ(waitpid(child, &status, 0), child);
-    ASSERT_TRUE(WIFSIGNALED(status)) << "the child ended by itself, with " << WEXITSTATUS(status);
-    std::uint64_t next;
-    while (read(descriptors[0], &next, sizeof next) == sizeof next) acknowledged = next;
-    close(descriptors[0]);
-    expectWhole(path, acknowledged);
-    if (HasFatalFailure()) return;
-  }
-  EXPECT_TRUE(isProved()) << acknowledged << " commits, or hardly a pass has ended: nothing was proved";
-  const Store store = Store::open(path, {.durability = GetParam()});
+  killAtRandom({}, kKills, std::chrono::milliseconds(25));
+  if (HasFatalFailure()) return;
+  const Store store = Store::open(path_, {.durability = GetParam()});
   const Rows rows(store.collection("notes", schemaOf(kVersions)));
   compact(store, rows, small());
   EXPECT_EQ(faultOf(store), "");
   const auto snapshot = store.read();
   for (const auto row : rows.scan(snapshot)) ASSERT_EQ(row.version(), kVersions);
-  RecordProperty("commits", static_cast<int>(acknowledged));
+}
+
+// The same with the thread of the store, which also keeps heat, says what it does and notes what it is told.
+TEST_P(CompactionCrash, KillsOfItsThreadLoseNothingAndTheNextOneComesToTheEnd) {
+  StoreOptions options = {.compaction = {.mode = CompactionMode::compress,
+                                         .rate = 0,
+                                         .lockTime = std::chrono::microseconds(0),
+                                         .minFreeDisk = 0,
+                                         .mostDeference = std::chrono::milliseconds(1),
+                                         .coldBelow = 1e9,
+                                         .lowPriority = false}};
+  killAtRandom(options, kKillsOfThread, kLongestOfThread);
+  if (HasFatalFailure()) return;
+  options.durability = GetParam();
+  {
+    const Store store = Store::open(path_, options);
+    const Rows rows(store.collection("notes", schemaOf(kVersions)));
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+    const auto progress = [&] { return compactionProgress(store, store.read()).collections.at(0); };
+    while (!progress().isSettled() && std::chrono::steady_clock::now() < end)
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    EXPECT_TRUE(progress().isSettled());
+    EXPECT_EQ(store.compaction().status().detail, "");
+    const auto snapshot = store.read();
+    for (const auto row : rows.scan(snapshot)) ASSERT_EQ(row.version(), kVersions);
+    const AuditTrail trail = readAudit(store, snapshot);
+    EXPECT_GE(timesOf(trail, AuditEvent::paused), 3) << "nothing was proved";
+    EXPECT_TRUE(compactionProgress(store, snapshot).compactor);
+  }
+  expectWhole(path_, acknowledged_);
 }
 
 INSTANTIATE_TEST_SUITE_P(EveryDurability, CompactionCrash,

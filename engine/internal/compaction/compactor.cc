@@ -83,14 +83,16 @@ void Compactor::command(AuditEntry entry) {
 
 void Compactor::stop() {
   if (forkGeneration_ == storage::forkGeneration()) {  // in a child the mutex may be locked for ever
-    const std::lock_guard lock(mutex_);
-    stopping_ = true;
-    wake_.notify_all();
+    {
+      const std::lock_guard lock(mutex_);
+      stopping_ = true;
+      wake_.notify_all();
+    }
+    if (store_->isCompactingThread()) return;  // that does not wait for itself, nor for who waits for it
   }
   const std::lock_guard joining(joinMutex_);
   if (!thread_.joinable()) return;
-  // The child of a fork has no such thread, and the thread itself does not wait for itself.
-  if (forkGeneration_ != storage::forkGeneration() || thread_.get_id() == std::this_thread::get_id())
+  if (forkGeneration_ != storage::forkGeneration())  // the child of a fork has no such thread
     thread_.detach();
   else
     thread_.join();
@@ -145,7 +147,7 @@ void Compactor::work() {
   } catch (const Error& error) {
     failed(error);
   } catch (const std::exception& exception) {  // no memory, or a function of the application
-    failed(Error(ErrorCode::retry, "compaction has failed", {{"reason", exception.what()}}));
+    failed(Error(ErrorCode::fixEnvironment, "compaction has failed", {{"reason", exception.what()}}));
   }
 }
 

@@ -105,13 +105,18 @@ bool Worker::step(const Choice& choice, const std::function<void()>& between) {
   current_ = choice.packs ? pack_.get() : &upgrade_;
   lastLower_ = choice.lower;
   current_->setThreads(threads_.get());
-  current_->prepare(choice.lower);
-  threads_.took(current_->preparationTime().processor, current_->preparationTime().passed);
-  do {
-    current_->install();
-    if (const auto mismatch = current_->verify()) refuse(*mismatch);
-    between();
-  } while (!current_->isInstalled());
+  try {
+    current_->prepare(choice.lower);
+    threads_.took(current_->preparationTime().processor, current_->preparationTime().passed);
+    do {
+      current_->install();
+      if (const auto mismatch = current_->verify()) refuse(*mismatch);
+      between();
+    } while (!current_->isInstalled());
+  } catch (...) {
+    current_->takeResult();  // what was not stored is counted when it is
+    throw;
+  }
   if (!current_->endedPass()) return false;
   hotRows_.erase(current_->partition().lower);  // they are no longer there; counted again before long
   return true;
