@@ -101,8 +101,9 @@ void play(const Scene& scene, const ForegroundOptions& options, std::ostream& ou
 
 class InstarScenes {
  public:
-  InstarScenes(const std::filesystem::path& path, std::uint64_t rows)
-      : store_(Store::open(path, {.mapSize = kMapSize})),
+  InstarScenes(const std::filesystem::path& path, std::uint64_t rows,
+               const CompactionOptions& compaction = {})
+      : store_(Store::open(path, {.mapSize = kMapSize, .compaction = compaction})),
         orders_(store_.collection<SplitOrder>("orders")),
         rows_(rows) {}
 
@@ -127,6 +128,15 @@ class InstarScenes {
 
   void compact(std::uint64_t rate, CompactionMode mode) const {
     migrate(store_, "orders", {.mode = mode, .rate = rate});
+  }
+
+  // Until the thread has nothing left to do.
+  void letThreadCompact() const {
+    const auto isDone = [&] {
+      return store_.compaction().status().wait == WaitReason::idle &&
+             compactionProgress(store_, store_.read()).collections.at(0).isSettled();
+    };
+    while (!isDone()) std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
 
   void rewriteInOneTransaction() const {
@@ -213,6 +223,13 @@ void measureForeground(const Workspace& workspace, const ForegroundOptions& opti
                       [&] { instar.compact(options.rate << 20, CompactionMode::compress); }),
          options, out);
     play(instar.scene("nothing beside, rows cold", nothing), options, out);
+  }
+  copyDurably(filled, path);
+  {
+    const InstarScenes instar(
+        path, options.rows,
+        {.mode = CompactionMode::compress, .rate = options.rate << 20, .minFreeDisk = 0, .coldBelow = 1e9});
+    play(instar.scene("compaction thread, rate bounded", [&] { instar.letThreadCompact(); }), options, out);
   }
   copyDurably(filled, path);
   {

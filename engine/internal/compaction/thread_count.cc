@@ -3,8 +3,8 @@
 namespace instar {
 namespace {
 
-constexpr double kOnProcessor = 0.9;
-constexpr double kSqueezed = 0.6;
+constexpr double kOnProcessor = 0.75;
+constexpr double kSqueezed = 0.5;
 
 }  // namespace
 

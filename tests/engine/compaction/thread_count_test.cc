@@ -20,9 +20,9 @@ TEST(ThreadCountTest, GrowsWhileEachGetsAProcessor) {
 TEST(ThreadCountTest, ShrinksWhereTheyWaitForProcessorsOrTheDevice) {
   ThreadCount threads(4);
   for (int i = 0; i < 5; ++i) threads.took(10ms, 10ms);
-  threads.took(20ms, 40ms);
+  threads.took(19ms, 40ms);
   EXPECT_EQ(threads.get(), 3U);
-  threads.took(30ms, 40ms);  // neither
+  threads.took(25ms, 40ms);  // neither
   EXPECT_EQ(threads.get(), 3U);
   for (int i = 0; i < 5; ++i) threads.took(1ms, 10ms);
   EXPECT_EQ(threads.get(), 1U);
