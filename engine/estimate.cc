@@ -14,7 +14,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::uint64_t kSampleRows = 2000;
 constexpr std::uint64_t kPlaces = 8;
-constexpr std::size_t kSampleBytes = std::size_t{16} << 20;
+constexpr std::uint64_t kMostRows = 4 * kSampleRows;  // that are looked at: some cannot be upgraded
+constexpr std::size_t kSampleBytes = std::size_t{8} << 20;
 // A transaction of compaction writes these beside the rows: paths to the leaves, the catalog, the list of
 // free pages. A test holds the sum against what the kernel counts.
 constexpr double kPagesPerTransaction = 12;
@@ -45,8 +46,9 @@ class Estimator {
  public:
   Estimator(const Store& store, std::string_view collection, CompactionMode mode)
       : store_(store),
-        transaction_(store.read()),
+        pageSize_(store.info().pageSize),
         rows_(store.collection(collection)),
+        transaction_(store.read()),
         packs_(mode == CompactionMode::compress) {
     for (const CollectionInfo& info : store.collections(transaction_)) {
       if (info.name == collection) info_ = info;
@@ -59,7 +61,7 @@ class Estimator {
     if (packs_) pack();
     const std::chrono::duration<double> taken = Clock::now() - start;
     Estimate estimate{.rows = rowsToLookAt(), .sampledRows = sampled_};
-    const double pageSize = store_.info().pageSize;
+    const double pageSize = pageSize_;
     const double hotBytes = static_cast<double>(info_.pages) * pageSize;
     const double coldBytes = static_cast<double>(info_.coldPages) * pageSize;
     estimate.bytesBefore = whole(hotBytes + coldBytes);
@@ -124,7 +126,7 @@ class Estimator {
     for (std::size_t i = 0; i < places.size(); ++i) {
       const std::uint64_t limit = kSampleRows * (i + 1) / places.size();
       auto scan = rows_.scan(transaction_, {.from = last.empty() || last < places[i] ? places[i] : last});
-      while (sampled_ < limit && bytes_ < kSampleBytes && scan.next()) {
+      while (sampled_ < limit && looked_ < kMostRows && bytes_ < kSampleBytes && scan.next()) {
         if (!last.empty() && compareBytes(scan.key(), last.bytes()) <= 0) continue;
         take(scan);
         last = Key(scan.key());
@@ -134,6 +136,8 @@ class Estimator {
 
   void take(const Scan<capnp::DynamicStruct>& scan) {
     const std::size_t stored = scan.value().size();
+    ++looked_;
+    bytes_ += stored;
     try {
       const auto row = scan.row();
       ++sampled_;
@@ -147,7 +151,6 @@ class Estimator {
         ++large_;
       } else {
         sample_.push_back({arena_.copy(scan.key()), arena_.copy(row.payload())});
-        bytes_ += row.payload().size();
       }
     } catch (const Error& error) {
       // A row that cannot be upgraded stays as it is.
@@ -177,14 +180,16 @@ class Estimator {
   }
 
   const Store& store_;
-  const ReadTransaction transaction_;
+  const std::uint32_t pageSize_;
   const Collection<capnp::DynamicStruct> rows_;
+  const ReadTransaction transaction_;  // last: nothing else begins while it is open
   const bool packs_;
   CollectionInfo info_;
 
   Arena arena_;
   std::vector<ColdRow> sample_;
-  std::size_t bytes_ = 0;  // of sample_
+  std::size_t bytes_ = 0;  // that were read
+  std::uint64_t looked_ = 0;
   std::uint64_t sampled_ = 0;
   std::uint64_t older_ = 0;     // of these, to be upgraded
   std::uint64_t large_ = 0;     // of these, that are not put into blocks

@@ -45,8 +45,7 @@ struct StoreOptions {
   bool allowNetworkFileSystem = false;
   // Memory for unpacked blocks of cold rows, in bytes; 0 unpacks a block for every row that is read.
   std::size_t coldCacheBytes = std::size_t{8} << 20;
-  // How many rows that were upgraded when they were read are remembered, to be rewritten by compaction where
-  // it runs, or by Store::writeBack(); 0: none.
+  // How many rows that were upgraded when they were read are remembered for Store::writeBack(); 0: none.
   std::size_t writeBackRows = 0;
   // Whether and how a thread of this store upgrades and packs what is cold (engine/compaction.h). Without
   // effect where the store is opened read-only.

@@ -1,6 +1,6 @@
 #pragma once
 
-// Rows that were upgraded when they were read, for Store::writeBack or the compaction thread to rewrite. Bounded, and no reader
+// Rows that were upgraded when they were read, for Store::writeBack to rewrite. Bounded, and no reader
 // ever waits for it: a row that finds it full or held by another thread is left out, and comes again
 // with its next reading. Any thread.
 

@@ -213,22 +213,6 @@ TEST_F(CompactionThread, SaysWhatThereIsToDoAndBesideItWhatItWas) {
                                 std::to_string(said[0].taken.count()) + " ms");
 }
 
-TEST_F(CompactionThread, RewritesWhatWasUpgradedForAReader) {
-  StoreOptions options = compacting(CompactionMode::upgrade);
-  options.writeBackRows = 10;
-  options.compaction.rate = 1;  // the first batch is the last for a long time
-  const Store store = Store::open(path_, options);
-  const Compaction compaction = store.compaction();
-  compaction.pause();
-  fill(store, 20000);
-  const Rows items = store.collection("items", secondVersion());
-  ASSERT_TRUE(comes([&] { return compaction.status().wait == WaitReason::paused; }));
-  ASSERT_EQ(items.get(store.read(), std::uint64_t{19999}).version(), 1U);  // upgraded for this reader alone
-  compaction.resume();
-  ASSERT_TRUE(comes([&] { return items.get(store.read(), std::uint64_t{19999}).version() == 2; }));
-  EXPECT_FALSE(has(store, AuditEvent::passEnded));
-}
-
 TEST_F(CompactionThread, LeavesTheRestToANewerRelease) {
   const Store store = Store::open(path_, compacting(CompactionMode::upgrade));
   fill(store, 100);

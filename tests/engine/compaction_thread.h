@@ -32,7 +32,7 @@ inline RecordSchema secondVersion() {
 
 inline StoreOptions compacting(CompactionMode mode) {
   return {.durability = Durability::off,
-          .compaction = {.mode = mode, .rate = 0, .minFreeDisk = 0, .coldBelow = 1e9}};
+          .compaction = {.mode = mode, .rate = 0, .minFreeDisk = 0, .coldBelow = 1e9, .preparingThreads = 2}};
 }
 
 class CompactionThread : public ::testing::Test {

@@ -63,9 +63,7 @@ void Batch::prepare(const Key& lower) {
   }
   openColdTier();
   if (cold_) preparePackers();
-  TransactionState transaction(store_, storage::Access::read);
-  partition_ = Partitions(transaction, collection_.name()).of(lower);
-  prepareParts(transaction);
+  prepareParts(lower);
   at("prepared");
 }
 
@@ -327,6 +325,7 @@ void Batch::endPass(TransactionState& transaction, Partitions& partitions) {
 // Where the floor of the whole collection has risen with this partition's.
 void Batch::noteVersionsGone(TransactionState& transaction, const Partitions& partitions,
                              std::uint16_t floorBefore) {
+  if (partition_.floor <= floorBefore) return;
   std::uint16_t others = collection_.schema().version();
   for (const Partition& partition : partitions.all()) {
     if (partition.lower != partition_.lower) others = std::min(others, partition.floor);

@@ -143,7 +143,7 @@ class Batch {
   void openColdTier();
   void preparePackers();
   std::vector<Key> boundsOfParts(TransactionState& transaction) const;
-  void prepareParts(TransactionState& transaction);
+  void prepareParts(const Key& lower);
   void admit(TransactionState& transaction);
   void installGroup(TransactionState& transaction, Tiers& tiers, const Part& part, bool isUnchanged);
   void installHot(TransactionState& transaction, const HotEntry& entry, bool isUnchanged);

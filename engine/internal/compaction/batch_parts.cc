@@ -79,8 +79,11 @@ std::vector<Key> Batch::boundsOfParts(TransactionState& transaction) const {
 }
 
 // The first part in this thread, the others in threads of their own, which inherit its priority.
-void Batch::prepareParts(TransactionState& transaction) {
-  const std::vector<Key> bounds = boundsOfParts(transaction);
+void Batch::prepareParts(const Key& lower) {
+  std::optional<TransactionState> transaction(std::in_place, store_, storage::Access::read);
+  snapshot_ = transaction->snapshot();
+  partition_ = Partitions(*transaction, collection_.name()).of(lower);
+  const std::vector<Key> bounds = boundsOfParts(*transaction);
   partsPrepared_ = bounds.size() + 1;
   const auto run = [&](std::size_t number, TransactionState& seen) {
     Part& part = *parts_[number];
@@ -95,39 +98,45 @@ void Batch::prepareParts(TransactionState& transaction) {
   const auto runElsewhere = [&](std::size_t number) {
     Part& part = *parts_[number];
     try {
-      const IoAccount account;
       TransactionState seen(store_, storage::Access::read);
       // Somebody has committed meanwhile: each entry is looked at before it is replaced.
-      part.isOtherSnapshot = seen.snapshot() != transaction.snapshot();
+      part.isOtherSnapshot = seen.snapshot() != snapshot_;
       run(number, seen);
-      part.bytesRead = account.total().read;
     } catch (...) {
       part.failure = std::current_exception();
     }
   };
   {
     std::vector<std::jthread> threads;
-    for (std::size_t number = 1; number < partsPrepared_; ++number) {
-      try {
-        threads.emplace_back(runElsewhere, number);
-      } catch (const std::system_error&) {  // the system has no more threads
-        runElsewhere(number);
+    std::size_t next = 1;
+    try {
+      for (; next < partsPrepared_; ++next) {
+        threads.emplace_back([&, number = next] {
+          const IoAccount account;
+          runElsewhere(number);
+          parts_[number]->bytesRead = account.total().read;
+        });
       }
+    } catch (const std::system_error&) {  // the system has no more threads
     }
-    run(0, transaction);
+    run(0, *transaction);
+    // While it is open the map cannot grow, and where it has to the threads wait for that to begin theirs.
+    transaction.reset();
+    for (; next < partsPrepared_; ++next) runElsewhere(next);
   }
-  snapshot_ = transaction.snapshot();
   preparationTime_ = {};
+  bool isOther = false;
   for (std::size_t number = 0; number < partsPrepared_; ++number) {
     Part& part = *parts_[number];
     if (part.failure) std::rethrow_exception(part.failure);
-    if (part.isOtherSnapshot) snapshot_ = 0;
+    if (part.isOtherSnapshot) isOther = true;
     if (part.lacksFunctions) lacksFunctions_ = true;
     for (FailedRow& row : part.failures) fail(std::move(row));
     result_.bytesRead += part.bytesRead;
     preparationTime_.processor += part.time.processor;
     preparationTime_.passed += part.time.passed;
   }
+  if (isOther) snapshot_ = 0;
 }
 
 }  // namespace instar

@@ -24,7 +24,6 @@ constexpr std::chrono::nanoseconds kRecordWhileWorking = 2s;
 constexpr std::chrono::nanoseconds kLongEnoughToSay = 500ms;
 constexpr std::chrono::nanoseconds kGiveWay = 100ms;
 constexpr std::uint64_t kMostFailures = 100;
-constexpr std::size_t kWrittenBackAtOnce = 128;
 
 // Gives way to everything else on the machine, where the system lets it; nothing depends on it.
 void lowerPriority() noexcept {
@@ -65,10 +64,14 @@ Compactor::~Compactor() { stop(); }
 
 void Compactor::collectionOpened(const std::string& name, const Plans& plans, storage::TreeId tree) {
   const std::lock_guard lock(mutex_);
-  const auto [known, isNew] = opened_.try_emplace(name, Opened{plans, tree});
-  if (!isNew && known->second.plans.schema().version() < plans.schema().version())
-    known->second = Opened{plans, tree};
+  addNewer(opened_, name, {plans, tree});
   wake_.notify_all();
+}
+
+void Compactor::addNewer(std::map<std::string, Opened>& collections, const std::string& name, Opened opened) {
+  const auto [known, isNew] = collections.try_emplace(name, opened);
+  if (!isNew && known->second.plans.schema().version() < opened.plans.schema().version())
+    known->second = std::move(opened);
 }
 
 void Compactor::setRate(std::uint64_t bytesPerSecond) {
@@ -136,9 +139,9 @@ void Compactor::work() {
     if (isMismatched_) isMismatched_ = wasStopped();  // somebody may have verified the file
     if (isMismatched_) return waitFor(kLookAgain, WaitReason::circuitOpen);
     openCollections();
-    if (!mayGo() || writeBack()) return;
+    if (!mayGo()) return;
     if (const auto next = pick()) {
-      begin(next->worker->collection().name());
+      if (begin(next->worker->collection().name())) return;
       step(*next);
       pacer_.succeeded();
     } else {
@@ -167,7 +170,7 @@ void Compactor::obey() {
     const std::lock_guard lock(mutex_);
     if (stopping_) throw Stopped();
     commands.swap(commands_);
-    for (auto& [name, collection] : opened_) toOpen_.insert_or_assign(name, std::move(collection));
+    for (auto& [name, collection] : opened_) addNewer(toOpen_, name, std::move(collection));
     opened_.clear();
   }
   bool closesCircuit = false;
@@ -201,28 +204,40 @@ bool Compactor::wasStopped() const {
 
 void Compactor::openCollections() {
   while (!toOpen_.empty()) {
-    const auto& [name, collection] = *toOpen_.begin();
-    const std::uint16_t version = collection.plans.schema().version();
-    const auto known = workers_.find(name);
+    auto opened = toOpen_.extract(toOpen_.begin());  // one that cannot be opened is not tried for ever
+    try {
+      openCollection(opened.key(), opened.mapped());
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::retry) toOpen_.insert(std::move(opened));
+      throw;
+    }
+  }
+}
+
+void Compactor::openCollection(const std::string& name, const Opened& opened) {
+  const RecordSchema& schema = opened.plans.schema();
+  const auto known = known_.find(name);
+  if (known != known_.end() && known->second.version >= schema.version()) return;
+  const bool lacksFunctions = !opened.plans.from(1).unusable().empty();
+  std::shared_ptr<CollectionState> state;
+  {
     TransactionState transaction(store_, storage::Access::read);
     const auto record = Catalog(transaction).collection(name);
-    const bool isNewer = known == workers_.end() || known->second->collection().schema().version() < version;
-    const bool lacksFunctions = !collection.plans.from(1).unusable().empty();
-    if (isNewer) known_[name] = {version, lacksFunctions};
     // Otherwise a newer release's to compact, or one's that has them.
-    if (isNewer && record && record->currentVersion <= version && !lacksFunctions) {
-      auto state =
-          std::make_shared<CollectionState>(store_, collection.plans, collection.tree, *record, transaction);
-      workers_[name] = std::make_unique<Worker>(store_, std::move(state),
-                                                Worker::Settings{.mode = options_.mode,
-                                                                 .lockTime = options_.lockTime,
-                                                                 .rate = pacer_.rate(),
-                                                                 .threads = options_.preparingThreads,
-                                                                 .mostFailures = kMostFailures});
-      keepHeat(*workers_[name]);
-    }
-    toOpen_.erase(toOpen_.begin());
+    if (record && record->currentVersion <= schema.version() && !lacksFunctions)
+      state = std::make_shared<CollectionState>(store_, opened.plans, opened.tree, *record, transaction);
   }
+  if (state) {
+    auto& worker = workers_[name];
+    worker = std::make_unique<Worker>(store_, std::move(state),
+                                      Worker::Settings{.mode = options_.mode,
+                                                       .lockTime = options_.lockTime,
+                                                       .rate = pacer_.rate(),
+                                                       .threads = options_.preparingThreads,
+                                                       .mostFailures = kMostFailures});
+    keepHeat(*worker);
+  }
+  known_[name] = {schema.version(), schema.completeFrom(), lacksFunctions};
 }
 
 std::optional<Compactor::Next> Compactor::pick() {
@@ -236,30 +251,15 @@ std::optional<Compactor::Next> Compactor::pick() {
     if (next == workers_.end()) next = workers_.begin();
     if (const auto choice = next->second->pick(options_.policy, options_.coldBelow))
       return Next{next->second.get(), *choice};
+    end(*next->second);
   }
   return std::nullopt;
 }
 
-// Rows that somebody has read and that had to be upgraded for him come first: he may come again.
-bool Compactor::writeBack() {
-  WriteBackQueue& queue = store_->writeBackQueue();
-  if (!queue.isOpen() || queue.empty()) return false;
-  BatchResult done{.transactions = 1};
-  {
-    TransactionState transaction(store_, storage::Access::write);
-    const auto start = Clock::now();
-    done.rewritten = done.rows = queue.rewrite(transaction, kWrittenBackAtOnce);
-    done.longestLock = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start);
-    if (done.rows == 0) return false;
-    transaction.commit();
-  }
-  take(done);
-  return true;
-}
-
-void Compactor::begin(const std::string& collection) {
+// Returns whether the collection had no job: then it has been estimated, which has to be paid for as well.
+bool Compactor::begin(const std::string& collection) {
   const auto [job, isNew] = jobs_.try_emplace(collection);
-  if (!isNew) return;
+  if (!isNew) return false;
   job->second.startedAt = Clock::now();
   try {
     const Estimate estimate = instar::estimate(Store(store_), collection, options_.mode, pacer_.rate());
@@ -272,6 +272,8 @@ void Compactor::begin(const std::string& collection) {
                     .reason = "from " + std::to_string(estimate.sampledRows) + " rows"});
   } catch (const Error&) {  // a damaged row, which the work itself will report
   }
+  take({});
+  return true;
 }
 
 void Compactor::step(const Next& next) {
@@ -344,8 +346,10 @@ bool Compactor::settle() {
 
 void Compactor::failed(const Error& error) {
   if (error.code() == ErrorCode::upgradeProgram) {
-    // A newer release has come: what it has changed is its to compact.
-    std::erase_if(workers_, [&](const auto& entry) { return entry.first == error.fact("collection"); });
+    // A newer release has come: what it has changed is its to compact, and to say when it is done.
+    const auto isMeant = [&](const auto& entry) { return entry.first == error.fact("collection"); };
+    std::erase_if(workers_, isMeant);
+    std::erase_if(jobs_, isMeant);
     return;
   }
   // Somebody writes for longer than one waits for him.
@@ -355,6 +359,7 @@ void Compactor::failed(const Error& error) {
       const std::lock_guard lock(mutex_);
       status_.detail = error.what();
     }
+    const bool wasOpen = pacer_.circuitIsOpen();
     pacer_.failed(Clock::now());
     isMismatched_ = wasStopped();
     if (isMismatched_ || !isCompactor_) return;
@@ -362,7 +367,8 @@ void Compactor::failed(const Error& error) {
     const auto worker = workers_.find(error.fact("collection"));
     if (error.code() == ErrorCode::restoreFromBackup && worker != workers_.end()) worker->second->setAside();
     noteIfPossible({.event = AuditEvent::failed, .reason = error.what()});
-    if (pacer_.circuitIsOpen()) noteIfPossible({.event = AuditEvent::circuitOpened, .reason = error.what()});
+    if (pacer_.circuitIsOpen() && !wasOpen)
+      noteIfPossible({.event = AuditEvent::circuitOpened, .reason = error.what()});
   } catch (const std::exception&) {  // the file cannot be read either, or there is no memory
     waitFor(kLookAgain, WaitReason::backoff);
   }
@@ -370,20 +376,27 @@ void Compactor::failed(const Error& error) {
 
 void Compactor::idle() {
   for (auto& [name, worker] : workers_) worker->mergePartitions();
-  while (!jobs_.empty()) {
-    const auto job = jobs_.extract(jobs_.begin());
-    end(job.key(), job.mapped());
-  }
   waitFor(kLookAgain, whyIdle());
 }
 
-void Compactor::end(const std::string& collection, const Job& job) {
+// Nothing is left to do in the collection.
+void Compactor::end(const Worker& worker) {
+  const std::string& collection = worker.collection().name();
+  const auto found = jobs_.find(collection);
+  if (found == jobs_.end()) return;
+  if (worker.collection().isOlderProgram()) {  // the rest is a newer release's
+    jobs_.erase(found);
+    return;
+  }
+  const Job& job = found->second;
   std::string reason;
   if (const auto& estimate = job.estimate) {
     reason = "estimated: " + std::to_string(estimate->rows) + " rows, " +
              std::to_string(estimate->bytesToWrite) + " bytes, " + std::to_string(estimate->time.count()) +
              " ms";
   }
+  if (worker.hasAsides())
+    reason += reason.empty() ? "damaged partitions are left" : "; damaged partitions are left";
   note({.event = AuditEvent::finished,
         .collection = collection,
         .rows = job.rows,
@@ -391,6 +404,7 @@ void Compactor::end(const std::string& collection, const Job& job) {
         .bytes = job.bytesWritten,
         .taken = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - job.startedAt),
         .reason = std::move(reason)});
+  jobs_.erase(found);
 }
 
 WaitReason Compactor::whyIdle() const {
@@ -400,7 +414,10 @@ WaitReason Compactor::whyIdle() const {
   for (const auto& [name, known] : known_) {
     const auto record = catalog.collection(name);
     if (record && record->currentVersion > known.version) return WaitReason::newerRelease;
-    if (known.lacksFunctions) why = WaitReason::missingFunctions;
+    const auto partitions =
+        known.lacksFunctions ? Partitions(transaction, name).all() : std::vector<Partition>();
+    const auto isPending = [&](const Partition& partition) { return partition.floor < known.completeFrom; };
+    if (std::ranges::any_of(partitions, isPending)) why = WaitReason::missingFunctions;
   }
   return why;
 }

@@ -54,6 +54,7 @@ class Compactor {
   // What this program knows of a collection that it has opened.
   struct Known {
     std::uint16_t version = 0;
+    std::uint16_t completeFrom = 0;
     bool lacksFunctions = false;
   };
   // From the first batch in a collection until nothing is left to do there.
@@ -75,14 +76,15 @@ class Compactor {
   void work();
   void becomeCompactor();
   void obey();
+  static void addNewer(std::map<std::string, Opened>& collections, const std::string& name, Opened opened);
   void openCollections();
+  void openCollection(const std::string& name, const Opened& opened);
   std::optional<Next> pick();
-  bool writeBack();
-  void begin(const std::string& collection);
+  bool begin(const std::string& collection);
   void step(const Next& next);
   void failed(const Error& error);
   void idle();
-  void end(const std::string& collection, const Job& job);
+  void end(const Worker& worker);
   WaitReason whyIdle() const;
   bool settle();
   bool mayGo();
@@ -103,8 +105,8 @@ class Compactor {
   std::map<std::string, std::unique_ptr<Worker>, std::less<>> workers_;  // by collection
   std::map<std::string, Opened> toOpen_;                                 // as opened_, once it has been seen
   std::map<std::string, Known, std::less<>> known_;                      // by collection, as what follows
-  std::map<std::string, Job, std::less<>> jobs_;                         // since it was idle last
-  std::string lastDone_;                                                 // collection of the last pass
+  std::map<std::string, Job, std::less<>> jobs_;  // of those where something is left to do
+  std::string lastDone_;                          // collection of the last pass
   std::unique_ptr<IoAccount> account_;
   Pacer pacer_;
   RateMeter meter_;

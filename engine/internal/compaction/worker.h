@@ -52,6 +52,7 @@ class Worker {
   // The partition of the last step is damaged: it is not picked again, until it is taken back.
   void setAside() { asides_.insert(lastLower_); }
   void takeBack() { asides_.clear(); }
+  bool hasAsides() const noexcept { return !asides_.empty(); }
 
   // For the batches to come.
   void setRate(std::uint64_t rate);
