@@ -18,12 +18,13 @@ class CensusTaker {
         rows_(store.collection(collection)),
         catalog_(transaction.state()),
         current_(catalog_.collection(collection)->currentVersion),
+        hasNewer_(catalog_.highestVersion(rows_.name()) > current_),
         total_(rows_.count(transaction)) {}
 
   Census run() {
     const auto partitions = Partitions(transaction_.state(), rows_.name()).all();
     for (std::size_t i = 0; i < partitions.size(); ++i) {
-      if (partitions[i].floor == current_) {
+      if (partitions[i].floor == current_ && !hasNewer_) {
         ++census_.settledPartitions;
         continue;
       }
@@ -85,6 +86,7 @@ class CensusTaker {
   const Collection<capnp::DynamicStruct> rows_;
   const Catalog catalog_;
   const std::uint16_t current_;
+  const bool hasNewer_;  // versions that are staged or aborted: their rows are anywhere
   const std::uint64_t total_;
   WalkCheck walk_;
   std::map<std::uint16_t, VersionCount> counts_;

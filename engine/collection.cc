@@ -26,6 +26,15 @@ std::uint64_t CollectionBase::count(const Transaction& transaction, const ScanOp
   return rows;
 }
 
+bool CollectionBase::serves(std::uint16_t version) const noexcept {
+  return version <= state_->wholeVersion();
+}
+
+bool CollectionBase::serves(const Transaction& transaction, const Key& key, std::uint16_t version) const {
+  state_->admitReading(transaction.state());
+  return version <= state_->servedVersion(key.bytes());
+}
+
 bool CollectionBase::contains(const Transaction& transaction, const Key& key) const {
   TransactionState& state = transaction.state();
   state_->admitReading(state);
@@ -41,6 +50,7 @@ bool CollectionBase::erase(WriteTransaction& transaction, const Key& key) const 
 void CollectionBase::find(const Transaction& transaction, const Key& key, internal::RowBytes& row) const {
   TransactionState& state = transaction.state();
   state_->admitReading(state);
+  row.serveAs(state_->schema().version());
   state_->find(state, key.bytes(), row);
   if (row.found()) row.copyKey();
 }
@@ -73,31 +83,35 @@ void CollectionBase::refuseOtherType(capnp::StructSchema record) const {
                {"schema", std::string(schema().typeName())}});
 }
 
+Key CollectionBase::keyToPut(const Key* explicitKey, capnp::MessageBuilder& message) const {
+  if (keySpec().empty()) {
+    if (explicitKey != nullptr && !explicitKey->empty()) return *explicitKey;
+    throw Error(ErrorCode::fixCall, "the record has no $key fields: put it under a key of at least one byte",
+                {{"collection", name()}});
+  }
+  if (explicitKey != nullptr) {
+    throw Error(ErrorCode::fixCall,
+                "the key of this collection is in the record's $key fields: put without a key",
+                {{"collection", name()}});
+  }
+  Key key;
+  encodeKey(keySpec(), message.getRoot<capnp::AnyStruct>().asReader(), key);
+  return key;
+}
+
 void CollectionBase::store(WriteTransaction& transaction, const Key* explicitKey,
                            capnp::MessageBuilder& message, const internal::DraftOrigin* origin) const {
   TransactionState& state = transaction.state();
   state_->admitWriting(state);
-  state_->prepareToPut(message);
-  Key key;
-  if (!keySpec().empty()) {
-    if (explicitKey != nullptr) {
-      throw Error(ErrorCode::fixCall,
-                  "the key of this collection is in the record's $key fields: put without a key",
-                  {{"collection", name()}});
-    }
-    encodeKey(keySpec(), message.getRoot<capnp::AnyStruct>().asReader(), key);
-  } else if (explicitKey == nullptr || explicitKey->empty()) {
-    throw Error(ErrorCode::fixCall, "the record has no $key fields: put it under a key of at least one byte",
-                {{"collection", name()}});
-  } else {
-    key = *explicitKey;
-  }
+  const Key key = keyToPut(explicitKey, message);
+  const CollectionState::PutAs as = state_->putAs(key, origin);
+  state_->prepareToPut(as, message);
 
   std::optional<capnp::MallocMessageBuilder> merged;
   capnp::MessageBuilder* source = &message;
   // A draft that began as this very row, in this transaction, has all of it already.
   const bool hasWholeRow = origin != nullptr && origin->transaction == transaction.id() && origin->key == key;
-  if (state_->isOlderProgram() && !hasWholeRow) {
+  if (state_->mayMeetNewerRows() && !hasWholeRow) {
     internal::RowBytes row;
     state_->findStored(state, key.bytes(), row);
     // A row of another struct has nothing to keep.
@@ -110,7 +124,7 @@ void CollectionBase::store(WriteTransaction& transaction, const Key* explicitKey
   }
   const FlatRecord flat(*source);
   if (state_->nestsWithoutLimit()) flat.refuseDeepNesting();
-  state_->put(state, key, flat.payload());
+  state_->put(state, key, as.version, flat.payload());
 }
 
 }  // namespace instar

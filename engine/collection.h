@@ -48,6 +48,12 @@ class CollectionBase {
   std::uint64_t count(const Transaction& transaction) const;
   std::uint64_t count(const Transaction& transaction, const ScanOptions& options) const;
 
+  // Whether this program's records are as the version has them: of all keys, or of this one, as the
+  // transaction sees the share that is served. For a program whose version is staged (engine/staging.h) it
+  // says how to fill a new record: ask the transaction in which it is put.
+  bool serves(std::uint16_t version) const noexcept;
+  bool serves(const Transaction& transaction, const Key& key, std::uint16_t version) const;
+
   bool contains(const Transaction& transaction, const Key& key) const;  // without looking at the row's bytes
   bool erase(WriteTransaction& transaction, const Key& key) const;      // whether there was such a row
 
@@ -57,6 +63,7 @@ class CollectionBase {
   void store(WriteTransaction& transaction, const Key* key, capnp::MessageBuilder& message,
              const internal::DraftOrigin* origin) const;
   Key encode(std::span<const KeyValue> values, KeyForm form) const;
+  Key keyToPut(const Key* explicitKey, capnp::MessageBuilder& message) const;
   [[noreturn]] void refuseEmptyDraft() const;
   void refuseOtherType(const RecordSchema& draft) const;
   void refuseOtherType(capnp::StructSchema record) const;

@@ -48,10 +48,15 @@ class RowBytes {
   std::uint16_t version() const noexcept { return version_; }
   Bytes payload() const noexcept { return payload_; }
 
+  // The version whose record it is, whatever it was written with.
+  void serveAs(std::uint16_t version) noexcept { servedAs_ = version; }
+  std::uint16_t servedAs() const noexcept { return servedAs_; }
+
  private:
   Bytes key_;
   Bytes payload_;
   std::uint16_t version_ = 0;
+  std::uint16_t servedAs_ = 0;
   Key ownKey_;
   std::unique_ptr<std::byte[]> copy_;
   std::shared_ptr<const void> owner_;
@@ -114,6 +119,7 @@ struct RecordTraits<capnp::DynamicStruct> {
 struct DraftOrigin {
   Key key;
   std::uint64_t transaction = 0;
+  std::uint16_t servedAs = 0;  // the version whose record the row was
 };
 
 }  // namespace internal
@@ -146,6 +152,12 @@ class Row {
   std::uint16_t version() const noexcept { return bytes_.version(); }  // that the row was written with
   Bytes payload() const noexcept { return bytes_.payload(); }          // as stored: one Cap'n Proto segment
 
+  // Whether the record is as this version has it. False for the version of the program where that is staged
+  // and the row's key does not belong to the share that is served (engine/staging.h); then the fields are as
+  // the version below has them.
+  bool serves(std::uint16_t version) const noexcept { return version <= bytes_.servedAs(); }
+  std::uint16_t servedAs() const noexcept { return bytes_.servedAs(); }  // the highest of them
+
   // The row through another version of its schema. Throws Error(fixCall) where there is no row.
   capnp::DynamicStruct::Reader as(capnp::StructSchema schema) const {
     if (!message_) internal::throwNoRow();
@@ -174,7 +186,7 @@ class Draft {
   Draft(Schema schema, const Row<T>& row, std::uint64_t transaction)
       : schema_(std::move(schema)), message_(scratch()) {
     if (!row) return;
-    origin_ = {.key = Key(row.key()), .transaction = transaction};
+    origin_ = {.key = Key(row.key()), .transaction = transaction, .servedAs = row.servedAs()};
     message_.setRoot(*row);
     builder_.emplace(internal::RecordTraits<T>::existing(message_, schema_));
   }

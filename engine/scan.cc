@@ -17,6 +17,9 @@ ScanBase::~ScanBase() = default;
 bool ScanBase::next() { return cursor_->next(); }
 Bytes ScanBase::key() const { return cursor_->key(); }
 Bytes ScanBase::value() const { return cursor_->value(); }
-void ScanBase::load(internal::RowBytes& row) const { cursor_->load(row); }
+void ScanBase::load(internal::RowBytes& row) const {
+  row.serveAs(collection_->schema().version());
+  cursor_->load(row);
+}
 
 }  // namespace instar

@@ -2,8 +2,10 @@
 
 #include "instar/engine/internal/catalog.h"
 #include "instar/engine/internal/collection_state.h"
+#include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/compactor.h"
 #include "instar/engine/internal/schema_registration.h"
+#include "instar/engine/internal/stage_changes.h"
 #include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/format/file_format.h"
@@ -220,21 +222,25 @@ SchemaChange Store::examine(std::string_view name, const RecordSchema& schema) c
   return examineSchema(transaction.state(), name, schema);
 }
 
-std::shared_ptr<CollectionState> Store::openCollection(std::string_view name,
-                                                       const RecordSchema& schema) const {
+std::shared_ptr<CollectionState> Store::openCollection(std::string_view name, const RecordSchema& schema,
+                                                       const StagingOptions* staging) const {
   checkCollectionName(name);
+  if (staging != nullptr) checkShares(staging->percent, staging->shadow);
+  const Opening opening = staging != nullptr ? Opening::staged : Opening::plain;
   storage::Environment& environment = state_->environment();
   const std::string tree = rowTreeName(name);
   bool isNew;
   bool mustRecord;
+  bool isTried;
   std::optional<Plans> plans;  // decodes the structs that this one has replaced
   {
     const ReadTransaction transaction = read();
-    const SchemaChange change = requireAllowed(examineSchema(transaction.state(), name, schema));
+    const SchemaChange change = requireAllowed(examineSchema(transaction.state(), name, schema, opening));
     if (!state_->options().allowMissingFunctions)
       requireFunctions(plans.emplace(plansOf(transaction.state(), name, schema)), name);
     isNew = change.outcome == SchemaChange::Outcome::created;
     mustRecord = isRecorded(change) && !environment.readOnly();
+    isTried = isTrial(change);
     if (isNew && environment.readOnly()) {
       refuseUnknown(Catalog(transaction.state()), name);
     }
@@ -243,20 +249,28 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name,
   const auto rows = environment.openTree(tree, isNew);
   if (!rows) refuseMissingTree(name);
   if (mustRecord) {
+    if (isTried) openAudit(environment);
     WriteTransaction transaction = write();
-    const SchemaChange change = requireAllowed(examineSchema(transaction.state(), name, schema));
+    const SchemaChange change = requireAllowed(examineSchema(transaction.state(), name, schema, opening));
+    isTried = isTrial(change);
     if (isRecorded(change)) {
       recordSchema(transaction.state(), name, schema, change);
+      if (isTried) recordStaging(transaction.state(), name, change, *staging);
       transaction.commit();
     }
     plans.reset();  // another program may have added a version before
   }
   const ReadTransaction transaction = read();
   if (!plans) plans.emplace(plansOf(transaction.state(), name, schema));
-  if (const auto compactor = state_->compactor())
-    compactor->collectionOpened(std::string(name), *plans, *rows);
-  return std::make_shared<CollectionState>(
-      state_, *std::move(plans), *rows, *Catalog(transaction.state()).collection(name), transaction.state());
+  std::shared_ptr<StagedVersion> staged;
+  if (isTried) staged = stagedVersion(transaction.state(), name, schema, *staging);
+  if (staged && !state_->options().allowMissingFunctions) requireFunctions(staged->plansBelow(), name);
+  auto state =
+      std::make_shared<CollectionState>(state_, *std::move(plans), *rows,
+                                        *Catalog(transaction.state()).collection(name), transaction.state(),
+                                        std::move(staged));
+  state->letCompact();
+  return state;
 }
 
 std::shared_ptr<CollectionState> Store::openCollection(std::string_view name) const {

@@ -19,7 +19,9 @@
 #include "instar/engine/collection.h"
 #include "instar/engine/compaction.h"
 #include "instar/engine/options.h"
+#include "instar/engine/staging_options.h"
 #include "instar/engine/transaction.h"
+#include "instar/evolve/admission.h"
 #include "instar/evolve/plan.h"
 #include "instar/evolve/record_schema.h"
 #include "instar/evolve/verdict.h"
@@ -57,6 +59,7 @@ struct VersionInfo {
   std::int64_t addedAt = 0;
   std::string addedBy;               // program that added it
   std::vector<std::string> changes;  // against the version before, a line each
+  VersionState state = VersionState::active;
 };
 
 // What opening a collection with some schema would do, or has done.
@@ -68,6 +71,9 @@ struct SchemaChange {
     inserted,       // an older version that the file had not seen
     older,          // an older program; nothing to record
     refused,        // the schema changes what stored rows do not allow, or kept its number
+    staged,         // a new version, to be tried
+    inTrial,        // the version that is tried
+    aborted,        // a version that was aborted: the program does as one of the version below
   };
   Outcome outcome = Outcome::unchanged;
   std::uint16_t from = 0;         // the collection's version before, 0 for a new collection
@@ -117,6 +123,20 @@ class Store {
     return Collection<capnp::DynamicStruct>(openCollection(name));
   }
 
+  // Opens a version to try it (engine/staging.h): where the file does not know it, it is staged, and nothing
+  // that is stored or that other programs do changes; where it is staged, or has been promoted or aborted, the
+  // handle goes along with that, now and whenever it changes. Throws as collection() does, and
+  // Error(fixSchema) where another version is staged, Error(fixCall) for a share that cannot be.
+  template <class T>
+  Collection<T> stage(std::string_view name, const StagingOptions& options = {}) const {
+    static const RecordSchema schema = RecordSchema::fromStruct(capnp::Schema::from<T>());
+    return Collection<T>(openCollection(name, schema, &options));
+  }
+  Collection<capnp::DynamicStruct> stage(std::string_view name, const RecordSchema& schema,
+                                         const StagingOptions& options = {}) const {
+    return Collection<capnp::DynamicStruct>(openCollection(name, schema, &options));
+  }
+
   // What collection(name, schema) would do; writes nothing. A refusal is an outcome; otherwise throws as that
   // does.
   SchemaChange examine(std::string_view name, const RecordSchema& schema) const;
@@ -155,7 +175,9 @@ class Store {
   friend class Compactor;
 
   explicit Store(std::shared_ptr<StoreState> state);
-  std::shared_ptr<CollectionState> openCollection(std::string_view name, const RecordSchema& schema) const;
+  // `staging` is null for a program that depends on its version.
+  std::shared_ptr<CollectionState> openCollection(std::string_view name, const RecordSchema& schema,
+                                                  const StagingOptions* staging = nullptr) const;
   std::shared_ptr<CollectionState> openCollection(std::string_view name) const;
   void startCompaction();
 

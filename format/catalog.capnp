@@ -23,7 +23,7 @@ struct Collection {
   # Under "collection/<name>".
   name @0 :Text;
   createdAt @1 :Int64;
-  currentVersion @2 :UInt16;   # the highest version that was ever opened for writing
+  currentVersion @2 :UInt16;   # the highest version that is neither staged nor aborted
   readerFloor @3 :UInt16;      # lowest version of a program that may read
   writerFloor @4 :UInt16;      # lowest version of a program that may write
   tiered @5 :Bool;             # there is a tree "cold/<name>"; never false again
@@ -91,6 +91,10 @@ struct ColdTotals {
 enum VersionState {
   invalid @0;
   active @1;
+  staged @2;     # tried on a share of the keys; the collection's current version and floors are as before
+  aborted @3;    # no longer tried, or no longer the current one; rows of it may be left
+  settled @4;    # active, and no row is left that has to be upgraded to it
+  retired @5;    # both floors are above it
 }
 
 struct Version {
@@ -104,6 +108,16 @@ struct Version {
   addedAt @6 :Int64;
   addedBy @7 :Text;
   changes @8 :List(Text);      # against the version before, a line each, as `instar schema diff` prints them
+}
+
+struct Staging {
+  # Under "staging/<name>": how the staged version is tried, or the one that was staged last.
+  version @0 :UInt16;
+  percent @1 :Float64;         # of the keys that are served the new way
+  shadow @2 :Float64;          # of the keys on whose reads it is tried, those that are served included
+  stagedAt @3 :Int64;
+  stagedBy @4 :Text;
+  endReason @5 :Text;          # why it was promoted or aborted; null: it is staged
 }
 
 enum AuditEvent {
@@ -124,6 +138,12 @@ enum AuditEvent {
   estimated @14;         # of what there is to do
   finished @15;          # everything that was to do, beside the estimate
   versionGone @16;       # no row of a version is left
+  staged @17;            # toVersion is tried from here on
+  percentChanged @18;    # of the keys on which it is tried
+  promoted @19;          # toVersion is the current one
+  aborted @20;           # fromVersion is no longer tried, or no longer the current one
+  settled @21;           # no row is left that has to be upgraded to toVersion
+  retired @22;           # fromVersion and all below
 }
 
 struct AuditEntry {

@@ -27,7 +27,7 @@ std::uint64_t blockChecksum(Bytes lastKey, std::uint64_t headerStart, Bytes rest
 // XXH3_64(payload, seed = XXH3_64(key)).
 std::uint64_t rowSum(Bytes key, Bytes payload) noexcept;
 
-// Plain XXH3-64, for fingerprints.
-std::uint64_t hash64(Bytes bytes) noexcept;
+// Plain XXH3-64, for fingerprints and shares of keys.
+std::uint64_t hash64(Bytes bytes, std::uint64_t seed = 0) noexcept;
 
 }  // namespace instar

@@ -19,7 +19,11 @@ inline constexpr std::uint16_t kFileFormat1 = 1;
 // flags is damaged and a row in a block is not there. A file gets this number with its first block.
 inline constexpr std::uint16_t kFileFormat2 = 2;
 
-inline constexpr std::uint16_t kFileFormat = kFileFormat2;  // the newest that this code reads
+// 3: versions that are staged or aborted. Code that knows only 2 would take them for active. A file gets this
+// number with the first of them.
+inline constexpr std::uint16_t kFileFormat3 = 3;
+
+inline constexpr std::uint16_t kFileFormat = kFileFormat3;  // the newest that this code reads
 
 // Trees in the file.
 inline constexpr std::string_view kCatalogTree = "catalog";
@@ -32,6 +36,7 @@ inline constexpr std::string_view kFormatKey = "format";
 inline constexpr std::string_view kGenerationKey = "generation";
 inline constexpr std::string_view kCollectionKeyPrefix = "collection/";
 inline constexpr std::string_view kVersionKeyPrefix = "version/";
+inline constexpr std::string_view kStagingKeyPrefix = "staging/";
 inline constexpr std::string_view kTiersKeyPrefix = "tiers/";
 inline constexpr std::string_view kDictionaryKeyPrefix = "dictionary/";
 inline constexpr std::string_view kPartitionKeyPrefix = "partition/";

@@ -40,11 +40,21 @@ Catalog::CollectionRecord toCollection(catalog::Collection::Reader record) {
           record.getReaderFloor(), record.getWriterFloor(), record.getTiered()};
 }
 
+static_assert(static_cast<int>(VersionState::active) == static_cast<int>(catalog::VersionState::ACTIVE));
+static_assert(static_cast<int>(VersionState::retired) == static_cast<int>(catalog::VersionState::RETIRED));
+
+Key stagingKey(std::string_view collection) {
+  Key key(kStagingKeyPrefix);
+  key.append(asBytes(collection));
+  return key;
+}
+
 VersionInfo toVersion(catalog::Version::Reader record) {
   std::vector<std::string> changes;
   for (const auto change : record.getChanges()) changes.push_back(text(change));
   return {record.getNumber(), RecordSchema::fromNodes(record.getNodes(), record.getRootId()),
-          record.getAddedAt(), text(record.getAddedBy()), std::move(changes)};
+          record.getAddedAt(), text(record.getAddedBy()), std::move(changes),
+          static_cast<VersionState>(record.getState())};
 }
 
 }  // namespace
@@ -239,11 +249,52 @@ std::optional<std::uint16_t> Catalog::versionAbove(std::string_view collection, 
   return versionNumber(cursor->key(), versionPrefix(collection));
 }
 
+std::uint16_t Catalog::highestVersion(std::string_view collection) const {
+  const auto cursor = transaction_.storage().cursor(transaction_.store().catalog());
+  Key behind = versionKey(collection, UINT16_MAX);
+  behind.append(asBytes("/"));
+  const bool found = cursor->seek(behind.bytes()) ? cursor->previous() : cursor->last();
+  return found ? versionNumber(cursor->key(), versionPrefix(collection)).value_or(0) : 0;
+}
+
+std::optional<VersionState> Catalog::versionState(std::string_view collection, std::uint16_t number) const {
+  const auto record = read<catalog::Version>(versionKey(collection, number));
+  if (!record) return std::nullopt;
+  return static_cast<VersionState>(record->getState());
+}
+
+void Catalog::setVersionState(std::string_view collection, std::uint16_t number, VersionState state) {
+  const Key key = versionKey(collection, number);
+  Draft<catalog::Version> record({}, read<catalog::Version>(key), 0);
+  record->setState(static_cast<catalog::VersionState>(state));
+  write(key, record);
+  touch();
+}
+
+std::optional<Catalog::StagingRecord> Catalog::staging(std::string_view collection) const {
+  const auto record = read<catalog::Staging>(stagingKey(collection));
+  if (!record) return std::nullopt;
+  return StagingRecord{record->getVersion(),  record->getPercent(),       record->getShadow(),
+                       record->getStagedAt(), text(record->getStagedBy()), text(record->getEndReason())};
+}
+
+void Catalog::putStaging(std::string_view collection, const StagingRecord& staging) {
+  Draft<catalog::Staging> record{{}};
+  record->setVersion(staging.version);
+  record->setPercent(staging.percent);
+  record->setShadow(staging.shadow);
+  record->setStagedAt(staging.stagedAt);
+  record->setStagedBy(stringPtr(staging.stagedBy));
+  if (!staging.endReason.empty()) record->setEndReason(stringPtr(staging.endReason));
+  write(stagingKey(collection), record);
+  touch();
+}
+
 void Catalog::putVersion(std::string_view collection, const RecordSchema& schema,
-                         const std::vector<std::string>& changes) {
+                         const std::vector<std::string>& changes, VersionState state) {
   Draft<catalog::Version> record{{}};
   record->setNumber(schema.version());
-  record->setState(catalog::VersionState::ACTIVE);
+  record->setState(static_cast<catalog::VersionState>(state));
   record->setFingerprint(schema.fingerprint());
   record->setTypeName(stringPtr(std::string(schema.typeName())));
   record->setRootId(schema.rootId());

@@ -49,8 +49,24 @@ class Catalog {
   // The nearest number below or above that is known.
   std::optional<std::uint16_t> versionBelow(std::string_view collection, std::uint16_t number) const;
   std::optional<std::uint16_t> versionAbove(std::string_view collection, std::uint16_t number) const;
+  // The highest number that is known, of any state; 0 where there is none.
+  std::uint16_t highestVersion(std::string_view collection) const;
+  std::optional<VersionState> versionState(std::string_view collection, std::uint16_t number) const;
   void putVersion(std::string_view collection, const RecordSchema& schema,
-                  const std::vector<std::string>& changes);
+                  const std::vector<std::string>& changes, VersionState state);
+  void setVersionState(std::string_view collection, std::uint16_t number, VersionState state);
+
+  // How a version is tried, or was last; goes by the generation.
+  struct StagingRecord {
+    std::uint16_t version = 0;
+    double percent = 0;
+    double shadow = 0;
+    std::int64_t stagedAt = 0;
+    std::string stagedBy;
+    std::string endReason;
+  };
+  std::optional<StagingRecord> staging(std::string_view collection) const;
+  void putStaging(std::string_view collection, const StagingRecord& record);
 
   // Every record of the catalog in turn, for check: its key, and what is wrong with it or nothing. At last an
   // empty key, where something is wrong with the catalog as a whole.

@@ -1,5 +1,6 @@
 #include "instar/engine/internal/collection_state.h"
 
+#include "instar/engine/internal/compaction/compactor.h"
 #include "instar/engine/internal/compaction/partition.h"
 #include "instar/engine/internal/row_writer.h"
 #include "instar/engine/internal/upgraded_record.h"
@@ -18,23 +19,44 @@ void raise(std::atomic<Number>& value, Number to) noexcept {
 }  // namespace
 
 CollectionState::CollectionState(std::shared_ptr<StoreState> store, Plans plans, storage::TreeId tree,
-                                 const Catalog::CollectionRecord& record, TransactionState& transaction)
+                                 const Catalog::CollectionRecord& record, TransactionState& transaction,
+                                 std::shared_ptr<StagedVersion> staged)
     : store_(std::move(store)),
       name_(record.name),
       plans_(std::move(plans)),
       schema_(plans_.schema()),
       version_(schema_.version()),
-      completeFrom_(schema_.completeFrom()),
+      completeFrom_(staged ? UINT16_MAX + 1U : schema_.completeFrom()),
       root_(schema_.root()),
       tree_(tree),
       nestsWithoutLimit_(schema_.isRecursive()),
       heat_(store_->heatOf(record.name)),
+      staged_(std::move(staged)),
       checkedSnapshot_(transaction.snapshot()),
-      checkedGeneration_(Catalog(transaction).generation()),
-      currentVersion_(record.currentVersion),
-      readerFloor_(record.readerFloor),
-      writerFloor_(record.writerFloor) {
+      checkedGeneration_(Catalog(transaction).generation()) {
   if (record.tiered) openColdTier(transaction);
+  look(Catalog(transaction), record);
+}
+
+void CollectionState::look(const Catalog& catalog, const Catalog::CollectionRecord& record) {
+  currentVersion_ = record.currentVersion;
+  highestVersion_ = catalog.highestVersion(name_);
+  readerFloor_ = record.readerFloor;
+  writerFloor_ = record.writerFloor;
+  const auto state = catalog.versionState(name_, version_).value_or(VersionState::active);
+  if (staged_) {
+    const bool wasDependedUpon = staged_->isDependedUpon();
+    staged_->see(state, catalog.staging(name_));
+    if (!wasDependedUpon && staged_->isDependedUpon()) letCompact();
+  } else {
+    isAborted_ = state == VersionState::aborted;
+  }
+}
+
+void CollectionState::letCompact() const {
+  const bool isTried = staged_ && !staged_->isDependedUpon();
+  if (const auto compactor = store_->compactor())
+    compactor->collectionOpened(name_, isTried ? staged_->plansBelow() : plans_, tree_);
 }
 
 void CollectionState::openColdTier(TransactionState& transaction) {
@@ -54,8 +76,16 @@ bool CollectionState::seesColdTier(TransactionState& transaction) {
 void CollectionState::refuseProgram(const char* message, std::uint16_t floor) const {
   throw Error(ErrorCode::upgradeProgram, message,
               {{"collection", name_},
-               {"version of this program", std::to_string(version_)},
+               {"version of this program", std::to_string(wholeVersion())},
                {"lowest version allowed", std::to_string(floor)}});
+}
+
+void CollectionState::refuseAborted() const {
+  throw Error(ErrorCode::upgradeProgram,
+              "the version of this program was aborted: write with a release of another version",
+              {{"collection", name_},
+               {"version of this program", std::to_string(version_)},
+               {"current version", std::to_string(currentVersion_.load(std::memory_order_relaxed))}});
 }
 
 void CollectionState::admitReading(TransactionState& transaction) {
@@ -65,7 +95,7 @@ void CollectionState::admitReading(TransactionState& transaction) {
   }
   refreshIfNewer(transaction);
   const std::uint16_t floor = readerFloor_.load(std::memory_order_relaxed);
-  if (version_ < floor) {
+  if (wholeVersion() < floor) {
     refuseProgram("this program is too old to read the collection: use a newer release", floor);
   }
 }
@@ -73,15 +103,17 @@ void CollectionState::admitReading(TransactionState& transaction) {
 void CollectionState::admitWriting(TransactionState& transaction) {
   admitReading(transaction);
   const std::uint16_t floor = writerFloor_.load(std::memory_order_relaxed);
-  if (version_ < floor) {
+  if (wholeVersion() < floor) {
     refuseProgram("this program is too old to write the collection: use a newer release", floor);
   }
+  if (isAborted_.load(std::memory_order_relaxed)) refuseAborted();
 }
 
 bool CollectionState::mayWrite(TransactionState& transaction) {
   refreshIfNewer(transaction);
-  return version_ >= readerFloor_.load(std::memory_order_relaxed) &&
-         version_ >= writerFloor_.load(std::memory_order_relaxed);
+  return wholeVersion() >= readerFloor_.load(std::memory_order_relaxed) &&
+         wholeVersion() >= writerFloor_.load(std::memory_order_relaxed) &&
+         !isAborted_.load(std::memory_order_relaxed);
 }
 
 void CollectionState::refresh(TransactionState& transaction) {
@@ -94,10 +126,11 @@ void CollectionState::refresh(TransactionState& transaction) {
                   "the collection is no longer in the catalog: restore the file", {{"collection", name_}});
     }
     if (record->tiered) openColdTier(transaction);
-    raise(currentVersion_, record->currentVersion);
-    raise(readerFloor_, record->readerFloor);
-    raise(writerFloor_, record->writerFloor);
-    raise(checkedGeneration_, generation);
+    const std::lock_guard lock(lookMutex_);
+    if (generation > checkedGeneration_.load(std::memory_order_relaxed)) {
+      look(catalog, *record);
+      checkedGeneration_.store(generation, std::memory_order_release);
+    }
   }
   raise(checkedSnapshot_, transaction.snapshot());
 }
@@ -125,7 +158,7 @@ void CollectionState::loadCopy(TransactionState& transaction, Bytes key, Bytes v
   std::vector<std::byte> copy;
   const RowView view = decode(transaction, key, transaction.steady(value, copy));
   if (view.isTombstone()) return;
-  if (view.version < completeFrom_) return loadUpgraded(key, view, row);
+  if (view.version < completeFrom_ && loadUpgraded(key, view, row)) return;
   row.copy(key, view);
 }
 
@@ -137,7 +170,7 @@ void CollectionState::findCold(TransactionState& transaction, ColdTier& cold, By
 void CollectionState::loadCold(TransactionState& transaction, ColdPlace place, internal::RowBytes& row) {
   const RowView view = place.view();
   if (view.version != version_ && !isKnown(transaction, view.version)) refuseVersion(place.key());
-  if (view.version < completeFrom_) return loadUpgraded(place.key(), view, row);
+  if (view.version < completeFrom_ && loadUpgraded(place.key(), view, row)) return;
   const Bytes key = place.key();
   row.share(std::move(place.block), key, view);
 }
@@ -169,11 +202,25 @@ std::uint64_t CollectionState::count(TransactionState& transaction) {
   return hot + tiers.coldRows - tiers.coveredRows - tiers.tombstones;
 }
 
-void CollectionState::put(TransactionState& transaction, const Key& key, Bytes payload) {
+CollectionState::PutAs CollectionState::putAs(const Key& key, const internal::DraftOrigin* origin) const {
+  if (staged_ == nullptr) return {&plans_, version_};
+  const std::uint16_t below = staged_->versionBelow();
+  const bool isServed = origin == nullptr ? staged_->serves(key.bytes()) : origin->servedAs >= version_;
+  if (isServed) return {&plans_, staged_->isOver() ? below : version_};
+  if (below < std::max(readerFloor_.load(), writerFloor_.load())) {
+    throw Error(ErrorCode::retry, "the version was promoted since the record was read: read it again",
+                {{"collection", name_}, {"key", printKey(schema_.key(), key.bytes())}});
+  }
+  return {&staged_->plansBelow(), below};
+}
+
+void CollectionState::put(TransactionState& transaction, const Key& key, std::uint16_t version,
+                          Bytes payload) {
   if (heat_) heat_->touch(key.bytes());
-  if (isOlderProgram()) Partitions(transaction, name_).noteOlderWrite(key, version_);
+  if (currentVersion_.load(std::memory_order_relaxed) > version)
+    Partitions(transaction, name_).noteOlderWrite(key, version);
   ColdTier* const cold = coldTier(transaction);
-  if (cold == nullptr) return writeRow(transaction, tree_, key, version_, payload);
+  if (cold == nullptr) return writeRow(transaction, tree_, key, version, payload);
   RowFlags flags = RowFlags::none;
   if (const auto stored = transaction.storage().get(tree_, key.bytes())) {
     if (has(rowFlags(*stored), RowFlags::coversCold)) flags = RowFlags::coversCold;
@@ -182,7 +229,7 @@ void CollectionState::put(TransactionState& transaction, const Key& key, Bytes p
     flags = RowFlags::coversCold;
     transaction.coverChanged(name_, {1, 0});
   }
-  writeRow(transaction, tree_, key, version_, payload, flags);
+  writeRow(transaction, tree_, key, version, payload, flags);
 }
 
 bool CollectionState::erase(TransactionState& transaction, const Key& key) {
@@ -200,22 +247,45 @@ bool CollectionState::erase(TransactionState& transaction, const Key& key) {
     if (cold == nullptr || !cold->find(transaction, key.bytes())) return false;
     change.covered = 1;
   }
-  writeRow(transaction, tree_, key, version_, {}, kTombstoneFlags);
+  writeRow(transaction, tree_, key, wholeVersion(), {}, kTombstoneFlags);
   transaction.coverChanged(name_, change);
   return true;
 }
 
-void CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row) {
+void CollectionState::upgrade(const Plans& plans, Bytes key, const RowView& stored,
+                              internal::RowBytes& row) const {
   try {
-    UpgradedRecord(plans_, key, stored).moveTo(row, key);
+    UpgradedRecord(plans, key, stored).moveTo(row, key);
   } catch (const Error& error) {
     throw error.with("collection", name_)
         .with("key", printKey(schema_.key(), key))
         .with("version of the row", std::to_string(stored.version))
-        .with("version of the schema", std::to_string(version_));
+        .with("version of the schema", std::to_string(plans.schema().version()));
   }
+}
+
+bool CollectionState::loadStaged(Bytes key, const RowView& stored, internal::RowBytes& row) {
+  if (staged_->serves(key)) {
+    try {
+      if (stored.version >= schema_.completeFrom()) return false;
+      upgrade(plans_, key, stored, row);
+      return true;
+    } catch (const std::exception&) {  // a function of the program may throw anything
+      if (staged_->isDependedUpon()) throw;
+    }
+  }
+  row.serveAs(staged_->versionBelow());
+  if (stored.version >= staged_->plansBelow().schema().completeFrom()) return false;
+  upgrade(staged_->plansBelow(), key, stored, row);
+  return true;
+}
+
+bool CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row) {
+  if (staged_) return loadStaged(key, stored, row);
+  upgrade(plans_, key, stored, row);
   WriteBackQueue& queue = store_->writeBackQueue();
   if (queue.isOpen()) queue.offer(shared_from_this(), key);
+  return true;
 }
 
 bool CollectionState::rewriteUpgraded(TransactionState& transaction, const Key& key) {
@@ -240,10 +310,11 @@ bool CollectionState::rewriteUpgraded(TransactionState& transaction, const Key& 
   }
 }
 
-void CollectionState::prepareToPut(capnp::MessageBuilder& record) const {
-  if (!schema_.changesPuts()) return;
+void CollectionState::prepareToPut(const PutAs& as, capnp::MessageBuilder& record) const {
+  const RecordSchema& schema = as.plans->schema();
+  if (!schema.changesPuts()) return;
   try {
-    plans_.prepareToPut(record.getRoot<capnp::DynamicStruct>(root_));
+    as.plans->prepareToPut(record.getRoot<capnp::DynamicStruct>(schema.root()));
   } catch (const Error& error) {
     throw error.with("collection", name_);
   }

@@ -5,6 +5,9 @@
 // What the catalog says can change under a program: another process adds a version, a floor rises. So each
 // use compares the snapshot's number with the newest one that was checked, and looks at the catalog again
 // only when it is newer.
+//
+// A handle that was opened to try its version has a StagedVersion, and takes the slow way with every row:
+// there it is decided whether the row is handed out as one of its version or as one of the version below.
 
 #include <array>
 #include <atomic>
@@ -14,6 +17,7 @@
 
 #include "instar/engine/internal/catalog.h"
 #include "instar/engine/internal/cold/cold_tier.h"
+#include "instar/engine/internal/staged_version.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/engine/row.h"
 #include "instar/evolve/plan.h"
@@ -23,7 +27,8 @@ namespace instar {
 class CollectionState : public std::enable_shared_from_this<CollectionState> {
  public:
   CollectionState(std::shared_ptr<StoreState> store, Plans plans, storage::TreeId tree,
-                  const Catalog::CollectionRecord& record, TransactionState& transaction);
+                  const Catalog::CollectionRecord& record, TransactionState& transaction,
+                  std::shared_ptr<StagedVersion> staged = nullptr);
 
   StoreState& store() const noexcept { return *store_; }
   const std::string& name() const noexcept { return name_; }
@@ -40,6 +45,9 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
     return seesColdTier(transaction) ? tier : nullptr;
   }
 
+  // Tells the thread that compacts of the collection, as one of the version that programs depend on.
+  void letCompact() const;
+
   // Whether rows can be nested deeper than they may.
   bool nestsWithoutLimit() const noexcept { return nestsWithoutLimit_; }
 
@@ -49,8 +57,22 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   // The same without an error.
   bool mayWrite(TransactionState& transaction);
 
-  // Whether rows may be there that a newer program has written.
-  bool isOlderProgram() const noexcept { return currentVersion_.load(std::memory_order_relaxed) > version_; }
+  // Whether the collection has moved on to a newer version.
+  bool isOlderProgram() const noexcept {
+    return currentVersion_.load(std::memory_order_relaxed) > wholeVersion();
+  }
+  // Whether rows may be there that a program of a newer version has written, be it an aborted one.
+  bool mayMeetNewerRows() const noexcept {
+    return highestVersion_.load(std::memory_order_relaxed) > version_;
+  }
+
+  // The version whose records this program reads and puts: under every key at least, and under this one.
+  std::uint16_t wholeVersion() const noexcept {
+    return staged_ == nullptr || staged_->isDependedUpon() ? version_ : staged_->versionBelow();
+  }
+  std::uint16_t servedVersion(Bytes key) const {
+    return staged_ == nullptr || staged_->serves(key) ? version_ : staged_->versionBelow();
+  }
 
   // Decodes and verifies a stored row; a tombstone too. Throws Error(restoreFromBackup).
   RowView decode(TransactionState& transaction, Bytes key, Bytes value) {
@@ -77,29 +99,41 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
     if (transaction.copiesRows()) return loadCopy(transaction, key, value, row);
     const RowView view = decode(transaction, key, value);
     if (view.isTombstone()) return;
-    if (view.version < completeFrom_) return loadUpgraded(key, view, row);
+    if (view.version < completeFrom_ && loadUpgraded(key, view, row)) return;
     row.borrow(transaction, key, view);
   }
   void loadCold(TransactionState& transaction, ColdPlace place, internal::RowBytes& row);
 
   bool contains(TransactionState& transaction, Bytes key);
   std::uint64_t count(TransactionState& transaction);
-  void put(TransactionState& transaction, const Key& key, Bytes payload);
+
+  // As a record of which version a record is put: that one's mirrors are computed, and the row is stamped with
+  // a version. `origin` is null for a new record. Throws Error(retry) where what the record was read as cannot
+  // be put any more.
+  struct PutAs {
+    const Plans* plans;
+    std::uint16_t version;
+  };
+  PutAs putAs(const Key& key, const internal::DraftOrigin* origin) const;
+  // Makes the fields of a record right that older programs read. Throws Error(fixInput), also for
+  // retired ones.
+  void prepareToPut(const PutAs& as, capnp::MessageBuilder& record) const;
+  void put(TransactionState& transaction, const Key& key, std::uint16_t version, Bytes payload);
   bool erase(TransactionState& transaction, const Key& key);  // whether there was such a row
 
   // Stores a row as load() hands it out, where it is of an older version; returns whether it was. A row
   // that cannot be read is left as it is.
   bool rewriteUpgraded(TransactionState& transaction, const Key& key);
 
-  // Makes the fields of a record right that older programs read. Throws Error(fixInput), also for
-  // retired ones.
-  void prepareToPut(capnp::MessageBuilder& record) const;
-
  private:
   bool seesColdTier(TransactionState& transaction);
   void findCold(TransactionState& transaction, ColdTier& cold, Bytes key, internal::RowBytes& row);
   void loadCopy(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row);
-  void loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row);
+  // False: the row is to be handed out as it is stored.
+  bool loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row);
+  bool loadStaged(Bytes key, const RowView& stored, internal::RowBytes& row);
+  void upgrade(const Plans& plans, Bytes key, const RowView& stored, internal::RowBytes& row) const;
+  void look(const Catalog& catalog, const Catalog::CollectionRecord& record);
   void refreshIfNewer(TransactionState& transaction) {
     if (transaction.snapshot() > checkedSnapshot_.load(std::memory_order_acquire)) refresh(transaction);
   }
@@ -109,17 +143,20 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   [[noreturn]] void refuseVersion(Bytes key) const;
   void openColdTier(TransactionState& transaction);
   [[noreturn]] void refuseProgram(const char* message, std::uint16_t floor) const;
+  [[noreturn]] void refuseAborted() const;
 
   const std::shared_ptr<StoreState> store_;
   const std::string name_;
   const Plans plans_;
   const RecordSchema schema_;
   const std::uint16_t version_;       // of the schema: asked for with every row
-  const std::uint16_t completeFrom_;  // likewise: rows of older versions are upgraded
+  const std::uint32_t completeFrom_;  // likewise: rows of older versions are upgraded; of a staged one all are
+                                      // looked at
   const capnp::StructSchema root_;
   const storage::TreeId tree_;
   const bool nestsWithoutLimit_;
-  const std::shared_ptr<HeatKeeper> heat_;  // null where nothing compacts
+  const std::shared_ptr<HeatKeeper> heat_;        // null where nothing compacts
+  const std::shared_ptr<StagedVersion> staged_;  // null unless it was opened to be tried
 
   // Made when it is first seen. A snapshot that is older than the one it was seen in has to look for itself.
   std::mutex coldTierMutex_;
@@ -127,12 +164,15 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   std::atomic<ColdTier*> coldTier_{nullptr};
   std::atomic<std::uint64_t> coldTierSeen_{0};
 
-  // Each only goes up, so the newest snapshot that any thread has seen serves all.
+  // The newest snapshot that any thread has seen serves all.
   std::atomic<std::uint64_t> checkedSnapshot_;
+  std::mutex lookMutex_;                          // of who changes what follows
   std::atomic<std::uint64_t> checkedGeneration_;  // of the catalog
-  std::atomic<std::uint16_t> currentVersion_;
-  std::atomic<std::uint16_t> readerFloor_;
-  std::atomic<std::uint16_t> writerFloor_;
+  std::atomic<std::uint16_t> currentVersion_{0};
+  std::atomic<std::uint16_t> highestVersion_{0};
+  std::atomic<std::uint16_t> readerFloor_{0};
+  std::atomic<std::uint16_t> writerFloor_{0};
+  std::atomic<bool> isAborted_{false};  // this version was, after it had been the current one
   std::array<std::atomic<std::uint64_t>, 1024> knownVersions_{};  // a bit each
 };
 

@@ -1,25 +1,10 @@
 #include "instar/engine/internal/schema_registration.h"
 
 #include "instar/engine/internal/store_state.h"
-#include "instar/evolve/admission.h"
 #include "instar/format/file_format.h"
 
 namespace instar {
 namespace {
-
-StoredVersions storedVersions(const Catalog& catalog, std::string_view collection) {
-  return {
-      .load = [&catalog, collection](std::uint16_t number) -> std::optional<RecordSchema> {
-        const auto found = catalog.version(collection, number);
-        if (!found) return std::nullopt;
-        return found->schema;
-      },
-      .below = [&catalog,
-                collection](std::uint16_t number) { return catalog.versionBelow(collection, number); },
-      .above = [&catalog,
-                collection](std::uint16_t number) { return catalog.versionAbove(collection, number); },
-  };
-}
 
 SchemaChange::Outcome outcomeOf(AdmissionKind kind) noexcept {
   switch (kind) {
@@ -31,6 +16,12 @@ SchemaChange::Outcome outcomeOf(AdmissionKind kind) noexcept {
       return SchemaChange::Outcome::added;
     case AdmissionKind::insertVersion:
       return SchemaChange::Outcome::inserted;
+    case AdmissionKind::stageVersion:
+      return SchemaChange::Outcome::staged;
+    case AdmissionKind::stagedVersion:
+      return SchemaChange::Outcome::inTrial;
+    case AdmissionKind::abortedVersion:
+      return SchemaChange::Outcome::aborted;
     case AdmissionKind::refused:
       return SchemaChange::Outcome::refused;
   }
@@ -39,8 +30,33 @@ SchemaChange::Outcome outcomeOf(AdmissionKind kind) noexcept {
 
 }  // namespace
 
+StoredVersions storedVersions(const Catalog& catalog, std::string_view collection) {
+  const auto nearest = [&catalog, collection](auto step, auto isWanted) {
+    return [=, &catalog](std::uint16_t number) {
+      auto found = (catalog.*step)(collection, number);
+      while (found && !isWanted(catalog.versionState(collection, *found).value_or(VersionState::active)))
+        found = (catalog.*step)(collection, *found);
+      return found;
+    };
+  };
+  const auto isAborted = [](VersionState state) { return state == VersionState::aborted; };
+  return {
+      .load = [&catalog, collection](std::uint16_t number) -> std::optional<RecordSchema> {
+        const auto found = catalog.version(collection, number);
+        if (!found) return std::nullopt;
+        return found->schema;
+      },
+      .state = [&catalog,
+                collection](std::uint16_t number) { return catalog.versionState(collection, number); },
+      .below = nearest(&Catalog::versionBelow, isDependedUpon),
+      .above = nearest(&Catalog::versionAbove, isDependedUpon),
+      .abortedBelow = nearest(&Catalog::versionBelow, isAborted),
+      .highest = [&catalog, collection] { return catalog.highestVersion(collection); },
+  };
+}
+
 SchemaChange examineSchema(TransactionState& transaction, std::string_view collection,
-                           const RecordSchema& schema) {
+                           const RecordSchema& schema, Opening opening) {
   const Catalog catalog(transaction);
   const auto record = catalog.collection(collection);
   const CollectionVersions versions =
@@ -58,7 +74,7 @@ SchemaChange examineSchema(TransactionState& transaction, std::string_view colle
     throw Error(ErrorCode::fixCall, "a file holds at most 1,000 collections: use another file",
                 {{"collection", std::string(collection)}});
   }
-  Admission admission = admit(versions, storedVersions(catalog, collection), schema);
+  Admission admission = admit(versions, storedVersions(catalog, collection), schema, opening);
   return {.outcome = record ? outcomeOf(admission.kind) : SchemaChange::Outcome::created,
           .from = versions.current,
           .to = schema.version(),
@@ -88,9 +104,12 @@ bool isRecorded(const SchemaChange& change) noexcept {
     case SchemaChange::Outcome::created:
     case SchemaChange::Outcome::added:
     case SchemaChange::Outcome::inserted:
+    case SchemaChange::Outcome::staged:
       return true;
     case SchemaChange::Outcome::unchanged:
     case SchemaChange::Outcome::older:
+    case SchemaChange::Outcome::inTrial:
+    case SchemaChange::Outcome::aborted:
     case SchemaChange::Outcome::refused:
       return false;
   }
@@ -107,12 +126,13 @@ void recordSchema(TransactionState& transaction, std::string_view collection, co
   } else {
     record = *catalog.collection(collection);
   }
-  record.currentVersion = std::max(record.currentVersion, schema.version());
+  const bool isStaged = change.outcome == SchemaChange::Outcome::staged;
+  if (!isStaged) record.currentVersion = std::max(record.currentVersion, schema.version());
   record.readerFloor = change.readerFloor;
   record.writerFloor = change.writerFloor;
   std::vector<std::string> changes;
   for (const Judgement& judgement : change.judgements) changes.push_back(judgement.what);
-  catalog.putVersion(collection, schema, changes);
+  catalog.putVersion(collection, schema, changes, isStaged ? VersionState::staged : VersionState::active);
   catalog.putCollection(record);
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "instar/engine/internal/catalog.h"
+#include "instar/evolve/admission.h"
 #include "instar/evolve/plan.h"
 
 namespace instar {
@@ -13,10 +14,13 @@ namespace instar {
 // What opening the collection with this schema does, as the transaction sees the catalog. Changes nothing.
 // Throws as Store::examine does.
 SchemaChange examineSchema(TransactionState& transaction, std::string_view collection,
-                           const RecordSchema& schema);
+                           const RecordSchema& schema, Opening opening = Opening::plain);
 
 // The same change; throws its refusal.
 SchemaChange requireAllowed(SchemaChange change);
+
+// How the stored versions of a collection are reached; borrows both.
+StoredVersions storedVersions(const Catalog& catalog, std::string_view collection);
 
 // Stores in the catalog what examineSchema found in the same transaction.
 void recordSchema(TransactionState& transaction, std::string_view collection, const RecordSchema& schema,

@@ -29,19 +29,21 @@ class Collection {
   void store(const RecordSchema& schema) { schemas_.insert_or_assign(schema.version(), schema); }
 
   // Opens and, where a version is to be stored, stores it.
-  Admission open(const RecordSchema& program) {
+  Admission open(const RecordSchema& program, Opening opening = Opening::plain) {
     loaded_ = 0;
-    auto admission = admit(versions_, stored(), program);
-    bool stores =
-        admission.kind == AdmissionKind::addVersion || admission.kind == AdmissionKind::insertVersion;
+    auto admission = admit(versions_, stored(), program, opening);
+    const bool stages = admission.kind == AdmissionKind::stageVersion;
+    bool stores = stages || admission.kind == AdmissionKind::addVersion ||
+        admission.kind == AdmissionKind::insertVersion;
     if (stores) store(program);
+    if (stages) states_[program.version()] = VersionState::staged;
     versions_ = admission.versions;
     return admission;
   }
 
-  Error openingFails(const RecordSchema& program) {
+  Error openingFails(const RecordSchema& program, Opening opening = Opening::plain) {
     try {
-      auto admission = admit(versions_, stored(), program);
+      auto admission = admit(versions_, stored(), program, opening);
       if (admission.refusal) {
         EXPECT_EQ(admission.kind, AdmissionKind::refused);
         EXPECT_EQ(admission.versions, versions_);
@@ -55,6 +57,15 @@ class Collection {
     return Error(ErrorCode::fixCall, "nothing was thrown");
   }
 
+  void abort(std::uint16_t version) {
+    states_[version] = VersionState::aborted;
+    versions_.current = stored().below(static_cast<std::uint16_t>(version + 1)).value_or(0);
+  }
+  void promote(std::uint16_t version) {
+    versions_ = promoted(versions_, stored(), version);
+    states_.erase(version);
+  }
+
   CollectionVersions& versions() { return versions_; }
   int loaded() const { return loaded_; }
 
@@ -65,17 +76,35 @@ class Collection {
               auto found = schemas_.find(version);
               return found == schemas_.end() ? std::nullopt : std::optional(found->second);
             },
-            .below = [this](std::uint16_t version) -> std::optional<std::uint16_t> {
-              auto next = schemas_.lower_bound(version);
-              return next == schemas_.begin() ? std::nullopt : std::optional(std::prev(next)->first);
+            .state = [this](std::uint16_t version) -> std::optional<VersionState> {
+              if (!schemas_.contains(version)) return std::nullopt;
+              auto found = states_.find(version);
+              return found == states_.end() ? VersionState::active : found->second;
             },
+            .below = [this](std::uint16_t version) { return nearestBelow(version, false); },
             .above = [this](std::uint16_t version) -> std::optional<std::uint16_t> {
               auto next = schemas_.upper_bound(version);
+              while (next != schemas_.end() && states_.contains(next->first)) ++next;
               return next == schemas_.end() ? std::nullopt : std::optional(next->first);
+            },
+            .abortedBelow = [this](std::uint16_t version) { return nearestBelow(version, true); },
+            .highest = [this]() -> std::uint16_t {
+              return schemas_.empty() ? std::uint16_t{0} : schemas_.rbegin()->first;
             }};
   }
 
+  std::optional<std::uint16_t> nearestBelow(std::uint16_t version, bool aborted) const {
+    for (auto next = schemas_.lower_bound(version); next != schemas_.begin();) {
+      --next;
+      const auto state = states_.find(next->first);
+      if (aborted ? state != states_.end() && state->second == VersionState::aborted : state == states_.end())
+        return next->first;
+    }
+    return std::nullopt;
+  }
+
   std::map<std::uint16_t, RecordSchema> schemas_;
+  std::map<std::uint16_t, VersionState> states_;  // of those that nobody depends on
   CollectionVersions versions_;
   int loaded_ = 0;
 };
@@ -269,14 +298,133 @@ TEST(Admission, ReportsACatalogThatLacksAVersion) {
   Collection collection;
   collection.open(contact(1, kOne));
   StoredVersions broken{.load = [](std::uint16_t) { return std::nullopt; },
+                        .state = [](std::uint16_t) { return std::nullopt; },
                         .below = [](std::uint16_t) { return std::optional<std::uint16_t>(1); },
-                        .above = [](std::uint16_t) { return std::nullopt; }};
+                        .above = [](std::uint16_t) { return std::nullopt; },
+                        .abortedBelow = [](std::uint16_t) { return std::nullopt; },
+                        .highest = []() { return std::uint16_t{1}; }};
   try {
     admit(collection.versions(), broken, contact(2, kTwo));
     ADD_FAILURE() << "admitted against a version that is not there";
   } catch (const Error& error) {
     EXPECT_EQ(error.code(), ErrorCode::restoreFromBackup);
   }
+}
+
+// ---- versions that are tried before anything depends on them
+
+constexpr const char* kSplit =
+    R"(id @0 :UInt64; name @1 :Text $Instar.mirrored(since = 3, concat = [(field = "last")]);
+       last @2 :Text $Instar.derived(since = 3, copy = "name");)";
+
+TEST(StagedAdmission, LeavesTheCurrentVersionAndTheFloors) {
+  Collection collection;
+  collection.open(contact(2, kTwo));
+  const auto admission = collection.open(contact(3, kUnion), Opening::staged);
+  EXPECT_EQ(admission.kind, AdmissionKind::stageVersion);
+  EXPECT_EQ(admission.versions, (CollectionVersions{2, 1, 1}));
+  EXPECT_EQ(floorEffect(admission.judgements), FloorEffect::readerAndWriter);
+  EXPECT_EQ(collection.open(contact(3, kUnion), Opening::staged).kind, AdmissionKind::stagedVersion);
+  collection.promote(3);
+  EXPECT_EQ(collection.versions(), (CollectionVersions{3, 3, 3}));
+  EXPECT_EQ(collection.open(contact(3, kUnion), Opening::staged).kind, AdmissionKind::same);
+}
+
+TEST(StagedAdmission, HasNothingToTryInANewCollection) {
+  Collection collection;
+  EXPECT_EQ(collection.open(contact(1, kOne), Opening::staged).kind, AdmissionKind::addVersion);
+}
+
+TEST(StagedAdmission, TakesAnOlderVersionAsAnyProgram) {
+  Collection collection;
+  collection.open(contact(3, kTwo));
+  EXPECT_EQ(collection.open(contact(2, kOne), Opening::staged).kind, AdmissionKind::insertVersion);
+  EXPECT_EQ(collection.open(contact(2, kOne), Opening::staged).kind, AdmissionKind::olderProgram);
+}
+
+TEST(StagedAdmission, RefusesOthersWhileOneIsStaged) {
+  Collection collection;
+  collection.open(contact(1, kOne));
+  collection.open(contact(3, kTwo), Opening::staged);
+  EXPECT_NE(std::string(collection.openingFails(contact(3, kTwo)).what()).find("promote it"), std::string::npos);
+  for (const auto opening : {Opening::plain, Opening::staged}) {
+    for (const unsigned version : {2U, 4U}) {
+      const Error error = collection.openingFails(contact(version, kTwo), opening);
+      EXPECT_EQ(error.code(), ErrorCode::fixSchema);
+      EXPECT_EQ(error.fact("staged version"), "3");
+    }
+    EXPECT_NE(
+        std::string(collection.openingFails(contact(3, kThree), opening).what()).find("kept its number"),
+        std::string::npos);
+  }
+}
+
+TEST(StagedAdmission, RefusesAnotherStruct) {
+  Collection collection;
+  collection.open(contact(1, kOne));
+  const auto replaced = parseDeclarations(
+      R"(struct Customer @0xa000000000000002 $Instar.version(2)
+             $Instar.replaces(since = 2, type = 0xa000000000000001, call = "f") { id @0 :UInt64; })",
+      "Customer");
+  EXPECT_NE(std::string(collection.openingFails(replaced, Opening::staged).what()).find("instar canary"),
+            std::string::npos);
+  EXPECT_EQ(collection.open(replaced).kind, AdmissionKind::addVersion);
+}
+
+TEST(StagedAdmission, KeepsTheNumberAndThePlacesOfAnAbortedVersion) {
+  Collection collection;
+  collection.open(contact(2, kTwo));
+  collection.open(contact(3, kThree), Opening::staged);
+  collection.abort(3);
+  EXPECT_NE(std::string(collection.openingFails(contact(3, kThree)).what()).find("raise the number"),
+            std::string::npos);
+  EXPECT_EQ(collection.open(contact(3, kThree), Opening::staged).kind, AdmissionKind::abortedVersion);
+  collection.openingFails(contact(3, kTwo), Opening::staged);
+  // mail @2 is gone, or of another type.
+  EXPECT_EQ(collection.openingFails(contact(4, kTwo)).fact("from version"), "3");
+  EXPECT_EQ(collection.openingFails(contact(4, "id @0 :UInt64; name @1 :Text; age @2 :UInt8;")).code(),
+            ErrorCode::fixSchema);
+  EXPECT_EQ(collection.open(contact(4, kThree)).kind, AdmissionKind::addVersion);
+  EXPECT_EQ(collection.open(contact(3, kThree), Opening::staged).kind, AdmissionKind::abortedVersion);
+}
+
+TEST(StagedAdmission, TakesNoNumberBelowAnAbortedOne) {
+  Collection collection;
+  collection.open(contact(1, kOne));
+  collection.open(contact(5, kTwo), Opening::staged);
+  collection.abort(5);
+  EXPECT_EQ(collection.openingFails(contact(3, kTwo)).fact("aborted version"), "5");
+  EXPECT_EQ(collection.openingFails(contact(3, kTwo), Opening::staged).fact("aborted version"), "5");
+  EXPECT_EQ(collection.open(contact(6, kTwo), Opening::staged).kind, AdmissionKind::stageVersion);
+}
+
+TEST(StagedAdmission, LetsALaterVersionDeriveInAnotherWay) {
+  Collection collection;
+  collection.open(contact(2, kTwo));
+  collection.open(contact(3, kSplit), Opening::staged);
+  collection.abort(3);
+  const std::string members =
+      R"(id @0 :UInt64; name @1 :Text $Instar.mirrored(since = 4, concat = [(field = "last"), (text = ".")]);
+         last @2 :Text $Instar.derived(since = SINCE, split = (field = "name", by = ".", part = 0));)";
+  const auto since = [&](const char* number) {
+    std::string text = members;
+    return text.replace(text.find("SINCE"), 5, number);
+  };
+  EXPECT_EQ(collection.openingFails(contact(4, since("3"))).fact("from version"), "3");
+  const auto admission = collection.open(contact(4, since("4")));
+  EXPECT_EQ(admission.kind, AdmissionKind::addVersion);
+  EXPECT_EQ(admission.versions, (CollectionVersions{4, 1, 1}));
+}
+
+TEST(StagedAdmission, DoesNotJudgeAgainstWhatWasAbortedBeforeTheCurrentVersion) {
+  Collection collection;
+  collection.open(contact(2, kTwo));
+  collection.open(contact(3, kThree), Opening::staged);
+  collection.abort(3);
+  collection.open(contact(4, kThree));
+  collection.open(contact(5, kThree));
+  EXPECT_LE(collection.loaded(), 1);
+  EXPECT_EQ(collection.open(contact(2, kTwo)).kind, AdmissionKind::olderProgram);
 }
 
 }  // namespace

@@ -8,8 +8,7 @@
 namespace instar {
 namespace {
 
-static_assert(static_cast<int>(AuditEvent::versionGone) ==
-              static_cast<int>(catalog::AuditEvent::VERSION_GONE));
+static_assert(static_cast<int>(AuditEvent::retired) == static_cast<int>(catalog::AuditEvent::RETIRED));
 
 Key numberKey(std::uint64_t number) {
   std::byte bytes[8];
@@ -153,6 +152,18 @@ std::string_view auditEventName(AuditEvent event) noexcept {
       return "finished";
     case AuditEvent::versionGone:
       return "versionGone";
+    case AuditEvent::staged:
+      return "staged";
+    case AuditEvent::percentChanged:
+      return "percentChanged";
+    case AuditEvent::promoted:
+      return "promoted";
+    case AuditEvent::aborted:
+      return "aborted";
+    case AuditEvent::settled:
+      return "settled";
+    case AuditEvent::retired:
+      return "retired";
   }
   return "unknown";
 }

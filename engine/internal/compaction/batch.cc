@@ -299,7 +299,9 @@ void Batch::endPass(TransactionState& transaction, Partitions& partitions) {
     mismatch_ = {partition_.lower, pass.position, "the blocks of the partition are not those that it counts"};
     partition_.cold = {};
   }
-  if (!partition_.disturbed) partition_.floor = pass.floor == 0 ? pass.version : pass.floor;
+  // Rows of a version that is staged or aborted are newer than what is put from now on.
+  if (!partition_.disturbed)
+    partition_.floor = pass.floor == 0 ? pass.version : std::min(pass.floor, pass.version);
   partition_.passedFor = pass.version;
   partition_.compressed = pass.packs;
   partition_.lastPassedAt = now();

@@ -233,9 +233,10 @@ void Batch::Preparation::takeHot(std::ptrdiff_t block, const RowView* covered) {
     item.rows = 1;
     const auto payload = upgraded(key, row);
     item.isFailed = !payload;
-    item.isLarge = payload && payload->size() > kMostColdPayload;
+    const bool isPackable = payload && payload->size() <= kMostColdPayload && row.version <= version_;
+    item.isLarge = payload && !isPackable;
     item.version = payload && row.version < completeFrom_ ? version_ : row.version;
-    if (packs_ && payload && payload->size() <= kMostColdPayload) {
+    if (packs_ && isPackable) {
       item.version = version_;
       item.payload = *payload;
       entry.then = Then::cold;

@@ -172,9 +172,18 @@ void Partitions::noteOlderWrite(const Key& key, std::uint16_t version) {
   Partition partition = of(key);
   if (partition.disturbed && partition.floor <= version) return;
   if (!partition.pass && partition.passedFor == 0 && partition.floor <= version) return;  // as it says
+  if (version < partition.floor) unsettle(version);
   partition.floor = std::min(partition.floor, version);
   partition.disturbed = true;
   put(partition);
+}
+
+// A row of this version is there again.
+void Partitions::unsettle(std::uint16_t version) {
+  const auto record = catalog_.collection(collection_);
+  if (!record || catalog_.versionState(collection_, record->currentVersion) != VersionState::settled) return;
+  if (version >= catalog_.version(collection_, record->currentVersion)->schema.completeFrom()) return;
+  catalog_.setVersionState(collection_, record->currentVersion, VersionState::active);
 }
 
 std::optional<Key> boundBetween(const Key& below, const Key& from) {

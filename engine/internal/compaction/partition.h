@@ -66,11 +66,13 @@ class Partitions {
   void put(const Partition& partition);
   void erase(const Partition& partition);
 
-  // That an older program has put a row of this version under the key.
+  // That an older program has put a row of this version under the key; the current version is no longer
+  // settled where that has to be upgraded.
   void noteOlderWrite(const Key& key, std::uint16_t version);
 
  private:
   Key recordKey(const Key& lower) const;
+  void unsettle(std::uint16_t version);
   Partition whole() const;
   Partition decode(Bytes key, Bytes value) const;
 

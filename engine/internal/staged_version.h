@@ -1,0 +1,54 @@
+#pragma once
+
+// What a handle goes by that was opened to try its version: which keys are served the new way, and how rows
+// are read and put under the others. Any thread; what is seen of the catalog is set by one at a time.
+
+#include <atomic>
+#include <functional>
+#include <optional>
+#include <string_view>
+
+#include "instar/engine/internal/catalog.h"
+#include "instar/evolve/plan.h"
+
+namespace instar {
+
+class StagedVersion {
+ public:
+  // `below`: of the version that programs depend on. `served` as in StagingOptions, or empty. A version that
+  // raises a floor is only tried in the shadow.
+  StagedVersion(std::string_view collection, std::uint16_t version, Plans below, bool isShadowOnly,
+                std::function<bool(Bytes key)> served);
+
+  // What the catalog says. `record` belongs to the version that was staged last.
+  void see(VersionState state, const std::optional<Catalog::StagingRecord>& record) noexcept;
+
+  const Plans& plansBelow() const noexcept { return below_; }
+  std::uint16_t versionBelow() const noexcept { return versionBelow_; }
+
+  // Promoted: everything is served the new way. Over: aborted, nothing is.
+  bool isDependedUpon() const noexcept { return instar::isDependedUpon(state()); }
+  bool isOver() const noexcept { return state() == VersionState::aborted; }
+
+  bool serves(Bytes key) const {
+    const VersionState now = state();
+    if (now != VersionState::staged) return instar::isDependedUpon(now);
+    if (isShadowOnly_) return false;
+    return served_ ? served_(key) : share(key) < percent_.load(std::memory_order_relaxed);
+  }
+
+ private:
+  VersionState state() const noexcept { return state_.load(std::memory_order_acquire); }
+  double share(Bytes key) const noexcept;  // 0 to below 100
+
+  const std::uint64_t seed_;
+  const Plans below_;
+  const std::uint16_t version_;
+  const std::uint16_t versionBelow_;
+  const bool isShadowOnly_;
+  const std::function<bool(Bytes key)> served_;
+  std::atomic<VersionState> state_{VersionState::staged};
+  std::atomic<double> percent_{0};
+};
+
+}  // namespace instar

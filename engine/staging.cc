@@ -1,0 +1,135 @@
+#include "instar/engine/staging.h"
+
+#include <algorithm>
+
+#include "instar/engine/check.h"
+#include "instar/engine/internal/compaction/audit.h"
+#include "instar/engine/internal/compaction/partition.h"
+#include "instar/engine/internal/stage_changes.h"
+#include "instar/engine/internal/store_state.h"
+
+namespace instar {
+namespace {
+
+// One small transaction.
+template <class Change>
+void change(const Store& store, Change&& apply) {
+  openAudit(store.read().state().store().environment());
+  WriteTransaction transaction = store.write();
+  apply(transaction.state());
+  transaction.commit();
+}
+
+void setShare(const Store& store, std::string_view collection, std::uint16_t version,
+              double Catalog::StagingRecord::*share, double percent) {
+  change(store, [&](TransactionState& transaction) {
+    auto record = Catalog(transaction).staging(collection).value_or(Catalog::StagingRecord());
+    record.*share = percent;
+    setShares(transaction, collection, version, record.percent, record.shadow);
+  });
+}
+
+// Rows of versions below this one cannot be read without an upgrade from the versions that are to be retired.
+std::uint16_t neededFloor(const Catalog& catalog, const Catalog::CollectionRecord& record,
+                          std::uint16_t version) {
+  const auto current = catalog.version(record.name, record.currentVersion);
+  return std::min(current->schema.completeFrom(), static_cast<std::uint16_t>(version + 1));
+}
+
+bool floorsShow(TransactionState& transaction, std::string_view collection, std::uint16_t floor) {
+  return std::ranges::all_of(Partitions(transaction, collection).all(),
+                             [&](const Partition& partition) { return partition.floor >= floor; });
+}
+
+[[noreturn]] void refuseOlderRows(std::string_view collection, std::uint64_t rows, std::uint16_t floor) {
+  throw Error(ErrorCode::fixCall,
+              "rows are left that have to be upgraded from the version: let compaction, or migrate, finish",
+              {{"collection", std::string(collection)},
+               {"rows", std::to_string(rows)},
+               {"below version", std::to_string(floor)}});
+}
+
+// Another process, or a thread of this one, may still read a row that needs the version.
+void refuseOlderReaders(const Store& store, std::string_view collection, std::uint64_t snapshot) {
+  for (const ReaderInfo& reader : store.readers()) {
+    if (!reader.alive || reader.transaction == 0 || reader.transaction >= snapshot) continue;
+    throw Error(ErrorCode::retry, "a reader has a snapshot that may show older rows: wait for it to end",
+                {{"collection", std::string(collection)}, {"process", std::to_string(reader.process)}});
+  }
+}
+
+}  // namespace
+
+std::optional<StagingStatus> stagingStatus(const Store&, const Transaction& transaction,
+                                           std::string_view collection) {
+  const Catalog catalog(transaction.state());
+  requireCollection(catalog, collection);
+  auto record = catalog.staging(collection);
+  if (!record) return std::nullopt;
+  return StagingStatus{.version = record->version,
+                       .state = requireState(catalog, collection, record->version),
+                       .percent = record->percent,
+                       .shadow = record->shadow,
+                       .isShadowOnly = isShadowOnly(catalog, collection, record->version),
+                       .stagedAt = record->stagedAt,
+                       .stagedBy = std::move(record->stagedBy),
+                       .endReason = std::move(record->endReason)};
+}
+
+void setStagedPercent(const Store& store, std::string_view collection, std::uint16_t version,
+                      double percent) {
+  setShare(store, collection, version, &Catalog::StagingRecord::percent, percent);
+}
+
+void setStagedShadow(const Store& store, std::string_view collection, std::uint16_t version, double percent) {
+  setShare(store, collection, version, &Catalog::StagingRecord::shadow, percent);
+}
+
+void promoteVersion(const Store& store, std::string_view collection, std::uint16_t version,
+                    std::string_view reason) {
+  change(store,
+         [&](TransactionState& transaction) { promote(transaction, collection, version, reason); });
+}
+
+void abortVersion(const Store& store, std::string_view collection, std::uint16_t version,
+                  std::string_view reason) {
+  change(store, [&](TransactionState& transaction) { abort(transaction, collection, version, reason); });
+}
+
+void retireVersions(const Store& store, std::string_view collection, std::uint16_t version) {
+  std::uint64_t provenAt = 0;  // the snapshot in which no older row was left
+  {
+    const ReadTransaction transaction = store.read();
+    const Catalog catalog(transaction.state());
+    requireState(catalog, collection, version);
+    const auto record = *catalog.collection(collection);
+    if (version >= record.currentVersion) {
+      throw Error(ErrorCode::fixCall, "only versions below the current one can be retired",
+                  {{"collection", std::string(collection)},
+                   {"version", std::to_string(version)},
+                   {"current version", std::to_string(record.currentVersion)}});
+    }
+    const std::uint16_t floor = neededFloor(catalog, record, version);
+    if (!floorsShow(transaction.state(), collection, floor)) {
+      std::uint64_t older = 0;
+      for (const VersionCount& count : countVersions(store, transaction, collection).versions)
+        older += count.version < floor ? count.rows : 0;
+      if (older != 0) refuseOlderRows(collection, older, floor);
+    }
+    provenAt = transaction.id();
+  }
+  refuseOlderReaders(store, collection, provenAt);
+  change(store, [&](TransactionState& transaction) {
+    const Catalog catalog(transaction);
+    const auto record = requireCollection(catalog, collection);
+    const bool isProven = transaction.snapshot() == provenAt ||
+                          floorsShow(transaction, collection, neededFloor(catalog, record, version));
+    if (!isProven || version >= record.currentVersion) {
+      throw Error(ErrorCode::retry, "somebody has written meanwhile: try again",
+                  {{"collection", std::string(collection)}});
+    }
+    retire(transaction, collection, version);
+  });
+}
+
+}  // namespace instar

@@ -1,0 +1,74 @@
+#pragma once
+
+// Versions that are tried before anything depends on them, and how a version comes and goes:
+//
+//     staged ──► active ──► settled ──► retired
+//        └──────────┴──────────┴──► aborted
+//
+//     auto contacts = store.stage<Contact>("contacts", {.percent = 5});   // in the new program
+//     if (auto row = contacts.get(snapshot, 7)) row.serves(3) ? useNew(*row) : useOld(*row);
+//
+// A program that opens a version with Store::stage() is served by the share of the keys that is set in the
+// file. Under a key that is served it reads and puts records of its version; under every other one it does as
+// a program of the version below whose struct happens to have more fields: it gets rows as that version has
+// them, fills in the fields of that version, and what it puts is stamped with it. Programs of older versions
+// see nothing of it, except that rows can be there which a newer program has written. A version that would
+// shut older programs out is never served while it is staged; it is tried in the shadow.
+//
+// A draft keeps to what it was read as, whatever has become of the version when it is put; only where it was
+// read as an older record, and the version has shut such programs out since, put throws Error(retry). A new
+// record belongs to the key: ask serves() in the transaction in which it is put.
+//
+// Every change of state is one small transaction with an entry in the audit, and reaches running programs
+// with their next transaction. The functions throw Error(fixCall) that says what is missing where a change is
+// not allowed, also for a collection or version that is not there; and as Store::write() and commit() do. Any
+// thread.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "instar/engine/store.h"
+
+namespace instar {
+
+// How the version is tried that is staged, or was staged last.
+struct StagingStatus {
+  std::uint16_t version = 0;
+  VersionState state = VersionState::staged;
+  double percent = 0;         // of the keys that are served
+  double shadow = 0;          // of the keys on whose reads it is tried
+  bool isShadowOnly = false;  // it shuts older programs out, and is not served before it is promoted
+  std::int64_t stagedAt = 0;  // nanoseconds since 1970, UTC
+  std::string stagedBy;       // program
+  std::string endReason;      // why it was promoted or aborted; empty: it is staged
+};
+
+// Nothing where no version was ever staged.
+std::optional<StagingStatus> stagingStatus(const Store& store, const Transaction& transaction,
+                                           std::string_view collection);
+
+// Of the staged version. A key that is in a share stays in it when it grows.
+void setStagedPercent(const Store& store, std::string_view collection, std::uint16_t version, double percent);
+void setStagedShadow(const Store& store, std::string_view collection, std::uint16_t version, double percent);
+
+// The staged version becomes the current one; floors rise as they do where a program opens a version that was
+// not staged.
+void promoteVersion(const Store& store, std::string_view collection, std::uint16_t version,
+                    std::string_view reason);
+
+// Gives up the staged version, or the current one where it has shut nobody out: the version below is the
+// current one then, and programs of the aborted one only read, unless they have opened it with stage(). Rows
+// of it stay as they are, and are read as those of a newer program. Its number and the places of its fields
+// are not given again.
+void abortVersion(const Store& store, std::string_view collection, std::uint16_t version,
+                  std::string_view reason);
+
+// Shuts out programs of this version and of all below, for good: both floors rise above it. Refused until no
+// row is left that has to be upgraded from one of them (countVersions() of check.h; compaction sees to it),
+// and with Error(retry) while a reader has a snapshot that may show one. Reads headers of rows where
+// compaction has not been over them.
+void retireVersions(const Store& store, std::string_view collection, std::uint16_t version);
+
+}  // namespace instar
