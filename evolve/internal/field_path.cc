@@ -41,6 +41,20 @@ bool isSet(DynamicStruct::Reader parent, Field field) {
   return proto.isGroup() || proto.getSlot().getHadExplicitDefault() || parent.has(field);
 }
 
+// Appends the way to the field of that number, which may lie in groups.
+bool appendNumber(capnp::StructSchema type, std::uint16_t number, std::vector<Field>& steps) {
+  for (const Field field : type.getFields()) {
+    steps.push_back(field);
+    if (field.getProto().isGroup()) {
+      if (appendNumber(field.getType().asStruct(), number, steps)) return true;
+    } else if (field.getProto().getOrdinal().getExplicit() == number) {
+      return true;
+    }
+    steps.pop_back();
+  }
+  return false;
+}
+
 }  // namespace
 
 FieldPath::FieldPath(capnp::StructSchema record, std::string_view text) : text_(text) {
@@ -113,6 +127,28 @@ DynamicStruct::Builder FieldPath::parent(DynamicStruct::Builder record) const {
     record = record.get(*step).as<DynamicStruct>();
   }
   return record;
+}
+
+std::optional<FieldPath> counterpart(const FieldPath& path, capnp::StructSchema otherRecord) {
+  if (path.steps().front().getContainingStruct().getProto().getId() != otherRecord.getProto().getId()) {
+    try {
+      return FieldPath(otherRecord, path.text());
+    } catch (const Error&) {
+      return std::nullopt;
+    }
+  }
+  std::vector<Field> steps;
+  capnp::StructSchema type = otherRecord;
+  for (const Field& step : path.steps()) {
+    if (step.getProto().isGroup()) continue;
+    if (!steps.empty()) {
+      if (!steps.back().getType().isStruct()) return std::nullopt;
+      type = steps.back().getType().asStruct();
+    }
+    if (!appendNumber(type, step.getProto().getOrdinal().getExplicit(), steps)) return std::nullopt;
+  }
+  if (steps.empty()) return std::nullopt;  // a group alone, which has no number
+  return FieldPath(std::move(steps));
 }
 
 bool overlap(const FieldPath& left, const FieldPath& right) {

@@ -52,4 +52,8 @@ class FieldPath {
 // Whether one is the other, or lies in it.
 bool overlap(const FieldPath& left, const FieldPath& right);
 
+// The same field in another version of the record struct, found by numbers; in another struct by name.
+// Nothing where it is not there.
+std::optional<FieldPath> counterpart(const FieldPath& path, capnp::StructSchema otherRecord);
+
 }  // namespace instar::internal

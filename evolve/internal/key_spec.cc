@@ -48,38 +48,6 @@ std::optional<KeyType> keyType(Type::Which type) {
   }
 }
 
-// As the bits lie in the field, widened with zeros.
-std::uint64_t defaultBits(Value::Reader value) {
-  switch (value.which()) {
-    case Value::BOOL:
-      return value.getBool() ? 1 : 0;
-    case Value::INT8:
-      return static_cast<std::uint8_t>(value.getInt8());
-    case Value::INT16:
-      return static_cast<std::uint16_t>(value.getInt16());
-    case Value::INT32:
-      return static_cast<std::uint32_t>(value.getInt32());
-    case Value::INT64:
-      return static_cast<std::uint64_t>(value.getInt64());
-    case Value::UINT8:
-      return value.getUint8();
-    case Value::UINT16:
-      return value.getUint16();
-    case Value::UINT32:
-      return value.getUint32();
-    case Value::UINT64:
-      return value.getUint64();
-    case Value::FLOAT32:
-      return std::bit_cast<std::uint32_t>(value.getFloat32());
-    case Value::FLOAT64:
-      return std::bit_cast<std::uint64_t>(value.getFloat64());
-    case Value::ENUM:
-      return value.getEnum();
-    default:
-      return 0;
-  }
-}
-
 std::string defaultBytes(Value::Reader value) {
   if (value.isText()) return {value.getText().begin(), value.getText().end()};
   if (value.isData()) return {reinterpret_cast<const char*>(value.getData().begin()), value.getData().size()};
@@ -121,6 +89,37 @@ KeyPart keyPart(const NodeIndex& index, std::uint64_t rootId, const FlatField& f
 }
 
 }  // namespace
+
+std::uint64_t defaultBits(Value::Reader value) {
+  switch (value.which()) {
+    case Value::BOOL:
+      return value.getBool() ? 1 : 0;
+    case Value::INT8:
+      return static_cast<std::uint8_t>(value.getInt8());
+    case Value::INT16:
+      return static_cast<std::uint16_t>(value.getInt16());
+    case Value::INT32:
+      return static_cast<std::uint32_t>(value.getInt32());
+    case Value::INT64:
+      return static_cast<std::uint64_t>(value.getInt64());
+    case Value::UINT8:
+      return value.getUint8();
+    case Value::UINT16:
+      return value.getUint16();
+    case Value::UINT32:
+      return value.getUint32();
+    case Value::UINT64:
+      return value.getUint64();
+    case Value::FLOAT32:
+      return std::bit_cast<std::uint32_t>(value.getFloat32());
+    case Value::FLOAT64:
+      return std::bit_cast<std::uint64_t>(value.getFloat64());
+    case Value::ENUM:
+      return value.getEnum();
+    default:
+      return 0;
+  }
+}
 
 KeySpec keyOf(const NodeIndex& index, std::uint64_t rootId) {
   auto fields = flattenFields(index, rootId);

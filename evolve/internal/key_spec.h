@@ -16,4 +16,7 @@ KeySpec keyOf(const NodeIndex& index, std::uint64_t rootId);
 
 std::string keyText(const KeySpec& key);  // for people: "id, name"
 
+// The default of a scalar as its bits lie in the field, widened with zeros; 0 for what is no scalar.
+std::uint64_t defaultBits(capnp::schema::Value::Reader value);
+
 }  // namespace instar::internal

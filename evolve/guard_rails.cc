@@ -1,0 +1,160 @@
+#include "instar/evolve/guard_rails.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <utility>
+#include <vector>
+
+#include "instar/format/error.h"
+
+namespace instar {
+namespace {
+
+constexpr double kBreachDeviations = 4;
+constexpr double kSatisfiedDeviations = 2;
+
+// Wilson's interval: of which shares it would be no surprise to see `count` of `samples`.
+struct ShareBounds {
+  double least = 0;
+  double most = 1;
+};
+
+ShareBounds shareBounds(std::uint64_t count, std::uint64_t samples, double deviations) noexcept {
+  const auto all = static_cast<double>(samples);
+  const double share = static_cast<double>(count) / all;
+  const double square = deviations * deviations;
+  const double middle = share + square / (2 * all);
+  const double reach = deviations * std::sqrt(share * (1 - share) / all + square / (4 * all * all));
+  const double scale = 1 + square / all;
+  return {.least = count == 0 ? 0 : (middle - reach) / scale,
+          .most = count == samples ? 1 : (middle + reach) / scale};
+}
+
+std::string figure(double value) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.3g", value);
+  return text;
+}
+
+std::string percent(double share) { return figure(share * 100) + " %"; }
+
+std::string duration(std::chrono::nanoseconds time) {
+  const auto count = static_cast<double>(time.count());
+  if (count < 1e3) return figure(count) + " ns";
+  if (count < 1e6) return figure(count / 1e3) + " us";
+  if (count < 1e9) return figure(count / 1e6) + " ms";
+  return figure(count / 1e9) + " s";
+}
+
+// ": first, by a function splitName: the part is missing", of what was met most often.
+std::string mostOf(const FailureTally& tally) {
+  const auto most = tally.mostFrequent();
+  if (!most) return {};
+  std::string text = ", most of them";
+  if (!most->field.empty()) text += " at " + most->field;
+  if (!most->function.empty()) text += " by " + most->function;
+  return text + ": " + most->reason;
+}
+
+std::string errorDetail(const CanaryStatistics& statistics) {
+  const bool moreFail = statistics.failed >= statistics.brokeRules;
+  return mostOf(moreFail ? statistics.failures : statistics.brokenRules);
+}
+
+std::string divergenceDetail(const CanaryStatistics& statistics) {
+  const auto most =
+      std::max_element(statistics.fields.begin(), statistics.fields.end(),
+                       [](const auto& one, const auto& other) { return one.diverged < other.diverged; });
+  if (most == statistics.fields.end() || most->diverged == 0) return {};
+  return ", most of them at " + most->name;
+}
+
+struct Share {
+  std::uint64_t count = 0;
+  double limit = 0;
+  const char* what;  // that the reads have done
+  std::string detail;
+};
+
+// What one of the limits says.
+GuardDecision judge(const Share& share, std::uint64_t samples) {
+  const std::string seen = std::to_string(share.count) + " of " + std::to_string(samples) + " canary reads " +
+                           share.what + " (" +
+                           percent(static_cast<double>(share.count) / static_cast<double>(samples)) + "; ";
+  const std::string limit = "the limit is " + percent(share.limit) + ")";
+  const ShareBounds breach = shareBounds(share.count, samples, kBreachDeviations);
+  if (breach.least > share.limit) return {GuardVerdict::breach, seen + limit + share.detail};
+  const double most = shareBounds(share.count, samples, kSatisfiedDeviations).most;
+  const bool isWithin = most <= share.limit || (share.limit == 0 && share.count == 0);
+  if (isWithin) return {GuardVerdict::satisfied, seen + limit};
+  return {GuardVerdict::undecided, seen + "it may be up to " + percent(most) + ", " + limit + share.detail};
+}
+
+double ratio(std::chrono::nanoseconds one, std::chrono::nanoseconds other) noexcept {
+  return static_cast<double>(one.count()) / static_cast<double>(std::max<std::int64_t>(other.count(), 1));
+}
+
+GuardDecision judgeLatency(const CanaryStatistics& statistics, double limit) {
+  const auto& active = statistics.activeLatency;
+  const auto& staged = statistics.stagedLatency;
+  const auto bounds = [&](double deviations) {
+    const auto one = staged.quantileBounds(0.5, deviations);
+    const auto other = active.quantileBounds(0.5, deviations);
+    return std::pair(ratio(one.least, other.most), ratio(one.most, other.least));
+  };
+  const std::string seen = "the staged way takes " + duration(staged.quantile(0.5)) + ", the active one " +
+                           duration(active.quantile(0.5)) + " in the median (" +
+                           figure(ratio(staged.quantile(0.5), active.quantile(0.5))) + " times; ";
+  const std::string most = "the limit is " + figure(limit) + ")";
+  if (bounds(kBreachDeviations).first > limit) return {GuardVerdict::breach, seen + most};
+  const double upper = bounds(kSatisfiedDeviations).second;
+  if (upper <= limit) return {GuardVerdict::satisfied, seen + most};
+  return {GuardVerdict::undecided, seen + "it may be up to " + figure(upper) + ", " + most};
+}
+
+}  // namespace
+
+void checkGuardRails(const GuardRails& rails) {
+  const auto refuse = [](const char* message, const char* name, double value) {
+    throw Error(ErrorCode::fixCall, message, {{"guardRail", name}, {"value", figure(value)}});
+  };
+  const auto checkShare = [&](const char* name, double share) {
+    if (!(share >= 0 && share <= 1)) refuse("a guard rail is a share: give 0 to 1", name, share);
+  };
+  checkShare("maxErrorShare", rails.maxErrorShare);
+  checkShare("maxDivergenceShare", rails.maxDivergenceShare);
+  if (!(rails.maxLatencyRatio >= 0 && std::isfinite(rails.maxLatencyRatio)))
+    refuse("a guard rail is a ratio: give 0 for none, or more", "maxLatencyRatio", rails.maxLatencyRatio);
+  if (rails.holdFor.count() < 0)
+    refuse("a guard rail is a time: give 0 or more", "holdFor", static_cast<double>(rails.holdFor.count()));
+}
+
+GuardDecision decide(const GuardRails& rails, const CanaryStatistics& statistics,
+                     std::chrono::nanoseconds staged) {
+  if (statistics.samples < std::max<std::uint64_t>(rails.minimumSamples, 1)) {
+    return {GuardVerdict::undecided, std::to_string(statistics.samples) + " canary reads of " +
+                                         std::to_string(rails.minimumSamples) + " that are needed"};
+  }
+  std::vector<GuardDecision> opinions{
+      judge({statistics.errors(), rails.maxErrorShare, "failed or broke a rule", errorDetail(statistics)},
+            statistics.samples),
+      judge({statistics.diverged, rails.maxDivergenceShare, "diverged", divergenceDetail(statistics)},
+            statistics.samples)};
+  if (rails.maxLatencyRatio > 0) opinions.push_back(judgeLatency(statistics, rails.maxLatencyRatio));
+  for (const GuardVerdict verdict : {GuardVerdict::breach, GuardVerdict::undecided}) {
+    for (const GuardDecision& one : opinions) {
+      if (one.verdict == verdict) return one;
+    }
+  }
+  if (staged < rails.holdFor) {
+    return {GuardVerdict::undecided,
+            "staged for " + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(staged).count()) +
+                " s of " + std::to_string(rails.holdFor.count()) + " s; so far " + opinions.front().reason};
+  }
+  std::string reasons;
+  for (const GuardDecision& one : opinions) reasons += (reasons.empty() ? "" : "; ") + one.reason;
+  return {GuardVerdict::satisfied, reasons};
+}
+
+}  // namespace instar
