@@ -3,9 +3,11 @@
 #include <algorithm>
 
 #include "instar/engine/check.h"
+#include "instar/engine/internal/staging/canary_record.h"
 #include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/partition.h"
-#include "instar/engine/internal/stage_changes.h"
+#include "instar/engine/internal/staging/divergence_log.h"
+#include "instar/engine/internal/staging/stage_changes.h"
 #include "instar/engine/internal/store_state.h"
 
 namespace instar {
@@ -66,6 +68,10 @@ std::optional<StagingStatus> stagingStatus(const Store&, const Transaction& tran
   requireCollection(catalog, collection);
   auto record = catalog.staging(collection);
   if (!record) return std::nullopt;
+  auto canary =
+      readCanaryRecord(transaction.state(), collection, record->version).value_or(CanaryStatistics());
+  auto decision =
+      decide(record->guardRails, canary, std::chrono::nanoseconds(now() - record->stagedAt));
   return StagingStatus{.version = record->version,
                        .state = requireState(catalog, collection, record->version),
                        .percent = record->percent,
@@ -73,7 +79,26 @@ std::optional<StagingStatus> stagingStatus(const Store&, const Transaction& tran
                        .isShadowOnly = isShadowOnly(catalog, collection, record->version),
                        .stagedAt = record->stagedAt,
                        .stagedBy = std::move(record->stagedBy),
-                       .endReason = std::move(record->endReason)};
+                       .endReason = std::move(record->endReason),
+                       .promotes = record->promotes,
+                       .guardRails = record->guardRails,
+                       .canary = std::move(canary),
+                       .decision = std::move(decision)};
+}
+
+std::vector<Divergence> divergences(const Store&, const Transaction& transaction,
+                                    std::string_view collection) {
+  requireCollection(Catalog(transaction.state()), collection);
+  std::vector<Divergence> found;
+  forEachDivergence(transaction.state(), collection, [&](catalog::Divergence::Reader record) {
+    Divergence one{.key = Key(bytesOf(record.getKey())),
+                   .fields = {},
+                   .version = record.getVersion(),
+                   .seenAt = record.getSeenAt()};
+    for (const auto field : record.getFields()) one.fields.emplace_back(field.cStr());
+    found.push_back(std::move(one));
+  });
+  return found;
 }
 
 void setStagedPercent(const Store& store, std::string_view collection, std::uint16_t version,
@@ -86,9 +111,23 @@ void setStagedShadow(const Store& store, std::string_view collection, std::uint1
 }
 
 void promoteVersion(const Store& store, std::string_view collection, std::uint16_t version,
-                    std::string_view reason) {
-  change(store,
-         [&](TransactionState& transaction) { promote(transaction, collection, version, reason); });
+                    const PromoteOptions& options) {
+  change(store, [&](TransactionState& transaction) {
+    requireStaged(Catalog(transaction), collection, version);
+    const auto record = *Catalog(transaction).staging(collection);
+    const GuardDecision decision =
+        decide(record.guardRails,
+               readCanaryRecord(transaction, collection, version).value_or(CanaryStatistics()),
+               std::chrono::nanoseconds(now() - record.stagedAt));
+    if (decision.verdict != GuardVerdict::satisfied && !options.forced) {
+      throw Error(ErrorCode::fixCall,
+                  "the guard rails are not satisfied: let it be tried for longer, or force it",
+                  {{"collection", std::string(collection)},
+                   {"version", std::to_string(version)},
+                   {"guard rails", decision.reason}});
+    }
+    promote(transaction, collection, version, options.reason.empty() ? decision.reason : options.reason);
+  });
 }
 
 void abortVersion(const Store& store, std::string_view collection, std::uint16_t version,

@@ -19,6 +19,11 @@
 // read as an older record, and the version has shut such programs out since, put throws Error(retry). A new
 // record belongs to the key: ask serves() in the transaction in which it is put.
 //
+// On a share of the reads of such a program the version is tried (evolve/canary.h), without a difference to
+// the program; a thread of the store adds up what all programs have seen, in the file, at most once a second.
+// A version that breaks its guard rails (evolve/guard_rails.h) is aborted: it serves nothing at once in the
+// program that has found it, and nowhere as soon as the file says so.
+//
 // Every change of state is one small transaction with an entry in the audit, and reaches running programs
 // with their next transaction. The functions throw Error(fixCall) that says what is missing where a change is
 // not allowed, also for a collection or version that is not there; and as Store::write() and commit() do. Any
@@ -30,6 +35,7 @@
 #include <string_view>
 
 #include "instar/engine/store.h"
+#include "instar/evolve/canary_statistics.h"
 
 namespace instar {
 
@@ -43,6 +49,10 @@ struct StagingStatus {
   std::int64_t stagedAt = 0;  // nanoseconds since 1970, UTC
   std::string stagedBy;       // program
   std::string endReason;      // why it was promoted or aborted; empty: it is staged
+  bool promotes = false;      // once the guard rails are satisfied
+  GuardRails guardRails;
+  CanaryStatistics canary;  // of all programs together, a second old
+  GuardDecision decision;   // what the guard rails say to it now
 };
 
 // Nothing where no version was ever staged.
@@ -54,9 +64,13 @@ void setStagedPercent(const Store& store, std::string_view collection, std::uint
 void setStagedShadow(const Store& store, std::string_view collection, std::uint16_t version, double percent);
 
 // The staged version becomes the current one; floors rise as they do where a program opens a version that was
-// not staged.
+// not staged. Refused where the guard rails are not satisfied, unless it is forced.
+struct PromoteOptions {
+  bool forced = false;
+  std::string reason = {};  // for the audit; empty: what the guard rails say
+};
 void promoteVersion(const Store& store, std::string_view collection, std::uint16_t version,
-                    std::string_view reason);
+                    const PromoteOptions& options = {});
 
 // Gives up the staged version, or the current one where it has shut nobody out: the version below is the
 // current one then, and programs of the aborted one only read, unless they have opened it with stage(). Rows
@@ -70,5 +84,19 @@ void abortVersion(const Store& store, std::string_view collection, std::uint16_t
 // and with Error(retry) while a reader has a snapshot that may show one. Reads headers of rows where
 // compaction has not been over them.
 void retireVersions(const Store& store, std::string_view collection, std::uint16_t version);
+
+// A row whose mirrored fields hold something else than what they are made from gives, as a canary read has met
+// it: older programs read something else than newer ones.
+struct Divergence {
+  Key key;
+  std::vector<std::string> fields;
+  std::uint16_t version = 0;  // that was tried
+  std::int64_t seenAt = 0;    // nanoseconds since 1970, UTC
+};
+
+// Of the version that is staged, or was staged last; no more than 1,000, in no particular order. A row that
+// was put since may be right again.
+std::vector<Divergence> divergences(const Store& store, const Transaction& transaction,
+                                    std::string_view collection);
 
 }  // namespace instar

@@ -4,10 +4,21 @@
 
 #include <cstdint>
 #include <functional>
+#include <string>
 
+#include "instar/evolve/admission.h"
+#include "instar/evolve/guard_rails.h"
 #include "instar/format/key.h"
 
 namespace instar {
+
+// How a trial has ended.
+struct StagingEnd {
+  std::string collection;
+  std::uint16_t version = 0;
+  VersionState state = VersionState::aborted;
+  std::string reason;  // as in the audit
+};
 
 struct StagingOptions {
   // Of the keys: those whose rows are served the new way, and those on whose reads the version is tried, where
@@ -19,6 +30,13 @@ struct StagingOptions {
   // In place of the hash: whether a key is served the new way, in this program alone. Called whenever a row is
   // read or put, by all threads; must say the same of the same key each time, and must not throw.
   std::function<bool(Bytes key)> serves = {};
+  // Whether the version is promoted as soon as the guard rails are satisfied; the file's, as above. A breach
+  // aborts it in any case.
+  bool promotes = false;
+  GuardRails guardRails = {};
+  // Called once, by a thread of the store, when the version is no longer staged, whoever has ended that; some
+  // second later where it was another program. Must not throw, nor be who closes the store.
+  std::function<void(const StagingEnd&)> ended = {};
 };
 
 }  // namespace instar

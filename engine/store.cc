@@ -1,11 +1,12 @@
 #include "instar/engine/store.h"
 
+#include "instar/engine/internal/staging/canary_keeper.h"
 #include "instar/engine/internal/catalog.h"
 #include "instar/engine/internal/collection_state.h"
 #include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/compactor.h"
 #include "instar/engine/internal/schema_registration.h"
-#include "instar/engine/internal/stage_changes.h"
+#include "instar/engine/internal/staging/stage_changes.h"
 #include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/format/file_format.h"
@@ -56,13 +57,17 @@ void requireFunctions(const Plans& plans, std::string_view collection) {
   }
 }
 
-// What handles share: the thread ends with the last of them, on the thread of who lets go of it. The thread
-// itself holds the state alone.
+// What handles share: the threads end with the last of them, on the thread of who lets go of it. The threads
+// themselves hold the state alone.
 struct OpenStore {
   std::shared_ptr<StoreState> state;
-  std::shared_ptr<Compactor> compactor;
+  std::shared_ptr<Compactor> compactor;  // null where nothing compacts
+  std::shared_ptr<CanaryKeeper> canaryKeeper;
 
-  ~OpenStore() { compactor->stop(); }
+  ~OpenStore() {
+    if (compactor) compactor->stop();
+    canaryKeeper->stop();
+  }
 };
 
 [[noreturn]] void refuseMissingTree(std::string_view name) {
@@ -96,7 +101,7 @@ Store Store::open(std::shared_ptr<storage::Environment> environment, const Store
   {
     const ReadTransaction transaction = store.read();
     if (Catalog(transaction.state()).file()) {
-      store.startCompaction();
+      store.startThreads();
       return store;
     }
     if (!writable && isUnfinished(transaction.state())) refuseUnfinishedFile();
@@ -109,15 +114,19 @@ Store Store::open(std::shared_ptr<storage::Environment> environment, const Store
     catalog.createFile();
     transaction.commit();
   }
-  store.startCompaction();
+  store.startThreads();
   return store;
 }
 
-void Store::startCompaction() {
+void Store::startThreads() {
   const StoreOptions& options = state_->options();
-  if (options.compaction.mode == CompactionMode::off || options.mode == OpenMode::readOnly) return;
-  auto open = std::make_shared<OpenStore>(state_, std::make_shared<Compactor>(state_));
-  state_->setCompactor(open->compactor);
+  if (options.mode == OpenMode::readOnly) return;
+  auto open = std::make_shared<OpenStore>(state_, nullptr, std::make_shared<CanaryKeeper>(state_));
+  state_->setCanaryKeeper(open->canaryKeeper);
+  if (options.compaction.mode != CompactionMode::off) {
+    open->compactor = std::make_shared<Compactor>(state_);
+    state_->setCompactor(open->compactor);
+  }
   state_ = std::shared_ptr<StoreState>(open, open->state.get());
 }
 
@@ -225,7 +234,7 @@ SchemaChange Store::examine(std::string_view name, const RecordSchema& schema) c
 std::shared_ptr<CollectionState> Store::openCollection(std::string_view name, const RecordSchema& schema,
                                                        const StagingOptions* staging) const {
   checkCollectionName(name);
-  if (staging != nullptr) checkShares(staging->percent, staging->shadow);
+  if (staging != nullptr) checkOptions(*staging);
   const Opening opening = staging != nullptr ? Opening::staged : Opening::plain;
   storage::Environment& environment = state_->environment();
   const std::string tree = rowTreeName(name);
@@ -263,12 +272,14 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name, co
   const ReadTransaction transaction = read();
   if (!plans) plans.emplace(plansOf(transaction.state(), name, schema));
   std::shared_ptr<StagedVersion> staged;
-  if (isTried) staged = stagedVersion(transaction.state(), name, schema, *staging);
+  if (isTried) staged = stagedVersion(transaction.state(), name, *plans, *staging);
   if (staged && !state_->options().allowMissingFunctions) requireFunctions(staged->plansBelow(), name);
+  auto trial = staged && !staged->isDependedUpon() ? staged->trial() : nullptr;
   auto state =
       std::make_shared<CollectionState>(state_, *std::move(plans), *rows,
                                         *Catalog(transaction.state()).collection(name), transaction.state(),
                                         std::move(staged));
+  if (const auto keeper = state_->canaryKeeper(); keeper && trial) keeper->add(std::move(trial));
   state->letCompact();
   return state;
 }

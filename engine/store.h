@@ -179,7 +179,7 @@ class Store {
   std::shared_ptr<CollectionState> openCollection(std::string_view name, const RecordSchema& schema,
                                                   const StagingOptions* staging = nullptr) const;
   std::shared_ptr<CollectionState> openCollection(std::string_view name) const;
-  void startCompaction();
+  void startThreads();
 
   std::shared_ptr<StoreState> state_;
 };

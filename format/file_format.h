@@ -37,11 +37,13 @@ inline constexpr std::string_view kGenerationKey = "generation";
 inline constexpr std::string_view kCollectionKeyPrefix = "collection/";
 inline constexpr std::string_view kVersionKeyPrefix = "version/";
 inline constexpr std::string_view kStagingKeyPrefix = "staging/";
+inline constexpr std::string_view kDivergenceKeyPrefix = "divergence/";
 inline constexpr std::string_view kTiersKeyPrefix = "tiers/";
 inline constexpr std::string_view kDictionaryKeyPrefix = "dictionary/";
 inline constexpr std::string_view kPartitionKeyPrefix = "partition/";
 inline constexpr std::string_view kCompactionKey = "compaction";
 inline constexpr std::string_view kAuditKey = "audit";
+inline constexpr std::string_view kCanaryKeyPrefix = "canary/";
 
 inline constexpr std::size_t kMaxCollectionNameLength = 128;
 inline constexpr std::size_t kMaxCollections = 1000;

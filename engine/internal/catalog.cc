@@ -274,8 +274,18 @@ void Catalog::setVersionState(std::string_view collection, std::uint16_t number,
 std::optional<Catalog::StagingRecord> Catalog::staging(std::string_view collection) const {
   const auto record = read<catalog::Staging>(stagingKey(collection));
   if (!record) return std::nullopt;
-  return StagingRecord{record->getVersion(),  record->getPercent(),       record->getShadow(),
-                       record->getStagedAt(), text(record->getStagedBy()), text(record->getEndReason())};
+  return StagingRecord{.version = record->getVersion(),
+                       .percent = record->getPercent(),
+                       .shadow = record->getShadow(),
+                       .promotes = record->getPromotes(),
+                       .guardRails = {.minimumSamples = record->getMinimumSamples(),
+                                      .maxErrorShare = record->getMaxErrorShare(),
+                                      .maxDivergenceShare = record->getMaxDivergenceShare(),
+                                      .maxLatencyRatio = record->getMaxLatencyRatio(),
+                                      .holdFor = std::chrono::seconds(record->getHoldFor())},
+                       .stagedAt = record->getStagedAt(),
+                       .stagedBy = text(record->getStagedBy()),
+                       .endReason = text(record->getEndReason())};
 }
 
 void Catalog::putStaging(std::string_view collection, const StagingRecord& staging) {
@@ -283,6 +293,12 @@ void Catalog::putStaging(std::string_view collection, const StagingRecord& stagi
   record->setVersion(staging.version);
   record->setPercent(staging.percent);
   record->setShadow(staging.shadow);
+  record->setPromotes(staging.promotes);
+  record->setMinimumSamples(staging.guardRails.minimumSamples);
+  record->setMaxErrorShare(staging.guardRails.maxErrorShare);
+  record->setMaxDivergenceShare(staging.guardRails.maxDivergenceShare);
+  record->setMaxLatencyRatio(staging.guardRails.maxLatencyRatio);
+  record->setHoldFor(static_cast<std::uint64_t>(staging.guardRails.holdFor.count()));
   record->setStagedAt(staging.stagedAt);
   record->setStagedBy(stringPtr(staging.stagedBy));
   if (!staging.endReason.empty()) record->setEndReason(stringPtr(staging.endReason));

@@ -11,6 +11,7 @@
 
 #include "instar/engine/internal/transaction_state.h"
 #include "instar/engine/store.h"
+#include "instar/evolve/guard_rails.h"
 #include "instar/format/catalog.capnp.h"
 
 namespace instar {
@@ -61,6 +62,8 @@ class Catalog {
     std::uint16_t version = 0;
     double percent = 0;
     double shadow = 0;
+    bool promotes = false;
+    GuardRails guardRails;
     std::int64_t stagedAt = 0;
     std::string stagedBy;
     std::string endReason;

@@ -265,6 +265,7 @@ void CollectionState::upgrade(const Plans& plans, Bytes key, const RowView& stor
 }
 
 bool CollectionState::loadStaged(Bytes key, const RowView& stored, internal::RowBytes& row) {
+  staged_->note(key, stored);
   if (staged_->serves(key)) {
     try {
       if (stored.version >= schema_.completeFrom()) return false;

@@ -17,7 +17,7 @@
 
 #include "instar/engine/internal/catalog.h"
 #include "instar/engine/internal/cold/cold_tier.h"
-#include "instar/engine/internal/staged_version.h"
+#include "instar/engine/internal/staging/staged_version.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/engine/row.h"
 #include "instar/evolve/plan.h"

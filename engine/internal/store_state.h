@@ -18,6 +18,7 @@
 
 namespace instar {
 
+class CanaryKeeper;
 class Compactor;
 
 class StoreState {
@@ -64,6 +65,10 @@ class StoreState {
   std::shared_ptr<Compactor> compactor() const noexcept { return compactor_.lock(); }
   void setCompactor(const std::shared_ptr<Compactor>& compactor) noexcept { compactor_ = compactor; }
 
+  // Null in a store that is open for reading only.
+  std::shared_ptr<CanaryKeeper> canaryKeeper() const noexcept { return canaryKeeper_.lock(); }
+  void setCanaryKeeper(const std::shared_ptr<CanaryKeeper>& keeper) noexcept { canaryKeeper_ = keeper; }
+
   Verify verify() const noexcept { return options_.verifyChecksums ? Verify::yes : Verify::no; }
 
  private:
@@ -77,7 +82,9 @@ class StoreState {
   std::atomic<std::chrono::nanoseconds::rep> latency_{0};
   std::atomic<std::chrono::steady_clock::rep> latencyAt_{0};
   std::atomic<std::thread::id> compactingThread_{};
-  std::weak_ptr<Compactor> compactor_;  // set before anybody else knows this object
+  // Set before anybody else knows this object.
+  std::weak_ptr<Compactor> compactor_;
+  std::weak_ptr<CanaryKeeper> canaryKeeper_;
 };
 
 inline std::shared_ptr<HeatKeeper> StoreState::heatOf(const std::string& collection) {

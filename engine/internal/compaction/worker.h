@@ -37,7 +37,8 @@ class Worker {
     Key lower;
     bool packs = false;  // rows into blocks; what is not cold enough is only upgraded
   };
-  // Which partition comes next, in the background; nothing where there is nothing to do.
+  // Which partition comes next, in the background; nothing where there is nothing to do: then the current
+  // version is settled, if no row is left that has to be upgraded.
   std::optional<Choice> pick(PickPolicy policy, double coldBelow);
 
   // One batch, with as many transactions as it needs; `between` is called after each. Returns whether the
@@ -62,6 +63,8 @@ class Worker {
 
  private:
   [[noreturn]] void refuse(const Mismatch& mismatch);
+  void settle();
+  std::optional<Choice> choose(PickPolicy policy, double coldBelow, bool& isDone);
   void countHotRows(TransactionState& transaction, const std::vector<Partition>& partitions);
 
   const std::shared_ptr<StoreState> store_;

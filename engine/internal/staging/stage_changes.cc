@@ -1,10 +1,11 @@
-#include "instar/engine/internal/stage_changes.h"
+#include "instar/engine/internal/staging/stage_changes.h"
 
 #include <algorithm>
 #include <string>
 
 #include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/partition.h"
+#include "instar/engine/internal/staging/divergence_log.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/format/file_format.h"
 
@@ -21,13 +22,6 @@ namespace {
 void refuseToServe(std::string_view collection, std::uint16_t version) {
   refuse("the version shuts older programs out, so it is only tried in the shadow: set its shadow share",
          collection, version);
-}
-
-void requireStaged(const Catalog& catalog, std::string_view collection, std::uint16_t version) {
-  const VersionState state = requireState(catalog, collection, version);
-  if (state == VersionState::staged) return;
-  refuse("the version is not staged: name the one that is", collection, version,
-         {{"state", std::string(stateName(state))}});
 }
 
 void endTrial(Catalog& catalog, std::string_view collection, std::string_view reason) {
@@ -92,6 +86,11 @@ void checkShares(double percent, double shadow) {
   }
 }
 
+void checkOptions(const StagingOptions& options) {
+  checkShares(options.percent, options.shadow);
+  checkGuardRails(options.guardRails);
+}
+
 bool isTrial(const SchemaChange& change) noexcept {
   return change.outcome == SchemaChange::Outcome::staged || change.outcome == SchemaChange::Outcome::inTrial ||
          change.outcome == SchemaChange::Outcome::aborted;
@@ -113,6 +112,13 @@ VersionState requireState(const Catalog& catalog, std::string_view collection, s
   return *state;
 }
 
+void requireStaged(const Catalog& catalog, std::string_view collection, std::uint16_t version) {
+  const VersionState state = requireState(catalog, collection, version);
+  if (state == VersionState::staged) return;
+  refuse("the version is not staged: name the one that is", collection, version,
+         {{"state", std::string(stateName(state))}});
+}
+
 bool isShadowOnly(const Catalog& catalog, std::string_view collection, std::uint16_t version) {
   const StoredVersions stored = storedVersions(catalog, collection);
   const auto schema = stored.load(version);
@@ -127,9 +133,12 @@ void recordStaging(TransactionState& transaction, std::string_view collection, c
   catalog.putStaging(collection, {.version = change.to,
                                   .percent = options.percent,
                                   .shadow = options.shadow,
+                                  .promotes = options.promotes,
+                                  .guardRails = options.guardRails,
                                   .stagedAt = now(),
                                   .stagedBy = programName(),
                                   .endReason = {}});
+  eraseDivergences(transaction, collection);  // of the one before
   catalog.raiseFormat(kFileFormat3);
   appendAudit(transaction, {.event = AuditEvent::staged,
                             .collection = std::string(collection),
@@ -138,7 +147,8 @@ void recordStaging(TransactionState& transaction, std::string_view collection, c
 }
 
 std::shared_ptr<StagedVersion> stagedVersion(TransactionState& transaction, std::string_view collection,
-                                             const RecordSchema& schema, const StagingOptions& options) {
+                                             const Plans& plans, const StagingOptions& options) {
+  const RecordSchema& schema = plans.schema();
   const Catalog catalog(transaction);
   const StoredVersions stored = storedVersions(catalog, collection);
   const auto below = stored.below(schema.version());
@@ -148,10 +158,10 @@ std::shared_ptr<StagedVersion> stagedVersion(TransactionState& transaction, std:
                 "the version below the staged one is missing: restore the file from a backup",
                 {{"collection", std::string(collection)}});
   }
-  return std::make_shared<StagedVersion>(collection, schema.version(),
-                                         plansOf(transaction, collection, *older),
-                                         floorEffect(judgeStored(stored, schema)) != FloorEffect::none,
-                                         options.serves);
+  const Plans active = plansOf(transaction, collection, *older);
+  return std::make_shared<StagedVersion>(
+      collection, schema.version(), active, floorEffect(judgeStored(stored, schema)) != FloorEffect::none,
+      options.serves, std::make_shared<CanaryTrial>(std::string(collection), active, plans, options.ended));
 }
 
 void setShares(TransactionState& transaction, std::string_view collection, std::uint16_t version,

@@ -8,13 +8,14 @@
 #include <string_view>
 
 #include "instar/engine/internal/schema_registration.h"
-#include "instar/engine/internal/staged_version.h"
+#include "instar/engine/internal/staging/staged_version.h"
 #include "instar/engine/staging_options.h"
 
 namespace instar {
 
-// Throws Error(fixCall) where one is not a percentage.
+// Throw Error(fixCall) where a share is not a percentage; the second also for guard rails that cannot be.
 void checkShares(double percent, double shadow);
+void checkOptions(const StagingOptions& options);
 
 // Whether a program that opens a version like this tries it.
 bool isTrial(const SchemaChange& change) noexcept;
@@ -25,7 +26,7 @@ void recordStaging(TransactionState& transaction, std::string_view collection, c
 
 // What a handle of the version goes by.
 std::shared_ptr<StagedVersion> stagedVersion(TransactionState& transaction, std::string_view collection,
-                                             const RecordSchema& schema, const StagingOptions& options);
+                                             const Plans& plans, const StagingOptions& options);
 
 // Whether a version cannot be served while it is staged, because it shuts older programs out.
 bool isShadowOnly(const Catalog& catalog, std::string_view collection, std::uint16_t version);
@@ -47,5 +48,6 @@ void settle(TransactionState& transaction, std::string_view collection);
 // Throws Error(fixCall) for a collection or a version that is not there.
 Catalog::CollectionRecord requireCollection(const Catalog& catalog, std::string_view collection);
 VersionState requireState(const Catalog& catalog, std::string_view collection, std::uint16_t version);
+void requireStaged(const Catalog& catalog, std::string_view collection, std::uint16_t version);
 
 }  // namespace instar

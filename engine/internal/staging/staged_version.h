@@ -8,7 +8,7 @@
 #include <optional>
 #include <string_view>
 
-#include "instar/engine/internal/catalog.h"
+#include "instar/engine/internal/staging/canary_trial.h"
 #include "instar/evolve/plan.h"
 
 namespace instar {
@@ -18,10 +18,13 @@ class StagedVersion {
   // `below`: of the version that programs depend on. `served` as in StagingOptions, or empty. A version that
   // raises a floor is only tried in the shadow.
   StagedVersion(std::string_view collection, std::uint16_t version, Plans below, bool isShadowOnly,
-                std::function<bool(Bytes key)> served);
+                std::function<bool(Bytes key)> served, std::shared_ptr<CanaryTrial> trial);
+  StagedVersion(const StagedVersion&) = delete;
+  StagedVersion& operator=(const StagedVersion&) = delete;
+  ~StagedVersion() { trial_->close(); }
 
   // What the catalog says. `record` belongs to the version that was staged last.
-  void see(VersionState state, const std::optional<Catalog::StagingRecord>& record) noexcept;
+  void see(VersionState state, const std::optional<Catalog::StagingRecord>& record);
 
   const Plans& plansBelow() const noexcept { return below_; }
   std::uint16_t versionBelow() const noexcept { return versionBelow_; }
@@ -37,8 +40,20 @@ class StagedVersion {
     return served_ ? served_(key) : share(key) < percent_.load(std::memory_order_relaxed);
   }
 
+  // A row that the program reads.
+  void note(Bytes key, const RowView& stored) const {
+    if (state() != VersionState::staged) return;
+    if (share(key) < shadow_.load(std::memory_order_relaxed) || serves(key)) trial_->read(key, stored);
+  }
+
+  const std::shared_ptr<CanaryTrial>& trial() const noexcept { return trial_; }
+
  private:
-  VersionState state() const noexcept { return state_.load(std::memory_order_acquire); }
+  // Aborted as soon as the trial has tripped, before the file says so.
+  VersionState state() const noexcept {
+    const VersionState seen = state_.load(std::memory_order_acquire);
+    return seen == VersionState::staged && trial_->isTripped() ? VersionState::aborted : seen;
+  }
   double share(Bytes key) const noexcept;  // 0 to below 100
 
   const std::uint64_t seed_;
@@ -47,8 +62,10 @@ class StagedVersion {
   const std::uint16_t versionBelow_;
   const bool isShadowOnly_;
   const std::function<bool(Bytes key)> served_;
+  const std::shared_ptr<CanaryTrial> trial_;
   std::atomic<VersionState> state_{VersionState::staged};
   std::atomic<double> percent_{0};
+  std::atomic<double> shadow_{0};
 };
 
 }  // namespace instar
