@@ -166,3 +166,54 @@ struct Compaction {
   stopped @10 :Bool;           # because of a mismatch: nobody compacts until the file has been verified
   collection @11 :Text;        # that it is in
 }
+
+struct Canary {
+  # Under "canary/<name>": what canary reads of the staged version have shown, of all programs together. Each adds
+  # what it has seen; counts and sums only, so that it does not matter who comes first.
+  version @0 :UInt16;            # of the schema that is staged
+  samples @1 :UInt64;            # canary reads
+  failed @2 :UInt64;             # among these
+  brokeRules @3 :UInt64;         # others
+  diverged @4 :UInt64;
+  unexpectedlyUnset @5 :UInt64;
+  failures @6 :CanaryFailures;
+  brokenRules @7 :CanaryFailures;
+  fields @8 :List(CanaryField);  # by name
+  activeLatency @9 :List(CanaryLatency);
+  stagedLatency @10 :List(CanaryLatency);
+}
+
+struct CanaryFailures {
+  kinds @0 :List(Kind);          # those that come first in the order of field, function, reason
+  others @1 :UInt64;             # of all other kinds together
+
+  struct Kind {
+    field @0 :Text;
+    function @1 :Text;           # or the rule
+    reason @2 :Text;
+    count @3 :UInt64;
+  }
+}
+
+struct CanaryField {
+  name @0 :Text;
+  active @1 :CanaryDistribution; # through the active version
+  staged @2 :CanaryDistribution; # and through the staged one
+  diverged @3 :UInt64;
+  unexpectedlyUnset @4 :UInt64;
+}
+
+struct CanaryDistribution {
+  rows @0 :UInt64;
+  unset @1 :UInt64;
+  numbers @2 :UInt64;            # that the others are of: values, or lengths of text, data and lists
+  least @3 :Float64;
+  greatest @4 :Float64;
+  sumLow @5 :UInt64;             # in steps of 2^-24, as a number of 128 bits
+  sumHigh @6 :Int64;
+}
+
+struct CanaryLatency {
+  bucket @0 :UInt16;             # sixteen to each doubling of nanoseconds (evolve/latency_histogram.h)
+  count @1 :UInt64;
+}

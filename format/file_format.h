@@ -37,6 +37,7 @@ inline constexpr std::string_view kDictionaryKeyPrefix = "dictionary/";
 inline constexpr std::string_view kPartitionKeyPrefix = "partition/";
 inline constexpr std::string_view kCompactionKey = "compaction";
 inline constexpr std::string_view kAuditKey = "audit";
+inline constexpr std::string_view kCanaryKeyPrefix = "canary/";
 
 inline constexpr std::size_t kMaxCollectionNameLength = 128;
 inline constexpr std::size_t kMaxCollections = 1000;
