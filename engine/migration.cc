@@ -51,6 +51,7 @@ class Migrator {
       }
       ++result_.partitions;
     }
+    worker_.settle();
     take();
     look();
     const IoBytes total = account_.total();

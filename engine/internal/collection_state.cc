@@ -43,14 +43,13 @@ void CollectionState::look(const Catalog& catalog, const Catalog::CollectionReco
   highestVersion_ = catalog.highestVersion(name_);
   readerFloor_ = record.readerFloor;
   writerFloor_ = record.writerFloor;
-  const auto state = catalog.versionState(name_, version_).value_or(VersionState::active);
   if (staged_) {
     const bool wasDependedUpon = staged_->isDependedUpon();
-    staged_->see(state, catalog.staging(name_));
+    staged_->see(catalog.versionState(name_, version_).value_or(VersionState::active),
+                 catalog.staging(name_));
     if (!wasDependedUpon && staged_->isDependedUpon()) letCompact();
-  } else {
-    isAborted_ = state == VersionState::aborted;
   }
+  isAborted_ = catalog.versionState(name_, wholeVersion()) == VersionState::aborted;
 }
 
 void CollectionState::letCompact() const {
@@ -84,7 +83,7 @@ void CollectionState::refuseAborted() const {
   throw Error(ErrorCode::upgradeProgram,
               "the version of this program was aborted: write with a release of another version",
               {{"collection", name_},
-               {"version of this program", std::to_string(version_)},
+               {"version of this program", std::to_string(wholeVersion())},
                {"current version", std::to_string(currentVersion_.load(std::memory_order_relaxed))}});
 }
 

@@ -172,7 +172,7 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   std::atomic<std::uint16_t> highestVersion_{0};
   std::atomic<std::uint16_t> readerFloor_{0};
   std::atomic<std::uint16_t> writerFloor_{0};
-  std::atomic<bool> isAborted_{false};  // this version was, after it had been the current one
+  std::atomic<bool> isAborted_{false};  // the version that it depends on was, after it had been the current one
   std::array<std::atomic<std::uint64_t>, 1024> knownVersions_{};  // a bit each
 };
 

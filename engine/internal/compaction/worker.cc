@@ -70,20 +70,23 @@ void Worker::countHotRows(TransactionState& transaction, const std::vector<Parti
 }
 
 std::optional<Worker::Choice> Worker::pick(PickPolicy policy, double coldBelow) {
-  bool isDone = false;
-  auto choice = choose(policy, coldBelow, isDone);
-  if (isDone) settle();
+  auto choice = choose(policy, coldBelow);
+  if (!choice) settle();
   return choice;
 }
 
-// No row is left that has to be upgraded.
 void Worker::settle() {
+  {
+    TransactionState transaction(store_, storage::Access::read);
+    if (!canSettle(transaction, collection_->name())) return;
+  }
+  openAudit(store_->environment());
   TransactionState transaction(store_, storage::Access::write);
   instar::settle(transaction, collection_->name());
   transaction.commit();
 }
 
-std::optional<Worker::Choice> Worker::choose(PickPolicy policy, double coldBelow, bool& isDone) {
+std::optional<Worker::Choice> Worker::choose(PickPolicy policy, double coldBelow) {
   TransactionState transaction(store_, storage::Access::read);
   if (!collection_->mayWrite(transaction) || collection_->isOlderProgram()) return std::nullopt;
   const auto partitions = Partitions(transaction, collection_->name()).all();
@@ -110,10 +113,7 @@ std::optional<Worker::Choice> Worker::choose(PickPolicy policy, double coldBelow
                                                .mode = mode_,
                                                .policy = policy,
                                                .coldBelow = coldBelow});
-  if (!chosen) {
-    isDone = canSettle(transaction, collection_->name());
-    return std::nullopt;
-  }
+  if (!chosen) return std::nullopt;
   const Partition& partition = partitions[*chosen];
   const bool packs = partition.pass ? partition.pass->packs : summaries[*chosen].heat < coldBelow;
   return Choice{partition.lower, packs && pack_ != nullptr};

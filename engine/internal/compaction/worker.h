@@ -37,9 +37,11 @@ class Worker {
     Key lower;
     bool packs = false;  // rows into blocks; what is not cold enough is only upgraded
   };
-  // Which partition comes next, in the background; nothing where there is nothing to do: then the current
-  // version is settled, if no row is left that has to be upgraded.
+  // Which partition comes next, in the background; nothing where there is nothing to do: then it settles.
   std::optional<Choice> pick(PickPolicy policy, double coldBelow);
+
+  // Where no row is left that has to be upgraded to the current version, it says so.
+  void settle();
 
   // One batch, with as many transactions as it needs; `between` is called after each. Returns whether the
   // pass over the partition has ended. To pack is only for a worker that compresses. Throws
@@ -63,8 +65,7 @@ class Worker {
 
  private:
   [[noreturn]] void refuse(const Mismatch& mismatch);
-  void settle();
-  std::optional<Choice> choose(PickPolicy policy, double coldBelow, bool& isDone);
+  std::optional<Choice> choose(PickPolicy policy, double coldBelow);
   void countHotRows(TransactionState& transaction, const std::vector<Partition>& partitions);
 
   const std::shared_ptr<StoreState> store_;

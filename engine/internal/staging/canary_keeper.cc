@@ -69,13 +69,14 @@ void CanaryKeeper::stop() {
 }
 
 void CanaryKeeper::run() {
-  std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    wake_.wait_for(lock, kLookAgain, [this] { return stopping_ || isWoken_; });
-    isWoken_ = false;
-    lock.unlock();
+  for (bool isLast = false; !isLast;) {
+    {
+      std::unique_lock lock(mutex_);
+      wake_.wait_for(lock, kLookAgain, [this] { return stopping_ || isWoken_; });
+      isWoken_ = false;
+      isLast = stopping_;
+    }
     look();
-    lock.lock();
   }
 }
 

@@ -219,7 +219,7 @@ TEST_F(StagedReadsTest, LogRowsThatHaveDiverged) {
 
 TEST(StagingConcurrent, ReadersAndWritersGoOnWhileAVersionIsTriedAndPromoted) {
   TemporaryFolder folder;
-  const Store store = Store::open(folder / "store.instar", {.durability = Durability::none});
+  const Store store = Store::open(folder / "store.instar", {.durability = Durability::off});
   const auto older = store.collection("contacts", contact1());
   for (std::uint64_t id = 1; id <= 64; ++id) putName(store, older, id, "Ada Lovelace");
   const auto staged =

@@ -243,7 +243,7 @@ INSTANTIATE_TEST_SUITE_P(
                         migrate(store, "contacts");
                       },
                       [](const Store& store) { abortVersion(store, "contacts", 2, "it is bad"); }, 2,
-                      VersionState::active, VersionState::aborted},
+                      VersionState::settled, VersionState::aborted},
         ChangeOfState{"Retiring",
                       [](const Store& store) {
                         stageContacts(store);

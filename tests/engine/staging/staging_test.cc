@@ -514,6 +514,21 @@ TEST_F(StagingTest, CompactionLeavesRowsOfTheStagedVersion) {
   EXPECT_EQ(names(rows, 99), "Ada Lovelace|Ada|Lovelace new");
 }
 
+TEST_F(StagingTest, AVersionIsSettledUntilAnOlderProgramWrites) {
+  stage(contact2());
+  promote(2);
+  EXPECT_EQ(stateOf(2), VersionState::active);
+  migrate(store, "contacts");
+  EXPECT_EQ(stateOf(2), VersionState::settled);
+  putName(store, store.collection("contacts", contact2()), 1, "");
+  EXPECT_EQ(stateOf(2), VersionState::settled);
+  putName(store, older, 1, "Grace Hopper");
+  EXPECT_EQ(stateOf(2), VersionState::active);
+  migrate(store, "contacts");
+  EXPECT_EQ(stateOf(2), VersionState::settled);
+  EXPECT_EQ(std::ranges::count(events(), "settled"), 2);
+}
+
 TEST_F(StagingTest, WhatThePutsOfAnAbortedVersionLeftInBlocksIsReadOn) {
   stage(contact2());
   promote(2);
