@@ -50,7 +50,7 @@ bool CollectionBase::erase(WriteTransaction& transaction, const Key& key) const 
 void CollectionBase::find(const Transaction& transaction, const Key& key, internal::RowBytes& row) const {
   TransactionState& state = transaction.state();
   state_->admitReading(state);
-  row.serveAs(state_->schema().version());
+  row.serveAs(state_->version());
   state_->find(state, key.bytes(), row);
   if (row.found()) row.copyKey();
 }

@@ -142,10 +142,10 @@ enum class AuditEvent : std::uint8_t {
   paused,
   resumed,
   rateChanged,
-  estimated,    // what there is to do
-  finished,     // what was to do is done, beside the estimate
-  versionGone,  // no row of these versions is left
-  staged,       // toVersion is tried from here on
+  estimated,       // what there is to do
+  finished,        // what was to do is done, beside the estimate
+  versionGone,     // no row of these versions is left
+  staged,          // toVersion is tried from here on
   percentChanged,  // of the keys on which it is tried
   promoted,        // toVersion is the current one
   aborted,         // fromVersion is no longer tried, or no longer the current one

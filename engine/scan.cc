@@ -18,7 +18,7 @@ bool ScanBase::next() { return cursor_->next(); }
 Bytes ScanBase::key() const { return cursor_->key(); }
 Bytes ScanBase::value() const { return cursor_->value(); }
 void ScanBase::load(internal::RowBytes& row) const {
-  row.serveAs(collection_->schema().version());
+  row.serveAs(collection_->version());
   cursor_->load(row);
 }
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "instar/engine/check.h"
-#include "instar/engine/internal/staging/canary_record.h"
 #include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/partition.h"
+#include "instar/engine/internal/staging/canary_record.h"
 #include "instar/engine/internal/staging/divergence_log.h"
 #include "instar/engine/internal/staging/stage_changes.h"
 #include "instar/engine/internal/store_state.h"
@@ -70,8 +70,7 @@ std::optional<StagingStatus> stagingStatus(const Store&, const Transaction& tran
   if (!record) return std::nullopt;
   auto canary =
       readCanaryRecord(transaction.state(), collection, record->version).value_or(CanaryStatistics());
-  auto decision =
-      decide(record->guardRails, canary, std::chrono::nanoseconds(now() - record->stagedAt));
+  auto decision = decide(record->guardRails, canary, std::chrono::nanoseconds(now() - record->stagedAt));
   return StagingStatus{.version = record->version,
                        .state = requireState(catalog, collection, record->version),
                        .percent = record->percent,
@@ -115,10 +114,9 @@ void promoteVersion(const Store& store, std::string_view collection, std::uint16
   change(store, [&](TransactionState& transaction) {
     requireStaged(Catalog(transaction), collection, version);
     const auto record = *Catalog(transaction).staging(collection);
-    const GuardDecision decision =
-        decide(record.guardRails,
-               readCanaryRecord(transaction, collection, version).value_or(CanaryStatistics()),
-               std::chrono::nanoseconds(now() - record.stagedAt));
+    const GuardDecision decision = decide(
+        record.guardRails, readCanaryRecord(transaction, collection, version).value_or(CanaryStatistics()),
+        std::chrono::nanoseconds(now() - record.stagedAt));
     if (decision.verdict != GuardVerdict::satisfied && !options.forced) {
       throw Error(ErrorCode::fixCall,
                   "the guard rails are not satisfied: let it be tried for longer, or force it",

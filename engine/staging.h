@@ -85,8 +85,8 @@ void abortVersion(const Store& store, std::string_view collection, std::uint16_t
 // compaction has not been over them.
 void retireVersions(const Store& store, std::string_view collection, std::uint16_t version);
 
-// A row whose mirrored fields hold something else than what they are made from gives, as a canary read has met
-// it: older programs read something else than newer ones.
+// A row whose mirrored fields hold something else than what they are made from gives, as a canary read has
+// met it: older programs read something else than newer ones.
 struct Divergence {
   Key key;
   std::vector<std::string> fields;

@@ -1,11 +1,11 @@
 #include "instar/engine/store.h"
 
-#include "instar/engine/internal/staging/canary_keeper.h"
 #include "instar/engine/internal/catalog.h"
 #include "instar/engine/internal/collection_state.h"
 #include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/compactor.h"
 #include "instar/engine/internal/schema_registration.h"
+#include "instar/engine/internal/staging/canary_keeper.h"
 #include "instar/engine/internal/staging/stage_changes.h"
 #include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/internal/store_state.h"
@@ -275,10 +275,9 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name, co
   if (isTried) staged = stagedVersion(transaction.state(), name, *plans, *staging);
   if (staged && !state_->options().allowMissingFunctions) requireFunctions(staged->plansBelow(), name);
   auto trial = staged && !staged->isDependedUpon() ? staged->trial() : nullptr;
-  auto state =
-      std::make_shared<CollectionState>(state_, *std::move(plans), *rows,
-                                        *Catalog(transaction.state()).collection(name), transaction.state(),
-                                        std::move(staged));
+  auto state = std::make_shared<CollectionState>(state_, *std::move(plans), *rows,
+                                                 *Catalog(transaction.state()).collection(name),
+                                                 transaction.state(), std::move(staged));
   if (const auto keeper = state_->canaryKeeper(); keeper && trial) keeper->add(std::move(trial));
   state->letCompact();
   return state;

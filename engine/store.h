@@ -124,8 +124,8 @@ class Store {
   }
 
   // Opens a version to try it (engine/staging.h): where the file does not know it, it is staged, and nothing
-  // that is stored or that other programs do changes; where it is staged, or has been promoted or aborted, the
-  // handle goes along with that, now and whenever it changes. Throws as collection() does, and
+  // that is stored or that other programs do changes; where it is staged, promoted or aborted, the handle
+  // goes along with that, now and whenever it changes. Throws as collection() does, and
   // Error(fixSchema) where another version is staged, Error(fixCall) for a share that cannot be.
   template <class T>
   Collection<T> stage(std::string_view name, const StagingOptions& options = {}) const {

@@ -58,12 +58,12 @@ struct StoredVersions {
 enum class Opening : std::uint8_t { plain, staged };
 
 enum class AdmissionKind : std::uint8_t {
-  same,           // the current version; nothing to do
-  olderProgram,   // a stored version below the current one; nothing to do
-  addVersion,     // a version above the current one: store it, it becomes the current one
-  insertVersion,  // a version below the current one that was never seen: store it, the current one stays
-  stageVersion,   // a version above the current one that is to be tried: store it, the current one stays
-  stagedVersion,  // the one that is tried; nothing to do
+  same,            // the current version; nothing to do
+  olderProgram,    // a stored version below the current one; nothing to do
+  addVersion,      // a version above the current one: store it, it becomes the current one
+  insertVersion,   // a version below the current one that was never seen: store it, the current one stays
+  stageVersion,    // a version above the current one that is to be tried: store it, the current one stays
+  stagedVersion,   // the one that is tried; nothing to do
   abortedVersion,  // opened to be tried, but aborted: the program does as one of the version below
   refused,         // the number is taken by another schema, a change is refused, or a trial is in the way
 };
@@ -71,7 +71,8 @@ enum class AdmissionKind : std::uint8_t {
 struct Admission {
   AdmissionKind kind = AdmissionKind::same;
   CollectionVersions versions;  // as they are once the version is stored
-  // Of the changes against the nearest version below that programs depend on; of a refusal, those that it is based on.
+  // Of the changes against the nearest version below that programs depend on; of a refusal, those that it is
+  // based on.
   std::vector<Judgement> judgements;
   std::optional<Error> refusal{};  // where it is refused: Error(fixSchema), whose facts have the list
 };

@@ -52,9 +52,9 @@ Key stagingKey(std::string_view collection) {
 VersionInfo toVersion(catalog::Version::Reader record) {
   std::vector<std::string> changes;
   for (const auto change : record.getChanges()) changes.push_back(text(change));
-  return {record.getNumber(), RecordSchema::fromNodes(record.getNodes(), record.getRootId()),
-          record.getAddedAt(), text(record.getAddedBy()), std::move(changes),
-          static_cast<VersionState>(record.getState())};
+  return {record.getNumber(),  RecordSchema::fromNodes(record.getNodes(), record.getRootId()),
+          record.getAddedAt(), text(record.getAddedBy()),
+          std::move(changes),  static_cast<VersionState>(record.getState())};
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ void CollectionState::look(const Catalog& catalog, const Catalog::CollectionReco
   writerFloor_ = record.writerFloor;
   if (staged_) {
     const bool wasDependedUpon = staged_->isDependedUpon();
-    staged_->see(catalog.versionState(name_, version_).value_or(VersionState::active),
+    staged_->see(catalog.versionState(name_, version_).value_or(VersionState::staged),
                  catalog.staging(name_));
     if (!wasDependedUpon && staged_->isDependedUpon()) letCompact();
   }

@@ -34,6 +34,7 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   const std::string& name() const noexcept { return name_; }
   const Plans& plans() const noexcept { return plans_; }
   const RecordSchema& schema() const noexcept { return schema_; }
+  std::uint16_t version() const noexcept { return version_; }  // of the schema
   capnp::StructSchema root() const noexcept { return root_; }
   storage::TreeId tree() const noexcept { return tree_; }  // of hot rows
 
@@ -107,9 +108,9 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   bool contains(TransactionState& transaction, Bytes key);
   std::uint64_t count(TransactionState& transaction);
 
-  // As a record of which version a record is put: that one's mirrors are computed, and the row is stamped with
-  // a version. `origin` is null for a new record. Throws Error(retry) where what the record was read as cannot
-  // be put any more.
+  // As a record of which version a record is put: by whose plans its mirrors are computed, and what the row
+  // is stamped with. `origin` is null for a new record. Throws Error(retry) where what the record was read as
+  // cannot be put any more.
   struct PutAs {
     const Plans* plans;
     std::uint16_t version;
@@ -149,13 +150,14 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   const std::string name_;
   const Plans plans_;
   const RecordSchema schema_;
-  const std::uint16_t version_;       // of the schema: asked for with every row
-  const std::uint32_t completeFrom_;  // likewise: rows of older versions are upgraded; of a staged one all are
-                                      // looked at
+  const std::uint16_t version_;  // of the schema: asked for with every row
+  const std::uint32_t
+      completeFrom_;  // likewise: rows of older versions are upgraded; of a staged one all are
+                      // looked at
   const capnp::StructSchema root_;
   const storage::TreeId tree_;
   const bool nestsWithoutLimit_;
-  const std::shared_ptr<HeatKeeper> heat_;        // null where nothing compacts
+  const std::shared_ptr<HeatKeeper> heat_;       // null where nothing compacts
   const std::shared_ptr<StagedVersion> staged_;  // null unless it was opened to be tried
 
   // Made when it is first seen. A snapshot that is older than the one it was seen in has to look for itself.
@@ -172,7 +174,8 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   std::atomic<std::uint16_t> highestVersion_{0};
   std::atomic<std::uint16_t> readerFloor_{0};
   std::atomic<std::uint16_t> writerFloor_{0};
-  std::atomic<bool> isAborted_{false};  // the version that it depends on was, after it had been the current one
+  std::atomic<bool> isAborted_{
+      false};  // the version that it depends on was, after it had been the current one
   std::array<std::atomic<std::uint64_t>, 1024> knownVersions_{};  // a bit each
 };
 

@@ -34,7 +34,7 @@ class Collection {
     auto admission = admit(versions_, stored(), program, opening);
     const bool stages = admission.kind == AdmissionKind::stageVersion;
     bool stores = stages || admission.kind == AdmissionKind::addVersion ||
-        admission.kind == AdmissionKind::insertVersion;
+                  admission.kind == AdmissionKind::insertVersion;
     if (stores) store(program);
     if (stages) states_[program.version()] = VersionState::staged;
     versions_ = admission.versions;
@@ -346,7 +346,8 @@ TEST(StagedAdmission, RefusesOthersWhileOneIsStaged) {
   Collection collection;
   collection.open(contact(1, kOne));
   collection.open(contact(3, kTwo), Opening::staged);
-  EXPECT_NE(std::string(collection.openingFails(contact(3, kTwo)).what()).find("promote it"), std::string::npos);
+  EXPECT_NE(std::string(collection.openingFails(contact(3, kTwo)).what()).find("promote it"),
+            std::string::npos);
   for (const auto opening : {Opening::plain, Opening::staged}) {
     for (const unsigned version : {2U, 4U}) {
       const Error error = collection.openingFails(contact(version, kTwo), opening);

@@ -13,7 +13,7 @@
 namespace instar::tools {
 namespace {
 
-constexpr AuditEvent kLastEvent = AuditEvent::versionGone;
+constexpr AuditEvent kLastEvent = AuditEvent::retired;
 
 struct AuditOptions {
   std::string file;

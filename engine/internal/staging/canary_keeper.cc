@@ -19,9 +19,7 @@ struct Standing {
   GuardDecision decision;
 
   bool isBroken() const noexcept { return decision.verdict == GuardVerdict::breach; }
-  bool isSatisfied() const noexcept {
-    return decision.verdict == GuardVerdict::satisfied && record.promotes;
-  }
+  bool isSatisfied() const noexcept { return decision.verdict == GuardVerdict::satisfied && record.promotes; }
 };
 
 Standing standingOf(TransactionState& transaction, const CanaryTrial& trial,
@@ -31,8 +29,8 @@ Standing standingOf(TransactionState& transaction, const CanaryTrial& trial,
   standing.state = catalog.versionState(trial.collection(), trial.version()).value_or(VersionState::aborted);
   standing.record = catalog.staging(trial.collection()).value_or(Catalog::StagingRecord());
   if (standing.state != VersionState::staged) return standing;
-  standing.statistics = readCanaryRecord(transaction, trial.collection(), trial.version())
-                            .value_or(CanaryStatistics());
+  standing.statistics =
+      readCanaryRecord(transaction, trial.collection(), trial.version()).value_or(CanaryStatistics());
   standing.statistics.merge(pending);
   standing.decision = decide(standing.record.guardRails, standing.statistics,
                              std::chrono::nanoseconds(now() - standing.record.stagedAt));

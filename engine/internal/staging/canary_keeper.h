@@ -1,8 +1,8 @@
 #pragma once
 
 // The thread that adds what canary reads have shown to the file, at most once a second, and draws the
-// conclusions: a version that has broken its guard rails is aborted, one that satisfies them is promoted where
-// that was asked for. Begins with the first trial of a store and ends with the store, at the latest.
+// conclusions: a version that has broken its guard rails is aborted, one that satisfies them is promoted
+// where that was asked for. Begins with the first trial of a store and ends with the store.
 //
 // Any thread calls the public part.
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// The rows that have diverged, in the catalog (Divergence in format/catalog.capnp): which keys and fields, for
-// who repairs them. Does not belong to the catalog's generation. One thread, as the transaction.
+// The rows that have diverged, in the catalog (Divergence in format/catalog.capnp): which keys and fields,
+// for who repairs them. Does not belong to the catalog's generation. One thread, as the transaction.
 
 #include <functional>
 #include <map>

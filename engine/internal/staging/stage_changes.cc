@@ -82,7 +82,8 @@ void lowerFloors(TransactionState& transaction, std::string_view collection, std
 void checkShares(double percent, double shadow) {
   for (const double share : {percent, shadow}) {
     if (share >= 0 && share <= 100) continue;  // NaN is neither
-    throw Error(ErrorCode::fixCall, "a share of keys is 0 to 100 percent", {{"share", std::to_string(share)}});
+    throw Error(ErrorCode::fixCall, "a share of keys is 0 to 100 percent",
+                {{"share", std::to_string(share)}});
   }
 }
 
@@ -92,8 +93,8 @@ void checkOptions(const StagingOptions& options) {
 }
 
 bool isTrial(const SchemaChange& change) noexcept {
-  return change.outcome == SchemaChange::Outcome::staged || change.outcome == SchemaChange::Outcome::inTrial ||
-         change.outcome == SchemaChange::Outcome::aborted;
+  return change.outcome == SchemaChange::Outcome::staged ||
+         change.outcome == SchemaChange::Outcome::inTrial || change.outcome == SchemaChange::Outcome::aborted;
 }
 
 Catalog::CollectionRecord requireCollection(const Catalog& catalog, std::string_view collection) {

@@ -47,7 +47,8 @@ inline const RecordSchema& contact3() {
 // Raises the writer floor: nothing gives the name back.
 inline const RecordSchema& contactWithoutMirror() {
   static const RecordSchema schema = contactSchema(
-      2, R"(name @1 :Text; first @2 :Text $Instar.derived(since = 2, split = (field = "name", by = " ", part = 0));)");
+      2,
+      R"(name @1 :Text; first @2 :Text $Instar.derived(since = 2, split = (field = "name", by = " ", part = 0));)");
   return schema;
 }
 

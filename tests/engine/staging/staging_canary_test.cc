@@ -191,14 +191,13 @@ TEST_F(StagedReadsTest, LetAVersionBePromotedByHand) {
 
 TEST_F(StagedReadsTest, LogRowsThatHaveDiverged) {
   fill("Ada Lovelace");
-  // A program of version 2 whose mirrors are right, and rows of it that an older one would not understand: the
-  // repaired version mirrors them in another way.
-  const RecordSchema lower = contactSchema(3, R"(
+  // Older programs have written another name than the version that is tried would.
+  const RecordSchema reversed = contactSchema(3, R"(
       name  @1 :Text $Instar.mirrored(since = 3, concat = [(field = "last"), (text = ", "), (field = "first")]);
       first @2 :Text $Instar.derived(since = 3, split = (field = "name", by = " ", part = 0));
       last  @3 :Text $Instar.derived(since = 3, split = (field = "name", by = " ", part = 1));)");
   {
-    const auto rows = stage(lower, {.shadow = 100, .guardRails = {.minimumSamples = 1'000'000}});
+    const auto rows = stage(reversed, {.shadow = 100, .guardRails = {.minimumSamples = 1'000'000}});
     readAll(rows);
     readAll(rows);
   }
@@ -209,8 +208,10 @@ TEST_F(StagedReadsTest, LogRowsThatHaveDiverged) {
   EXPECT_THAT(found.front().fields, ElementsAre("name"));
   EXPECT_EQ(found.front().version, 3);
   abortVersion(*store, "contacts", 3, "");
-  store->stage("contacts", contactSchema(4, "name @1 :Text; first @2 :Text $Instar.derived(since = 4, copy = "
-                                            "\"name\"); last @3 :Text $Instar.derived(since = 4, copy = \"name\");"));
+  store->stage("contacts",
+               contactSchema(4,
+                             "name @1 :Text; first @2 :Text $Instar.derived(since = 4, copy = "
+                             "\"name\"); last @3 :Text $Instar.derived(since = 4, copy = \"name\");"));
   EXPECT_TRUE(divergences(*store, store->read(), "contacts").empty());
   EXPECT_EQ(status().canary.samples, 0U);
 }

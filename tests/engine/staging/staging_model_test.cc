@@ -85,7 +85,8 @@ class Life {
         return giveUp();
       case 4:
         note("compact");
-        migrate(*store_, "contacts", {.mode = below(2) == 0 ? CompactionMode::upgrade : CompactionMode::compress});
+        migrate(*store_, "contacts",
+                {.mode = below(2) == 0 ? CompactionMode::upgrade : CompactionMode::compress});
         return readAll();
       case 5:
         note("reopen");

@@ -70,7 +70,9 @@ class StagingTest : public ::testing::Test {
     throw std::out_of_range("version");
   }
 
-  void promote(std::uint16_t version) const { promoteVersion(store, "contacts", version, {.forced = true, .reason = "by hand"}); }
+  void promote(std::uint16_t version) const {
+    promoteVersion(store, "contacts", version, {.forced = true, .reason = "by hand"});
+  }
   void abort(std::uint16_t version) const { abortVersion(store, "contacts", version, "by hand"); }
 
   TemporaryFolder folder;
@@ -321,8 +323,8 @@ TEST_F(StagingTest, AKeyStaysInAShareThatGrows) {
     EXPECT_FALSE(rows.serves(2));
   }
   EXPECT_EQ(before.size(), 100U);
-  EXPECT_THAT(events(), ElementsAre("staged", "percentChanged", "percentChanged", "percentChanged",
-                                    "percentChanged"));
+  EXPECT_THAT(events(),
+              ElementsAre("staged", "percentChanged", "percentChanged", "percentChanged", "percentChanged"));
   EXPECT_EQ(readAudit(store, store.read()).entries[2].reason, "serves 30 %, shadow 0 %");
 }
 
