@@ -6,6 +6,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <set>
 
 #include "instar/evolve/internal/derivation.h"
 #include "instar/evolve/internal/field_probe.h"
@@ -41,18 +43,6 @@ struct Watched {
 };
 
 bool isGroup(Field field) { return field.getProto().isGroup(); }
-
-bool isInUnion(Field field) {
-  return field.getProto().getDiscriminantValue() != capnp::schema::Field::NO_DISCRIMINANT;
-}
-
-template <class Record>
-bool isActive(Record record, Field field) {
-  KJ_IF_MAYBE (active, record.which()) {
-    return *active == field;
-  }
-  return false;
-}
 
 void collect(capnp::StructSchema members, std::vector<Field>& path, std::vector<FieldPath>& fields) {
   for (const Field field : members.getFields()) {
@@ -124,46 +114,51 @@ std::vector<Watched> watchedFields(const RecordSchema& active, const RecordSchem
   return made;
 }
 
+struct Mirror {
+  FieldPath field;
+  FieldProbe probe;
+};
+
 // The mirrors that writers of the active version do not keep.
-std::vector<FieldPath> newMirrors(const RecordSchema& active, const RecordSchema& staged) {
-  std::vector<FieldPath> mirrors;
+std::vector<Mirror> newMirrors(const RecordSchema& active, const RecordSchema& staged) {
+  std::vector<Mirror> mirrors;
   const auto& kept = active.derivations().mirrored;
   for (const Derivation& one : staged.derivations().mirrored) {
     const bool isKept = std::any_of(kept.begin(), kept.end(), [&](const Derivation& other) {
       return other.since == one.since && other.target.numbers() == one.target.numbers() &&
              other.expression.meaning == one.expression.meaning;
     });
-    if (!isKept) mirrors.push_back(one.target);
+    if (!isKept) mirrors.push_back({one.target, FieldProbe(one.target)});
   }
   return mirrors;
 }
 
-std::vector<FieldPath> mirrorSources(const RecordSchema& schema) {
-  std::vector<FieldPath> sources;
+// The pointers in the record struct that lead to what mirrors are made from.
+std::set<std::uint32_t> mirrorPointers(const RecordSchema& schema) {
+  std::set<std::uint32_t> pointers;
   for (const Derivation& one : schema.derivations().mirrored) {
     for (const FieldPath& source : one.expression.sources) {
-      if (std::none_of(sources.begin(), sources.end(),
-                       [&](const FieldPath& other) { return other.text() == source.text(); }))
-        sources.push_back(source);
+      const auto& steps = source.steps();
+      const auto slot = std::find_if_not(steps.begin(), steps.end(), isGroup);
+      if (slot == steps.end()) {  // a group, with all that it has
+        for (std::uint16_t i = 0; i < schema.root().getProto().getStruct().getPointerCount(); ++i)
+          pointers.insert(i);
+      } else if (internal::isPointerType(slot->getType().which())) {
+        pointers.insert(slot->getProto().getSlot().getOffset());
+      }
     }
   }
-  return sources;
+  return pointers;
 }
 
-// Copies a field, with all of the struct that it lies in where that is behind a pointer.
-void copyField(const FieldPath& path, DynamicStruct::Reader from, DynamicStruct::Builder to) {
-  for (const Field step : path.steps()) {
-    if (isInUnion(step) && !isActive(from, step)) return;
-    if (!isGroup(step)) {
-      if (from.has(step))
-        to.set(step, from.get(step));
-      else
-        to.clear(step);
-      return;
-    }
-    if (isInUnion(step) && !isActive(to, step)) to.init(step);
-    from = from.get(step).as<DynamicStruct>();
-    to = to.get(step).as<DynamicStruct>();
+// All numbers of a record, and those of its pointers. Both are of the same struct; one may be shorter.
+void copyParts(const RecordSections& from, const std::set<std::uint32_t>& pointers,
+               capnp::AnyStruct::Builder to) {
+  auto data = to.getDataSection();
+  if (data.size() > 0) std::memcpy(data.begin(), from.data.begin(), std::min(data.size(), from.data.size()));
+  auto places = to.getPointerSection();
+  for (const std::uint32_t pointer : pointers) {
+    if (pointer < from.pointers.size()) places[pointer].set(from.pointers[pointer]);
   }
 }
 
@@ -216,39 +211,44 @@ struct Canary::Bound {
         staged(std::move(stagedPlans)),
         fields(watchedFields(active.schema(), staged.schema())),
         mirrors(newMirrors(active.schema(), staged.schema())),
-        sources(mirrorSources(staged.schema())) {}
+        pointers(mirrorPointers(staged.schema())) {}
 
-  std::vector<std::string> divergence(DynamicStruct::Reader record) const;
-  std::vector<BrokenRule> brokenRules(const CanaryRead& read, DynamicStruct::Reader record) const;
+  std::vector<std::string> divergence(capnp::AnyStruct::Reader record) const;
+  std::vector<BrokenRule> brokenRules(const CanaryRead& read) const;
   bool areSourcesSet(const Watched& field, const CanaryRead& read) const;
   void countFields(const CanaryRead& read, CanaryStatistics& statistics) const;
 
   const Plans active;
   const Plans staged;
   const std::vector<Watched> fields;  // by name
-  const std::vector<FieldPath> mirrors;
-  const std::vector<FieldPath> sources;  // of all mirrors
+  const std::vector<Mirror> mirrors;
+  const std::set<std::uint32_t> pointers;  // to the sources of all mirrors
 };
 
 // Mirrors are made from their sources alone, so that no more of the record has to be copied.
-std::vector<std::string> Canary::Bound::divergence(DynamicStruct::Reader record) const {
+std::vector<std::string> Canary::Bound::divergence(capnp::AnyStruct::Reader record) const {
   std::vector<std::string> diverged;
   if (mirrors.empty()) return diverged;
   capnp::word scratch[96] = {};
   capnp::MallocMessageBuilder message(scratch);
-  const auto copy = message.initRoot<DynamicStruct>(staged.schema().root());
-  for (const FieldPath& source : sources) copyField(source, record, copy);
+  const auto root = staged.schema().root();
+  const auto copy = message.initRoot<DynamicStruct>(root);
+  const RecordSections stored(record);
+  copyParts(stored, pointers, DynamicStruct::Builder(copy).as<capnp::AnyStruct>());
   staged.prepareToPut(copy);
-  for (const FieldPath& mirror : mirrors) {
-    if (!isSame(valueOf(mirror, copy.asReader()), valueOf(mirror, record))) diverged.push_back(mirror.text());
+  const auto put = copy.asReader();
+  const RecordSections made(put);
+  for (const auto& [field, probe] : mirrors) {
+    if (!probe.isPlainlySame(made, stored) &&
+        !isSame(valueOf(field, put), valueOf(field, record.as<DynamicStruct>(root))))
+      diverged.push_back(field.text());
   }
   return diverged;
 }
 
-std::vector<BrokenRule> Canary::Bound::brokenRules(const CanaryRead& read,
-                                                   DynamicStruct::Reader record) const {
+std::vector<BrokenRule> Canary::Bound::brokenRules(const CanaryRead& read) const {
   if (!staged.hasRules()) return {};
-  auto broken = staged.brokenRules(record);
+  auto broken = staged.brokenRules(read.staged.as<DynamicStruct>(staged.schema().root()));
   if (broken.empty() || !active.hasRules()) return broken;
   const auto before = active.brokenRules(read.active.as<DynamicStruct>(active.schema().root()));
   std::erase_if(broken, [&](const BrokenRule& one) {
@@ -303,10 +303,9 @@ CanaryFindings Canary::failure(const Error& error) {
 
 CanaryFindings Canary::examine(const CanaryRead& read) const {
   try {
-    const auto record = read.staged.as<DynamicStruct>(bound_->staged.schema().root());
     CanaryFindings findings;
-    findings.diverged = bound_->divergence(record);
-    findings.brokenRules = bound_->brokenRules(read, record);
+    findings.diverged = bound_->divergence(read.staged);
+    findings.brokenRules = bound_->brokenRules(read);
     return findings;
   } catch (const Error& error) {
     return failure(error);

@@ -12,11 +12,6 @@ namespace {
 
 using capnp::schema::Type;
 
-bool isPointerType(Type::Which type) noexcept {
-  return type == Type::TEXT || type == Type::DATA || type == Type::LIST || type == Type::STRUCT ||
-         type == Type::ANY_POINTER || type == Type::INTERFACE;
-}
-
 unsigned widthOf(Type::Which type) noexcept {
   switch (type) {
     case Type::INT8:
@@ -58,6 +53,11 @@ std::optional<FieldNumber> floating(double value) noexcept {
 
 }  // namespace
 
+bool isPointerType(Type::Which type) noexcept {
+  return type == Type::TEXT || type == Type::DATA || type == Type::LIST || type == Type::STRUCT ||
+         type == Type::ANY_POINTER || type == Type::INTERFACE;
+}
+
 FieldProbe::FieldProbe(const FieldPath& field)
     : type_(field.type().which()),
       isPointer_(isPointerType(type_)),
@@ -82,6 +82,16 @@ std::uint64_t FieldProbe::bits(const RecordSections& record) const noexcept {
   if (type_ == Type::BOOL) return (load(record.data, offset_ / 8, 1) >> (offset_ % 8) & 1U) ^ defaultBits_;
   const unsigned width = widthOf(type_);
   return load(record.data, std::size_t{offset_} * width, width) ^ defaultBits_;
+}
+
+bool FieldProbe::isPlainlySame(const RecordSections& left, const RecordSections& right) const {
+  if (!isPointer_) return bits(left) == bits(right);
+  if (offset_ >= left.pointers.size() || offset_ >= right.pointers.size()) return false;
+  const auto one = left.pointers[offset_];
+  const auto other = right.pointers[offset_];
+  if (one.isNull() || other.isNull()) return one.isNull() && other.isNull();
+  if (type_ == Type::TEXT) return one.getAs<capnp::Text>() == other.getAs<capnp::Text>();
+  return one == other;
 }
 
 std::optional<FieldNumber> FieldProbe::number(const RecordSections& record) const {

@@ -14,6 +14,8 @@
 
 namespace instar::internal {
 
+bool isPointerType(capnp::schema::Type::Which type) noexcept;
+
 // A record, taken apart once for all probes.
 struct RecordSections {
   explicit RecordSections(capnp::AnyStruct::Reader record)
@@ -32,6 +34,10 @@ class FieldProbe {
 
   // Not where the pointer is null, or another member of its union is active.
   bool isSet(const RecordSections& record) const;
+
+  // Whether two records plainly have the same there; where not, it has to be looked at more closely, since
+  // null and empty, or two zeros, may be the same to who reads.
+  bool isPlainlySame(const RecordSections& left, const RecordSections& right) const;
 
   // Of a field that is set. Nothing for NaN, structs, Void and pointers without a type.
   std::optional<FieldNumber> number(const RecordSections& record) const;
