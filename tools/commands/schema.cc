@@ -261,12 +261,17 @@ std::string describeOutcome(const SchemaChange& change, bool dryRun) {
       return "version " + to + " is older than the collection's version " + from + "; nothing to do";
     case SchemaChange::Outcome::refused:
       break;  // people are told as they are told of an error
+    case SchemaChange::Outcome::staged:
+    case SchemaChange::Outcome::inTrial:
+    case SchemaChange::Outcome::aborted:
+      break;  // only of versions that are opened to be tried
   }
   return {};
 }
 
 std::string_view outcomeName(SchemaChange::Outcome outcome) {
-  constexpr std::string_view kNames[] = {"", "unchanged", "created", "added", "inserted", "older", "refused"};
+  constexpr std::string_view kNames[] = {"",      "unchanged", "created", "added",   "inserted",
+                                         "older", "refused",   "staged",  "inTrial", "aborted"};
   return kNames[static_cast<std::size_t>(outcome)];
 }
 
