@@ -160,7 +160,8 @@ TEST(StoreTest, ANewerFileFormatIsRefused) {
     transaction->commit();
   }
   EXPECT_ERROR(Store::open(path), upgradeProgram, "newer format");
-  EXPECT_ERROR(Store::open(path, {.mode = OpenMode::readOnly}), upgradeProgram, "file format: 3");
+  EXPECT_ERROR(Store::open(path, {.mode = OpenMode::readOnly}), upgradeProgram,
+               "file format: " + std::to_string(kFileFormat + 1));
 }
 
 TEST(StoreTest, SomebodyElsesDatabaseIsRefusedAndLeftAlone) {
