@@ -169,7 +169,8 @@ void Worker::refuse(const Mismatch& mismatch) {
   const KeySpec& spec = collection_->schema().key();
   const std::string reason = mismatch.what + ", from " + printKey(spec, mismatch.first.bytes()) + " to " +
                              printKey(spec, mismatch.last.bytes());
-  TransactionState transaction(store_, storage::Access::write);
+  // Whatever the thread is told meanwhile: this has to be said.
+  TransactionState transaction(store_, storage::Access::write, store_->options().writeTimeout);
   CompactorRecord record = readCompactorRecord(transaction).value_or(CompactorRecord());
   record.stoppedByMismatch = true;
   writeCompactorRecord(transaction, record);
