@@ -76,7 +76,7 @@ class PackedFile : public CommandTest {
     transaction->commit();
   }
 
-  static void writeReport(const std::string& file, const CompactorRecord& record) {
+  static void writeReport(const std::string& file, const CompactorReport& record) {
     const Store store = Store::open(file);
     TransactionState transaction(store.read().state().sharedStore(), storage::Access::write);
     writeCompactorRecord(transaction, record);
@@ -245,7 +245,7 @@ TEST_F(PackedFile, ProgressShowsWhatIsDoneAndWhatIsNot) {
 
 TEST_F(PackedFile, ProgressSaysWhatTheCompactorSaidAndWhetherItLives) {
   const std::string file = makeEvolvedParcels();
-  CompactorRecord record;
+  CompactorReport record;
   record.mode = CompactionMode::compress;
   record.status.wait = WaitReason::writersWaiting;
   record.status.rate = 1 << 20;
@@ -260,7 +260,7 @@ TEST_F(PackedFile, ProgressSaysWhatTheCompactorSaidAndWhetherItLives) {
 
 TEST_F(PackedFile, ProgressSaysThatTheCompactorIsGone) {
   const std::string file = makeEvolvedParcels();
-  CompactorRecord record;
+  CompactorReport record;
   record.status.rowsPerSecond = 10;
   const pid_t child = ::fork();
   if (child == 0) {
@@ -275,7 +275,7 @@ TEST_F(PackedFile, ProgressSaysThatTheCompactorIsGone) {
 
 TEST_F(PackedFile, AMismatchIsLoudAndLastsUntilItIsResumed) {
   const std::string file = makeEvolvedParcels();
-  CompactorRecord record;
+  CompactorReport record;
   record.stoppedByMismatch = true;
   writeReport(file, record);
   EXPECT_THAT(expect(4, {"progress", file}), HasSubstr("COMPACTION HAS STOPPED"));
@@ -289,7 +289,7 @@ TEST_F(PackedFile, AMismatchIsLoudAndLastsUntilItIsResumed) {
 
 TEST_F(PackedFile, AVerificationWithProblemsResumesNothing) {
   const std::string file = makePackedParcels();
-  CompactorRecord record;
+  CompactorReport record;
   record.stoppedByMismatch = true;
   writeReport(file, record);
   tamperTree(file, "cold/parcels", flipMiddle);
@@ -333,7 +333,7 @@ TEST_F(PackedFile, ABrokenAuditIsDamage) {
 TEST_F(PackedFile, SensitiveKeysAreMaskedInReasons) {
   const std::string file = makePatients();
   expect(0, {"migrate", file, "--compress", "--eager"});
-  CompactorRecord record;
+  CompactorReport record;
   record.status.detail = "a row is damaged (key: w,TAX-1007)";
   writeReport(file, record);
   {

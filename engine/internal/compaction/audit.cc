@@ -12,9 +12,9 @@ static_assert(static_cast<int>(AuditEvent::versionGone) ==
               static_cast<int>(catalog::AuditEvent::VERSION_GONE));
 
 Key numberKey(std::uint64_t number) {
-  std::byte bytes[8];
-  for (int i = 0; i < 8; ++i) bytes[i] = std::byte(number >> (56 - 8 * i));
-  return Key(Bytes(bytes));
+  Key key;
+  key.appendNumber(number, 8);
+  return key;
 }
 
 storage::TreeId auditTree(TransactionState& transaction) {
