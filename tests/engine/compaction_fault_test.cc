@@ -246,6 +246,39 @@ TEST_F(CompactionFaults, RowsThatCannotBeUpgradedHoldUpNeitherTheirsNorOtherColl
   }
 }
 
+// The thread came to it first, and never to the others.
+TEST_F(CompactionFaults, ACollectionWhoseBlocksAreMissingIsReportedAndHoldsUpNoOther) {
+  StoreOptions options = compacting(CompactionMode::upgrade);
+  options.compaction.maxFailuresInARow = 2;
+  const Store store = Store::open(path_, options);
+  const Compaction compaction = store.compaction();
+  compaction.pause();
+  ASSERT_TRUE(comes([&] { return isWaitingFor(store, WaitReason::paused); }));
+  fill(store, 1000);
+  store.collection("items", secondVersion());
+  {  // before "items" in the alphabet
+    const Rows people = store.collection("a people", person("1", ""));
+    auto transaction = store.write();
+    auto draft = people.create();
+    draft->set("id", std::uint64_t{1});
+    people.put(transaction, draft);
+    transaction.commit();
+  }
+  {  // as a program leaves it that copies what it knows, and does not know of blocks
+    TransactionState transaction(store.read().state().sharedStore(), storage::Access::write);
+    Catalog catalog(transaction);
+    auto record = *catalog.collection("a people");
+    record.tiered = true;
+    catalog.putCollection(record);
+    transaction.commit();
+  }
+  compaction.resume();
+  ASSERT_TRUE(comes([&] { return has(store, AuditEvent::failed) && isSettled(store, 1); }));
+  EXPECT_THAT(compaction.status().detail, ::testing::HasSubstr("cold blocks of the collection are missing"));
+  EXPECT_FALSE(has(store, AuditEvent::circuitOpened));
+  expectRows(store, 1000);
+}
+
 class CompactionStop : public CompactionFaults {
  protected:
   static constexpr std::uint64_t kRows = 20'000;

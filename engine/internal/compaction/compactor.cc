@@ -168,6 +168,7 @@ void Compactor::obey() {
       closesCircuit = pacer_.circuitIsOpen();
       pacer_.resume();
       pacer_.closeCircuit();
+      asides_.clear();
       for (auto& [name, worker] : workers_) worker->takeBack();
     }
     if (command.event == AuditEvent::rateChanged) {
@@ -237,8 +238,14 @@ std::optional<Compactor::Next> Compactor::pick() {
   auto next = workers_.upper_bound(lastDone_);
   for (std::size_t i = 0; i < workers_.size(); ++i, ++next) {
     if (next == workers_.end()) next = workers_.begin();
-    if (const auto choice = next->second->pick(options_.policy, options_.coldBelow))
-      return Next{next->second.get(), *choice};
+    if (asides_.contains(next->first)) continue;
+    try {
+      if (const auto choice = next->second->pick(options_.policy, options_.coldBelow))
+        return Next{next->second.get(), *choice};
+    } catch (const Error& error) {
+      if (error.code() == ErrorCode::restoreFromBackup) asides_.insert(next->first);
+      throw;
+    }
     end(*next->second);
   }
   return std::nullopt;

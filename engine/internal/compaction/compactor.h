@@ -16,6 +16,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
@@ -114,6 +115,7 @@ class Compactor {
   std::map<std::string, Opened> toOpen_;                                 // as opened_, once it has been seen
   std::map<std::string, Known, std::less<>> known_;                      // by collection, as what follows
   std::map<std::string, Job, std::less<>> jobs_;  // of those where something is left to do
+  std::set<std::string, std::less<>> asides_;     // collections that cannot be read: others need not wait
   std::string lastDone_;                          // collection of the last pass
   CompactorJournal journal_;
   std::unique_ptr<IoAccount> account_;
