@@ -381,7 +381,8 @@ TEST_F(PackedFile, AuditNamesRowsThatCouldNotBeUpgraded) {
     const Store store = Store::open(file);
     openAudit(store.read().state().store().environment());
     const auto patients = store.collection("patients");
-    const Bytes key = patients.key("w", "TAX-1007").bytes();
+    const Key key = patients.key("w", "TAX-1007");
+    const Bytes bytes = key.bytes();
     TransactionState transaction(store.read().state().sharedStore(), storage::Access::write);
     appendAudit(
         transaction,
@@ -390,7 +391,7 @@ TEST_F(PackedFile, AuditNamesRowsThatCouldNotBeUpgraded) {
          .collection = "patients",
          .failedRows = 2,
          .failures = {
-             {.key = {key.begin(), key.end()}, .version = 1, .field = "age", .reason = "out of range"}}});
+             {.key = {bytes.begin(), bytes.end()}, .version = 1, .field = "age", .reason = "out of range"}}});
     transaction.commit();
   }
   EXPECT_THAT(expect(0, {"audit", file}),
