@@ -469,6 +469,7 @@ TEST_F(CompactionFaults, EndsBehindAWriterWhoHoldsOnAndCountsWhatItCouldNotSay) 
   {
     const auto transaction = store.write();
     for (int time = 0; time < 200; ++time) compaction.pause();
+    ASSERT_TRUE(comes([&] { return compaction.status().unsaid == 100U; }));  // there is room for a hundred
     compaction.stop();
     EXPECT_TRUE(isWaitingFor(store, WaitReason::stopped));
   }
