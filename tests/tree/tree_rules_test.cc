@@ -14,7 +14,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class TreeRules : public testing::Test {
+class TreeRules : public ::testing::Test {
  protected:
   void write(const fs::path& path, std::string_view text) {
     fs::create_directories((root_ / path).parent_path());
