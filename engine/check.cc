@@ -17,8 +17,6 @@
 namespace instar {
 namespace {
 
-constexpr std::uint64_t kRowsPerReport = 16384;
-
 std::string describeWalk(std::uint64_t met, std::uint64_t rows) {
   return "of " + std::to_string(rows) + " rows " + std::to_string(met) + " are met";
 }

@@ -11,8 +11,6 @@
 namespace instar {
 namespace {
 
-constexpr std::uint64_t kRowsPerReport = 16384;
-
 class Verifier {
  public:
   Verifier(const Store& store, const ProgressCallback& progress)
@@ -46,9 +44,8 @@ class Verifier {
                               .expected = partitions[i].allCold(),
                               .found = {},
                               .problem = {}};
-      const Key* const upper = i + 1 < partitions.size() ? &partitions[i + 1].lower : nullptr;
-      for (; more && (upper == nullptr || compareBytes(cursor->key(), upper->bytes()) < 0);
-           more = cursor->next()) {
+      const Key* const upper = upperOf(partitions, i);
+      for (; more && isBelow(cursor->key(), upper); more = cursor->next()) {
         addBlock(tier, *cursor, partitions[i].lower, last, found);
         last = Key(cursor->key());
       }

@@ -1,8 +1,12 @@
 // Packed files under every command, and the commands that say what compaction does and has done.
 
 #include <gmock/gmock.h>
+#include <pty.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
+
+#include <csignal>
 
 #include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/compactor_record.h"
@@ -76,7 +80,7 @@ class PackedFile : public CommandTest {
     transaction->commit();
   }
 
-  static void writeReport(const std::string& file, const CompactorRecord& record) {
+  static void writeReport(const std::string& file, const CompactorReport& record) {
     const Store store = Store::open(file);
     TransactionState transaction(store.read().state().sharedStore(), storage::Access::write);
     writeCompactorRecord(transaction, record);
@@ -245,7 +249,7 @@ TEST_F(PackedFile, ProgressShowsWhatIsDoneAndWhatIsNot) {
 
 TEST_F(PackedFile, ProgressSaysWhatTheCompactorSaidAndWhetherItLives) {
   const std::string file = makeEvolvedParcels();
-  CompactorRecord record;
+  CompactorReport record;
   record.mode = CompactionMode::compress;
   record.status.wait = WaitReason::writersWaiting;
   record.status.rate = 1 << 20;
@@ -260,7 +264,7 @@ TEST_F(PackedFile, ProgressSaysWhatTheCompactorSaidAndWhetherItLives) {
 
 TEST_F(PackedFile, ProgressSaysThatTheCompactorIsGone) {
   const std::string file = makeEvolvedParcels();
-  CompactorRecord record;
+  CompactorReport record;
   record.status.rowsPerSecond = 10;
   const pid_t child = ::fork();
   if (child == 0) {
@@ -273,9 +277,50 @@ TEST_F(PackedFile, ProgressSaysThatTheCompactorIsGone) {
   EXPECT_FALSE(json(0, {"progress", file}).find("compactor")->find("alive")->truth);
 }
 
+// Gives what comes from the terminal until it holds `wanted`, or until the other end is closed.
+std::string readTerminal(int terminal, std::string_view wanted) {
+  std::string text;
+  char bytes[4096];
+  while (wanted.empty() || text.find(wanted) == std::string::npos) {
+    const ssize_t length = ::read(terminal, bytes, sizeof(bytes));
+    if (length <= 0) break;
+    text.append(bytes, static_cast<std::size_t>(length));
+  }
+  return text;
+}
+
+TEST_F(PackedFile, CtrlCEndsWatchingAtOnceAndLeavesTheTerminalAsItWas) {
+  const std::string file = makeEvolvedParcels();
+  int terminal = -1;
+  const pid_t process = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+  if (process == 0) {
+    ::alarm(60);  // nobody else ends it where it does not listen
+    ::execl(INSTAR_COMMAND, "instar", "progress", file.c_str(), "--watch", nullptr);
+    ::_exit(127);
+  }
+  struct termios before {};
+  ASSERT_EQ(::tcgetattr(terminal, &before), 0);
+  EXPECT_THAT(readTerminal(terminal, "nobody has compacted"),
+              AllOf(HasSubstr("\033[H\033[J"), HasSubstr("pending")));
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_EQ(::write(terminal, "\003", 1), 1);
+  const std::string rest = readTerminal(terminal, "");
+  int status = 0;
+  ASSERT_EQ(::waitpid(process, &status, 0), process);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGINT) << "status " << status;
+  EXPECT_THAT(rest, Not(HasSubstr("\033"))) << "nothing is drawn any more";
+  struct termios after {};
+  ASSERT_EQ(::tcgetattr(terminal, &after), 0);
+  EXPECT_EQ(after.c_lflag, before.c_lflag);
+  EXPECT_EQ(after.c_iflag, before.c_iflag);
+  EXPECT_EQ(after.c_oflag, before.c_oflag);
+  ::close(terminal);
+}
+
 TEST_F(PackedFile, AMismatchIsLoudAndLastsUntilItIsResumed) {
   const std::string file = makeEvolvedParcels();
-  CompactorRecord record;
+  CompactorReport record;
   record.stoppedByMismatch = true;
   writeReport(file, record);
   EXPECT_THAT(expect(4, {"progress", file}), HasSubstr("COMPACTION HAS STOPPED"));
@@ -289,7 +334,7 @@ TEST_F(PackedFile, AMismatchIsLoudAndLastsUntilItIsResumed) {
 
 TEST_F(PackedFile, AVerificationWithProblemsResumesNothing) {
   const std::string file = makePackedParcels();
-  CompactorRecord record;
+  CompactorReport record;
   record.stoppedByMismatch = true;
   writeReport(file, record);
   tamperTree(file, "cold/parcels", flipMiddle);
@@ -330,10 +375,40 @@ TEST_F(PackedFile, ABrokenAuditIsDamage) {
   EXPECT_THAT(json(4, {"audit", file}).find("damage")->text, HasSubstr("it is damaged"));
 }
 
+TEST_F(PackedFile, AuditNamesRowsThatCouldNotBeUpgraded) {
+  const std::string file = makePatients();
+  {
+    const Store store = Store::open(file);
+    openAudit(store.read().state().store().environment());
+    const auto patients = store.collection("patients");
+    const Key key = patients.key("w", "TAX-1007");
+    const Bytes bytes = key.bytes();
+    TransactionState transaction(store.read().state().sharedStore(), storage::Access::write);
+    appendAudit(
+        transaction,
+        {.time = 1'700'000'000'000'000'000,
+         .event = AuditEvent::finished,
+         .collection = "patients",
+         .failedRows = 2,
+         .failures = {
+             {.key = {bytes.begin(), bytes.end()}, .version = 1, .field = "age", .reason = "out of range"}}});
+    transaction.commit();
+  }
+  EXPECT_THAT(expect(0, {"audit", file}),
+              AllOf(HasSubstr("1  2023-11-14T22:13:20Z  finished  patients: 2 cannot be upgraded"),
+                    HasSubstr("), version 1: age: out of range\n  …"), Not(HasSubstr("TAX"))));
+  EXPECT_THAT(expect(0, {"audit", file, "--unmask"}),
+              HasSubstr("\n  w,TAX-1007, version 1: age: out of range\n"));
+  const JsonValue named = json(0, {"audit", file, "--unmask"});
+  const JsonValue& failure = named.find("entries")->elements.at(0).find("failures")->elements.at(0);
+  EXPECT_EQ(failure.find("key")->text, "w,TAX-1007");
+  EXPECT_EQ(failure.find("reason")->text, "out of range");
+}
+
 TEST_F(PackedFile, SensitiveKeysAreMaskedInReasons) {
   const std::string file = makePatients();
   expect(0, {"migrate", file, "--compress", "--eager"});
-  CompactorRecord record;
+  CompactorReport record;
   record.status.detail = "a row is damaged (key: w,TAX-1007)";
   writeReport(file, record);
   {

@@ -7,6 +7,7 @@
 #include "instar/engine/compaction.h"
 #include "instar/format/key_text.h"
 #include "instar/tools/commands/command.h"
+#include "instar/tools/commands/failed_rows.h"
 #include "instar/tools/commands/table.h"
 #include "instar/tools/json_text.h"
 
@@ -50,7 +51,7 @@ class Keys {
     return masks ? std::string(kMaskedPrefix) + "reason)" : entry.reason;
   }
 
- private:
+  // Nothing where a schema cannot be read.
   const std::optional<KeyPrinter>& find(const std::string& name) {
     const auto [entry, isNew] = printers_.try_emplace(name);
     if (!isNew) return entry->second;
@@ -61,6 +62,7 @@ class Keys {
     return entry->second;
   }
 
+ private:
   const Store& store_;
   const ReadTransaction transaction_;
   const bool unmask_;
@@ -159,6 +161,9 @@ void printEntry(Output& output, const AuditEntry& entry, Keys& keys) {
   if (const std::string numbers = describeEntry(entry); !numbers.empty()) line += ": " + numbers;
   if (!entry.reason.empty()) line += "; " + keys.reason(entry);
   output.line(line + "  (" + entry.program + ")");
+  if (entry.failures.empty()) return;
+  if (const auto& printer = keys.find(entry.collection))
+    printFailures(output, entry.failures, entry.failedRows, *printer);
 }
 
 void writeEntry(JsonWriter& writer, const AuditEntry& entry, Keys& keys) {
@@ -173,6 +178,9 @@ void writeEntry(JsonWriter& writer, const AuditEntry& entry, Keys& keys) {
   writer.member("fromVersion", std::uint64_t{entry.fromVersion});
   writer.member("toVersion", std::uint64_t{entry.toVersion});
   writer.member("rows", entry.rows).member("failedRows", entry.failedRows);
+  if (!entry.failures.empty()) {
+    if (const auto& printer = keys.find(entry.collection)) writeFailures(writer, entry.failures, *printer);
+  }
   write(writer, "cold", entry.cold);
   writer.member("bytes", entry.bytes).member("milliseconds", static_cast<std::uint64_t>(entry.taken.count()));
   writer.member("reason", keys.reason(entry)).member("program", entry.program);

@@ -14,12 +14,8 @@ Key tiersKey(std::string_view collection) {
 }
 
 Key dictionaryKey(std::string_view collection, std::uint32_t number) {
-  Key key(kDictionaryKeyPrefix);
-  key.append(asBytes(collection));
-  key.append(asBytes("/"));
-  const std::byte bytes[] = {std::byte(number >> 24), std::byte(number >> 16), std::byte(number >> 8),
-                             std::byte(number)};
-  key.append(bytes);
+  Key key = recordPrefix(kDictionaryKeyPrefix, collection);
+  key.appendNumber(number, 4);
   return key;
 }
 

@@ -142,7 +142,7 @@ class Batch {
   void beginPass(const Key& lower);
   void openColdTier();
   void preparePackers();
-  std::vector<Key> boundsOfParts(TransactionState& transaction) const;
+  std::vector<Key> boundsOfParts(TransactionState& transaction, const Key* upper) const;
   void prepareParts(const Key& lower);
   void admit(TransactionState& transaction);
   void installGroup(TransactionState& transaction, Tiers& tiers, const Part& part, bool isUnchanged);

@@ -54,15 +54,12 @@ void Worker::countHotRows(TransactionState& transaction, const std::vector<Parti
   const auto cursor = transaction.storage().cursor(collection_->tree());
   for (std::size_t i = 0; i < partitions.size(); ++i) {
     const Partition& partition = partitions[i];
-    const Key* const upper = i + 1 < partitions.size() ? &partitions[i + 1].lower : nullptr;
+    const Key* const upper = upperOf(partitions, i);
     const std::uint64_t enough =
         std::max(rowsOf(partition) / 16, kFewestRowsToPack) + partition.failedRows + partition.largeRows + 1;
     std::uint64_t& rows = hotRows_[partition.lower];
     bool found = partition.lower.empty() ? cursor->first() : cursor->seek(partition.lower.bytes());
-    for (; found && rows < enough && (upper == nullptr || compareBytes(cursor->key(), upper->bytes()) < 0);
-         found = cursor->next()) {
-      ++rows;
-    }
+    for (; found && rows < enough && isBelow(cursor->key(), upper); found = cursor->next()) ++rows;
   }
   const auto end = std::chrono::steady_clock::now();
   countAgain_ = end + std::max<std::chrono::nanoseconds>(kCountAgain, kPauseForEachCount * (end - time));
@@ -169,8 +166,9 @@ void Worker::refuse(const Mismatch& mismatch) {
   const KeySpec& spec = collection_->schema().key();
   const std::string reason = mismatch.what + ", from " + printKey(spec, mismatch.first.bytes()) + " to " +
                              printKey(spec, mismatch.last.bytes());
-  TransactionState transaction(store_, storage::Access::write);
-  CompactorRecord record = readCompactorRecord(transaction).value_or(CompactorRecord());
+  // Whatever the thread is told meanwhile: this has to be said.
+  TransactionState transaction(store_, storage::Access::write, store_->options().writeTimeout);
+  CompactorReport record = readCompactorRecord(transaction).value_or(CompactorReport());
   record.stoppedByMismatch = true;
   writeCompactorRecord(transaction, record);
   appendAudit(transaction, {.event = AuditEvent::mismatch,
