@@ -55,6 +55,12 @@ std::string rowTreeName(std::string_view collection) {
 std::string coldTreeName(std::string_view collection) {
   return std::string(kColdTreePrefix).append(collection);
 }
+std::string preimageRowTreeName(std::string_view collection) {
+  return std::string(kPreimageRowTreePrefix).append(collection);
+}
+std::string preimageColdTreeName(std::string_view collection) {
+  return std::string(kPreimageColdTreePrefix).append(collection);
+}
 
 Key versionKey(std::string_view collection, std::uint16_t number) {
   Key key = versionPrefix(collection);

@@ -96,6 +96,8 @@ void printVerification(Output& output, const Verification& verification, Keys& k
               counted(verification.partitions.size(), "partition") + ", " +
               (verification.problems == 0 ? "all as they were packed"
                                           : counted(verification.problems, "partition") + " with a problem"));
+  for (const KeptPreimages& kept : verification.kept)
+    output.line("of " + kept.collection + " " + describe(kept));
 }
 
 void writeVerification(Output& output, const Verification& verification, Keys& keys, bool resumed) {
@@ -110,6 +112,11 @@ void writeVerification(Output& output, const Verification& verification, Keys& k
     write(writer, "expected", partition.expected);
     write(writer, "found", partition.found);
     writer.member("problem", partition.problem).endObject();
+  }
+  writer.endArray().name("kept").beginArray();
+  for (const KeptPreimages& kept : verification.kept) {
+    writer.beginObject().member("collection", kept.collection);
+    writer.member("rows", kept.rows).member("blocks", kept.blocks).endObject();
   }
   writer.endArray().endObject();
   output.line(out);
@@ -127,7 +134,12 @@ void runVerify(Context& context, const AuditOptions& options) {
   else
     printVerification(context.output, verification, keys);
   if (verification.problems != 0) context.found(ExitStatus::damage);
-  if (resumed) context.message("programs may compact the file again");
+  if (!resumed) return;
+  context.message("programs may compact the file again" +
+                  std::string(verification.kept.empty()
+                                  ? ""
+                                  : "; what is kept of a partition goes when its pass has "
+                                    "ended and all of it is sound"));
 }
 
 // --- audit
