@@ -184,8 +184,8 @@ struct VerifiedPartition {
   std::string problem;  // empty: there is none
 };
 
-// What compaction has replaced and not yet verified (CompactionOptions::keepPreimages), or what was there when a
-// mismatch stopped it; to be read with scanPreimages().
+// What compaction has replaced and not yet verified (CompactionOptions::keepPreimages), or what was there
+// when a mismatch stopped it; to be read with scanPreimages().
 struct KeptPreimages {
   std::string collection{};
   std::uint64_t rows = 0;    // entries of the hot tree, tombstones among them

@@ -6,6 +6,7 @@
 
 #include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/compactor_record.h"
+#include "instar/engine/internal/compaction/worker.h"
 #include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/engine/store.h"
@@ -58,6 +59,26 @@ class PackedFile : public CommandTest {
   std::string makePackedParcels() const {
     const std::string file = makeEvolvedParcels();
     expect(0, {"migrate", file, "parcels", "--compress", "--eager"});
+    return file;
+  }
+
+  // With pre-images, as a process leaves them that ends between its pass and the verification.
+  std::string makeUnverifiedParcels(CompactionMode mode = CompactionMode::compress) const {
+    const std::string file = makeEvolvedParcels();
+    const Store store = Store::open(file);
+    const auto state = store.read().state().sharedStore();
+    const auto version = *store.version(store.read(), "parcels", 2);
+    std::shared_ptr<CollectionState> parcels;
+    {
+      TransactionState reading(state, storage::Access::read);
+      parcels =
+          std::make_shared<CollectionState>(state, store.plans(store.read(), "parcels", version),
+                                            *state->environment().openTree(rowTreeName("parcels"), false),
+                                            *Catalog(reading).collection("parcels"), reading);
+    }
+    Worker worker(state, parcels, {.mode = mode, .keepPreimages = true});
+    while (!worker.step({.lower = {}, .packs = mode == CompactionMode::compress}, [] {})) {
+    }
     return file;
   }
 
@@ -296,6 +317,70 @@ TEST_F(PackedFile, AVerificationWithProblemsResumesNothing) {
   expect(4, {"verify", file, "--resume"});
   EXPECT_EQ(run({"migrate", file}).status, 4);
   EXPECT_EQ(expect(0, {"audit", file, "--event", "circuitClosed"}), "");
+}
+
+// --- pre-images
+
+TEST_F(PackedFile, PreimagesAreGoneWhenAMigrationHasEnded) {
+  const std::string file = makeEvolvedParcels();
+  const std::string before = expect(0, {"dump", file, "parcels"});
+  expect(0, {"migrate", file, "--compress", "--keep-preimages", "--eager"});
+  EXPECT_EQ(expect(0, {"dump", file, "parcels"}), before);
+  EXPECT_THAT(expect(0, {"verify", file}), Not(HasSubstr("kept")));
+  const Result none = run({"dump", file, "parcels", "--preimages"});
+  EXPECT_EQ(none.status, 1);
+  EXPECT_EQ(none.output, "");
+  EXPECT_THAT(none.messages, HasSubstr("no pre-images are kept of parcels"));
+}
+
+TEST_F(PackedFile, PreimagesAreNoRowsAndAreDumpedWhereAskedFor) {
+  const std::string file = makeUnverifiedParcels();
+  const std::string rows = expect(0, {"dump", file, "parcels"});
+  EXPECT_EQ(countLines(rows), kRows);
+  EXPECT_EQ(expect(0, {"dump", file, "parcels", "--preimages"}), rows);
+  EXPECT_EQ(countLines(expect(0, {"dump", file})), kRows);
+  EXPECT_EQ(countLines(expect(0, {"dump", file, "--preimages"})), kRows);
+  EXPECT_THAT(expect(0, {"dump", file, "parcels", "--preimages", "--with-version", "--limit", "1"}),
+              HasSubstr(R"("$version":1)"));
+  EXPECT_EQ(countLines(expect(0, {"dump", file, "parcels", "--preimages", "--format", "csv"})), kRows + 1);
+  EXPECT_EQ(expect(0, {"count", file, "parcels"}), "600\n");
+  expect(0, {"check", file});
+  EXPECT_THAT(expect(0, {"verify", file}),
+              HasSubstr("600 rows and 0 blocks are kept as they were: instar dump FILE parcels --preimages"));
+  EXPECT_EQ(json(0, {"verify", file}).find("kept")->elements.at(0).find("rows")->text, "600");
+  expect(0, {"migrate", file});
+  EXPECT_EQ(run({"dump", file, "--preimages"}).status, 1);
+}
+
+TEST_F(PackedFile, RowsOfADamagedBlockComeBackInAnotherFile) {
+  const std::string file = makeUnverifiedParcels();
+  const std::string before = expect(0, {"dump", file, "parcels"});
+  tamperTree(file, "cold/parcels", flipMiddle);
+  const Result result = run({"migrate", file});
+  EXPECT_EQ(result.status, 4);
+  EXPECT_THAT(result.messages,
+              AllOf(HasSubstr("600 rows"), HasSubstr("instar dump FILE parcels --preimages")));
+  EXPECT_THAT(expect(0, {"audit", file, "--event", "mismatch"}), HasSubstr("600 rows and 0 blocks are kept"));
+  EXPECT_LT(countLines(expect(4, {"dump", file, "parcels"})), kRows);
+  const std::string sound = write("sound.ndjson", run({"dump", file, "parcels"}).output);
+  const std::string kept = write("kept.ndjson", expect(0, {"dump", file, "parcels", "--preimages"}));
+  const std::string other = path("other.instar");
+  expect(0, {"import", other, "parcels", sound, "--schema", schema("parcel_v2.capnp:Parcel")});
+  expect(0, {"import", other, "parcels", kept});
+  EXPECT_EQ(expect(0, {"dump", other, "parcels"}), before);
+  EXPECT_EQ(countLines(expect(0, {"dump", file, "parcels", "--preimages"})), kRows) << "the evidence stays";
+}
+
+TEST_F(PackedFile, DamagedRowsComeBackInTheSameFile) {
+  const std::string file = makeUnverifiedParcels(CompactionMode::upgrade);
+  const std::string before = expect(0, {"dump", file, "parcels", "--preimages"});
+  tamperTree(file, "rows/parcels", flipMiddle);
+  EXPECT_EQ(run({"migrate", file}).status, 4);
+  expect(0, {"import", file, "parcels", write("kept.ndjson", before)});
+  EXPECT_EQ(expect(0, {"dump", file, "parcels"}), before);
+  EXPECT_THAT(run({"verify", file, "--resume"}).messages, HasSubstr("what is kept of a partition goes when"));
+  expect(0, {"migrate", file});
+  EXPECT_EQ(run({"dump", file, "--preimages"}).status, 1);
 }
 
 // --- audit

@@ -1,8 +1,8 @@
 #pragma once
 
 // What compaction has replaced in a collection, as it was stored: a pair of trees like the collection's own,
-// one for entries of its hot tree, one for its blocks. Written in the transaction that replaces, and erased when
-// what took its place has been verified (settlement.h).
+// one for entries of its hot tree, one for its blocks. Written in the transaction that replaces, and erased
+// when what took its place has been verified (settlement.h).
 //
 // Together they show what a pass has met: a row under a key covers the one of a block, and a tombstone says
 // that the block's row was out of date. Where what covered it was not replaced, because somebody has changed

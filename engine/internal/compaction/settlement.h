@@ -1,8 +1,8 @@
 #pragma once
 
-// The end of what was kept of a partition (preimages.h): the partition is read as it is now, its blocks against
-// what its record counts and the rows of its hot tree by their checksums; where all is sound the pre-images
-// are erased. In bounded steps: some bytes are read, or a transaction erases as much as the time under the
+// The end of what was kept of a partition (preimages.h): the partition is read as it is now, its blocks
+// against what its record counts and the rows of its hot tree by their checksums; where all is sound the
+// pre-images are erased. In bounded steps: some bytes are read, or a transaction erases as much as the time under the
 // lock allows. Who ends in between begins anew, with the reading. One thread, the compactor's.
 
 #include <memory>

@@ -41,7 +41,7 @@ class Worker {
   };
   // Which partition comes next, in the background; nothing where there is nothing to do.
   std::optional<Choice> pick(PickPolicy policy, double coldBelow);
-  // What pick() puts before everything else: a partition whose pass has ended, and of which pre-images are left.
+  // What pick() puts before everything else: a partition whose pass has ended and left pre-images.
   std::optional<Choice> pickToSettle() const;
 
   // One batch, with as many transactions as it needs; `between` is called after each. Returns whether the

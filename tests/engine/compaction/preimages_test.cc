@@ -46,8 +46,8 @@ class PreimagesTest : public CompactionThread {
     store_.collection("items").erase(transaction, id);
     transaction.commit();
   }
-  // Blocks of rows, of which hot rows cover some and tombstones others, and rows that no block has; all of the
-  // first version, while the newest is the second.
+  // Blocks of rows, of which hot rows cover some and tombstones others, and rows that no block has; all of
+  // the first version, while the newest is the second.
   void makeMixed() const {
     fill(store_, 3000);
     migrate(store_, "items", {.mode = CompactionMode::compress});
@@ -202,7 +202,7 @@ TEST_F(PreimagesTest, OfAPassInProgressStayUntilItHasEnded) {
   EXPECT_EQ(keptEntries(), 0U);
 }
 
-// One that begins anew would meet rows for a second time, of which the first pass has kept what is out of date.
+// One that begins anew would meet rows again, of which the first pass has kept what is out of date.
 TEST_F(PreimagesTest, OfAnotherVersionAreSettledBeforeThePassBeginsAnew) {
   makeMixed();
   ASSERT_FALSE(worker(secondVersion())->step({.lower = {}, .packs = true}, [] {}));
