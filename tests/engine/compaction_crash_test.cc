@@ -15,6 +15,7 @@
 #include "instar/engine/check.h"
 #include "instar/engine/internal/compaction/settlement.h"
 #include "instar/engine/internal/compaction/worker.h"
+#include "instar/engine/preimages.h"
 #include "instar/tests/support/parse_schema.h"
 #include "instar/tests/support/temporary_folder.h"
 
@@ -203,7 +204,27 @@ class CompactionCrashPoint : public ::testing::TestWithParam<CrashPoint> {
     }
     EXPECT_EQ(count, found.size()) << "a row is there twice";
     EXPECT_EQ(count, rows.count(snapshot));
+    expectPreimages(rows, snapshot, found);
     return found;
+  }
+
+  // All rows behind a pass in progress were replaced, and are kept as they were.
+  void expectPreimages(const Rows& rows, const Transaction& seen,
+                       const std::map<std::uint64_t, std::uint64_t>& found) const {
+    std::map<std::uint64_t, std::uint64_t> kept;
+    if (auto scan = scanPreimages(seen, rows)) {
+      for (const auto row : *scan) kept[row->get("id").as<std::uint64_t>()] = rows.numberOf(row);
+    }
+    for (const auto& [id, number] : kept) EXPECT_EQ(found.at(id), number) << "row " << id;
+    if (!GetParam().keepsPreimages) return;
+    for (const Partition& partition : Partitions(seen.state(), "notes").all()) {
+      if (!partition.pass || partition.pass->position.empty()) continue;
+      for (const auto& [id, number] : found) {
+        const Key key = rows.key(id);
+        if (!(key < partition.lower) && !(partition.pass->position < key))
+          EXPECT_TRUE(kept.contains(id)) << "row " << id;
+      }
+    }
   }
 
   testing::TemporaryFolder folder;

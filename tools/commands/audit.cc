@@ -237,7 +237,11 @@ void addVerifyCommand(CLI::App& app, Context& context) {
       "Rows, blocks and the checksum of each partition; the application is not needed. The exit status is 4 "
       "where\n"
       "one of them is not what it was when it was packed. Rows that are not packed are for `instar "
-      "check`.\n\n"
+      "check`.\n"
+      "How much compaction keeps of what it has replaced is said too. --resume erases none of it; what goes "
+      "on\n"
+      "from there does, once the partition is sound: `instar dump --preimages` first, where it may be "
+      "needed.\n\n"
       "Example:\n  instar verify contacts.instar");
   command->callback(
       [&context, options] { context.action = [&context, options] { runVerify(context, *options); }; });
