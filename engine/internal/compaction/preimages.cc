@@ -18,6 +18,14 @@ bool isBelow(Bytes key, const std::optional<Key>& upper) {
   return !upper || compareBytes(key, upper->bytes()) < 0;
 }
 
+// Whether a block of the tree has the range that the block ends in: it is the rest of that one.
+bool isRest(TransactionState& transaction, storage::TreeId blocks, Bytes lastKey) {
+  const auto cursor = transaction.storage().cursor(blocks);
+  ColdBlockHeader header;
+  return cursor->seek(lastKey) && decodeBlockHeader(cursor->value(), header) == BlockDamage::none &&
+         compareBytes(header.firstKey, lastKey) <= 0;
+}
+
 bool moveTo(storage::Cursor& cursor, const Key& from) {
   return from.empty() ? cursor.first() : cursor.seek(from.bytes());
 }
@@ -52,7 +60,7 @@ std::size_t Preimages::keepBlock(TransactionState& transaction, storage::TreeId 
   }
   const std::vector<std::byte> copy(stored.begin(), stored.end());  // which goes with the next change
   std::size_t written = 0;
-  if (!transaction.storage().get(blocks_, lastKey)) {
+  if (!isRest(transaction, blocks_, lastKey)) {
     copyTo(transaction, blocks_, lastKey, copy);
     written = copy.size();
   }

@@ -5,9 +5,9 @@
 // when what took its place has been verified (settlement.h).
 //
 // Together they show what a pass has met: a row under a key covers the one of a block, and a tombstone says
-// that the block's row was out of date. Where what covered it was not replaced, because somebody has changed
-// it since it was read, a tombstone is made in its place. Within a pass the first block under a key stays, as
-// what comes later is the rest of it; of hot rows the last stays, as somebody may have put it in between.
+// that the block's row was out of date; it is made where what covered it was not replaced, because somebody
+// has changed it since it was read. The rest of a block that a batch ended inside of is not kept again; of a
+// row that is replaced twice the last state is, as somebody may have put it in between.
 //
 // A value; one thread, as the transaction.
 
