@@ -89,9 +89,10 @@ KeptPreimages Preimages::count(TransactionState& transaction) const {
           .blocks = transaction.storage().statistics(blocks_).entries};
 }
 
+// Blocks first: without the rows and tombstones over them they would show what was out of date.
 bool Preimages::erase(TransactionState& transaction, const Key& lower, const std::optional<Key>& upper,
                       std::chrono::steady_clock::time_point until) const {
-  for (const storage::TreeId tree : {rows_, blocks_}) {
+  for (const storage::TreeId tree : {blocks_, rows_}) {
     const auto cursor = transaction.storage().cursor(tree);
     while (moveTo(*cursor, lower) && isBelow(cursor->key(), upper)) {
       const Key key(cursor->key());
