@@ -78,7 +78,7 @@ struct CompactionOptions {
   // something to wait for. Functions of schemas are called by all of them.
   unsigned preparingThreads = 1;
   // Keeps what is replaced in the file, as it was stored, until the whole partition has been read back and
-  // found sound; after a mismatch it stays (engine/preimages.h). About doubles what is written.
+  // found sound; after a mismatch it stays (engine/preimages.h). It is written as large as it was.
   bool keepPreimages = false;
   bool lowPriority = true;  // of the thread, for processor and device, where the system has it
 };

@@ -239,10 +239,8 @@ void addMigrateCommand(CLI::App& app, Context& context) {
       "used "
       "again;\n"
       "`instar compact` makes it smaller. The estimate is from a sample.\n"
-      "With --keep-preimages about twice as much is written. After a mismatch what was replaced stays: "
-      "`instar "
-      "dump\n"
-      "--preimages` prints it.\n"
+      "With --keep-preimages what is replaced is written once more, as large as it was: with --compress\n"
+      "several times as much in all. After a mismatch it stays: `instar dump --preimages` prints it.\n"
       "Rows that need a function of the application are migrated by the application (migrate() in C++).\n\n"
       "Example:\n  instar migrate contacts.instar contacts --rate 4MiB/s");
   command->callback(

@@ -16,15 +16,15 @@ constexpr int kPauseForEachCount = 100;
 
 // Of rows before they are packed. Half a second's worth of a small rate would come in one go otherwise; but
 // each commit writes about 15 pages that are not rows, which a small batch pays for as well. Blocks take about
-// a quarter of what is packed.
-std::size_t batchBytes(std::uint64_t rate, CompactionMode mode) {
+// a quarter of what is packed; what is kept of it as much as it was.
+std::size_t batchBytes(std::uint64_t rate, CompactionMode mode, bool keepsPreimages) {
   constexpr std::size_t kMost = std::size_t{1} << 20;
-  const std::uint64_t share = rate / (mode == CompactionMode::compress ? 4 : 16);
+  const std::uint64_t share = rate / (mode == CompactionMode::compress && !keepsPreimages ? 4 : 16);
   return rate == 0 ? kMost : std::clamp<std::size_t>(share, 4096, kMost);
 }
 
 BatchLimits limitsOf(const Worker::Settings& settings, CompactionMode mode) {
-  return {.bytes = batchBytes(settings.rate, mode),
+  return {.bytes = batchBytes(settings.rate, mode, settings.keepPreimages),
           .lockTime = settings.lockTime,
           .keepPreimages = settings.keepPreimages};
 }
@@ -174,9 +174,9 @@ bool Worker::step(const Choice& choice, const std::function<void()>& between) {
 }
 
 void Worker::setRate(std::uint64_t rate) {
-  upgrade_.setBytes(batchBytes(rate, CompactionMode::upgrade));
-  if (pack_) pack_->setBytes(batchBytes(rate, mode_));
-  settling_.bytes = batchBytes(rate, CompactionMode::upgrade);
+  settling_.bytes = batchBytes(rate, CompactionMode::upgrade, settling_.keepPreimages);
+  upgrade_.setBytes(settling_.bytes);
+  if (pack_) pack_->setBytes(batchBytes(rate, mode_, settling_.keepPreimages));
 }
 
 void Worker::mergePartitions() {
