@@ -191,8 +191,19 @@ struct VerifiedPartition {
   std::string problem;  // empty: there is none
 };
 
+// What compaction has replaced and not yet verified (CompactionOptions::keepPreimages), or what was there
+// when a mismatch stopped it; to be read with scanPreimages().
+struct KeptPreimages {
+  std::string collection{};
+  std::uint64_t rows = 0;    // entries of the hot tree, tombstones among them
+  std::uint64_t blocks = 0;  // with the rows that they hold
+};
+// "12 rows and 3 blocks are kept as they were: instar dump FILE contacts --preimages"
+std::string describe(const KeptPreimages& kept);
+
 struct Verification {
   std::vector<VerifiedPartition> partitions;
+  std::vector<KeptPreimages> kept;  // of the collections of which there are some
   std::uint64_t rows = 0;
   std::uint64_t problems = 0;
 };

@@ -5,6 +5,7 @@
 #include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/compactor_record.h"
 #include "instar/engine/internal/compaction/partition.h"
+#include "instar/engine/internal/compaction/preimages.h"
 #include "instar/engine/internal/compaction/worker.h"
 #include "instar/engine/internal/store_state.h"
 
@@ -21,6 +22,11 @@ class Verifier {
     for (const auto& collection : collections) total_ += readTiers(state_, collection.name).coldRows;
     for (const auto& collection : collections) {
       if (collection.tiered) verifyCollection(collection.name);
+      if (const auto preimages = Preimages::find(state_.store(), collection.name)) {
+        KeptPreimages kept = preimages->count(state_);
+        kept.collection = collection.name;
+        if (kept.rows + kept.blocks != 0) result_.kept.push_back(std::move(kept));
+      }
     }
     report();
     return std::move(result_);

@@ -50,6 +50,12 @@ std::string rowTreeName(std::string_view collection) {
 std::string coldTreeName(std::string_view collection) {
   return std::string(kColdTreePrefix).append(collection);
 }
+std::string preimageRowTreeName(std::string_view collection) {
+  return std::string(kPreimageRowTreePrefix).append(collection);
+}
+std::string preimageColdTreeName(std::string_view collection) {
+  return std::string(kPreimageColdTreePrefix).append(collection);
+}
 
 Key recordPrefix(std::string_view kind, std::string_view collection) {
   Key key(kind);

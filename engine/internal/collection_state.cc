@@ -1,6 +1,7 @@
 #include "instar/engine/internal/collection_state.h"
 
 #include "instar/engine/internal/compaction/partition.h"
+#include "instar/engine/internal/compaction/preimages.h"
 #include "instar/engine/internal/row_writer.h"
 #include "instar/engine/internal/upgraded_record.h"
 #include "instar/format/key_text.h"
@@ -36,6 +37,27 @@ CollectionState::CollectionState(std::shared_ptr<StoreState> store, Plans plans,
       writerFloor_(record.writerFloor) {
   if (record.tiered) openColdTier(transaction);
 }
+
+CollectionState::CollectionState(const CollectionState& collection, const Preimages& preimages,
+                                 TransactionState& transaction)
+    : store_(collection.store_),
+      name_(collection.name_),
+      plans_(collection.plans_),
+      schema_(collection.schema_),
+      version_(collection.version_),
+      completeFrom_(collection.completeFrom_),
+      root_(collection.root_),
+      tree_(preimages.rows()),
+      nestsWithoutLimit_(collection.nestsWithoutLimit_),
+      isLive_(false),
+      coldTierOwner_(std::make_unique<ColdTier>(*store_, name_, preimages.blocks())),
+      coldTier_(coldTierOwner_.get()),
+      coldTierSeen_(transaction.snapshot()),
+      checkedSnapshot_(collection.checkedSnapshot_.load()),
+      checkedGeneration_(collection.checkedGeneration_.load()),
+      currentVersion_(collection.currentVersion_.load()),
+      readerFloor_(collection.readerFloor_.load()),
+      writerFloor_(collection.writerFloor_.load()) {}
 
 void CollectionState::openColdTier(TransactionState& transaction) {
   const std::lock_guard lock(coldTierMutex_);
@@ -215,7 +237,7 @@ void CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::R
         .with("version of the schema", std::to_string(version_));
   }
   WriteBackQueue& queue = store_->writeBackQueue();
-  if (queue.isOpen()) queue.offer(shared_from_this(), key);
+  if (queue.isOpen() && isLive_) queue.offer(shared_from_this(), key);
 }
 
 bool CollectionState::rewriteUpgraded(TransactionState& transaction, const Key& key) {

@@ -20,10 +20,15 @@
 
 namespace instar {
 
+class Preimages;
+
 class CollectionState : public std::enable_shared_from_this<CollectionState> {
  public:
   CollectionState(std::shared_ptr<StoreState> store, Plans plans, storage::TreeId tree,
                   const Catalog::CollectionRecord& record, TransactionState& transaction);
+  // Of pre-images (compaction/preimages.h), for scans alone: nothing is counted as an access or written back.
+  CollectionState(const CollectionState& collection, const Preimages& preimages,
+                  TransactionState& transaction);
 
   StoreState& store() const noexcept { return *store_; }
   const std::string& name() const noexcept { return name_; }
@@ -119,6 +124,7 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   const capnp::StructSchema root_;
   const storage::TreeId tree_;
   const bool nestsWithoutLimit_;
+  const bool isLive_ = true;                // not a view of pre-images
   const std::shared_ptr<HeatKeeper> heat_;  // null where nothing compacts
 
   // Made when it is first seen. A snapshot that is older than the one it was seen in has to look for itself.

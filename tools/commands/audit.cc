@@ -98,6 +98,8 @@ void printVerification(Output& output, const Verification& verification, Keys& k
               counted(verification.partitions.size(), "partition") + ", " +
               (verification.problems == 0 ? "all as they were packed"
                                           : counted(verification.problems, "partition") + " with a problem"));
+  for (const KeptPreimages& kept : verification.kept)
+    output.line("of " + kept.collection + " " + describe(kept));
 }
 
 void writeVerification(Output& output, const Verification& verification, Keys& keys, bool resumed) {
@@ -112,6 +114,11 @@ void writeVerification(Output& output, const Verification& verification, Keys& k
     write(writer, "expected", partition.expected);
     write(writer, "found", partition.found);
     writer.member("problem", partition.problem).endObject();
+  }
+  writer.endArray().name("kept").beginArray();
+  for (const KeptPreimages& kept : verification.kept) {
+    writer.beginObject().member("collection", kept.collection);
+    writer.member("rows", kept.rows).member("blocks", kept.blocks).endObject();
   }
   writer.endArray().endObject();
   output.line(out);
@@ -129,7 +136,12 @@ void runVerify(Context& context, const AuditOptions& options) {
   else
     printVerification(context.output, verification, keys);
   if (verification.problems != 0) context.found(ExitStatus::damage);
-  if (resumed) context.message("programs may compact the file again");
+  if (!resumed) return;
+  context.message("programs may compact the file again" +
+                  std::string(verification.kept.empty()
+                                  ? ""
+                                  : "; what is kept of a partition goes when its pass has "
+                                    "ended and all of it is sound"));
 }
 
 // --- audit
@@ -233,7 +245,11 @@ void addVerifyCommand(CLI::App& app, Context& context) {
       "Rows, blocks and the checksum of each partition; the application is not needed. The exit status is 4 "
       "where\n"
       "one of them is not what it was when it was packed. Rows that are not packed are for `instar "
-      "check`.\n\n"
+      "check`.\n"
+      "How much compaction keeps of what it has replaced is said too. --resume erases none of it; what goes "
+      "on\n"
+      "from there does, once the partition is sound: `instar dump --preimages` first, where it may be "
+      "needed.\n\n"
       "Example:\n  instar verify contacts.instar");
   command->callback(
       [&context, options] { context.action = [&context, options] { runVerify(context, *options); }; });

@@ -32,7 +32,8 @@ Batch::Batch(std::shared_ptr<StoreState> store, CollectionState& collection, Com
 }
 
 // Another batch, or another program before this one, may have made the tree.
-void Batch::openColdTier() {
+void Batch::openTrees() {
+  if (limits_.keepPreimages && !preimages_) preimages_.emplace(Preimages::make(*store_, collection_.name()));
   if (cold_) return;
   const bool packs = mode_ == CompactionMode::compress;
   if (const auto tree = store_->environment().openTree(coldTreeName(collection_.name()), packs))
@@ -61,7 +62,7 @@ void Batch::prepare(const Key& lower) {
     beginPass(lower);
     for (const auto& part : parts_) part->packer.reset();  // there may be enough rows for a dictionary by now
   }
-  openColdTier();
+  openTrees();
   if (cold_) preparePackers();
   prepareParts(lower);
   at("prepared");
@@ -183,6 +184,8 @@ void Batch::installGroup(TransactionState& transaction, Tiers& tiers, const Part
       throw Error(ErrorCode::retry, "another program has changed cold blocks meanwhile: try again",
                   {{"collection", collection_.name()}});
     }
+    if (preimages_)
+      result_.bytes += preimages_->keepBlock(transaction, collection_.tree(), block.lastKey, header, *stored);
     transaction.changed();
     transaction.storage().erase(cold_->tree(), block.lastKey);
     tiers.coldRows -= block.totals.rows;
@@ -227,6 +230,10 @@ void Batch::installHot(TransactionState& transaction, const HotEntry& entry, boo
       if (entry.then != Then::hot) setCover(transaction, key, now, entry.then == Then::cold);
       return;
     }
+  }
+  if (preimages_ && !entry.before.empty()) {
+    preimages_->keepRow(transaction, entry.key, entry.before);
+    result_.bytes += entry.before.size();
   }
   const RowFlags flags = rowFlags(entry.before);
   if (entry.then != Then::hot && has(flags, RowFlags::coversCold))

@@ -223,6 +223,7 @@ void Compactor::openCollection(const std::string& name, const Opened& opened) {
                                                        .lockTime = options_.lockTime,
                                                        .rate = pacer_.rate(),
                                                        .threads = options_.preparingThreads,
+                                                       .keepPreimages = options_.keepPreimages,
                                                        .mostFailures = kMostNamed});
     keepHeat(*worker);
   }

@@ -86,6 +86,9 @@ inline const Key* upperOf(const std::vector<Partition>& all, std::size_t index) 
 inline bool isBelow(Bytes key, const Key* upper) noexcept {
   return upper == nullptr || compareBytes(key, upper->bytes()) < 0;
 }
+inline bool isBelow(Bytes key, const std::optional<Key>& upper) noexcept {
+  return isBelow(key, upper ? &*upper : nullptr);
+}
 
 // Accesses a second, decayed until then.
 double heatOf(const Partition& partition, HeatTime time) noexcept;

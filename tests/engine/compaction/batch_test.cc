@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "instar/engine/check.h"
+#include "instar/engine/internal/compaction/settlement.h"
 #include "instar/engine/migration.h"
 #include "instar/tests/support/expect_error.h"
 #include "instar/tests/support/parse_schema.h"
@@ -89,6 +90,7 @@ class Notes {
     limits.probe = [&](const char* point) {
       if (between && std::string_view(point) == "prepared") between();
     };
+    settle();
     Batch batch(store_->read().state().sharedStore(), rows_->state(), mode, limits, 100);
     batch.prepare(rows_->key(key));
     do {
@@ -101,6 +103,7 @@ class Notes {
   // All that there is.
   void pass(CompactionMode mode, const BatchLimits& limits = {}) {
     for (std::optional<Key> lower = Key(); lower;) {
+      settle();
       Batch batch(store_->read().state().sharedStore(), rows_->state(), mode, limits, 100);
       do {
         batch.prepare(*lower);
@@ -111,6 +114,22 @@ class Notes {
       } while (!batch.endedPass());
       const auto snapshot = store_->read();
       lower = Partitions(snapshot.state(), "notes").upperOf(batch.partition());
+    }
+  }
+
+  // What was kept of partitions whose pass has ended.
+  void settle() const {
+    const auto store = store_->read().state().sharedStore();
+    const auto preimages = Preimages::find(*store, "notes");
+    const auto next = [&] {
+      TransactionState transaction(store, storage::Access::read);
+      return preimages ? partitionToSettle(transaction, rows_->state(), *preimages) : std::optional<Key>();
+    };
+    while (const auto lower = next()) {
+      Settlement settlement(store, rows_->state(), *preimages, *lower, {});
+      while (!settlement.isDone()) {
+        if (const auto mismatch = settlement.step()) throw std::logic_error(mismatch->what);
+      }
     }
   }
 
@@ -456,7 +475,8 @@ void apply(Notes& notes, const Step& step) {
                            .bytes = step.size % 3 == 0 ? 2000U : 1U << 20,
                            .lockTime = std::chrono::microseconds(step.size % 2 == 0 ? 0 : 2000),
                            .partitionRows = 20 + step.size % 100U,
-                           .threads = 1 + step.id % 3U};
+                           .threads = 1 + step.id % 3U,
+                           .keepPreimages = step.id % 2 == 0};
   const auto disturb = [&] {
     if (step.amount % 2 == 0) changeRows(notes, step, step.amount % 4 == 0);
   };
