@@ -58,7 +58,7 @@ class Sample {
 
   // Of blocks of rows from the end of the sample, which it was not trained on.
   std::size_t packedBytes(std::uint16_t version, const std::shared_ptr<const Dictionary>& dictionary) const {
-    BlockPacker packer(version, kCompressionLevel, dictionary);
+    BlockPacker packer(version, dictionary);
     std::vector<std::byte> block;
     std::size_t bytes = 0;
     for (auto left = std::span<const ColdRow>(rows_).last(kTrialRows); !left.empty();) {
