@@ -15,8 +15,8 @@
 //         u32  of its unpacked bytes, at most kMaxUnpackedLength in all
 //         u16  of its rows, at most 65535 in all
 //         u16  of its bound
-//        bounds, 1..511 bytes each, ascending: the first key of the block; of each other section as much of its
-//        first key as makes that greater than all keys before it
+//        bounds, 1..511 bytes each, ascending: the first key of the block; of each other section as much of
+//        its first key as makes that greater than all keys before it
 //        frames (compression.h), to the end of the block
 //
 // A section, unpacked, with n rows, column by column, because like compresses well beside like:
@@ -41,7 +41,7 @@ namespace instar {
 inline constexpr std::uint8_t kBlockFormat = 2;
 inline constexpr std::size_t kBlockHeaderLength = 24;
 inline constexpr std::size_t kSectionEntryLength = 12;
-inline constexpr std::size_t kMaxBlockSections = 64;  // a block that was made for one page has four, or sixteen
+inline constexpr std::size_t kMaxBlockSections = 64;  // a block that was made for one page has some five
 inline constexpr std::size_t kMaxBlockRows = 65'535;
 // LMDB's page of 4096 bytes less its header of 16: a larger value needs neighbouring free pages.
 inline constexpr std::size_t kBlockTarget = 4080;
@@ -71,7 +71,7 @@ enum class BlockDamage : std::uint8_t {
   frame,           // zstd refuses it, or it has another length
   lengths,         // of rows or keys: they do not add up
   keyOrder,        // the keys do not ascend, or share more than is said
-  boundaries,      // the keys of a section are not between its bounds, or the last is not the one that is named
+  boundaries,  // the keys of a section are not between its bounds, or the last is not the one that is named
 };
 
 // What is wrong, for messages: "the checksum does not match".
@@ -124,9 +124,9 @@ class UnpackedSection {
   };
 
  public:
-  // Checks everything that the block promises of it: checksum, frame, lengths, order of the keys. Null where it
-  // is damaged, and `damage` says how. `dictionary` is the one that the header names, null where it names none.
-  // Borrows nothing. std::bad_alloc where there is no memory.
+  // Checks everything that the block promises of it: checksum, frame, lengths, order of the keys. Null where
+  // it is damaged, and `damage` says how. `dictionary` is the one that the header names, null where it names
+  // none. Borrows nothing. std::bad_alloc where there is no memory.
   static std::shared_ptr<const UnpackedSection> unpack(Bytes lastKey, const ColdBlockHeader& header,
                                                        std::size_t section, const Dictionary* dictionary,
                                                        BlockDamage& damage);
@@ -218,14 +218,11 @@ struct BlockSettings {
   std::size_t section = SIZE_MAX;     // unpacked bytes that a section should have, more or less by half
   std::size_t target = kBlockTarget;  // bytes of a block
 };
-// Only a dictionary makes small sections nearly as good as large ones (docs/benchmarks.md).
-inline constexpr BlockSettings kWithoutDictionary;
-inline constexpr BlockSettings kWithDictionary = {4, Literals::plain, std::size_t{4} << 10};
-
 // Makes blocks of about one size from rows of one version. Learns from each section how far rows can be
 // compressed, so keep one for all blocks of a collection. One thread at a time.
 class BlockPacker {
  public:
+  // With a dictionary sections are small, without one a block is one section.
   explicit BlockPacker(std::uint16_t version, std::shared_ptr<const Dictionary> dictionary = nullptr);
   BlockPacker(std::uint16_t version, std::shared_ptr<const Dictionary> dictionary,
               const BlockSettings& settings);
@@ -247,8 +244,8 @@ class BlockPacker {
   std::uint16_t version_;
   BlockSettings settings_;
   Compressor compressor_;
-  double ratio_;                             // bytes of frame per unpacked byte, as seen so far
-  std::vector<SectionEnds> ends_;            // of the block that is being made, as are the next two
+  double ratio_;                   // bytes of frame per unpacked byte, as seen so far
+  std::vector<SectionEnds> ends_;  // of the block that is being made, as are the next two
   std::vector<std::byte> bounds_;
   std::vector<std::byte> frames_;
   std::vector<std::uint16_t> shared_;        // of the rows measured for this section: what keys share

@@ -13,14 +13,18 @@ namespace instar {
 namespace {
 
 // The last section of a block leaves little enough from here on, of what there was for it; between aim and
-// target there is room for what the guess misses by. With these, package records in blocks of one section take
-// 1.4 compressions a block and fill it to 94 %; asking for 90 % takes 1.6.
+// target there is room for what the guess misses by. With these, package records in blocks of one section
+// take 1.4 compressions a block and fill it to 94 %; asking for 90 % takes 1.6.
 constexpr double kFullEnough = 0.86;
 constexpr double kAim = 0.95;
 constexpr int kMostTries = 3;
 
 // Of a section: what is left of a block for less stays free.
 constexpr double kLeastSection = 0.25;
+
+// Only a dictionary makes small sections nearly as good as large ones (docs/benchmarks.md).
+constexpr BlockSettings kWithoutDictionary;
+constexpr BlockSettings kWithDictionary = {.level = 4, .literals = Literals::plain, .section = 3 << 10};
 
 // Until the first section has been made.
 constexpr double kRatioGuess = 0.3;
@@ -78,13 +82,13 @@ std::size_t BlockPacker::pack(std::span<const ColdRow> rows, std::uint64_t numbe
   return packed;
 }
 
-// Adds a section of some of the first rows, and returns how many: none where the block is full, but in an empty
-// block at least one.
+// Adds a section of some of the first rows, and returns how many: none where the block is full, but in an
+// empty block at least one.
 //
 // 1. Guess from the ratio seen so far how much fits in what is left of the block, and so of how many sections
 //    this is the first; compress its share.
-// 2. It is the last, and too large: fewer rows in proportion. It leaves too much: more in proportion, but not as
-//    many as were too large.
+// 2. It is the last, and too large: fewer rows in proportion. It leaves too much: more in proportion, but not
+//    as many as were too large.
 // 3. The fullest of a few tries that fit is taken.
 std::size_t BlockPacker::packSection(std::span<const ColdRow> rows, Bytes bound) {
   const SectionEnds before = ends_.empty() ? SectionEnds() : ends_.back();
@@ -104,7 +108,8 @@ std::size_t BlockPacker::packSection(std::span<const ColdRow> rows, Bytes bound)
   std::size_t best = 0;
   std::size_t tooMany = rows.size() + 1;
   for (int tries = 1; best + 1 < tooMany && (tries <= kMostTries || best == 0); ++tries) {
-    std::size_t count = std::clamp(fittingRows(rows, std::min(unpacked, mostUnpacked)), best + 1, tooMany - 1);
+    std::size_t count =
+        std::clamp(fittingRows(rows, std::min(unpacked, mostUnpacked)), best + 1, tooMany - 1);
     if (tries > kMostTries) count = std::max<std::size_t>(1, tooMany / 2);
     const Bytes frame = compressRows(rows.first(count));
     const auto size = static_cast<double>(frame.size());
@@ -184,7 +189,8 @@ void BlockPacker::writeBlock(Bytes lastKey, std::uint64_t number, std::vector<st
   header.dictionary = compressor_.dictionary() == nullptr ? 0 : compressor_.dictionary()->id();
   header.number = number;
   block.clear();
-  for (const auto part : {std::as_bytes(std::span(&header, 1)), std::as_bytes(std::span(ends_)), Bytes(bounds_), Bytes(frames_)})
+  for (const auto part : {std::as_bytes(std::span(&header, 1)), std::as_bytes(std::span(ends_)),
+                          Bytes(bounds_), Bytes(frames_)})
     block.insert(block.end(), part.begin(), part.end());
 
   std::uint64_t start;

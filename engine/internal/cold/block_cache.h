@@ -1,9 +1,10 @@
 #pragma once
 
-// Unpacked sections of blocks that were read lately, within a limit of bytes. Where one has to go it is the oldest; but
-// one that was used since it came, or since it was spared, is spared once: nearly as good as the order of
-// use, and finding one writes nothing but a flag beside it. A block is known by its tree and its number, which no
-// other block of the file ever has: what is in here needs no second look at the file. Any thread.
+// Unpacked sections of blocks that were read lately, within a limit of bytes. Where one has to go it is the
+// oldest; but one that was used since it came, or since it was spared, is spared once: nearly as good as the
+// order of use, and finding one writes nothing but a flag beside it. A block is known by its tree and its
+// number, which no other block of the file ever has: what is in here needs no second look at the file. Any
+// thread.
 
 #include <array>
 #include <cstdint>
@@ -24,7 +25,8 @@ class BlockCache {
   explicit BlockCache(std::size_t bytes) : bytesPerShard_(bytes / kShards) {}
 
   // Null where it is not there.
-  std::shared_ptr<const UnpackedSection> find(storage::TreeId tree, std::uint64_t number, std::size_t section);
+  std::shared_ptr<const UnpackedSection> find(storage::TreeId tree, std::uint64_t number,
+                                              std::size_t section);
   // A section that is larger than its share of the memory is not kept.
   void add(storage::TreeId tree, const std::shared_ptr<const UnpackedSection>& section);
 

@@ -64,8 +64,8 @@ ColdBlockHeader ColdTier::headerOf(Bytes lastKey, Bytes value) const {
   return header;
 }
 
-// The first row of the key's section that is not less than it. That it is the right section is sure where rows
-// lie on both sides of the key; else the block has to be looked at.
+// The first row of the key's section that is not less than it. That it is the right section is sure where
+// rows lie on both sides of the key; else the block has to be looked at.
 ColdPlace ColdTier::placeOf(TransactionState& transaction, Bytes lastKey, const ColdBlockHeader& header,
                             Bytes key) {
   ColdPlace place{unpacked(transaction, lastKey, header, header.sectionOf(key)), 0};

@@ -39,7 +39,8 @@ class ColdTier {
   // Nothing where no block has the key. Throws Error(restoreFromBackup) where the block is damaged.
   std::optional<ColdPlace> find(TransactionState& transaction, Bytes key);
 
-  // Of a stored block, each through the cache. They throw Error(restoreFromBackup), with the key of its last row.
+  // Of a stored block, each through the cache. They throw Error(restoreFromBackup), with the key of its last
+  // row.
   //
   // A section, at most the last one.
   std::shared_ptr<const UnpackedSection> section(TransactionState& transaction, Bytes lastKey, Bytes value,

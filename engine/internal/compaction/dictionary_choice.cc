@@ -14,8 +14,8 @@ constexpr std::size_t kSampleBytes = 128 * kDictionaryBytes;  // zstd advises a 
 constexpr std::size_t kMostRead = 4 * kSampleBytes;
 constexpr std::size_t kLeastRead = 32;
 constexpr std::size_t kTrialRows = 2000;
-// It has to be worth its own bytes, and the time that it costs when a block is packed.
-constexpr double kWorthwhile = 0.9;
+// With it sections are small, and soon unpacked: that may cost some bytes.
+constexpr double kWorthwhile = 1.15;
 
 class Sample {
  public:
