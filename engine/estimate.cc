@@ -166,7 +166,7 @@ class Estimator {
                          .dictionary(transaction_.state(), tiers.dictionary);
       }
     }
-    BlockPacker packer(rows_.schema().version(), kCompressionLevel, dictionary);
+    BlockPacker packer(rows_.schema().version(), dictionary);
     std::vector<std::byte> block;
     for (std::span<const ColdRow> left = sample_; !left.empty();) {
       const std::size_t rows = packer.pack(left, 1, block);

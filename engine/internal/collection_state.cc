@@ -161,7 +161,7 @@ void CollectionState::loadCold(TransactionState& transaction, ColdPlace place, i
   if (view.version != version_ && !isKnown(transaction, view.version)) refuseVersion(place.key());
   if (view.version < completeFrom_) return loadUpgraded(place.key(), view, row);
   const Bytes key = place.key();
-  row.share(std::move(place.block), key, view);
+  row.share(std::move(place.section), key, view);
 }
 
 void CollectionState::findStored(TransactionState& transaction, Bytes key, internal::RowBytes& row) {

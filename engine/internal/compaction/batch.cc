@@ -98,10 +98,8 @@ void Batch::preparePackers() {
   const auto hasPacker = [](const auto& part) { return part->packer != nullptr; };
   if (std::ranges::all_of(parts_, hasPacker)) return;
   const auto dictionary = chooseDictionary(store_, collection_, *cold_);
-  for (const auto& part : parts_) {
-    part->packer =
-        std::make_unique<BlockPacker>(collection_.schema().version(), kCompressionLevel, dictionary);
-  }
+  for (const auto& part : parts_)
+    part->packer = std::make_unique<BlockPacker>(collection_.schema().version(), dictionary);
 }
 
 // What the partition's record says of the pass is ours; its floor and whether it was disturbed is
