@@ -220,7 +220,7 @@ class Checker {
 
   // What compaction keeps of what it has replaced: no rows of the collection, but evidence.
   void checkPreimages(const std::string& collection, const KeySpec& keySpec) {
-    const auto preimages = Preimages::find(state_.store(), collection);
+    const auto preimages = Preimages::find(state_, collection);
     if (!preimages) return;
     std::vector<std::byte> copy;
     const auto rows = state_.storage().cursor(preimages->rows());

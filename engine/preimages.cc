@@ -21,7 +21,7 @@ std::optional<Scan<capnp::DynamicStruct>> scanPreimages(const Transaction& trans
   CollectionState& collection = Rows(rows).state();
   TransactionState& state = transaction.state();
   collection.admitReading(state);
-  const auto preimages = Preimages::find(collection.store(), collection.name());
+  const auto preimages = Preimages::find(state, collection.name());
   if (!preimages) return std::nullopt;
   const KeptPreimages kept = preimages->count(state);
   if (kept.rows + kept.blocks == 0) return std::nullopt;

@@ -52,6 +52,13 @@ TransactionState::TransactionState(std::shared_ptr<StoreState> store, storage::A
       copiesRows_(writable_ || storage_->canBeOverwritten()),
       snapshot_(storage_->id() - (writable_ ? 1 : 0)) {}
 
+storage::TreeId openOrMakeTree(const std::shared_ptr<StoreState>& store, const std::string& name) {
+  storage::Environment& environment = store->environment();
+  if (const auto tree = environment.openTree(name, false)) return *tree;
+  if (store->isCompactingThread()) TransactionState(store, storage::Access::write);
+  return *environment.openTree(name, true);
+}
+
 TransactionState::~TransactionState() {
   closeScans();
   if (livingRows_ != 0) {

@@ -22,7 +22,7 @@ class Verifier {
     for (const auto& collection : collections) total_ += readTiers(state_, collection.name).coldRows;
     for (const auto& collection : collections) {
       if (collection.tiered) verifyCollection(collection.name);
-      if (const auto preimages = Preimages::find(state_.store(), collection.name)) {
+      if (const auto preimages = Preimages::find(state_, collection.name)) {
         KeptPreimages kept = preimages->count(state_);
         kept.collection = collection.name;
         if (kept.rows + kept.blocks != 0) result_.kept.push_back(std::move(kept));

@@ -96,4 +96,8 @@ class TransactionState {
   std::map<std::string, CoverChange, std::less<>> coverChanges_;  // by collection
 };
 
+// Making a tree waits for the lock of writers, as a write transaction does: the compaction thread until it is
+// told something. Throws as that does.
+storage::TreeId openOrMakeTree(const std::shared_ptr<StoreState>& store, const std::string& name);
+
 }  // namespace instar

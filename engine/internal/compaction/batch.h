@@ -154,10 +154,11 @@ class Batch {
   void endPass(TransactionState& transaction, Partitions& partitions);
   void noteVersionsGone(TransactionState& transaction, const Partitions& partitions,
                         std::uint16_t floorBefore);
-  void fail(FailedRow row);
+  void list(FailedRow row);
   void at(const char* point) const {
     if (limits_.probe) limits_.probe(point);
   }
+  std::optional<Mismatch> verifyHot(TransactionState& transaction, const HotEntry& entry, bool isAlone);
   std::optional<Mismatch> verifyBlock(TransactionState& transaction, const NewBlock& block);
 
   const std::shared_ptr<StoreState> store_;

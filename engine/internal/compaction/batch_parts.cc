@@ -134,7 +134,7 @@ void Batch::prepareParts(const Key& lower) {
     if (part.failure) std::rethrow_exception(part.failure);
     if (part.isOtherSnapshot) isOther = true;
     if (part.lacksFunctions) lacksFunctions_ = true;
-    for (FailedRow& row : part.failures) fail(std::move(row));
+    for (FailedRow& row : part.failures) list(std::move(row));
     result_.bytesRead += part.bytesRead;
     preparationTime_.processor += part.time.processor;
     preparationTime_.passed += part.time.passed;

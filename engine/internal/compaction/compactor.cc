@@ -1,5 +1,6 @@
 #include "instar/engine/internal/compaction/compactor.h"
 
+#include <kj/common.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -101,6 +102,7 @@ void Compactor::stop() {
 void Compactor::run() {
   if (options_.lowPriority) lowerPriority();
   store_->setCompactingThread(std::this_thread::get_id());
+  KJ_DEFER(store_->setCompactingThread({}));  // the system gives the id to the next thread
   account_ = std::make_unique<IoAccount>();
   try {
     for (;;) work();
@@ -230,23 +232,37 @@ void Compactor::openCollection(const std::string& name, const Opened& opened) {
   known_[name] = {schema.version(), schema.completeFrom(), lacksFunctions};
 }
 
+// Damage stays: the other collections need not wait for one that cannot be read.
+template <class Do>
+void Compactor::asideIfDamaged(const std::string& collection, Do&& act) {
+  try {
+    act();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::restoreFromBackup) asides_.insert(collection);
+    throw;
+  }
+}
+
+template <class Do>
+void Compactor::forEachReadable(Do&& act) {
+  for (auto& [name, worker] : workers_) {
+    if (!asides_.contains(name)) asideIfDamaged(name, [&] { act(*worker); });
+  }
+}
+
 std::optional<Compactor::Next> Compactor::pick() {
   if (Clock::now() - heatKept_ >= kHeatKeeping) {
-    for (auto& [name, worker] : workers_) keepHeat(*worker);
     heatKept_ = Clock::now();
+    forEachReadable([this](Worker& worker) { keepHeat(worker); });
   }
   // In turn, from the one behind the last on, so that none waits for ever.
   auto next = workers_.upper_bound(lastDone_);
   for (std::size_t i = 0; i < workers_.size(); ++i, ++next) {
     if (next == workers_.end()) next = workers_.begin();
     if (asides_.contains(next->first)) continue;
-    try {
-      if (const auto choice = next->second->pick(options_.policy, options_.coldBelow))
-        return Next{next->second.get(), *choice};
-    } catch (const Error& error) {
-      if (error.code() == ErrorCode::restoreFromBackup) asides_.insert(next->first);
-      throw;
-    }
+    std::optional<Worker::Choice> choice;
+    asideIfDamaged(next->first, [&] { choice = next->second->pick(options_.policy, options_.coldBelow); });
+    if (choice) return Next{next->second.get(), *choice};
     end(*next->second);
   }
   return std::nullopt;
@@ -350,7 +366,7 @@ void Compactor::failed(const Error& error) {
 }
 
 void Compactor::idle() {
-  for (auto& [name, worker] : workers_) worker->mergePartitions();
+  forEachReadable([](Worker& worker) { worker.mergePartitions(); });
   waitFor(kLookAgain, whyIdle());
 }
 

@@ -10,7 +10,8 @@
 // 3. It asks the pacer before each batch and after each transaction, and waits for as long as that says.
 // 4. A failure is told to the pacer and to the audit; a mismatch stops it until somebody has verified.
 //
-// What it says to others is in compactor_status.cc. Any thread calls the public part. The thread ends with stop(), at the latest with the store.
+// What it says to others is in compactor_status.cc. Any thread calls the public part. The thread ends with
+// stop(), at the latest with the store.
 
 #include <condition_variable>
 #include <map>
@@ -84,6 +85,10 @@ class Compactor {
   static void addNewer(std::map<std::string, Opened>& collections, const std::string& name, Opened opened);
   void openCollections();
   void openCollection(const std::string& name, const Opened& opened);
+  template <class Do>
+  void asideIfDamaged(const std::string& collection, Do&& act);
+  template <class Do>
+  void forEachReadable(Do&& act);
   std::optional<Next> pick();
   bool begin(const std::string& collection);
   void step(const Next& next);

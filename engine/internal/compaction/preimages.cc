@@ -6,6 +6,7 @@
 #include "instar/engine/internal/compaction/partition.h"
 #include "instar/engine/internal/row_writer.h"
 #include "instar/engine/internal/store_state.h"
+#include "instar/format/error.h"
 
 namespace instar {
 namespace {
@@ -36,10 +37,20 @@ std::optional<Preimages> Preimages::find(StoreState& store, const std::string& c
   return Preimages(*rows, *blocks);
 }
 
-Preimages Preimages::make(StoreState& store, const std::string& collection) {
-  const auto rows = store.environment().openTree(preimageRowTreeName(collection), true);
-  const auto blocks = store.environment().openTree(preimageColdTreeName(collection), true);
-  return {*rows, *blocks};
+std::optional<Preimages> Preimages::find(TransactionState& transaction, const std::string& collection) {
+  const auto found = find(transaction.store(), collection);
+  try {
+    if (found) found->count(transaction);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::fixCall) throw;
+    return std::nullopt;  // they were made after it began
+  }
+  return found;
+}
+
+Preimages Preimages::make(const std::shared_ptr<StoreState>& store, const std::string& collection) {
+  return {openOrMakeTree(store, preimageRowTreeName(collection)),
+          openOrMakeTree(store, preimageColdTreeName(collection))};
 }
 
 void Preimages::keepRow(TransactionState& transaction, Bytes key, Bytes stored) const {

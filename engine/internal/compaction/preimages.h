@@ -12,6 +12,7 @@
 // A value; one thread, as the transaction.
 
 #include <chrono>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,9 +26,11 @@ namespace instar {
 
 class Preimages {
  public:
-  // Nothing where none were ever kept of the collection.
+  // Nothing where none were ever kept of the collection, or, with a transaction, none that it sees.
   static std::optional<Preimages> find(StoreState& store, const std::string& collection);
-  static Preimages make(StoreState& store, const std::string& collection);  // trees where there are none
+  static std::optional<Preimages> find(TransactionState& transaction, const std::string& collection);
+  // Makes the trees where there are none.
+  static Preimages make(const std::shared_ptr<StoreState>& store, const std::string& collection);
 
   storage::TreeId rows() const noexcept { return rows_; }
   storage::TreeId blocks() const noexcept { return blocks_; }

@@ -29,6 +29,7 @@ std::optional<Mismatch> Settlement::step() {
   return stage_ == Stage::blocks ? readBlocks(transaction) : readRows(transaction);
 }
 
+// A block that a pass in progress has not come to was damaged before: that is an error, and no mismatch.
 std::optional<Mismatch> Settlement::readBlocks(TransactionState& transaction) {
   std::size_t bytes = 0;
   if (cold_) {
@@ -38,7 +39,9 @@ std::optional<Mismatch> Settlement::readBlocks(TransactionState& transaction) {
       if (bytes >= limits_.bytes) return std::nullopt;
       position_ = Key(cursor->key());
       std::string damage;
-      const auto block = cold_->unpack(transaction, position_.bytes(), cursor->value(), damage);
+      const bool isOld = partition_.pass && position_ > partition_.pass->position;
+      const auto block = isOld ? cold_->read(transaction, position_.bytes(), cursor->value())
+                               : cold_->unpack(transaction, position_.bytes(), cursor->value(), damage);
       if (!block) return Mismatch{position_, position_, damage};
       found_ += totalsOf(*block, cursor->value().size());
       bytes += block->bytes();
@@ -89,11 +92,12 @@ void Settlement::erase() {
 }
 
 std::optional<Key> partitionToSettle(TransactionState& transaction, const CollectionState& collection,
-                                     const Preimages& preimages) {
+                                     const Preimages& preimages, const std::set<Key>& asides) {
   const Partitions partitions(transaction, collection.name());
   for (auto kept = preimages.next(transaction, Key()); kept;) {
     const Partition partition = partitions.of(*kept);
-    if (!partition.pass || partition.pass->version != collection.schema().version()) return partition.lower;
+    const bool goesOn = partition.pass && partition.pass->version == collection.schema().version();
+    if (!goesOn && !asides.contains(partition.lower)) return partition.lower;
     const auto upper = partitions.upperOf(partition);
     if (!upper) break;
     kept = preimages.next(transaction, *upper);

@@ -2,11 +2,12 @@
 
 // The end of what was kept of a partition (preimages.h): the partition is read as it is now, its blocks
 // against what its record counts and the rows of its hot tree by their checksums; where all is sound the
-// pre-images are erased. In bounded steps: some bytes are read, or a transaction erases as much as the time under the
-// lock allows. Who ends in between begins anew, with the reading. One thread, the compactor's.
+// pre-images are erased. In bounded steps: some bytes are read, or a transaction erases as much as the time
+// under the lock allows. Who ends in between begins anew, with the reading. One thread, the compactor's.
 
 #include <memory>
 #include <optional>
+#include <set>
 
 #include "instar/engine/internal/compaction/batch.h"
 
@@ -17,7 +18,8 @@ class Settlement {
   Settlement(std::shared_ptr<StoreState> store, CollectionState& collection, const Preimages& preimages,
              const Key& lower, BatchLimits limits);
 
-  // Returns what is wrong: then everything stays as it is.
+  // Returns what is wrong: then everything stays as it is. Throws Error(restoreFromBackup) for what was
+  // damaged before compaction came to it.
   std::optional<Mismatch> step();
   bool isDone() const noexcept { return stage_ == Stage::done; }
   BatchResult takeResult() { return std::exchange(result_, {}); }  // of the transactions that erase
@@ -44,8 +46,8 @@ class Settlement {
 };
 
 // The first partition of which something is kept although no pass for this version is in progress: what a
-// process has left that ended between a pass and its settlement.
+// process has left that ended between a pass and its settlement. `asides`: bounds of partitions to pass over.
 std::optional<Key> partitionToSettle(TransactionState& transaction, const CollectionState& collection,
-                                     const Preimages& preimages);
+                                     const Preimages& preimages, const std::set<Key>& asides = {});
 
 }  // namespace instar

@@ -46,7 +46,7 @@ Worker::Worker(std::shared_ptr<StoreState> store, std::shared_ptr<CollectionStat
                 ? nullptr
                 : std::make_unique<Batch>(store_, *collection_, mode_, limitsOf(settings, mode_),
                                           settings.mostFailures)),
-      preimages_(settings.keepPreimages ? Preimages::make(*store_, collection_->name())
+      preimages_(settings.keepPreimages ? Preimages::make(store_, collection_->name())
                                         : Preimages::find(*store_, collection_->name())),
       settling_(limitsOf(settings, CompactionMode::upgrade)),
       threads_(settings.threads) {}
@@ -74,7 +74,8 @@ void Worker::countHotRows(TransactionState& transaction, const std::vector<Parti
 
 std::optional<Worker::Choice> Worker::pick(PickPolicy policy, double coldBelow) {
   TransactionState transaction(store_, storage::Access::read);
-  if (!collection_->mayWrite(transaction) || collection_->isOlderProgram()) return std::nullopt;
+  if (!isOurs(transaction)) return std::nullopt;
+  if (unsaid_) return Choice{.lower = unsaid_->lower};
   if (const auto choice = pickToSettle(transaction)) return choice;
   const auto partitions = Partitions(transaction, collection_->name()).all();
   if (pack_) countHotRows(transaction, partitions);
@@ -107,15 +108,20 @@ std::optional<Worker::Choice> Worker::pick(PickPolicy policy, double coldBelow) 
 }
 
 std::optional<Worker::Choice> Worker::pickToSettle(TransactionState& transaction) const {
-  const auto lower =
-      preimages_ ? partitionToSettle(transaction, *collection_, *preimages_) : std::optional<Key>();
+  if (!preimages_) return std::nullopt;
+  const auto lower = partitionToSettle(transaction, *collection_, *preimages_, asides_);
   if (!lower) return std::nullopt;
   return Choice{.lower = *lower, .settles = true};
 }
 
 std::optional<Worker::Choice> Worker::pickToSettle() const {
   TransactionState transaction(store_, storage::Access::read);
-  return pickToSettle(transaction);
+  return isOurs(transaction) ? pickToSettle(transaction) : std::nullopt;
+}
+
+// Not a newer release's, whose pass it may be.
+bool Worker::isOurs(TransactionState& transaction) const {
+  return collection_->mayWrite(transaction) && !collection_->isOlderProgram();
 }
 
 // Whether a pass would begin where something is left of another one: of another version or mode, too.
@@ -133,7 +139,7 @@ bool Worker::hasToSettle(const Choice& choice) const {
 void Worker::settle(const Key& lower, const std::function<void()>& between) {
   Settlement settlement(store_, *collection_, *preimages_, lower, settling_);
   while (!settlement.isDone()) {
-    if (const auto mismatch = settlement.step()) refuse(*mismatch, lower);
+    if (const auto mismatch = settlement.step()) refuse({*mismatch, lower});
     settled_ = settlement.takeResult();
     between();
   }
@@ -148,17 +154,18 @@ BatchResult Worker::takeResult() {
 }
 
 bool Worker::step(const Choice& choice, const std::function<void()>& between) {
+  if (unsaid_) refuse(Found(*unsaid_));
+  lastLower_ = choice.lower;
   if (hasToSettle(choice)) settle(choice.lower, between);
   if (choice.settles) return true;
   current_ = choice.packs ? pack_.get() : &upgrade_;
-  lastLower_ = choice.lower;
   current_->setThreads(threads_.get());
   try {
     current_->prepare(choice.lower);
     threads_.took(current_->preparationTime().processor, current_->preparationTime().passed);
     do {
       current_->install();
-      if (const auto mismatch = current_->verify()) refuse(*mismatch, current_->partition().lower);
+      if (const auto mismatch = current_->verify()) refuse({*mismatch, current_->partition().lower});
       between();
     } while (!current_->isInstalled());
   } catch (...) {
@@ -214,7 +221,11 @@ void Worker::mergePartitions() {
   transaction.commit();
 }
 
-void Worker::refuse(const Mismatch& mismatch, const Key& lower) {
+// Where it cannot be written down, because the disk fails or somebody writes for long, the next step tries
+// again.
+void Worker::refuse(const Found& found) {
+  unsaid_ = found;
+  const auto& [mismatch, lower] = found;
   const KeySpec& spec = collection_->schema().key();
   std::string reason = mismatch.what + ", from " + printKey(spec, mismatch.first.bytes()) + " to " +
                        printKey(spec, mismatch.last.bytes());
@@ -231,6 +242,7 @@ void Worker::refuse(const Mismatch& mismatch, const Key& lower) {
                             .partition = lower,
                             .reason = reason});
   transaction.commit();
+  unsaid_.reset();
   throw Error(ErrorCode::restoreFromBackup,
               "compaction has read back what it did not store: it stops; run verify, and keep the file",
               {{"collection", collection_->name()}, {"what", reason}});

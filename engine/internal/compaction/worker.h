@@ -68,7 +68,12 @@ class Worker {
   std::optional<Choice> pickToSettle(TransactionState& transaction) const;
   bool hasToSettle(const Choice& choice) const;
   void settle(const Key& lower, const std::function<void()>& between);
-  [[noreturn]] void refuse(const Mismatch& mismatch, const Key& lower);
+  struct Found {
+    Mismatch mismatch;
+    Key lower;  // of the partition
+  };
+  bool isOurs(TransactionState& transaction) const;
+  [[noreturn]] void refuse(const Found& found);
   void countHotRows(TransactionState& transaction, const std::vector<Partition>& partitions);
 
   const std::shared_ptr<StoreState> store_;
@@ -81,6 +86,7 @@ class Worker {
   const std::optional<Preimages> preimages_;
   BatchLimits settling_;
   BatchResult settled_;
+  std::optional<Found> unsaid_;  // in the file; nothing else comes before
   ThreadCount threads_;
 
   Key lastLower_;         // of the last step

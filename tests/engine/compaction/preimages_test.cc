@@ -313,7 +313,7 @@ TEST_F(PreimagesTest, OfPartitionsThatAreCutGoOneAfterAnother) {
   Batch batch(state_, *items, CompactionMode::compress,
               {.rows = 200, .partitionRows = 500, .keepPreimages = true}, 0);
   int partitions = 0;
-  const auto preimages = Preimages::make(*state_, "items");
+  const auto preimages = Preimages::make(state_, "items");
   for (std::optional<Key> lower = Key(); lower; ++partitions) {
     const std::uint64_t before = keptEntries();
     do {
