@@ -142,8 +142,9 @@ TEST_F(ColdDamage, OfAnyBitIsReportedAndNothingWrongIsReturned) {
   EXPECT_GT(bits, 4000U);
 }
 
-// Rows that are slices of one text: a dictionary is made for them, and so blocks of several sections. Some of these are in
-// the cache when a bit of header, table or bounds is wrong: no row is missed for that, nor taken from elsewhere.
+// Rows that are slices of one text: a dictionary is made for them, and so blocks of several sections. Some of
+// these are in the cache when a bit of header, table or bounds is wrong: no row is missed for that, nor taken
+// from elsewhere.
 TEST(ColdSections, ThatAreCachedAreNotMistakenWhenTheTableIsDamaged) {
   constexpr std::uint64_t kMany = 6000;
   const auto environment = storage::openMemory();
