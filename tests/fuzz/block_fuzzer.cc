@@ -39,8 +39,8 @@ void checkBlock(Bytes lastKey, Bytes value) {
   }
 }
 
-// Gets past the checksum, which random bytes never do. The first three bytes say how many rows are in each of two
-// sections, how long the first key is, and where the second section begins; its bound is one byte of the rest.
+// Gets past the checksum, which random bytes never do. The first three bytes say how many rows are in each of
+// two sections, how long the first key is, and where the second section begins; its bound is the fourth.
 void checkUnpacked(Bytes lastKey, Bytes input) {
   if (input.size() < 4 + kKeyLength) return;
   const Bytes firstKey = input.subspan(4, 1 + static_cast<std::size_t>(input[1]) % kKeyLength);
