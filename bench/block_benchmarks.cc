@@ -12,8 +12,8 @@ namespace {
 using benchmark::State;
 
 constexpr std::uint64_t kRows = 20'000;
-constexpr std::size_t kHalfPage = 2022;  // LMDB puts two such values, under keys of 8 bytes, on a page
-constexpr std::size_t kOffered = 1000;   // rows at a time to the packer, more than a block holds
+constexpr std::size_t kWhole = BlockSettings().section;
+constexpr std::size_t kOffered = 1000;  // rows at a time to the packer, more than a block holds
 
 // Rows in the order of their keys, as compaction meets them.
 class OrderedRows {
@@ -48,6 +48,7 @@ std::shared_ptr<const Dictionary> dictionaryOf(std::size_t bytes) {
 
 struct Packed {
   std::vector<std::vector<std::byte>> blocks;
+  std::vector<ColdBlockHeader> headers;
   std::vector<Key> lastKeys;
 };
 
@@ -57,7 +58,7 @@ Packed packAll(BlockPacker& packer) {
     std::vector<std::byte> block;
     const std::size_t count =
         packer.pack(rest.first(std::min(rest.size(), kOffered)), packed.blocks.size() + 1, block);
-    packed.blocks.push_back(std::move(block));
+    decodeBlockHeader(packed.blocks.emplace_back(std::move(block)), packed.headers.emplace_back());
     packed.lastKeys.emplace_back(rest[count - 1].key);
     rest = rest.subspan(count);
   }
@@ -65,46 +66,48 @@ Packed packAll(BlockPacker& packer) {
 }
 
 // Without the last block, which is as full as it happens to be.
-std::string describe(const Packed& packed, std::size_t target) {
+std::string describe(const Packed& packed) {
   double bytes = 0;
   for (const auto& block : packed.blocks) bytes += static_cast<double>(block.size());
   const double full = bytes - static_cast<double>(packed.blocks.back().size());
-  char text[100];
-  std::snprintf(text, sizeof text, "%.1f bytes a row, %.1f rows a block, %.1f %% full", bytes / kRows,
-                double{kRows} / static_cast<double>(packed.blocks.size()),
-                100 * full / static_cast<double>(target * (packed.blocks.size() - 1)));
+  double sections = 0;
+  for (const ColdBlockHeader& header : packed.headers) sections += header.sections;
+  const auto blocks = static_cast<double>(packed.blocks.size());
+  char text[120];
+  std::snprintf(text, sizeof text, "%.1f bytes a row, %.1f rows a block, %.1f rows a section, %.1f %% full",
+                bytes / kRows, kRows / blocks, kRows / sections, 100 * full / (kBlockTarget * (blocks - 1)));
   return text;
 }
 
 struct Setting {
-  int level;
+  BlockSettings block;
   std::size_t dictionaryBytes;
-  std::size_t target = kBlockTarget;
 };
 
 void packRows(State& state, const Setting& setting) {
-  BlockPacker packer(1, setting.level, dictionaryOf(setting.dictionaryBytes), setting.target);
+  BlockPacker packer(1, dictionaryOf(setting.dictionaryBytes), setting.block);
   std::string label;
   for (auto _ : state) {
     const Packed packed = packAll(packer);
     state.PauseTiming();
-    label = describe(packed, setting.target);
+    label = describe(packed);
     state.ResumeTiming();
   }
   state.SetLabel(label);
   state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kRows));
 }
 
-void unpackBlock(State& state, const Setting& setting) {
+void unpackSection(State& state, const Setting& setting) {
   const auto dictionary = dictionaryOf(setting.dictionaryBytes);
-  BlockPacker packer(1, setting.level, dictionary, setting.target);
+  BlockPacker packer(1, dictionary, setting.block);
   const Packed packed = packAll(packer);
   std::size_t i = 0;
   for (auto _ : state) {
     BlockDamage damage;
-    const auto block =
-        UnpackedBlock::unpack(packed.lastKeys[i].bytes(), packed.blocks[i], dictionary.get(), damage);
-    if (block == nullptr) return state.SkipWithError(describe(damage));
+    const ColdBlockHeader& header = packed.headers[i];
+    const auto section = UnpackedSection::unpack(packed.lastKeys[i].bytes(), header, i % header.sections,
+                                                 dictionary.get(), damage);
+    if (section == nullptr) return state.SkipWithError(describe(damage));
     i = (i + 1) % packed.blocks.size();
   }
   state.SetItemsProcessed(state.iterations());
@@ -114,12 +117,12 @@ void findRow(State& state) {
   BlockPacker packer(1);
   const Packed packed = packAll(packer);
   BlockDamage damage;
-  const auto block =
-      UnpackedBlock::unpack(packed.lastKeys.front().bytes(), packed.blocks.front(), nullptr, damage);
+  const auto section =
+      UnpackedSection::unpack(packed.lastKeys.front().bytes(), packed.headers.front(), 0, nullptr, damage);
   std::uint64_t number = 0;
   for (auto _ : state) {
-    number = (number + 37) % block->rows();
-    benchmark::DoNotOptimize(block->lowerBound(orderedRows().all()[number].key));
+    number = (number + 37) % section->rows();
+    benchmark::DoNotOptimize(section->lowerBound(orderedRows().all()[number].key));
   }
   state.SetItemsProcessed(state.iterations());
 }
@@ -127,24 +130,36 @@ void findRow(State& state) {
 }  // namespace
 
 void addBlockBenchmarks() {
-  for (const Setting& setting : std::initializer_list<Setting>{{-5, 0},
-                                                               {-1, 0},
-                                                               {1, 0},
-                                                               {3, 0},
-                                                               {-1, 16 << 10},
-                                                               {1, 16 << 10},
-                                                               {1, 32 << 10},
-                                                               {3, 16 << 10},
-                                                               {1, 0, kHalfPage},
-                                                               {1, 16 << 10, kHalfPage}}) {
-    std::string name = "level " + std::to_string(setting.level);
+  constexpr std::size_t kDictionary = 16 << 10;
+  const auto packed = [](int level, std::size_t section = kWhole) {
+    return BlockSettings{.level = level, .section = section};
+  };
+  const auto plain = [](int level, std::size_t section) {
+    return BlockSettings{.level = level, .literals = Literals::plain, .section = section};
+  };
+  for (const Setting& setting : std::initializer_list<Setting>{{packed(-5), 0},
+                                                               {packed(-1), 0},
+                                                               {packed(1), 0},
+                                                               {packed(3), 0},
+                                                               {packed(1, 8 << 10), 0},
+                                                               {packed(1, 4 << 10), 0},
+                                                               {packed(1), kDictionary},
+                                                               {packed(3), kDictionary},
+                                                               {packed(1, 4 << 10), kDictionary},
+                                                               {plain(1, 4 << 10), kDictionary},
+                                                               {plain(4, 3 << 10), kDictionary},
+                                                               {plain(4, 4 << 10), kDictionary},
+                                                               {plain(4, 6 << 10), kDictionary}}) {
+    std::string name = "level " + std::to_string(setting.block.level);
     if (setting.dictionaryBytes != 0)
       name += ", dictionary of " + std::to_string(setting.dictionaryBytes >> 10) + " KiB";
-    if (setting.target == kHalfPage) name += ", half a page";
+    if (setting.block.section != kWhole)
+      name += ", sections of " + std::to_string(setting.block.section >> 10) + " KiB";
+    if (setting.block.literals == Literals::plain) name += ", plain literals";
     benchmark::RegisterBenchmark(("block/pack a row, " + name).c_str(), packRows, setting);
-    benchmark::RegisterBenchmark(("block/unpack a block, " + name).c_str(), unpackBlock, setting);
+    benchmark::RegisterBenchmark(("block/unpack a section, " + name).c_str(), unpackSection, setting);
   }
-  benchmark::RegisterBenchmark("block/find a row in an unpacked block", findRow);
+  benchmark::RegisterBenchmark("block/find a row in an unpacked section", findRow);
 }
 
 }  // namespace instar::bench

@@ -7,8 +7,6 @@
 namespace instar {
 namespace {
 
-constexpr std::uint64_t kRowsPerReport = 16384;
-
 class CensusTaker {
  public:
   CensusTaker(const Store& store, const Transaction& transaction, std::string_view collection,
@@ -29,7 +27,7 @@ class CensusTaker {
         continue;
       }
       ++census_.walkedPartitions;
-      walk(partitions[i].lower, i + 1 < partitions.size() ? &partitions[i + 1].lower : nullptr);
+      walk(partitions[i].lower, upperOf(partitions, i));
     }
     census_.walkedRows = walk_.count();
     const std::uint64_t met = walk_.count();

@@ -8,6 +8,7 @@
 
 #include "instar/engine/internal/catalog.h"
 #include "instar/engine/internal/cold/cold_tier.h"
+#include "instar/engine/internal/compaction/preimages.h"
 #include "instar/engine/internal/schema_registration.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/engine/internal/upgraded_record.h"
@@ -16,8 +17,6 @@
 
 namespace instar {
 namespace {
-
-constexpr std::uint64_t kRowsPerReport = 16384;
 
 std::string describeWalk(std::uint64_t met, std::uint64_t rows) {
   return "of " + std::to_string(rows) + " rows " + std::to_string(met) + " are met";
@@ -213,8 +212,32 @@ class Checker {
       if (report_.rows % kRowsPerReport == 0) progress();
     }
     if (cold) checkCold(collection, *id, *cold, schemas, current);
+    checkPreimages(collection.name, current ? current->schema().key() : kByteStrings);
     if (const std::uint64_t rows = entries(collection.name); walk.count() != rows) {
       add(Finding::damagedTree, collection.name, "", describeWalk(walk.count(), rows));
+    }
+  }
+
+  // What compaction keeps of what it has replaced: no rows of the collection, but evidence.
+  void checkPreimages(const std::string& collection, const KeySpec& keySpec) {
+    const auto preimages = Preimages::find(state_, collection);
+    if (!preimages) return;
+    std::vector<std::byte> copy;
+    const auto rows = state_.storage().cursor(preimages->rows());
+    for (bool more = rows->first(); more; more = rows->next()) {
+      RowView row;
+      const RowDamage damage = decodeRow(rows->key(), state_.steady(rows->value(), copy), Verify::yes, row);
+      if (damage == RowDamage::none) continue;
+      add(Finding::damagedRow, collection, printKey(keySpec, rows->key()),
+          std::string("a pre-image: ") + describe(damage));
+    }
+    ColdTier tier(state_.store(), collection, preimages->blocks());
+    const auto blocks = state_.storage().cursor(preimages->blocks());
+    for (bool more = blocks->first(); more; more = blocks->next()) {
+      std::string damage;
+      const Bytes value = state_.steady(blocks->value(), copy);
+      if (tier.unpack(state_, blocks->key(), value, damage)) continue;
+      add(Finding::damagedBlock, collection, printKey(keySpec, blocks->key()), "a pre-image: " + damage);
     }
   }
 

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "instar/engine/compaction_options.h"
+#include "instar/engine/failed_row.h"
 #include "instar/engine/options.h"
 #include "instar/format/key.h"
 
@@ -36,18 +37,23 @@ struct CompactionStatus {
   std::uint64_t rate = 0;              // bytes a second that it may write and read; 0: no limit
   std::uint64_t bytesPerSecond = 0;    // that it has written lately
   std::uint64_t rowsPerSecond = 0;
-  std::uint64_t rows = 0;       // that it has been over
-  std::uint64_t rewritten = 0;  // of older versions
-  std::uint64_t packed = 0;     // from rows into blocks
-  std::uint64_t failed = 0;     // that cannot be upgraded and stay as they are
+  std::uint64_t rows = 0;             // that it has been over
+  std::uint64_t rewritten = 0;        // of older versions
+  std::uint64_t packed = 0;           // from rows into blocks
+  std::uint64_t failed = 0;           // that cannot be upgraded and stay as they are
+  std::vector<FailedRow> failures{};  // the first of these in `collection`
   std::uint64_t batches = 0;
   std::uint64_t bytesWritten = 0;
   std::uint64_t bytesRead = 0;               // from the device
   std::chrono::microseconds longestLock{0};  // from the lock of writers to the commit, which is left out
+  // Entries that are missing in the audit, because others wrote or the disk failed for too long; they may be
+  // there nevertheless where it is unknown what a commit has stored.
+  std::uint64_t unsaid = 0;
 };
 
 // A handle of the thread; any thread may use it, as long as the store is open. What it changes counts from
-// the next batch on.
+// the next transaction on, and is not held up by others who write. The audit has it with the time when it
+// came to be, as soon as it can be written.
 class Compaction {
  public:
   explicit Compaction(std::shared_ptr<Compactor> compactor) : compactor_(std::move(compactor)) {}
@@ -164,6 +170,7 @@ struct AuditEntry {
   std::uint16_t toVersion = 0;     // and after
   std::uint64_t rows = 0;
   std::uint64_t failedRows = 0;
+  std::vector<FailedRow> failures{};  // the first of these, where all is done
   ColdTotals cold{};
   std::uint64_t bytes = 0;             // written; of an estimate: to be written
   std::chrono::milliseconds taken{0};  // of an estimate: that it will take
@@ -190,8 +197,19 @@ struct VerifiedPartition {
   std::string problem;  // empty: there is none
 };
 
+// What compaction has replaced and not yet verified (CompactionOptions::keepPreimages), or what was there
+// when a mismatch stopped it; to be read with scanPreimages().
+struct KeptPreimages {
+  std::string collection{};
+  std::uint64_t rows = 0;    // entries of the hot tree, tombstones among them
+  std::uint64_t blocks = 0;  // with the rows that they hold
+};
+// "12 rows and 3 blocks are kept as they were: instar dump FILE contacts --preimages"
+std::string describe(const KeptPreimages& kept);
+
 struct Verification {
   std::vector<VerifiedPartition> partitions;
+  std::vector<KeptPreimages> kept;  // of the collections of which there are some
   std::uint64_t rows = 0;
   std::uint64_t problems = 0;
 };

@@ -77,6 +77,9 @@ struct CompactionOptions {
   // At most so many prepare at the same time; as many as get a processor each, and one while there is
   // something to wait for. Functions of schemas are called by all of them.
   unsigned preparingThreads = 1;
+  // Keeps what is replaced in the file, as it was stored, until the whole partition has been read back and
+  // found sound; after a mismatch it stays (engine/preimages.h). It is written as large as it was.
+  bool keepPreimages = false;
   bool lowPriority = true;  // of the thread, for processor and device, where the system has it
 };
 

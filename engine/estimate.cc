@@ -36,9 +36,7 @@ Key between(Bytes first, Bytes last, std::uint64_t part, std::uint64_t parts) {
   const std::uint64_t start = number(first);
   const std::uint64_t value = start + (number(last) - start) / parts * part;
   Key key(first.first(shared));
-  std::byte bytes[8];
-  for (int i = 0; i < 8; ++i) bytes[i] = std::byte(value >> (56 - 8 * i));
-  key.append(bytes);
+  key.appendNumber(value, 8);
   return key;
 }
 
@@ -168,7 +166,7 @@ class Estimator {
                          .dictionary(transaction_.state(), tiers.dictionary);
       }
     }
-    BlockPacker packer(rows_.schema().version(), kCompressionLevel, dictionary);
+    BlockPacker packer(rows_.schema().version(), dictionary);
     std::vector<std::byte> block;
     for (std::span<const ColdRow> left = sample_; !left.empty();) {
       const std::size_t rows = packer.pack(left, 1, block);

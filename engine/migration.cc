@@ -37,11 +37,13 @@ class Migrator {
                  .lockTime = options.lockTime,
                  .rate = options.rate,
                  .threads = options.threads,
+                 .keepPreimages = options.keepPreimages,
                  .mostFailures = options.maxFailures}),
         pacer_(rateAlone(options.rate), Clock::now(), 0) {}
 
   Migration run() {
     look();
+    settleRest();
     std::optional<Key> lower = options_.partition ? partitionOf(*options_.partition).lower : Key();
     const std::optional<Key> end = options_.partition ? behind(*lower) : std::nullopt;
     // A pass may cut the partition: what is behind the cut is gone through too.
@@ -50,8 +52,9 @@ class Migrator {
       while (!worker_.step({*lower, options_.mode == CompactionMode::compress}, [&] { settle(); })) {
       }
       ++result_.partitions;
+      settleRest();
     }
-    worker_.settle();
+    worker_.noteSettled();
     take();
     look();
     const IoBytes total = account_.total();
@@ -62,6 +65,11 @@ class Migrator {
   }
 
  private:
+  // Of partitions whose pass has ended.
+  void settleRest() {
+    while (const auto choice = worker_.pickToSettle()) worker_.step(*choice, [&] { settle(); });
+  }
+
   Partition partitionOf(const Key& key) const {
     TransactionState transaction(store_, storage::Access::read);
     return Partitions(transaction, worker_.collection().name()).of(key);

@@ -31,6 +31,7 @@ struct MigrationOptions {
   // comes on top.
   std::chrono::microseconds lockTime = std::chrono::milliseconds(2);
   unsigned threads = 1;  // that prepare at the same time, at most; see CompactionOptions::preparingThreads
+  bool keepPreimages = false;       // likewise
   std::uint64_t maxFailures = 100;  // more are counted, not listed
   // Rows that were looked at. Called at least every tenth of a second while it waits, and after each batch;
   // may throw to end it: what was committed until then stays.

@@ -84,6 +84,7 @@ struct Progress {
   std::uint64_t total = 0;
 };
 using ProgressCallback = std::function<void(const Progress&)>;
+inline constexpr std::uint64_t kRowsPerReport = 16384;  // about; where rows are gone over
 
 struct CopyOptions {
   bool compact = false;            // leaves out free pages, and puts the rest in order

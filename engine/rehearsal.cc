@@ -10,8 +10,6 @@
 namespace instar {
 namespace {
 
-constexpr std::uint64_t kRowsPerReport = 16384;
-
 class Rehearser {
  public:
   Rehearser(Plans plans, const RehearsalOptions& options) : plans_(std::move(plans)), options_(options) {}

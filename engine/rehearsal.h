@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "instar/engine/failed_row.h"
 #include "instar/engine/options.h"
 #include "instar/engine/store.h"
 
@@ -15,16 +16,6 @@ namespace instar {
 struct RehearsalOptions {
   std::uint64_t maxFailures = 100;  // rows, and kinds of failures; more are counted, not listed
   ProgressCallback progress = {};   // rows
-};
-
-// Or one that breaks a rule.
-struct FailedRow {
-  std::vector<std::byte> key;
-  std::uint16_t version = 0;
-  std::string field{};     // that cannot be derived; empty where it is the whole row
-  std::string function{};  // that refuses the row, or whose rule the row breaks; empty where none does
-  bool isBroken = false;   // it can be upgraded, and breaks a rule then
-  std::string reason{};    // without the value, which may be sensitive
 };
 
 // Rows that fail, or break a rule, for the same reason.

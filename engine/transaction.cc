@@ -1,5 +1,6 @@
 #include "instar/engine/transaction.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -13,23 +14,50 @@ namespace instar {
 
 namespace {
 
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+// Behind a writer who holds on the compaction thread would hear too late what it is told.
+std::unique_ptr<storage::Transaction> beginUnlessCalled(StoreState& store) {
+  constexpr milliseconds kListen(50);
+  const auto end = Clock::now() + store.options().writeTimeout;
+  for (;;) {
+    const auto left = std::chrono::ceil<milliseconds>(end - Clock::now());
+    try {
+      return store.environment().begin(storage::Access::write, std::clamp(left, milliseconds(0), kListen));
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::retry || left <= kListen || store.isCompactionCalled()) throw;
+    }
+  }
+}
+
 // Waiting for others to write is what a writer feels of compaction.
-std::unique_ptr<storage::Transaction> begin(StoreState& store, storage::Access access) {
-  const auto start = std::chrono::steady_clock::now();
-  auto transaction = store.environment().begin(access, store.options().writeTimeout);
-  if (access == storage::Access::write && store.measuresLatency())
-    store.noteLatency(std::chrono::steady_clock::now() - start);
+std::unique_ptr<storage::Transaction> begin(StoreState& store, storage::Access access,
+                                            std::optional<milliseconds> wait) {
+  const bool isWriter = access == storage::Access::write;
+  if (isWriter && !wait && store.isCompactingThread()) return beginUnlessCalled(store);
+  const auto start = Clock::now();
+  auto transaction = store.environment().begin(access, wait.value_or(store.options().writeTimeout));
+  if (isWriter && store.measuresLatency()) store.noteLatency(Clock::now() - start);
   return transaction;
 }
 
 }  // namespace
 
-TransactionState::TransactionState(std::shared_ptr<StoreState> store, storage::Access access)
+TransactionState::TransactionState(std::shared_ptr<StoreState> store, storage::Access access,
+                                   std::optional<milliseconds> wait)
     : store_(std::move(store)),
-      storage_(begin(*store_, access)),
+      storage_(begin(*store_, access, wait)),
       writable_(access == storage::Access::write),
       copiesRows_(writable_ || storage_->canBeOverwritten()),
       snapshot_(storage_->id() - (writable_ ? 1 : 0)) {}
+
+storage::TreeId openOrMakeTree(const std::shared_ptr<StoreState>& store, const std::string& name) {
+  storage::Environment& environment = store->environment();
+  if (const auto tree = environment.openTree(name, false)) return *tree;
+  if (store->isCompactingThread()) TransactionState(store, storage::Access::write);
+  return *environment.openTree(name, true);
+}
 
 TransactionState::~TransactionState() {
   closeScans();
@@ -70,13 +98,13 @@ void TransactionState::forgetCoverChange(std::string_view collection) {
 
 void TransactionState::commit() {
   closeScans();
-  const auto start = std::chrono::steady_clock::now();
+  const auto start = Clock::now();
   while (!coverChanges_.empty()) {
     const std::string collection = coverChanges_.begin()->first;
     writeTiers(*this, collection, readTiers(*this, collection));
   }
   storage_->commit();
-  if (store_->measuresLatency()) store_->noteLatency(std::chrono::steady_clock::now() - start);
+  if (store_->measuresLatency()) store_->noteLatency(Clock::now() - start);
 }
 
 Transaction::Transaction(std::unique_ptr<TransactionState> state) : state_(std::move(state)) {}

@@ -5,13 +5,12 @@
 #include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/compactor_record.h"
 #include "instar/engine/internal/compaction/partition.h"
+#include "instar/engine/internal/compaction/preimages.h"
 #include "instar/engine/internal/compaction/worker.h"
 #include "instar/engine/internal/store_state.h"
 
 namespace instar {
 namespace {
-
-constexpr std::uint64_t kRowsPerReport = 16384;
 
 class Verifier {
  public:
@@ -23,6 +22,11 @@ class Verifier {
     for (const auto& collection : collections) total_ += readTiers(state_, collection.name).coldRows;
     for (const auto& collection : collections) {
       if (collection.tiered) verifyCollection(collection.name);
+      if (const auto preimages = Preimages::find(state_, collection.name)) {
+        KeptPreimages kept = preimages->count(state_);
+        kept.collection = collection.name;
+        if (kept.rows + kept.blocks != 0) result_.kept.push_back(std::move(kept));
+      }
     }
     report();
     return std::move(result_);
@@ -46,9 +50,8 @@ class Verifier {
                               .expected = partitions[i].allCold(),
                               .found = {},
                               .problem = {}};
-      const Key* const upper = i + 1 < partitions.size() ? &partitions[i + 1].lower : nullptr;
-      for (; more && (upper == nullptr || compareBytes(cursor->key(), upper->bytes()) < 0);
-           more = cursor->next()) {
+      const Key* const upper = upperOf(partitions, i);
+      for (; more && isBelow(cursor->key(), upper); more = cursor->next()) {
         addBlock(tier, *cursor, partitions[i].lower, last, found);
         last = Key(cursor->key());
       }

@@ -178,6 +178,14 @@ struct AuditEntry {
   milliseconds @12 :UInt64;    # taken; of an estimate: that it will take
   reason @13 :Text;            # in words
   program @14 :Text;           # that did it
+  failures @15 :List(FailedRow); # the first of failedRows, in the entry that says that all is done
+}
+
+struct FailedRow {
+  key @0 :Data;
+  version @1 :UInt16;          # that it has
+  field @2 :Text;              # that cannot be made; empty: the whole row
+  reason @3 :Text;             # without the value
 }
 
 struct AuditHead {

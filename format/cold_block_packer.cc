@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <bit>
 #include <cassert>
+#include <cmath>
 #include <utility>
 
 #include "instar/format/checksum.h"
@@ -11,19 +12,27 @@
 namespace instar {
 namespace {
 
-// A block is full enough from here on; between aim and target there is room for what the guess misses by.
-// With these, package records take 1.4 compressions a block and fill it to 94 %; asking for 90 % takes 1.6.
+// The last section of a block leaves little enough from here on, of what there was for it; between aim and
+// target there is room for what the guess misses by. With these, package records in blocks of one section
+// take 1.4 compressions a block and fill it to 94 %; asking for 90 % takes 1.6.
 constexpr double kFullEnough = 0.86;
 constexpr double kAim = 0.95;
 constexpr int kMostTries = 3;
 
-// Until the first block has been made.
+// Of a section: what is left of a block for less stays free.
+constexpr double kLeastSection = 0.25;
+
+// Only a dictionary makes small sections nearly as good as large ones (docs/benchmarks.md).
+constexpr BlockSettings kWithoutDictionary;
+constexpr BlockSettings kWithDictionary = {.level = 4, .literals = Literals::plain, .section = 3 << 10};
+
+// Until the first section has been made.
 constexpr double kRatioGuess = 0.3;
-// How much of what was seen last goes into the ratio: rows that lie side by side are alike, but each block
-// has its accidents.
+// How much of what was seen last goes into the ratio: rows that lie side by side are alike, but each
+// section has its accidents.
 constexpr double kNewest = 0.7;
 
-// However well rows can be compressed: who reads one unpacks all of them.
+// Of a block, however well rows can be compressed: who puts one among them has all of them packed again.
 constexpr double kMostUnpacked = 64 << 10;
 
 std::size_t sharedPrefix(Bytes left, Bytes right) noexcept {
@@ -42,49 +51,92 @@ std::size_t sharedPrefix(Bytes left, Bytes right) noexcept {
 
 }  // namespace
 
-BlockPacker::BlockPacker(std::uint16_t version, int level, std::shared_ptr<const Dictionary> dictionary,
-                         std::size_t target)
-    : version_(version), target_(target), compressor_(level, std::move(dictionary)), ratio_(kRatioGuess) {
-  assert(version != 0 && target > kBlockHeaderLength + kMaxKeyLength);
+BlockPacker::BlockPacker(std::uint16_t version, std::shared_ptr<const Dictionary> dictionary)
+    : BlockPacker(version, dictionary, dictionary == nullptr ? kWithoutDictionary : kWithDictionary) {}
+
+BlockPacker::BlockPacker(std::uint16_t version, std::shared_ptr<const Dictionary> dictionary,
+                         const BlockSettings& settings)
+    : version_(version),
+      settings_(settings),
+      compressor_(settings.level, std::move(dictionary), settings.literals),
+      ratio_(kRatioGuess) {
+  assert(version != 0 && settings.target > kBlockHeaderLength + kSectionEntryLength + kMaxKeyLength);
 }
 
-// 1. Guess from the ratio seen so far how many rows will fill the block; compress them.
-// 2. Too large: fewer in proportion. Not full, and there are more rows: more in proportion, but not as many
-//    as were too large.
-// 3. The fullest of a few tries that fit is taken; one row is taken even if it does not.
 std::size_t BlockPacker::pack(std::span<const ColdRow> rows, std::uint64_t number,
                               std::vector<std::byte>& block) {
   assert(!rows.empty() && number != 0);
   rows = rows.first(std::min(rows.size(), kMaxBlockRows));
+  ends_.clear();
+  bounds_.clear();
+  frames_.clear();
+  std::size_t packed = 0;
+  while (packed < rows.size() && ends_.size() < kMaxBlockSections) {
+    Bytes bound = rows[packed].key;
+    if (packed != 0) bound = bound.first(sharedPrefix(rows[packed - 1].key, bound) + 1);
+    const std::size_t count = packSection(rows.subspan(packed), bound);
+    if (count == 0) break;
+    packed += count;
+  }
+  writeBlock(rows[packed - 1].key, number, block);
+  return packed;
+}
+
+// Adds a section of some of the first rows, and returns how many: none where the block is full, but in an
+// empty block at least one.
+//
+// 1. Guess from the ratio seen so far how much fits in what is left of the block, and so of how many sections
+//    this is the first; compress its share.
+// 2. It is the last, and too large: fewer rows in proportion. It leaves too much: more in proportion, but not
+//    as many as were too large.
+// 3. The fullest of a few tries that fit is taken.
+std::size_t BlockPacker::packSection(std::span<const ColdRow> rows, Bytes bound) {
+  const SectionEnds before = ends_.empty() ? SectionEnds() : ends_.back();
+  const double room = static_cast<double>(settings_.target) -
+                      static_cast<double>(kBlockHeaderLength + (ends_.size() + 1) * kSectionEntryLength +
+                                          bounds_.size() + bound.size() + frames_.size());
+  const double mostUnpacked = kMostUnpacked - before.unpacked;
   shared_.clear();
   unpackedEnds_.clear();
-  const auto room = static_cast<double>(target_ - kBlockHeaderLength - rows.front().key.size());
+  double unpacked = std::min(room * kAim / ratio_, mostUnpacked);
+  const auto section = static_cast<double>(settings_.section);
+  if (!ends_.empty() && (unpacked < section * kLeastSection || fittingRows(rows, unpacked) == 0)) return 0;
+  const double sections = std::round(unpacked / section);
+  const bool isLast = sections <= 1;
+  if (!isLast) unpacked /= sections;
+
   std::size_t best = 0;
   std::size_t tooMany = rows.size() + 1;
-  double unpacked = room * kAim / ratio_;
-  for (int tries = 1;; ++tries) {
-    std::size_t count = std::clamp(fittingRows(rows, unpacked), best + 1, tooMany - 1);
+  for (int tries = 1; best + 1 < tooMany && (tries <= kMostTries || best == 0); ++tries) {
+    std::size_t count =
+        std::clamp(fittingRows(rows, std::min(unpacked, mostUnpacked)), best + 1, tooMany - 1);
     if (tries > kMostTries) count = std::max<std::size_t>(1, tooMany / 2);
     const Bytes frame = compressRows(rows.first(count));
     const auto size = static_cast<double>(frame.size());
     const double ratio = size / unpackedEnds_[count - 1];
     ratio_ += (ratio - ratio_) * kNewest;
-    if (size <= room || count == 1) {
-      writeBlock(rows.first(count), number, frame, block);
-      best = count;
-      if (size >= room * kFullEnough || unpackedEnds_[count - 1] > kMostUnpacked * kFullEnough) return best;
-    } else {
-      tooMany = count;
-    }
-    if (best + 1 == tooMany || (tries >= kMostTries && best > 0)) return best;
     unpacked = room * kAim / ratio;
+    if (size > room && (count > 1 || !ends_.empty())) {
+      tooMany = count;
+      continue;
+    }
+    best = count;
+    frames_.resize(before.frame);
+    frames_.insert(frames_.end(), frame.begin(), frame.end());
+    if (!isLast || size >= room * kFullEnough || unpackedEnds_[count - 1] > mostUnpacked * kFullEnough) break;
   }
+  if (best == 0) return 0;
+  bounds_.insert(bounds_.end(), bound.begin(), bound.end());
+  ends_.push_back({.frame = static_cast<std::uint32_t>(frames_.size()),
+                   .unpacked = before.unpacked + unpackedEnds_[best - 1],
+                   .rows = static_cast<std::uint16_t>(before.rows + best),
+                   .bound = static_cast<std::uint16_t>(bounds_.size())});
+  return best;
 }
 
 // How many of the first rows take at most `unpackedLength` bytes before they are compressed. Measures no more
 // of them than it needs.
 std::size_t BlockPacker::fittingRows(std::span<const ColdRow> rows, double unpackedLength) {
-  unpackedLength = std::min(unpackedLength, kMostUnpacked);
   while (unpackedEnds_.size() < rows.size() &&
          (unpackedEnds_.empty() || unpackedEnds_.back() <= unpackedLength)) {
     const std::size_t row = unpackedEnds_.size();
@@ -130,26 +182,20 @@ Bytes BlockPacker::compressRows(std::span<const ColdRow> rows) {
   return {frame_.data(), size};
 }
 
-void BlockPacker::writeBlock(std::span<const ColdRow> rows, std::uint64_t number, Bytes frame,
-                             std::vector<std::byte>& block) const {
-  const Bytes firstKey = rows.front().key;
+void BlockPacker::writeBlock(Bytes lastKey, std::uint64_t number, std::vector<std::byte>& block) const {
   BlockHeaderBytes header;
+  header.sections = static_cast<std::uint8_t>(ends_.size());
   header.version = version_;
-  header.rows = static_cast<std::uint32_t>(rows.size());
-  header.number = number;
-  header.unpackedLength = unpackedEnds_[rows.size() - 1];
   header.dictionary = compressor_.dictionary() == nullptr ? 0 : compressor_.dictionary()->id();
-  header.firstKeyLength = static_cast<std::uint16_t>(firstKey.size());
-
-  block.resize(kBlockHeaderLength + firstKey.size() + frame.size());
-  std::memcpy(block.data(), &header, sizeof header);
-  std::memcpy(block.data() + kBlockHeaderLength, firstKey.data(), firstKey.size());
-  std::memcpy(block.data() + kBlockHeaderLength + firstKey.size(), frame.data(), frame.size());
+  header.number = number;
+  block.clear();
+  for (const auto part : {std::as_bytes(std::span(&header, 1)), std::as_bytes(std::span(ends_)),
+                          Bytes(bounds_), Bytes(frames_)})
+    block.insert(block.end(), part.begin(), part.end());
 
   std::uint64_t start;
   std::memcpy(&start, block.data(), sizeof start);
-  const std::uint64_t checksum =
-      blockChecksum(rows.back().key, start, Bytes(block).subspan(kChecksummedOffset));
+  const std::uint64_t checksum = blockChecksum(lastKey, start, Bytes(block).subspan(kChecksummedOffset));
   std::memcpy(block.data() + kChecksumOffset, &checksum, sizeof checksum);
 }
 

@@ -1,5 +1,6 @@
 #include "instar/format/compression.h"
 
+#define ZSTD_STATIC_LINKING_ONLY  // for ZSTD_c_literalCompressionMode
 #include <zdict.h>
 #include <zstd.h>
 
@@ -71,13 +72,16 @@ struct Compressor::Context {
   Owned<ZSTD_CCtx> context;
 };
 
-Compressor::Compressor(int level, std::shared_ptr<const Dictionary> dictionary)
+Compressor::Compressor(int level, std::shared_ptr<const Dictionary> dictionary, Literals literals)
     : dictionary_(std::move(dictionary)), context_(std::make_unique<Context>()) {
   ZSTD_CCtx* context = orBadAlloc(ZSTD_createCCtx());
   context_->context.reset(context);
   ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level);
   for (const ZSTD_cParameter field : {ZSTD_c_contentSizeFlag, ZSTD_c_checksumFlag, ZSTD_c_dictIDFlag})
     ZSTD_CCtx_setParameter(context, field, 0);
+  // A library that does not know it packs them, and any can read either.
+  if (literals == Literals::plain)
+    ZSTD_CCtx_setParameter(context, ZSTD_c_literalCompressionMode, ZSTD_ps_disable);
   if (dictionary_ == nullptr) return;
   const Bytes content = dictionary_->content();
   if (ZSTD_isError(ZSTD_CCtx_loadDictionary(context, content.data(), content.size())) != 0)

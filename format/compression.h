@@ -42,10 +42,15 @@ class Dictionary {
   std::unique_ptr<const Prepared> prepared_;
 };
 
+// The bytes that no match covers: packed by Huffman's code, which makes frames some tenth smaller, or as they
+// are, which takes a third less time to unpack (docs/benchmarks.md).
+enum class Literals : std::uint8_t { packed, plain };
+
 // Keep one for many calls: it owns tables of some hundred KiB, and prepares the dictionary once.
 class Compressor {
  public:
-  explicit Compressor(int level = kCompressionLevel, std::shared_ptr<const Dictionary> dictionary = nullptr);
+  explicit Compressor(int level = kCompressionLevel, std::shared_ptr<const Dictionary> dictionary = nullptr,
+                      Literals literals = Literals::packed);
   ~Compressor();
   Compressor(Compressor&&) noexcept;
   Compressor& operator=(Compressor&&) noexcept;

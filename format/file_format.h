@@ -30,6 +30,10 @@ inline constexpr std::string_view kCatalogTree = "catalog";
 inline constexpr std::string_view kAuditTree = "audit";
 inline constexpr std::string_view kRowTreePrefix = "rows/";   // and the name of the collection
 inline constexpr std::string_view kColdTreePrefix = "cold/";  // likewise: its cold blocks (cold_block.h)
+// Likewise: what compaction has replaced of both, until what took its place is verified. Code that does not
+// know these trees leaves them as they are.
+inline constexpr std::string_view kPreimageRowTreePrefix = "preimages/rows/";
+inline constexpr std::string_view kPreimageColdTreePrefix = "preimages/cold/";
 
 // Keys in the catalog.
 inline constexpr std::string_view kFormatKey = "format";

@@ -60,11 +60,7 @@ void appendScalar(const KeyPart& part, std::uint64_t bits, Key& key) {
   if (isFloat(part.type) && std::isnan(toDouble(part.type, bits))) {
     refuse(part, "NaN has no place in the order of keys: use a number");
   }
-  const unsigned width = widthOf(part.type);
-  const std::uint64_t sortable = toSortable(part.type, bits);
-  std::array<std::byte, 8> bytes;
-  for (unsigned i = 0; i < width; ++i) bytes[i] = static_cast<std::byte>(sortable >> (8 * (width - 1 - i)));
-  key.append({bytes.data(), width});
+  key.appendNumber(toSortable(part.type, bits), widthOf(part.type));
 }
 
 // What lies behind the bytes of a text or data part.
@@ -226,6 +222,12 @@ KeyValue scalarValue(KeyType type, std::uint64_t bits) noexcept {
 }  // namespace
 
 std::string_view keyTypeName(KeyType type) noexcept { return kTypes[static_cast<unsigned>(type)].name; }
+
+void Key::appendNumber(std::uint64_t number, unsigned width) {
+  std::array<std::byte, 8> bytes;
+  for (unsigned i = 0; i < width; ++i) bytes[i] = static_cast<std::byte>(number >> (8 * (width - 1 - i)));
+  append({bytes.data(), width});
+}
 
 void Key::refuseLength(std::size_t length) {
   throw Error(ErrorCode::fixCall,

@@ -51,6 +51,8 @@ class Key {
     if (!bytes.empty()) std::memcpy(bytes_.data() + size_, bytes.data(), bytes.size());
     size_ = static_cast<std::uint16_t>(size_ + bytes.size());
   }
+  // The low `width` bytes of a number, 1 to 8, the high one first, so that keys sort as numbers do.
+  void appendNumber(std::uint64_t number, unsigned width);
   void clear() noexcept { size_ = 0; }
 
   friend std::strong_ordering operator<=>(const Key& left, const Key& right) noexcept {

@@ -21,12 +21,7 @@ Key collectionKey(std::string_view name) {
   return key;
 }
 
-Key versionPrefix(std::string_view collection) {
-  Key key(kVersionKeyPrefix);
-  key.append(asBytes(collection));
-  key.append(asBytes("/"));
-  return key;
-}
+Key versionPrefix(std::string_view collection) { return recordPrefix(kVersionKeyPrefix, collection); }
 
 // The number at the end of a version's key, or nothing where the key belongs to something else.
 std::optional<std::uint16_t> versionNumber(Bytes key, const Key& prefix) {
@@ -65,11 +60,23 @@ std::string rowTreeName(std::string_view collection) {
 std::string coldTreeName(std::string_view collection) {
   return std::string(kColdTreePrefix).append(collection);
 }
+std::string preimageRowTreeName(std::string_view collection) {
+  return std::string(kPreimageRowTreePrefix).append(collection);
+}
+std::string preimageColdTreeName(std::string_view collection) {
+  return std::string(kPreimageColdTreePrefix).append(collection);
+}
+
+Key recordPrefix(std::string_view kind, std::string_view collection) {
+  Key key(kind);
+  key.append(asBytes(collection));
+  key.append(asBytes("/"));
+  return key;
+}
 
 Key versionKey(std::string_view collection, std::uint16_t number) {
   Key key = versionPrefix(collection);
-  const std::byte bytes[] = {static_cast<std::byte>(number >> 8), static_cast<std::byte>(number & 0xff)};
-  key.append(bytes);
+  key.appendNumber(number, 2);
   return key;
 }
 

@@ -107,6 +107,11 @@ class Catalog {
 // Names of a collection's trees.
 std::string rowTreeName(std::string_view collection);
 std::string coldTreeName(std::string_view collection);
+std::string preimageRowTreeName(std::string_view collection);
+std::string preimageColdTreeName(std::string_view collection);
+
+// What the keys of a collection's records of one kind begin with.
+Key recordPrefix(std::string_view kind, std::string_view collection);
 
 // Key of a version's record.
 Key versionKey(std::string_view collection, std::uint16_t number);

@@ -2,6 +2,7 @@
 
 #include "instar/engine/internal/compaction/compactor.h"
 #include "instar/engine/internal/compaction/partition.h"
+#include "instar/engine/internal/compaction/preimages.h"
 #include "instar/engine/internal/row_writer.h"
 #include "instar/engine/internal/upgraded_record.h"
 #include "instar/format/key_text.h"
@@ -57,6 +58,28 @@ void CollectionState::letCompact() const {
   if (const auto compactor = store_->compactor())
     compactor->collectionOpened(name_, isTried ? staged_->plansBelow() : plans_, tree_);
 }
+
+CollectionState::CollectionState(const CollectionState& collection, const Preimages& preimages,
+                                 TransactionState& transaction)
+    : store_(collection.store_),
+      name_(collection.name_),
+      plans_(collection.plans_),
+      schema_(collection.schema_),
+      version_(collection.version_),
+      completeFrom_(collection.completeFrom_),
+      root_(collection.root_),
+      tree_(preimages.rows()),
+      nestsWithoutLimit_(collection.nestsWithoutLimit_),
+      isLive_(false),
+      coldTierOwner_(std::make_unique<ColdTier>(*store_, name_, preimages.blocks())),
+      coldTier_(coldTierOwner_.get()),
+      coldTierSeen_(transaction.snapshot()),
+      checkedSnapshot_(collection.checkedSnapshot_.load()),
+      checkedGeneration_(collection.checkedGeneration_.load()),
+      currentVersion_(collection.currentVersion_.load()),
+      highestVersion_(collection.highestVersion_.load()),
+      readerFloor_(collection.readerFloor_.load()),
+      writerFloor_(collection.writerFloor_.load()) {}
 
 void CollectionState::openColdTier(TransactionState& transaction) {
   const std::lock_guard lock(coldTierMutex_);
@@ -171,7 +194,7 @@ void CollectionState::loadCold(TransactionState& transaction, ColdPlace place, i
   if (view.version != version_ && !isKnown(transaction, view.version)) refuseVersion(place.key());
   if (view.version < completeFrom_ && loadUpgraded(place.key(), view, row)) return;
   const Bytes key = place.key();
-  row.share(std::move(place.block), key, view);
+  row.share(std::move(place.section), key, view);
 }
 
 void CollectionState::findStored(TransactionState& transaction, Bytes key, internal::RowBytes& row) {
@@ -284,7 +307,7 @@ bool CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::R
   if (staged_) return loadStaged(key, stored, row);
   upgrade(plans_, key, stored, row);
   WriteBackQueue& queue = store_->writeBackQueue();
-  if (queue.isOpen()) queue.offer(shared_from_this(), key);
+  if (queue.isOpen() && isLive_) queue.offer(shared_from_this(), key);
   return true;
 }
 

@@ -24,11 +24,16 @@
 
 namespace instar {
 
+class Preimages;
+
 class CollectionState : public std::enable_shared_from_this<CollectionState> {
  public:
   CollectionState(std::shared_ptr<StoreState> store, Plans plans, storage::TreeId tree,
                   const Catalog::CollectionRecord& record, TransactionState& transaction,
                   std::shared_ptr<StagedVersion> staged = nullptr);
+  // Of pre-images (compaction/preimages.h), for scans alone: nothing is counted as an access or written back.
+  CollectionState(const CollectionState& collection, const Preimages& preimages,
+                  TransactionState& transaction);
 
   StoreState& store() const noexcept { return *store_; }
   const std::string& name() const noexcept { return name_; }
@@ -157,6 +162,7 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   const capnp::StructSchema root_;
   const storage::TreeId tree_;
   const bool nestsWithoutLimit_;
+  const bool isLive_ = true;                     // not a view of pre-images
   const std::shared_ptr<HeatKeeper> heat_;       // null where nothing compacts
   const std::shared_ptr<StagedVersion> staged_;  // null unless it was opened to be tried
 

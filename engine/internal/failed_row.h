@@ -2,7 +2,8 @@
 
 // A row that cannot be upgraded, as rehearsals and migrations list it. Pure; any thread.
 
-#include "instar/engine/rehearsal.h"
+#include "instar/engine/failed_row.h"
+#include "instar/format/bytes.h"
 #include "instar/format/error.h"
 
 namespace instar {

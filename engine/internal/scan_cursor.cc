@@ -159,7 +159,7 @@ Bytes ScanCursor::value() const {
     if (!row.found()) return {};
     return encode({row.version(), RowFlags::none, row.payload()});
   }
-  if (cold_.block) return encode(cold_.view());
+  if (cold_.section) return encode(cold_.view());
   return transaction().steady(here_.value, steadyValue_);
 }
 
@@ -174,7 +174,7 @@ Bytes ScanCursor::encode(const RowView& row) const {
 void ScanCursor::load(internal::RowBytes& row) const {
   TransactionState& transaction = this->transaction();
   if (isOutdated()) return collection_.find(transaction, here_.key, row);
-  if (cold_.block) return collection_.loadCold(transaction, cold_, row);
+  if (cold_.section) return collection_.loadCold(transaction, cold_, row);
   collection_.load(transaction, here_.key, here_.value, row);
 }
 

@@ -60,6 +60,9 @@ class StoreState {
     return std::this_thread::get_id() == compactingThread_.load(std::memory_order_relaxed);
   }
   void setCompactingThread(std::thread::id thread) noexcept { compactingThread_ = thread; }
+  // It was told something that it has not heard yet.
+  bool isCompactionCalled() const noexcept { return isCompactionCalled_.load(std::memory_order_relaxed); }
+  void callCompaction(bool isCalled) noexcept { isCompactionCalled_ = isCalled; }
 
   // Null where there is none.
   std::shared_ptr<Compactor> compactor() const noexcept { return compactor_.lock(); }
@@ -82,6 +85,7 @@ class StoreState {
   std::atomic<std::chrono::nanoseconds::rep> latency_{0};
   std::atomic<std::chrono::steady_clock::rep> latencyAt_{0};
   std::atomic<std::thread::id> compactingThread_{};
+  std::atomic<bool> isCompactionCalled_{false};
   // Set before anybody else knows this object.
   std::weak_ptr<Compactor> compactor_;
   std::weak_ptr<CanaryKeeper> canaryKeeper_;

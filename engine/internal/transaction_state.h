@@ -2,9 +2,11 @@
 
 // What is behind a Transaction: the storage transaction, and what borrows from it. One thread at a time.
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,7 +20,10 @@ class ScanCursor;
 
 class TransactionState {
  public:
-  TransactionState(std::shared_ptr<StoreState> store, storage::Access access);
+  // A writer waits for the others: for `wait`, or for StoreOptions::writeTimeout, which in the compaction
+  // thread ends as soon as it is told something. Then Error(retry).
+  TransactionState(std::shared_ptr<StoreState> store, storage::Access access,
+                   std::optional<std::chrono::milliseconds> wait = {});
   TransactionState(const TransactionState&) = delete;
   TransactionState& operator=(const TransactionState&) = delete;
   ~TransactionState();
@@ -90,5 +95,9 @@ class TransactionState {
   std::vector<ScanCursor*> scans_;
   std::map<std::string, CoverChange, std::less<>> coverChanges_;  // by collection
 };
+
+// Making a tree waits for the lock of writers, as a write transaction does: the compaction thread until it is
+// told something. Throws as that does.
+storage::TreeId openOrMakeTree(const std::shared_ptr<StoreState>& store, const std::string& name);
 
 }  // namespace instar

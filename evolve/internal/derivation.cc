@@ -4,16 +4,13 @@
 #include <set>
 
 #include "instar/evolve/internal/annotations.h"
+#include "instar/evolve/internal/refuse.h"
 #include "instar/evolve/internal/value_text.h"
 #include "instar/evolve/record_schema.h"
 #include "instar/format/error.h"
 
 namespace instar::internal {
 namespace {
-
-[[noreturn]] void refuse(const char* message, std::vector<Error::Fact> facts = {}) {
-  throw Error(ErrorCode::fixSchema, message, std::move(facts));
-}
 
 // Whether a field inside is sensitive, in what a function gets as a whole.
 bool holdsSensitive(capnp::Type type, std::set<std::uint64_t>& seen) {

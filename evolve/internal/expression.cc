@@ -10,6 +10,7 @@
 
 #include "instar/evolve/internal/conversion.h"
 #include "instar/evolve/internal/literal.h"
+#include "instar/evolve/internal/refuse.h"
 #include "instar/evolve/internal/type_ref.h"
 #include "instar/evolve/internal/value_text.h"
 #include "instar/evolve/scalar_text.h"
@@ -27,10 +28,6 @@ using Source = Annotation::Reader;
 using Run = std::function<void(DynamicStruct::Builder record)>;
 
 std::string_view view(capnp::Text::Reader text) noexcept { return {text.begin(), text.size()}; }
-
-[[noreturn]] void refuse(const char* message, std::vector<Error::Fact> facts = {}) {
-  throw Error(ErrorCode::fixSchema, message, std::move(facts));
-}
 
 [[noreturn]] void refuseTypes(const char* message, capnp::Type from, capnp::Type to) {
   refuse(message, {{"from", typeName(from)}, {"to", typeName(to)}});

@@ -13,7 +13,9 @@
 #include <thread>
 
 #include "instar/engine/check.h"
+#include "instar/engine/internal/compaction/settlement.h"
 #include "instar/engine/internal/compaction/worker.h"
+#include "instar/engine/preimages.h"
 #include "instar/tests/support/parse_schema.h"
 #include "instar/tests/support/temporary_folder.h"
 
@@ -74,6 +76,21 @@ class Rows : public Collection<capnp::DynamicStruct> {
   std::uint64_t numberOf(const Transaction& seen, std::uint64_t id) const { return numberOf(get(seen, id)); }
 };
 
+// What was kept of partitions whose pass has ended.
+void settle(const std::shared_ptr<StoreState>& store, const Rows& rows, const BatchLimits& limits) {
+  const auto preimages = Preimages::find(*store, "notes");
+  const auto next = [&] {
+    TransactionState transaction(store, storage::Access::read);
+    return preimages ? partitionToSettle(transaction, rows.state(), *preimages) : std::optional<Key>();
+  };
+  while (const auto lower = next()) {
+    Settlement settlement(store, rows.state(), *preimages, *lower, limits);
+    while (!settlement.isDone()) {
+      if (const auto mismatch = settlement.step()) throw std::logic_error(mismatch->what);
+    }
+  }
+}
+
 // A pass over every partition that has not had one for this version, from where the last process was.
 void compact(const Store& store, const Rows& rows, const BatchLimits& limits) {
   const auto state = store.read().state().sharedStore();
@@ -87,6 +104,7 @@ void compact(const Store& store, const Rows& rows, const BatchLimits& limits) {
     }
     const bool isDone =
         !partition.pass && partition.compressed && partition.passedFor == rows.schema().version();
+    settle(state, rows, limits);
     while (!isDone) {
       batch.prepare(partition.lower);
       do {
@@ -95,6 +113,7 @@ void compact(const Store& store, const Rows& rows, const BatchLimits& limits) {
       } while (!batch.isInstalled());
       if (batch.endedPass()) break;
     }
+    settle(state, rows, limits);
     const auto snapshot = store.read();
     const Partitions partitions(snapshot.state(), "notes");
     lower = partitions.upperOf(partitions.of(partition.lower));
@@ -138,7 +157,12 @@ bool isKilled(Body&& body) {
   return WIFSIGNALED(status);
 }
 
-class CompactionCrashPoint : public ::testing::TestWithParam<const char*> {
+struct CrashPoint {
+  const char* name;
+  bool keepsPreimages = false;
+};
+
+class CompactionCrashPoint : public ::testing::TestWithParam<CrashPoint> {
  protected:
   CompactionCrashPoint() {
     const Store store = Store::open(path, {.durability = Durability::off});
@@ -160,8 +184,9 @@ class CompactionCrashPoint : public ::testing::TestWithParam<const char*> {
   void compactUntil(int occurrence) const {
     const Store store = Store::open(path, {.durability = Durability::off});
     BatchLimits limits = small();
+    limits.keepPreimages = GetParam().keepsPreimages;
     limits.probe = [&](const char* point) {
-      if (std::string_view(point) == GetParam() && --occurrence == 0) ::kill(::getpid(), SIGKILL);
+      if (std::string_view(point) == GetParam().name && --occurrence == 0) ::kill(::getpid(), SIGKILL);
     };
     compact(store, Rows(store.collection("notes", schemaOf(2))), limits);
   }
@@ -179,7 +204,27 @@ class CompactionCrashPoint : public ::testing::TestWithParam<const char*> {
     }
     EXPECT_EQ(count, found.size()) << "a row is there twice";
     EXPECT_EQ(count, rows.count(snapshot));
+    expectPreimages(rows, snapshot, found);
     return found;
+  }
+
+  // All rows behind a pass in progress were replaced, and are kept as they were.
+  void expectPreimages(const Rows& rows, const Transaction& seen,
+                       const std::map<std::uint64_t, std::uint64_t>& found) const {
+    std::map<std::uint64_t, std::uint64_t> kept;
+    if (auto scan = scanPreimages(seen, rows)) {
+      for (const auto row : *scan) kept[row->get("id").as<std::uint64_t>()] = rows.numberOf(row);
+    }
+    for (const auto& [id, number] : kept) EXPECT_EQ(found.at(id), number) << "row " << id;
+    if (!GetParam().keepsPreimages) return;
+    for (const Partition& partition : Partitions(seen.state(), "notes").all()) {
+      if (!partition.pass || partition.pass->position.empty()) continue;
+      for (const auto& [id, number] : found) {
+        const Key key = rows.key(id);
+        const bool isBehind = !(key < partition.lower) && !(partition.pass->position < key);
+        EXPECT_TRUE(!isBehind || kept.contains(id)) << "row " << id;
+      }
+    }
   }
 
   testing::TemporaryFolder folder;
@@ -196,13 +241,28 @@ TEST_P(CompactionCrashPoint, LosesNothingAndGoesOn) {
   EXPECT_GE(kills, 1) << "it never came there";
   EXPECT_FALSE(isKilled([&] { compactUntil(1'000'000); }));
   EXPECT_EQ(contents(), expected);
+  EXPECT_TRUE(verify(Store::open(path)).kept.empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(Every, CompactionCrashPoint,
-                         ::testing::Values("passBeforeCommit", "passBegun", "prepared", "blockBeforeErase",
-                                           "blocksStored", "groupInstalled", "beforeCommit", "committed",
-                                           "verified", "partitionCut", "passEnded"),
-                         [](const auto& point) { return std::string(point.param); });
+std::vector<CrashPoint> everyPoint() {
+  std::vector<CrashPoint> points;
+  for (const bool keepsPreimages : {false, true}) {
+    for (const char* name :
+         {"passBeforeCommit", "passBegun", "prepared", "blockBeforeErase", "blocksStored", "groupInstalled",
+          "beforeCommit", "committed", "verified", "partitionCut", "passEnded"}) {
+      points.push_back({name, keepsPreimages});
+    }
+  }
+  points.push_back({"partitionVerified", true});
+  points.push_back({"preimagesErased", true});
+  return points;
+}
+
+std::string nameOf(const ::testing::TestParamInfo<CrashPoint>& point) {
+  return std::string(point.param.name) + (point.param.keepsPreimages ? "WithPreimages" : "");
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, CompactionCrashPoint, ::testing::ValuesIn(everyPoint()), nameOf);
 
 class CompactionCrashProgress : public CompactionCrashPoint {};
 
@@ -216,7 +276,8 @@ TEST_P(CompactionCrashProgress, ProcessesThatEachCommitOnceComeToTheEnd) {
   EXPECT_EQ(contents(), expected);
 }
 
-INSTANTIATE_TEST_SUITE_P(At, CompactionCrashProgress, ::testing::Values("committed"));
+INSTANTIATE_TEST_SUITE_P(At, CompactionCrashProgress,
+                         ::testing::Values(CrashPoint{"committed"}, CrashPoint{"committed", true}), nameOf);
 
 // What a process does until it is killed; in the midst of it a version comes, where it is not there yet. It
 // compacts by itself unless its store has a thread that does.
@@ -298,6 +359,7 @@ class Bustle {
     try {
       BatchLimits limits = small();
       limits.threads = 2;
+      limits.keepPreimages = nextVersion_ % 2 == 0;
       compact(store_, *rows(), limits);
     } catch (const Error& error) {
       if (error.code() != ErrorCode::upgradeProgram) throw;
@@ -390,6 +452,7 @@ class CompactionCrash : public ::testing::TestWithParam<Durability> {
       ASSERT_GE(child, 0);
       if (child == 0) {
         close(descriptors[0]);
+        options.compaction.keepPreimages = kill % 2 == 0;
         Bustle(path_, options, version + 1, descriptors[1]).run();
       }
       close(descriptors[1]);

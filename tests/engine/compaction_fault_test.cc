@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <ctime>
 
+#include "instar/engine/internal/catalog.h"
 #include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/tests/engine/compaction_thread.h"
 #include "instar/tests/support/expect_error.h"
@@ -167,6 +168,17 @@ RecordSchema person(const char* version, const char* field) {
                                     "Person");
 }
 
+// The first five of those that have no name: every seventh.
+void expectNamed(const std::vector<FailedRow>& failures) {
+  ASSERT_EQ(failures.size(), 5U);
+  for (std::uint64_t i = 0; i < failures.size(); ++i) {
+    EXPECT_EQ(std::to_integer<std::uint64_t>(failures[i].key.back()), i * 7);
+    EXPECT_EQ(failures[i].version, 1U);
+    EXPECT_EQ(failures[i].field, "initial");
+    EXPECT_THAT(failures[i].reason, ::testing::HasSubstr("there is no name"));
+  }
+}
+
 TEST_F(CompactionFaults, RowsThatCannotBeUpgradedHoldUpNeitherTheirsNorOtherCollections) {
   constexpr std::uint64_t kRows = 1000;
   constexpr std::uint64_t kEach = 7;  // of so many one fails
@@ -202,9 +214,15 @@ TEST_F(CompactionFaults, RowsThatCannotBeUpgradedHoldUpNeitherTheirsNorOtherColl
                          "initial @2 :Text $Instar.derived(since = 2, call = (function = \"initial\", "
                          "from = [\"name\"]));"));
     compaction.resume();
-    ASSERT_TRUE(comes([&] { return has(store, AuditEvent::finished); }));
+    ASSERT_TRUE(comes([&] { return timesOf(store, AuditEvent::finished) == 2; }));
     EXPECT_EQ(compaction.status().detail, "");
     EXPECT_EQ(compaction.status().failed, kFailing);
+    expectNamed(compaction.status().failures);
+    for (const AuditEntry& entry : readAudit(store, store.read()).entries) {
+      if (entry.event != AuditEvent::finished) continue;
+      if (entry.collection == "people") expectNamed(entry.failures);
+      EXPECT_EQ(entry.failures.empty(), entry.collection == "items");
+    }
     EXPECT_EQ(timesOf(store, AuditEvent::passEnded), 2) << "a pass for each, and not again and again";
     expectRows(store, kRows);
     EXPECT_FALSE(check(store).damaged());
@@ -226,6 +244,39 @@ TEST_F(CompactionFaults, RowsThatCannotBeUpgradedHoldUpNeitherTheirsNorOtherColl
       EXPECT_STREQ(row->get("initial").as<capnp::Text>().cStr(), "A");
     }
   }
+}
+
+// The thread came to it first, and never to the others.
+TEST_F(CompactionFaults, ACollectionWhoseBlocksAreMissingIsReportedAndHoldsUpNoOther) {
+  StoreOptions options = compacting(CompactionMode::upgrade);
+  options.compaction.maxFailuresInARow = 2;
+  const Store store = Store::open(path_, options);
+  const Compaction compaction = store.compaction();
+  compaction.pause();
+  ASSERT_TRUE(comes([&] { return isWaitingFor(store, WaitReason::paused); }));
+  fill(store, 1000);
+  store.collection("items", secondVersion());
+  {  // before "items" in the alphabet
+    const Rows people = store.collection("a people", person("1", ""));
+    auto transaction = store.write();
+    auto draft = people.create();
+    draft->set("id", std::uint64_t{1});
+    people.put(transaction, draft);
+    transaction.commit();
+  }
+  {  // as a program leaves it that copies what it knows, and does not know of blocks
+    TransactionState transaction(store.read().state().sharedStore(), storage::Access::write);
+    Catalog catalog(transaction);
+    auto record = *catalog.collection("a people");
+    record.tiered = true;
+    catalog.putCollection(record);
+    transaction.commit();
+  }
+  compaction.resume();
+  ASSERT_TRUE(comes([&] { return has(store, AuditEvent::failed) && isSettled(store, 1); }));
+  EXPECT_THAT(compaction.status().detail, ::testing::HasSubstr("cold blocks of the collection are missing"));
+  EXPECT_FALSE(has(store, AuditEvent::circuitOpened));
+  expectRows(store, 1000);
 }
 
 class CompactionStop : public CompactionFaults {
@@ -362,6 +413,71 @@ TEST_F(CompactionFaults, AWriterWhoHoldsOnIsWaitedForAndIsNoFailure) {
   EXPECT_EQ(compaction.status().detail, "");
   EXPECT_FALSE(has(store, AuditEvent::failed));
   EXPECT_FALSE(has(store, AuditEvent::circuitOpened));
+  expectWhole(store, 1000);
+}
+
+// It heard what it was told when the writer was done, and what it had to write down about it was lost.
+TEST_F(CompactionFaults, HearsAtOnceWhatItIsToldWhileAWriterHoldsOn) {
+  const auto storage = std::make_shared<CrowdedStorage>(storage::openLmdb(path_, {}));
+  StoreOptions options = compacting(CompactionMode::upgrade);
+  options.writeTimeout = 10min;
+  const Store store = Store::open(storage, options);
+  const Compaction compaction = store.compaction();
+  compaction.pause();
+  ASSERT_TRUE(comes([&] { return has(store, AuditEvent::paused); }));
+  fill(store, 1000);
+  const Rows items = store.collection("items", secondVersion());
+  std::int64_t end = 0;
+  {
+    const auto transaction = store.write();
+    compaction.resume();
+    for (const std::uint64_t rate : {1 << 30, 1 << 29}) {
+      const int refused = storage->refused;
+      ASSERT_TRUE(comes([&] { return storage->refused >= refused + 5; }));  // it wants to write
+      if (rate == 1 << 29) compaction.pause();
+      compaction.setRate(rate);
+      ASSERT_TRUE(comes([&] { return compaction.status().rate == rate; }));
+    }
+    ASSERT_TRUE(comes([&] { return isWaitingFor(store, WaitReason::paused); }));
+    end = now();
+  }
+  ASSERT_TRUE(comes([&] { return timesOf(store, AuditEvent::rateChanged) == 2; }));
+  std::vector<AuditEvent> said;
+  std::int64_t last = 0;
+  for (const AuditEntry& entry : readAudit(store, store.read()).entries) {
+    EXPECT_LE(last, entry.time);
+    EXPECT_LE(entry.time, end);
+    last = entry.time;
+    if (entry.event != AuditEvent::estimated) said.push_back(entry.event);
+  }
+  EXPECT_EQ(said, (std::vector{AuditEvent::started, AuditEvent::paused, AuditEvent::resumed,
+                               AuditEvent::rateChanged, AuditEvent::paused, AuditEvent::rateChanged}));
+  EXPECT_EQ(compaction.status().rewritten, 0U);
+  EXPECT_EQ(compaction.status().unsaid, 0U);
+  compaction.resume();
+  ASSERT_TRUE(comes([&] { return isSettled(store); }));
+  expectWhole(store, 1000);
+}
+
+TEST_F(CompactionFaults, EndsBehindAWriterWhoHoldsOnAndCountsWhatItCouldNotSay) {
+  const auto storage = std::make_shared<CrowdedStorage>(storage::openLmdb(path_, {}));
+  StoreOptions options = compacting(CompactionMode::upgrade);
+  options.writeTimeout = 10min;
+  const Store store = Store::open(storage, options);
+  const Compaction compaction = store.compaction();
+  ASSERT_TRUE(comes([&] { return has(store, AuditEvent::started); }));
+  fill(store, 1000);
+  const Rows items = store.collection("items", secondVersion());
+  ASSERT_TRUE(comes([&] { return has(store, AuditEvent::finished); }));
+  {
+    const auto transaction = store.write();
+    for (int time = 0; time < 200; ++time) compaction.pause();
+    ASSERT_TRUE(comes([&] { return compaction.status().unsaid == 100U; }));  // there is room for a hundred
+    compaction.stop();
+    EXPECT_TRUE(isWaitingFor(store, WaitReason::stopped));
+  }
+  EXPECT_EQ(compaction.status().unsaid, 201U);
+  EXPECT_EQ(events(store).back(), AuditEvent::finished);
   expectWhole(store, 1000);
 }
 

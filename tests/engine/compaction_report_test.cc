@@ -11,8 +11,8 @@
 #include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/migration.h"
 #include "instar/format/file_format.h"
+#include "instar/tests/engine/contact_versions.h"
 #include "instar/tests/support/expect_error.h"
-#include "instar/tests/support/parse_schema.h"
 #include "instar/tests/support/temporary_folder.h"
 
 namespace instar {
@@ -23,22 +23,11 @@ using ::testing::IsEmpty;
 
 using Rows = Collection<capnp::DynamicStruct>;
 
-#define CONTACT(version) \
-  "struct Contact @0x8f1e2d3c4b5a6978 $Instar.version(" version ") { id @0 :UInt64 $Instar.key(0); "
-#define AGE "age @2 :UInt32 $Instar.derived(since = 2, convert = \"text\"); "
+using testing::firstContact;
+using testing::secondContact;
 
-RecordSchema first() { return testing::parseDeclarations(CONTACT("1") "text @1 :Text; }", "Contact"); }
-
-RecordSchema second() {
-  return testing::parseDeclarations(
-      CONTACT("2") "text @1 :Text $Instar.mirrored(since = 2, convert = \"age\"); " AGE "}", "Contact");
-}
-
-RecordSchema third() {
-  return testing::parseDeclarations(CONTACT("3") "text @1 :Text $Instar.retired(3); " AGE
-                                                 "years @3 :UInt16 $Instar.derived(since = 3, convert = "
-                                                 "\"age\"); }",
-                                    "Contact");
+RecordSchema thirdContact() {
+  return testing::thirdContact("years @3 :UInt16 $Instar.derived(since = 3, convert = \"age\");");
 }
 
 constexpr std::uint64_t kMany = 70'000;  // two partitions
@@ -46,7 +35,7 @@ constexpr std::uint64_t kAges = 60'000;  // that every version can hold
 
 class CompactionReportTest : public ::testing::Test {
  protected:
-  void fill(std::uint64_t from, std::uint64_t to, const RecordSchema& schema = first()) const {
+  void fill(std::uint64_t from, std::uint64_t to, const RecordSchema& schema = firstContact()) const {
     const Rows rows = store.collection("contacts", schema);
     auto transaction = store.write();
     for (std::uint64_t id = from; id < to; ++id) {
@@ -100,12 +89,12 @@ TEST_F(CensusTest, ACollectionWithOneVersionIsNotRead) {
 
 TEST_F(CensusTest, OnlyPartitionsThatMayHaveOlderRowsAreRead) {
   fill(0, kMany);
-  store.collection("contacts", second());
+  store.collection("contacts", secondContact());
   EXPECT_EQ(census().walkedRows, kMany);
   ASSERT_EQ(migrate(store, "contacts").partitions, 2U);
   EXPECT_EQ(census().walkedRows, 0U);
   EXPECT_THAT(census().gone, ElementsAre(1));
-  store.collection("contacts", third());
+  store.collection("contacts", thirdContact());
   const std::uint64_t inFirst = progress().partitions.at(0).rows;
   migrate(store, "contacts", {.partition = Key()});
   const Census half = census();
@@ -118,13 +107,13 @@ TEST_F(CensusTest, OnlyPartitionsThatMayHaveOlderRowsAreRead) {
 
 TEST_F(CensusTest, RowsInBlocksAndTombstonesAreCountedRight) {
   fill(0, 1000);
-  store.collection("contacts", second());
+  store.collection("contacts", secondContact());
   migrate(store, "contacts", {.mode = CompactionMode::compress});
-  const Rows rows = store.collection("contacts", third());
+  const Rows rows = store.collection("contacts", thirdContact());
   auto transaction = store.write();
   for (std::uint64_t id = 0; id < 10; ++id) rows.erase(transaction, rows.key(id));
   transaction.commit();
-  fill(5, 7, third());
+  fill(5, 7, thirdContact());
   const Census census = this->census();
   EXPECT_EQ(counted(census), (std::map<std::uint16_t, std::uint64_t>{{2, 990}, {3, 2}}));
   EXPECT_EQ(counted(census), scanned());
@@ -138,13 +127,13 @@ TEST_F(ProgressTest, SaysHowMuchIsDoneByPartition) {
   fill(0, kMany);
   EXPECT_TRUE(progress().isSettled());
   EXPECT_EQ(progress().doneRows, kMany);
-  store.collection("contacts", second());
+  store.collection("contacts", secondContact());
   EXPECT_FALSE(progress().isSettled());
   EXPECT_EQ(progress().doneRows, 0U);
   EXPECT_EQ(progress().partitions.at(0).rows, kMany);
   migrate(store, "contacts");
   EXPECT_TRUE(progress().isSettled());
-  store.collection("contacts", third());
+  store.collection("contacts", thirdContact());
   migrate(store, "contacts", {.partition = Key()});
   const CollectionProgress half = progress();
   ASSERT_EQ(half.partitions.size(), 2U);
@@ -156,7 +145,7 @@ TEST_F(ProgressTest, SaysHowMuchIsDoneByPartition) {
 
 TEST_F(ProgressTest, APassThatWasEndedCountsAsFarAsItCame) {
   fill(0, 20'000);
-  store.collection("contacts", second());
+  store.collection("contacts", secondContact());
   EXPECT_THROW(migrate(store, "contacts",
                        {.rate = 4 << 20,
                         .progress =
@@ -208,7 +197,7 @@ TEST_F(VerifyTest, AMismatchKeepsCompactionOutUntilItIsResumed) {
   migrate(store, "contacts", {.mode = CompactionMode::compress});
   {
     TransactionState transaction(store.read().state().sharedStore(), storage::Access::write);
-    CompactorRecord record;
+    CompactorReport record;
     record.stoppedByMismatch = true;
     writeCompactorRecord(transaction, record);
     transaction.commit();
@@ -233,7 +222,7 @@ std::uint64_t bytesOf(const Store& store) {
 
 TEST_F(EstimateTest, IsNearWhatThenHappens) {
   fill(0, kMany);
-  store.collection("contacts", second());
+  store.collection("contacts", secondContact());
   for (const CompactionMode mode : {CompactionMode::upgrade, CompactionMode::compress}) {
     const Estimate before = estimate(store, "contacts", mode, 1 << 20);
     EXPECT_EQ(before.rows, kMany);
@@ -249,7 +238,7 @@ TEST_F(EstimateTest, IsNearWhatThenHappens) {
 }
 
 TEST_F(EstimateTest, NothingToDoIsNothingToWrite) {
-  store.collection("contacts", first());
+  store.collection("contacts", firstContact());
   EXPECT_EQ(estimate(store, "contacts", CompactionMode::compress, 0).bytesToWrite, 0U);
   fill(0, 100);
   const Estimate settled = estimate(store, "contacts", CompactionMode::upgrade, 0);

@@ -9,8 +9,8 @@
 #include <thread>
 
 #include "instar/engine/check.h"
+#include "instar/tests/engine/contact_versions.h"
 #include "instar/tests/support/expect_error.h"
-#include "instar/tests/support/parse_schema.h"
 #include "instar/tests/support/temporary_folder.h"
 
 namespace instar {
@@ -18,25 +18,14 @@ namespace {
 
 using Rows = Collection<capnp::DynamicStruct>;
 
-#define CONTACT(version) \
-  "struct Contact @0x8f1e2d3c4b5a6978 $Instar.version(" version ") { id @0 :UInt64 $Instar.key(0); "
-#define AGE "age @2 :UInt32 $Instar.derived(since = 2, convert = \"text\"); "
-
-RecordSchema first() { return testing::parseDeclarations(CONTACT("1") "text @1 :Text; }", "Contact"); }
-
-RecordSchema second() {
-  return testing::parseDeclarations(
-      CONTACT("2") "text @1 :Text $Instar.mirrored(since = 2, convert = \"age\"); " AGE "}", "Contact");
-}
-
-RecordSchema third() {
-  return testing::parseDeclarations(CONTACT("3") "text @1 :Text $Instar.retired(3); " AGE "}", "Contact");
-}
+using testing::firstContact;
+using testing::secondContact;
+using testing::thirdContact;
 
 class MigrateTest : public ::testing::Test {
  protected:
   void fill(std::uint64_t count, const Store& to) const {
-    const Rows rows = to.collection("contacts", first());
+    const Rows rows = to.collection("contacts", firstContact());
     auto transaction = to.write();
     for (std::uint64_t id = 0; id < count; ++id) {
       auto draft = rows.create();
@@ -68,7 +57,7 @@ class MigrateTest : public ::testing::Test {
 
 TEST_F(MigrateTest, EveryRowIsRewrittenAsItWasRead) {
   fill(5000, store);
-  store.collection("contacts", second());
+  store.collection("contacts", secondContact());
   const auto lazy = contents(store);
   std::uint64_t reported = 0;
   const Migration done =
@@ -87,7 +76,7 @@ TEST_F(MigrateTest, EveryRowIsRewrittenAsItWasRead) {
 
 TEST_F(MigrateTest, RowsOfAllVersionsBecomeOnesOfTheNewest) {
   fill(300, store);
-  const Rows rows = store.collection("contacts", second());
+  const Rows rows = store.collection("contacts", secondContact());
   auto transaction = store.write();
   for (std::uint64_t id = 0; id < 300; id += 3) {
     auto draft = rows.edit(transaction, id);
@@ -95,7 +84,7 @@ TEST_F(MigrateTest, RowsOfAllVersionsBecomeOnesOfTheNewest) {
     rows.put(transaction, draft);
   }
   transaction.commit();
-  store.collection("contacts", third());
+  store.collection("contacts", thirdContact());
   const auto lazy = contents(store);
   EXPECT_EQ(migrate(store, "contacts").rewritten, 300U);
   EXPECT_EQ(contents(store), lazy);
@@ -104,13 +93,13 @@ TEST_F(MigrateTest, RowsOfAllVersionsBecomeOnesOfTheNewest) {
 
 TEST_F(MigrateTest, RowsThatCannotBeUpgradedStayAndAreListed) {
   fill(10, store);
-  const Rows rows = store.collection("contacts", first());
+  const Rows rows = store.collection("contacts", firstContact());
   auto transaction = store.write();
   auto draft = rows.edit(transaction, std::uint64_t{4});
   draft->set("text", "many");
   rows.put(transaction, draft);
   transaction.commit();
-  store.collection("contacts", second());
+  store.collection("contacts", secondContact());
   const Migration done = migrate(store, "contacts");
   EXPECT_EQ(done.rewritten, 9U);
   ASSERT_EQ(done.failures.size(), 1U);
@@ -122,15 +111,14 @@ TEST_F(MigrateTest, RowsThatCannotBeUpgradedStayAndAreListed) {
 
 TEST_F(MigrateTest, AdditiveVersionsRewriteNothing) {
   fill(10, store);
-  store.collection("contacts",
-                   testing::parseDeclarations(CONTACT("2") "text @1 :Text; more @2 :Text; }", "Contact"));
+  store.collection("contacts", testing::contactVersion("2", "text @1 :Text; more @2 :Text;"));
   EXPECT_EQ(migrate(store, "contacts").rewritten, 0U);
   EXPECT_ERROR(migrate(store, "nothing"), fixCall, "no such collection");
 }
 
 TEST_F(MigrateTest, WhatEndsItLeavesWhatIsDoneAndTheNextCallGoesOn) {
   fill(5000, store);
-  store.collection("contacts", second());
+  store.collection("contacts", secondContact());
   const auto lazy = contents(store);
   int looks = 0;
   const MigrationOptions options{.rate = 1 << 20, .progress = [&](const Progress&) {
@@ -148,7 +136,7 @@ TEST_F(MigrateTest, WhatEndsItLeavesWhatIsDoneAndTheNextCallGoesOn) {
 TEST_F(MigrateTest, KeepsToItsRate) {
   const Store durable = Store::open(folder / "durable.instar");
   fill(8000, durable);
-  durable.collection("contacts", second());
+  durable.collection("contacts", secondContact());
   constexpr std::uint64_t kRate = 1 << 20;
   const auto start = std::chrono::steady_clock::now();
   const Migration done = migrate(durable, "contacts", {.rate = kRate});
@@ -165,7 +153,7 @@ TEST(MigrateConcurrent, WritersAndReadersGoOn) {
   const Store store = Store::open(folder / "store.instar", {.durability = Durability::off});
   constexpr std::uint64_t kRows = 3000;
   {
-    const Rows rows = store.collection("contacts", first());
+    const Rows rows = store.collection("contacts", firstContact());
     auto transaction = store.write();
     for (std::uint64_t id = 0; id < kRows; ++id) {
       auto draft = rows.create();
@@ -175,8 +163,8 @@ TEST(MigrateConcurrent, WritersAndReadersGoOn) {
     }
     transaction.commit();
   }
-  const Rows old = store.collection("contacts", first());
-  const Rows rows = store.collection("contacts", second());
+  const Rows old = store.collection("contacts", firstContact());
+  const Rows rows = store.collection("contacts", secondContact());
   std::atomic<bool> done = false;
   std::atomic<std::uint64_t> wrong = 0;
   std::vector<std::uint64_t> added(kRows, 0);  // by the writer

@@ -117,9 +117,12 @@ class Machine {
       case Step::pack: {
         transaction_.reset();
         pending_ = committed_;
-        const Migration done = migrate(*store_, "items", {.mode = CompactionMode::compress});
+        const Migration done = migrate(
+            *store_, "items", {.mode = CompactionMode::compress, .keepPreimages = action.size % 2 == 0});
         RC_ASSERT(done.failed == 0U);
-        RC_ASSERT(verify(*store_).problems == 0U);
+        const Verification verified = verify(*store_);
+        RC_ASSERT(verified.problems == 0U);
+        RC_ASSERT(verified.kept.empty());
         break;
       }
       case Step::compact:

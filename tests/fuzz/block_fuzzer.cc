@@ -25,31 +25,51 @@ void checkBlock(Bytes lastKey, Bytes value) {
   unsigned sum = 0;
   for (std::size_t i = 0; i < block->rows(); ++i) {
     fuzz::require(i == 0 || compareBytes(block->key(i - 1), block->key(i)) < 0, "keys ascend");
-    fuzz::require(block->lowerBound(block->key(i)) == i, "a row is found by its key");
     for (const std::byte byte : block->payload(i)) sum += static_cast<unsigned>(byte);
   }
   fuzz::require(sum < 0xffff'ffff, "payloads can be read");
+  ColdBlockHeader header;
+  fuzz::require(decodeBlockHeader(value, header) == BlockDamage::none, "its header has been read");
+  for (std::size_t i = 0; i < block->rows(); ++i) {
+    const Bytes key = block->key(i);
+    const auto section = UnpackedSection::unpack(lastKey, header, header.sectionOf(key), nullptr, damage);
+    const std::size_t row = section->lowerBound(key);
+    fuzz::require(row < section->rows() && compareBytes(section->key(row), key) == 0,
+                  "a row is found by its key");
+  }
 }
 
-// Gets past the checksum, which random bytes never do. The first two bytes say how many rows and how long the
-// first key is.
+// Gets past the checksum, which random bytes never do. The first three bytes say how many rows are in each of
+// two sections, how long the first key is, and where the second section begins; its bound is the fourth.
 void checkUnpacked(Bytes lastKey, Bytes input) {
-  if (input.size() < 2 + kKeyLength) return;
-  const Bytes firstKey = input.subspan(2, 1 + static_cast<std::size_t>(input[1]) % kKeyLength);
-  const Bytes unpacked = input.subspan(2 + kKeyLength);
+  if (input.size() < 4 + kKeyLength) return;
+  const Bytes firstKey = input.subspan(4, 1 + static_cast<std::size_t>(input[1]) % kKeyLength);
+  const Bytes rest = input.subspan(4 + kKeyLength);
+  const std::size_t cut = static_cast<std::size_t>(input[2]) * 8;
   BlockHeaderBytes header;
+  header.sections = cut < rest.size() ? 2 : 1;
   header.version = 1;
-  header.rows = 1 + static_cast<std::uint32_t>(input[0]) % 8;
   header.number = 1;
-  header.unpackedLength = static_cast<std::uint32_t>(unpacked.size());
-  header.firstKeyLength = static_cast<std::uint16_t>(firstKey.size());
   static Compressor compressor;
-  std::vector<std::byte> frame(Compressor::boundOf(unpacked.size()));
-  frame.resize(compressor.compress(unpacked, frame));
-  std::vector<std::byte> block(kBlockHeaderLength);
-  std::memcpy(block.data(), &header, sizeof header);
-  block.insert(block.end(), firstKey.begin(), firstKey.end());
-  block.insert(block.end(), frame.begin(), frame.end());
+  std::vector<SectionEnds> table;
+  std::vector<std::byte> frames;
+  SectionEnds ends;
+  for (std::size_t i = 0; i < header.sections; ++i) {
+    const Bytes unpacked = header.sections == 1 ? rest : i == 0 ? rest.first(cut) : rest.subspan(cut);
+    std::vector<std::byte> frame(Compressor::boundOf(unpacked.size()));
+    frame.resize(compressor.compress(unpacked, frame));
+    frames.insert(frames.end(), frame.begin(), frame.end());
+    ends.frame = static_cast<std::uint32_t>(frames.size());
+    ends.unpacked += static_cast<std::uint32_t>(unpacked.size());
+    ends.rows = static_cast<std::uint16_t>(ends.rows + 1 + (static_cast<unsigned>(input[0]) >> (4 * i)) % 8);
+    ends.bound = static_cast<std::uint16_t>(i == 0 ? firstKey.size() : firstKey.size() + 1);
+    table.push_back(ends);
+  }
+  std::vector<std::byte> block;
+  const Bytes secondBound = input.subspan(3, header.sections - std::size_t{1});
+  for (const Bytes part : {Bytes(std::as_bytes(std::span(&header, 1))),
+                           Bytes(std::as_bytes(std::span(table))), firstKey, secondBound, Bytes(frames)})
+    block.insert(block.end(), part.begin(), part.end());
   std::uint64_t start;
   std::memcpy(&start, block.data(), sizeof start);
   const std::uint64_t checksum = blockChecksum(lastKey, start, Bytes(block).subspan(kChecksummedOffset));
@@ -70,7 +90,7 @@ void checkRoundTrip(Bytes input) {
   if (keys.empty()) return;
   std::vector<ColdRow> rows;
   for (std::size_t i = 0; i < keys.size(); ++i) rows.push_back({keys[i], payloads[i]});
-  BlockPacker packer(1);
+  BlockPacker packer(1, nullptr, {.section = 64 + static_cast<std::size_t>(input[2])});
   std::vector<std::byte> value;
   const std::size_t count = packer.pack(rows, 1, value);
   BlockDamage damage;

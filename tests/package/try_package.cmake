@@ -105,10 +105,10 @@ function(InstalledHeadersCompileAlone)
   endforeach()
 endfunction()
 
-# The whole library is compiled, without optimization: half a minute on two processors.
+# The whole library is compiled, without optimization and several sources at a time.
 function(SubfolderOfAnotherProjectGivesWorkingLibrary)
   set(folder ${WORK}_subfolder)
-  configure_consumer(${folder} -D INSTAR_SUBFOLDER=${SOURCE})
+  configure_consumer(${folder} -D INSTAR_SUBFOLDER=${SOURCE} -D CMAKE_UNITY_BUILD=ON)
   run(${CMAKE_COMMAND} --build ${folder} --target help)
   if(output MATCHES "instar_[a-z]+_tests")
     message(FATAL_ERROR "the tests of Instar became a part of another project")

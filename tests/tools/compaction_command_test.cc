@@ -1,13 +1,19 @@
 // Packed files under every command, and the commands that say what compaction does and has done.
 
 #include <gmock/gmock.h>
+#include <pty.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
+
+#include <csignal>
 
 #include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/compactor_record.h"
+#include "instar/engine/internal/compaction/worker.h"
 #include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/internal/store_state.h"
+#include "instar/engine/migration.h"
 #include "instar/engine/store.h"
 #include "instar/format/file_format.h"
 #include "instar/tests/tools/command_runner.h"
@@ -61,6 +67,26 @@ class PackedFile : public CommandTest {
     return file;
   }
 
+  // With pre-images, as a process leaves them that ends between its pass and the verification.
+  std::string makeUnverifiedParcels(CompactionMode mode = CompactionMode::compress) const {
+    const std::string file = makeEvolvedParcels();
+    const Store store = Store::open(file);
+    const auto state = store.read().state().sharedStore();
+    const auto version = *store.version(store.read(), "parcels", 2);
+    std::shared_ptr<CollectionState> parcels;
+    {
+      TransactionState reading(state, storage::Access::read);
+      parcels =
+          std::make_shared<CollectionState>(state, store.plans(store.read(), "parcels", version),
+                                            *state->environment().openTree(rowTreeName("parcels"), false),
+                                            *Catalog(reading).collection("parcels"), reading);
+    }
+    Worker worker(state, parcels, {.mode = mode, .keepPreimages = true});
+    while (!worker.step({.lower = {}, .packs = mode == CompactionMode::compress}, [] {})) {
+    }
+    return file;
+  }
+
   // Changes the stored bytes of the last entry of a tree.
   static void tamperTree(const std::string& file, std::string_view tree,
                          const std::function<void(std::span<std::byte>)>& change) {
@@ -76,7 +102,18 @@ class PackedFile : public CommandTest {
     transaction->commit();
   }
 
-  static void writeReport(const std::string& file, const CompactorRecord& record) {
+  static void eraseLast(const std::string& file, std::string_view tree) {
+    const auto environment = storage::openLmdb(file, {});
+    const auto id = environment->openTree(tree, false);
+    const auto transaction = environment->begin(storage::Access::write, std::chrono::seconds(1));
+    const auto cursor = transaction->cursor(*id);
+    ASSERT_TRUE(cursor->last());
+    const Key key(cursor->key());
+    transaction->erase(*id, key.bytes());
+    transaction->commit();
+  }
+
+  static void writeReport(const std::string& file, const CompactorReport& record) {
     const Store store = Store::open(file);
     TransactionState transaction(store.read().state().sharedStore(), storage::Access::write);
     writeCompactorRecord(transaction, record);
@@ -245,7 +282,7 @@ TEST_F(PackedFile, ProgressShowsWhatIsDoneAndWhatIsNot) {
 
 TEST_F(PackedFile, ProgressSaysWhatTheCompactorSaidAndWhetherItLives) {
   const std::string file = makeEvolvedParcels();
-  CompactorRecord record;
+  CompactorReport record;
   record.mode = CompactionMode::compress;
   record.status.wait = WaitReason::writersWaiting;
   record.status.rate = 1 << 20;
@@ -260,7 +297,7 @@ TEST_F(PackedFile, ProgressSaysWhatTheCompactorSaidAndWhetherItLives) {
 
 TEST_F(PackedFile, ProgressSaysThatTheCompactorIsGone) {
   const std::string file = makeEvolvedParcels();
-  CompactorRecord record;
+  CompactorReport record;
   record.status.rowsPerSecond = 10;
   const pid_t child = ::fork();
   if (child == 0) {
@@ -273,9 +310,50 @@ TEST_F(PackedFile, ProgressSaysThatTheCompactorIsGone) {
   EXPECT_FALSE(json(0, {"progress", file}).find("compactor")->find("alive")->truth);
 }
 
+// Gives what comes from the terminal until it holds `wanted`, or until the other end is closed.
+std::string readTerminal(int terminal, std::string_view wanted) {
+  std::string text;
+  char bytes[4096];
+  while (wanted.empty() || text.find(wanted) == std::string::npos) {
+    const ssize_t length = ::read(terminal, bytes, sizeof(bytes));
+    if (length <= 0) break;
+    text.append(bytes, static_cast<std::size_t>(length));
+  }
+  return text;
+}
+
+TEST_F(PackedFile, CtrlCEndsWatchingAtOnceAndLeavesTheTerminalAsItWas) {
+  const std::string file = makeEvolvedParcels();
+  int terminal = -1;
+  const pid_t process = ::forkpty(&terminal, nullptr, nullptr, nullptr);
+  if (process == 0) {
+    ::alarm(60);  // nobody else ends it where it does not listen
+    ::execl(INSTAR_COMMAND, "instar", "progress", file.c_str(), "--watch", nullptr);
+    ::_exit(127);
+  }
+  struct termios before {};
+  ASSERT_EQ(::tcgetattr(terminal, &before), 0);
+  EXPECT_THAT(readTerminal(terminal, "nobody has compacted"),
+              AllOf(HasSubstr("\033[H\033[J"), HasSubstr("pending")));
+  const auto start = std::chrono::steady_clock::now();
+  ASSERT_EQ(::write(terminal, "\003", 1), 1);
+  const std::string rest = readTerminal(terminal, "");
+  int status = 0;
+  ASSERT_EQ(::waitpid(process, &status, 0), process);
+  EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(5));
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 128 + SIGINT) << "status " << status;
+  EXPECT_THAT(rest, Not(HasSubstr("\033"))) << "nothing is drawn any more";
+  struct termios after {};
+  ASSERT_EQ(::tcgetattr(terminal, &after), 0);
+  EXPECT_EQ(after.c_lflag, before.c_lflag);
+  EXPECT_EQ(after.c_iflag, before.c_iflag);
+  EXPECT_EQ(after.c_oflag, before.c_oflag);
+  ::close(terminal);
+}
+
 TEST_F(PackedFile, AMismatchIsLoudAndLastsUntilItIsResumed) {
   const std::string file = makeEvolvedParcels();
-  CompactorRecord record;
+  CompactorReport record;
   record.stoppedByMismatch = true;
   writeReport(file, record);
   EXPECT_THAT(expect(4, {"progress", file}), HasSubstr("COMPACTION HAS STOPPED"));
@@ -289,13 +367,80 @@ TEST_F(PackedFile, AMismatchIsLoudAndLastsUntilItIsResumed) {
 
 TEST_F(PackedFile, AVerificationWithProblemsResumesNothing) {
   const std::string file = makePackedParcels();
-  CompactorRecord record;
+  CompactorReport record;
   record.stoppedByMismatch = true;
   writeReport(file, record);
   tamperTree(file, "cold/parcels", flipMiddle);
   expect(4, {"verify", file, "--resume"});
   EXPECT_EQ(run({"migrate", file}).status, 4);
   EXPECT_EQ(expect(0, {"audit", file, "--event", "circuitClosed"}), "");
+}
+
+// --- pre-images
+
+TEST_F(PackedFile, PreimagesAreGoneWhenAMigrationHasEnded) {
+  const std::string file = makeEvolvedParcels();
+  const std::string before = expect(0, {"dump", file, "parcels"});
+  expect(0, {"migrate", file, "--compress", "--keep-preimages", "--eager"});
+  EXPECT_EQ(expect(0, {"dump", file, "parcels"}), before);
+  EXPECT_THAT(expect(0, {"verify", file}), Not(HasSubstr("kept")));
+  const Result none = run({"dump", file, "parcels", "--preimages"});
+  EXPECT_EQ(none.status, 1);
+  EXPECT_EQ(none.output, "");
+  EXPECT_THAT(none.messages, HasSubstr("no pre-images are kept of parcels"));
+}
+
+TEST_F(PackedFile, PreimagesAreNoRowsAndAreDumpedWhereAskedFor) {
+  const std::string file = makeUnverifiedParcels();
+  const std::string rows = expect(0, {"dump", file, "parcels"});
+  EXPECT_EQ(countLines(rows), kRows);
+  EXPECT_EQ(expect(0, {"dump", file, "parcels", "--preimages"}), rows);
+  EXPECT_EQ(countLines(expect(0, {"dump", file})), kRows);
+  EXPECT_EQ(countLines(expect(0, {"dump", file, "--preimages"})), kRows);
+  EXPECT_THAT(expect(0, {"dump", file, "parcels", "--preimages", "--with-version", "--limit", "1"}),
+              HasSubstr(R"("$version":1)"));
+  EXPECT_EQ(countLines(expect(0, {"dump", file, "parcels", "--preimages", "--format", "csv"})), kRows + 1);
+  EXPECT_EQ(expect(0, {"count", file, "parcels"}), "600\n");
+  expect(0, {"check", file});
+  EXPECT_THAT(expect(0, {"verify", file}),
+              HasSubstr("600 rows and 0 blocks are kept as they were: instar dump FILE parcels --preimages"));
+  EXPECT_EQ(json(0, {"verify", file}).find("kept")->elements.at(0).find("rows")->text, "600");
+  expect(0, {"migrate", file});
+  EXPECT_EQ(run({"dump", file, "--preimages"}).status, 1);
+}
+
+TEST_F(PackedFile, RowsOfALostBlockComeBackInAnotherFile) {
+  const std::string file = makeUnverifiedParcels();
+  const std::string before = expect(0, {"dump", file, "parcels", "--unmask"});
+  eraseLast(file, "cold/parcels");
+  const Result result = run({"migrate", file});
+  EXPECT_EQ(result.status, 4);
+  EXPECT_THAT(result.messages,
+              AllOf(HasSubstr("600 rows"), HasSubstr("instar dump FILE parcels --preimages")));
+  EXPECT_THAT(expect(0, {"audit", file, "--event", "mismatch"}), HasSubstr("600 rows and 0 blocks are kept"));
+  EXPECT_LT(countLines(expect(4, {"dump", file, "parcels", "--unmask"})), kRows);
+  const std::string sound = write("sound.ndjson", run({"dump", file, "parcels", "--unmask"}).output);
+  const std::string kept =
+      write("kept.ndjson", expect(0, {"dump", file, "parcels", "--unmask", "--preimages"}));
+  const std::string other = path("other.instar");
+  expect(0, {"import", other, "parcels", sound, "--schema", schema("parcel_v2.capnp:Parcel")});
+  expect(0, {"import", other, "parcels", kept});
+  EXPECT_EQ(expect(0, {"dump", other, "parcels", "--unmask"}), before);
+  EXPECT_EQ(countLines(expect(0, {"dump", file, "parcels", "--unmask", "--preimages"})), kRows)
+      << "the evidence stays";
+}
+
+TEST_F(PackedFile, DamagedRowsComeBackInTheSameFile) {
+  const std::string file = makeUnverifiedParcels(CompactionMode::upgrade);
+  const std::string before = expect(0, {"dump", file, "parcels", "--unmask", "--preimages"});
+  tamperTree(file, "rows/parcels", flipMiddle);
+  EXPECT_THROW(migrate(Store::open(file), "parcels"), Error);
+  EXPECT_THAT(expect(4, {"progress", file}), HasSubstr("COMPACTION HAS STOPPED"));
+  expect(0, {"import", file, "parcels", write("kept.ndjson", before)});
+  EXPECT_EQ(expect(0, {"dump", file, "parcels", "--unmask"}), before);
+  EXPECT_THAT(run({"verify", file, "--resume"}).messages, HasSubstr("what is kept of a partition goes when"));
+  expect(0, {"migrate", file});
+  EXPECT_EQ(run({"dump", file, "--preimages"}).status, 1);
 }
 
 // --- audit
@@ -330,10 +475,40 @@ TEST_F(PackedFile, ABrokenAuditIsDamage) {
   EXPECT_THAT(json(4, {"audit", file}).find("damage")->text, HasSubstr("it is damaged"));
 }
 
+TEST_F(PackedFile, AuditNamesRowsThatCouldNotBeUpgraded) {
+  const std::string file = makePatients();
+  {
+    const Store store = Store::open(file);
+    openAudit(store.read().state().store().environment());
+    const auto patients = store.collection("patients");
+    const Key key = patients.key("w", "TAX-1007");
+    const Bytes bytes = key.bytes();
+    TransactionState transaction(store.read().state().sharedStore(), storage::Access::write);
+    appendAudit(
+        transaction,
+        {.time = 1'700'000'000'000'000'000,
+         .event = AuditEvent::finished,
+         .collection = "patients",
+         .failedRows = 2,
+         .failures = {
+             {.key = {bytes.begin(), bytes.end()}, .version = 1, .field = "age", .reason = "out of range"}}});
+    transaction.commit();
+  }
+  EXPECT_THAT(expect(0, {"audit", file}),
+              AllOf(HasSubstr("1  2023-11-14T22:13:20Z  finished  patients: 2 cannot be upgraded"),
+                    HasSubstr("), version 1: age: out of range\n  …"), Not(HasSubstr("TAX"))));
+  EXPECT_THAT(expect(0, {"audit", file, "--unmask"}),
+              HasSubstr("\n  w,TAX-1007, version 1: age: out of range\n"));
+  const JsonValue named = json(0, {"audit", file, "--unmask"});
+  const JsonValue& failure = named.find("entries")->elements.at(0).find("failures")->elements.at(0);
+  EXPECT_EQ(failure.find("key")->text, "w,TAX-1007");
+  EXPECT_EQ(failure.find("reason")->text, "out of range");
+}
+
 TEST_F(PackedFile, SensitiveKeysAreMaskedInReasons) {
   const std::string file = makePatients();
   expect(0, {"migrate", file, "--compress", "--eager"});
-  CompactorRecord record;
+  CompactorReport record;
   record.status.detail = "a row is damaged (key: w,TAX-1007)";
   writeReport(file, record);
   {

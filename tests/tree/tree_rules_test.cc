@@ -3,10 +3,10 @@
 #include "instar/tests/tree/tree_rules.h"
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <fstream>
 
+#include "instar/tests/support/temporary_folder.h"
 #include "instar/tests/tree/document_links.h"
 
 namespace instar::tree {
@@ -14,14 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-class TreeRules : public testing::Test {
+class TreeRules : public ::testing::Test {
  protected:
-  TreeRules() {
-    std::string pattern = (fs::temp_directory_path() / "instar-tree-XXXXXX").string();
-    root_ = ::mkdtemp(pattern.data());
-  }
-  ~TreeRules() override { fs::remove_all(root_); }
-
   void write(const fs::path& path, std::string_view text) {
     fs::create_directories((root_ / path).parent_path());
     std::ofstream(root_ / path) << text;
@@ -35,7 +29,8 @@ class TreeRules : public testing::Test {
 
   std::vector<SourceFile> files() const { return readTree(root_); }
 
-  fs::path root_;
+  const instar::testing::TemporaryFolder folder_;
+  const fs::path root_ = folder_.path();
 };
 
 // The files that break a rule, with lines: "engine/store.cc:1 ".

@@ -7,6 +7,7 @@
 #include "instar/engine/compaction.h"
 #include "instar/format/key_text.h"
 #include "instar/tools/commands/command.h"
+#include "instar/tools/commands/failed_rows.h"
 #include "instar/tools/commands/table.h"
 #include "instar/tools/json_text.h"
 
@@ -50,7 +51,7 @@ class Keys {
     return masks ? std::string(kMaskedPrefix) + "reason)" : entry.reason;
   }
 
- private:
+  // Nothing where a schema cannot be read.
   const std::optional<KeyPrinter>& find(const std::string& name) {
     const auto [entry, isNew] = printers_.try_emplace(name);
     if (!isNew) return entry->second;
@@ -61,6 +62,7 @@ class Keys {
     return entry->second;
   }
 
+ private:
   const Store& store_;
   const ReadTransaction transaction_;
   const bool unmask_;
@@ -96,6 +98,8 @@ void printVerification(Output& output, const Verification& verification, Keys& k
               counted(verification.partitions.size(), "partition") + ", " +
               (verification.problems == 0 ? "all as they were packed"
                                           : counted(verification.problems, "partition") + " with a problem"));
+  for (const KeptPreimages& kept : verification.kept)
+    output.line("of " + kept.collection + " " + describe(kept));
 }
 
 void writeVerification(Output& output, const Verification& verification, Keys& keys, bool resumed) {
@@ -110,6 +114,11 @@ void writeVerification(Output& output, const Verification& verification, Keys& k
     write(writer, "expected", partition.expected);
     write(writer, "found", partition.found);
     writer.member("problem", partition.problem).endObject();
+  }
+  writer.endArray().name("kept").beginArray();
+  for (const KeptPreimages& kept : verification.kept) {
+    writer.beginObject().member("collection", kept.collection);
+    writer.member("rows", kept.rows).member("blocks", kept.blocks).endObject();
   }
   writer.endArray().endObject();
   output.line(out);
@@ -127,7 +136,12 @@ void runVerify(Context& context, const AuditOptions& options) {
   else
     printVerification(context.output, verification, keys);
   if (verification.problems != 0) context.found(ExitStatus::damage);
-  if (resumed) context.message("programs may compact the file again");
+  if (!resumed) return;
+  context.message("programs may compact the file again" +
+                  std::string(verification.kept.empty()
+                                  ? ""
+                                  : "; what is kept of a partition goes when its pass has "
+                                    "ended and all of it is sound"));
 }
 
 // --- audit
@@ -159,6 +173,9 @@ void printEntry(Output& output, const AuditEntry& entry, Keys& keys) {
   if (const std::string numbers = describeEntry(entry); !numbers.empty()) line += ": " + numbers;
   if (!entry.reason.empty()) line += "; " + keys.reason(entry);
   output.line(line + "  (" + entry.program + ")");
+  if (entry.failures.empty()) return;
+  if (const auto& printer = keys.find(entry.collection))
+    printFailures(output, entry.failures, entry.failedRows, *printer);
 }
 
 void writeEntry(JsonWriter& writer, const AuditEntry& entry, Keys& keys) {
@@ -173,6 +190,9 @@ void writeEntry(JsonWriter& writer, const AuditEntry& entry, Keys& keys) {
   writer.member("fromVersion", std::uint64_t{entry.fromVersion});
   writer.member("toVersion", std::uint64_t{entry.toVersion});
   writer.member("rows", entry.rows).member("failedRows", entry.failedRows);
+  if (!entry.failures.empty()) {
+    if (const auto& printer = keys.find(entry.collection)) writeFailures(writer, entry.failures, *printer);
+  }
   write(writer, "cold", entry.cold);
   writer.member("bytes", entry.bytes).member("milliseconds", static_cast<std::uint64_t>(entry.taken.count()));
   writer.member("reason", keys.reason(entry)).member("program", entry.program);
@@ -225,7 +245,11 @@ void addVerifyCommand(CLI::App& app, Context& context) {
       "Rows, blocks and the checksum of each partition; the application is not needed. The exit status is 4 "
       "where\n"
       "one of them is not what it was when it was packed. Rows that are not packed are for `instar "
-      "check`.\n\n"
+      "check`.\n"
+      "How much compaction keeps of what it has replaced is said too. --resume erases none of it; what goes "
+      "on\n"
+      "from there does, once the partition is sound: `instar dump --preimages` first, where it may be "
+      "needed.\n\n"
       "Example:\n  instar verify contacts.instar");
   command->callback(
       [&context, options] { context.action = [&context, options] { runVerify(context, *options); }; });

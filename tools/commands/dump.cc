@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "instar/engine/check.h"
+#include "instar/engine/preimages.h"
 #include "instar/format/key_text.h"
 #include "instar/format/row.h"
 #include "instar/tools/commands/command.h"
@@ -30,6 +31,7 @@ struct DumpOptions {
   RangeText range;
   std::uint64_t limit = UINT64_MAX;
   bool reverse = false;
+  bool preimages = false;
   bool asStored = false;
   std::uint16_t atVersion = 0;
   bool unmask = false;
@@ -84,36 +86,25 @@ class CollectionDump {
     flushLine();
   }
 
-  void scan() {
+  // Returns whether there was something to go over: pre-images may not be kept.
+  bool scan() {
     ScanOptions range = options_.range.parse(rows_.keySpec());
     range.limit = options_.limit;
     range.reverse = options_.reverse;
-    ProgressLine progress(context_.messages, "rows", context_.clock);
-    WalkCheck walk(options_.reverse);
-    auto scan = rows_.scan(transaction_, range);
-    while (scan.next()) {
-      if (!walk.follows(scan.key())) reportDamage(scan.key(), "it is not where its key belongs");
-      if (options_.printer.format == RowFormat::hex) {
-        printBytes(scan.key(), scan.value());
-      } else if (options_.printer.keysOnly) {
-        printKey(scan.key(), scan.value());
-      } else {
-        guard(scan.key(), [&] {
-          if (options_.asStored)
-            printStored(scan.key(), scan.value());
-          else
-            printRow(scan.row());
-        });
-      }
-      flushLine();
-      if (!context_.outputIsSeen) progress.update(walk.count());
+    if (options_.preimages) {
+      auto scan = scanPreimages(transaction_, rows_, range);
+      if (scan) printAll(*scan);
+      return scan.has_value();
     }
-    if (!options_.range.isWhole() || options_.limit != UINT64_MAX) return;
-    if (const std::uint64_t rows = rows_.count(transaction_); walk.count() != rows) {
+    auto scan = rows_.scan(transaction_, range);
+    const std::uint64_t met = printAll(scan);
+    if (!options_.range.isWhole() || options_.limit != UINT64_MAX) return true;
+    if (const std::uint64_t rows = rows_.count(transaction_); met != rows) {
       context_.message("damaged collection (collection: " + name_ + ", rows: " + std::to_string(rows) +
-                       ", met: " + std::to_string(walk.count()) + ')');
+                       ", met: " + std::to_string(met) + ')');
       context_.found(ExitStatus::damage);
     }
+    return true;
   }
 
   void get(const std::string& text) {
@@ -133,6 +124,30 @@ class CollectionDump {
     if (options_.atVersion == 0) return store_.collection(name_);
     refuseBelowReaderFloor();
     return store_.collection(name_, schemaVersion(store_, transaction_, name_, options_.atVersion));
+  }
+
+  // Returns how many there are.
+  std::uint64_t printAll(Scan<capnp::DynamicStruct>& scan) {
+    ProgressLine progress(context_.messages, "rows", context_.clock);
+    WalkCheck walk(options_.reverse);
+    while (scan.next()) {
+      if (!walk.follows(scan.key())) reportDamage(scan.key(), "it is not where its key belongs");
+      if (options_.printer.format == RowFormat::hex) {
+        printBytes(scan.key(), scan.value());
+      } else if (options_.printer.keysOnly) {
+        printKey(scan.key(), scan.value());
+      } else {
+        guard(scan.key(), [&] {
+          if (options_.asStored)
+            printStored(scan.key(), scan.value());
+          else
+            printRow(scan.row());
+        });
+      }
+      flushLine();
+      if (!context_.outputIsSeen) progress.update(walk.count());
+    }
+    return walk.count();
   }
 
   void refuseBelowReaderFloor() const {
@@ -261,7 +276,14 @@ void runDump(Context& context, DumpOptions& options) {
   } else {
     names.push_back(requireCollection(store, transaction, options.collection).name);
   }
-  for (const std::string& name : names) CollectionDump(context, store, transaction, name, options).scan();
+  bool found = false;
+  for (const std::string& name : names)
+    found |= CollectionDump(context, store, transaction, name, options).scan();
+  if (!options.preimages || found) return;
+  context.message("no pre-images are kept" +
+                  (options.collection.empty() ? std::string() : " of " + options.collection) +
+                  ": compaction was not asked to, or all that it has replaced is verified");
+  context.found(ExitStatus::problem);
 }
 
 void runGet(Context& context, DumpOptions& options) {
@@ -307,6 +329,8 @@ void addDumpCommand(CLI::App& app, Context& context) {
   command->add_flag("--reverse", options->reverse, "from the last key to the first");
   command->add_flag("--keys-only", options->printer.keysOnly,
                     "print keys, in the form that `instar get` takes");
+  command->add_flag("--preimages", options->preimages,
+                    "print what compaction has replaced and keeps, in place of the rows");
   command->footer(
       "Damaged rows are reported and left out, and the exit status is then 4. Rows of older versions that\n"
       "cannot be upgraded, because a value does not fit or because that needs a function that only the\n"
@@ -314,6 +338,9 @@ void addDumpCommand(CLI::App& app, Context& context) {
       "them.\n"
       "`instar import` reads ndjson, csv and tsv back; pass --unmask if the schema has sensitive fields.\n"
       "What is inside an AnyPointer is shown, unless that field itself is marked as sensitive.\n\n"
+      "With --preimages each row is as it was before compaction (`instar migrate --keep-preimages`) replaced "
+      "it,\n"
+      "whatever was put or erased since. Where none are kept that is said, and the exit status is then 1.\n\n"
       "Examples:\n"
       "  instar dump contacts.instar contacts --prefix main, --limit 10\n"
       "  instar dump contacts.instar contacts --format csv --unmask > contacts.csv\n"

@@ -21,6 +21,7 @@ struct MigrateOptions {
   std::string partition;  // empty: all of them
   unsigned threads = 1;
   bool compress = false;
+  bool keepPreimages = false;
   bool eager = false;
   bool dryRun = false;
   bool json = false;
@@ -185,9 +186,13 @@ void runMigrate(Context& context, const MigrateOptions& options) {
       progress.clear();
       report.add(name, rehearsal, estimated, keyPrinter(store, store.read(), name));
     } else {
-      const Migration done = migrate(
-          store, name,
-          {.mode = mode, .partition = partition, .rate = rate, .threads = options.threads, .progress = look});
+      const Migration done = migrate(store, name,
+                                     {.mode = mode,
+                                      .partition = partition,
+                                      .rate = rate,
+                                      .threads = options.threads,
+                                      .keepPreimages = options.keepPreimages,
+                                      .progress = look});
       const double seconds = progress.elapsed().count();
       progress.clear();
       report.add(name, done, partition ? nullptr : &estimated, bytesOf(store, name), seconds,
@@ -216,6 +221,8 @@ void addMigrateCommand(CLI::App& app, Context& context) {
       ->check(CLI::Range(1, 64))
       ->capture_default_str();
   command->add_flag("--compress", options->compress, "also pack all rows into compressed blocks");
+  command->add_flag("--keep-preimages", options->keepPreimages,
+                    "keep what is replaced in the file until its partition has been read back");
   command->add_option("--partition", options->partition, "only the partition that this key belongs to")
       ->type_name("KEY");
   command->add_flag("--dry-run", options->dryRun,
@@ -232,6 +239,8 @@ void addMigrateCommand(CLI::App& app, Context& context) {
       "used "
       "again;\n"
       "`instar compact` makes it smaller. The estimate is from a sample.\n"
+      "With --keep-preimages what is replaced is written once more, as large as it was: with --compress\n"
+      "several times as much in all. After a mismatch it stays: `instar dump --preimages` prints it.\n"
       "Rows that need a function of the application are migrated by the application (migrate() in C++).\n\n"
       "Example:\n  instar migrate contacts.instar contacts --rate 4MiB/s");
   command->callback(

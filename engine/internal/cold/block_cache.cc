@@ -2,8 +2,9 @@
 
 namespace instar {
 
-std::shared_ptr<const UnpackedBlock> BlockCache::find(storage::TreeId tree, std::uint64_t number) {
-  const Name name{tree, number};
+std::shared_ptr<const UnpackedSection> BlockCache::find(storage::TreeId tree, std::uint64_t number,
+                                                        std::size_t section) {
+  const Name name{tree, number, section};
   Shard& shard = shardOf(name);
   const std::lock_guard lock(shard.mutex);
   const auto entry = shard.entries.find(name);
@@ -13,18 +14,18 @@ std::shared_ptr<const UnpackedBlock> BlockCache::find(storage::TreeId tree, std:
   }
   ++shard.statistics.hits;
   entry->second.isUsed = true;
-  return entry->second.block;
+  return entry->second.section;
 }
 
-void BlockCache::add(storage::TreeId tree, const std::shared_ptr<const UnpackedBlock>& block) {
-  if (block->bytes() > bytesPerShard_) return;
-  const Name name{tree, block->number()};
+void BlockCache::add(storage::TreeId tree, const std::shared_ptr<const UnpackedSection>& section) {
+  if (section->bytes() > bytesPerShard_) return;
+  const Name name{tree, section->number(), section->section()};
   Shard& shard = shardOf(name);
-  std::vector<std::shared_ptr<const UnpackedBlock>> gone;  // freed without the lock
+  std::vector<std::shared_ptr<const UnpackedSection>> gone;  // freed without the lock
   const std::lock_guard lock(shard.mutex);
-  if (!shard.entries.try_emplace(name, Entry{block}).second) return;  // another thread was faster
+  if (!shard.entries.try_emplace(name, Entry{section}).second) return;  // another thread was faster
   shard.names.push_back(name);
-  shard.statistics.bytes += block->bytes();
+  shard.statistics.bytes += section->bytes();
   while (shard.statistics.bytes > bytesPerShard_) {
     const auto oldest = shard.entries.find(shard.names.front());
     shard.names.pop_front();
@@ -32,8 +33,8 @@ void BlockCache::add(storage::TreeId tree, const std::shared_ptr<const UnpackedB
       shard.names.push_back(oldest->first);
       continue;
     }
-    shard.statistics.bytes -= oldest->second.block->bytes();
-    gone.push_back(std::move(oldest->second.block));
+    shard.statistics.bytes -= oldest->second.section->bytes();
+    gone.push_back(std::move(oldest->second.section));
     shard.entries.erase(oldest);
   }
 }

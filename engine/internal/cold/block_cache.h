@@ -1,9 +1,10 @@
 #pragma once
 
-// Unpacked blocks that were read lately, within a limit of bytes. Where one has to go it is the oldest; but
-// one that was used since it came, or since it was spared, is spared once: nearly as good as the order of
-// use, and finding a block writes nothing but a flag beside it. A block is known by its tree and its number,
-// which no other block of the file ever has: what is in here needs no second look at the file. Any thread.
+// Unpacked sections of blocks that were read lately, within a limit of bytes. Where one has to go it is the
+// oldest; but one that was used since it came, or since it was spared, is spared once: nearly as good as the
+// order of use, and finding one writes nothing but a flag beside it. A block is known by its tree and its
+// number, which no other block of the file ever has: what is in here needs no second look at the file. Any
+// thread.
 
 #include <array>
 #include <cstdint>
@@ -24,9 +25,10 @@ class BlockCache {
   explicit BlockCache(std::size_t bytes) : bytesPerShard_(bytes / kShards) {}
 
   // Null where it is not there.
-  std::shared_ptr<const UnpackedBlock> find(storage::TreeId tree, std::uint64_t number);
-  // A block that is larger than its share of the memory is not kept.
-  void add(storage::TreeId tree, const std::shared_ptr<const UnpackedBlock>& block);
+  std::shared_ptr<const UnpackedSection> find(storage::TreeId tree, std::uint64_t number,
+                                              std::size_t section);
+  // A section that is larger than its share of the memory is not kept.
+  void add(storage::TreeId tree, const std::shared_ptr<const UnpackedSection>& section);
 
   struct Statistics {
     std::uint64_t hits = 0;
@@ -40,16 +42,19 @@ class BlockCache {
 
   struct Name {
     storage::TreeId tree;
-    std::uint64_t number;
+    std::uint64_t number;  // of the block
+    std::size_t section;
     friend bool operator==(const Name&, const Name&) = default;
   };
   struct Hash {
     std::size_t operator()(const Name& name) const noexcept {
-      return (name.number ^ std::uint64_t{name.tree} << 48) * 0x9e3779b97f4a7c15U >> 16;
+      return ((name.number * kMaxBlockSections + name.section) ^ std::uint64_t{name.tree} << 48) *
+                 0x9e3779b97f4a7c15U >>
+             16;
     }
   };
   struct Entry {
-    std::shared_ptr<const UnpackedBlock> block;
+    std::shared_ptr<const UnpackedSection> section;
     bool isUsed = false;
   };
   struct alignas(64) Shard {

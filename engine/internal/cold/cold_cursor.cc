@@ -9,40 +9,52 @@ ColdCursor::ColdCursor(ColdTier& tier, TransactionState& transaction)
       seenChanges_(transaction.changes()) {}
 
 // The block that cursor_ has been moved to.
-bool ColdCursor::enter(bool found, bool atEnd) {
+bool ColdCursor::enterBlock(bool found, End end) {
   seenChanges_ = transaction_.changes();
-  place_.block = nullptr;
+  place_.section = nullptr;
   if (!found) return false;
   lastKey_ = Key(cursor_->key());
-  place_.block = tier_.unpack(transaction_, lastKey_.bytes(), cursor_->value());
-  place_.row = atEnd ? place_.block->rows() - 1 : 0;
+  return enterSection(end == End::first ? 0 : kMaxBlockSections, end);
+}
+
+bool ColdCursor::enterSection(std::size_t index, End end) {
+  place_.section = nullptr;
+  place_.section = tier_.section(transaction_, lastKey_.bytes(), cursor_->value(), index);
+  place_.row = end == End::first ? 0 : place_.section->rows() - 1;
   return true;
 }
 
 bool ColdCursor::seek(Bytes key) {
   const Key wanted(key);  // which may be one of ours
-  if (!enter(cursor_->seek(wanted.bytes()), false)) return false;
-  place_.row = place_.block->lowerBound(wanted.bytes());
+  seenChanges_ = transaction_.changes();
+  place_.section = nullptr;
+  if (!cursor_->seek(wanted.bytes())) return false;
+  lastKey_ = Key(cursor_->key());
+  place_ = tier_.seek(transaction_, lastKey_.bytes(), cursor_->value(), wanted.bytes());
   return true;
 }
 
 // Brings cursor_ back to the block, after which it can be moved on.
-void ColdCursor::stepBlock() {
+void ColdCursor::returnToBlock() {
   if (seenChanges_ == transaction_.changes()) return;
   cursor_->seek(lastKey_.bytes());
   seenChanges_ = transaction_.changes();
 }
 
 bool ColdCursor::next() {
-  if (place_.block && ++place_.row < place_.block->rows()) return true;
-  stepBlock();
-  return enter(cursor_->next(), false);
+  if (place_.section && ++place_.row < place_.section->rows()) return true;
+  returnToBlock();
+  if (place_.section && !place_.section->isLast())
+    return enterSection(place_.section->section() + 1, End::first);
+  return enterBlock(cursor_->next(), End::first);
 }
 
 bool ColdCursor::previous() {
-  if (place_.block && place_.row-- > 0) return true;
-  stepBlock();
-  return enter(cursor_->previous(), true);
+  if (place_.section && place_.row-- > 0) return true;
+  returnToBlock();
+  if (place_.section && place_.section->section() != 0)
+    return enterSection(place_.section->section() - 1, End::last);
+  return enterBlock(cursor_->previous(), End::last);
 }
 
 TieredCursor::TieredCursor(storage::TreeId hot, ColdTier& cold, TransactionState& transaction)

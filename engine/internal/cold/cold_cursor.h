@@ -14,8 +14,8 @@ class ColdCursor {
 
   // Each returns whether there is a row. Throws Error(restoreFromBackup) for a damaged block; the next step
   // goes on behind it.
-  bool first() { return enter(cursor_->first(), false); }
-  bool last() { return enter(cursor_->last(), true); }
+  bool first() { return enterBlock(cursor_->first(), End::first); }
+  bool last() { return enterBlock(cursor_->last(), End::last); }
   bool seek(Bytes key);  // the first row that is not less than `key`
   bool next();
   bool previous();
@@ -24,8 +24,11 @@ class ColdCursor {
   const ColdPlace& place() const noexcept { return place_; }
 
  private:
-  bool enter(bool found, bool atEnd);
-  void stepBlock();
+  enum class End : std::uint8_t { first, last };
+
+  bool enterBlock(bool found, End end);
+  bool enterSection(std::size_t index, End end);
+  void returnToBlock();
 
   ColdTier& tier_;
   TransactionState& transaction_;

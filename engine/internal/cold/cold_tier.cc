@@ -1,5 +1,7 @@
 #include "instar/engine/internal/cold/cold_tier.h"
 
+#include <algorithm>
+
 #include "instar/engine/internal/store_state.h"
 #include "instar/format/file_format.h"
 #include "instar/format/key_text.h"
@@ -14,12 +16,8 @@ Key tiersKey(std::string_view collection) {
 }
 
 Key dictionaryKey(std::string_view collection, std::uint32_t number) {
-  Key key(kDictionaryKeyPrefix);
-  key.append(asBytes(collection));
-  key.append(asBytes("/"));
-  const std::byte bytes[] = {std::byte(number >> 24), std::byte(number >> 16), std::byte(number >> 8),
-                             std::byte(number)};
-  key.append(bytes);
+  Key key = recordPrefix(kDictionaryKeyPrefix, collection);
+  key.appendNumber(number, 4);
   return key;
 }
 
@@ -31,45 +29,69 @@ ColdTier::ColdTier(StoreState& store, std::string collection, storage::TreeId tr
 std::optional<ColdPlace> ColdTier::find(TransactionState& transaction, Bytes key) {
   storage::Cursor& cursor = transaction.lookupCursor(tree_);
   if (!cursor.seek(key)) return std::nullopt;
-  ColdBlockHeader header;
   std::vector<std::byte> copy;
-  const Bytes value = transaction.steady(cursor.value(), copy);
-  const BlockDamage damage = decodeBlockHeader(value, header);
-  if (damage != BlockDamage::none) refuseBlock(cursor.key(), describe(damage));
+  const Bytes lastKey = cursor.key();
+  const ColdBlockHeader header = headerOf(lastKey, transaction.steady(cursor.value(), copy));
   if (compareBytes(key, header.firstKey) < 0) {
-    if (!blockIsIntact(cursor.key(), value)) refuseBlock(cursor.key(), describe(BlockDamage::checksum));
+    requireIntact(lastKey, header);
     return std::nullopt;
   }
-  ColdPlace place{cached(header.number, cursor.key()), 0};
-  if (!place.block) place.block = readIntoCache(transaction, cursor.key(), value);
-  place.row = place.block->lowerBound(key);
-  if (place.row == place.block->rows() || compareBytes(place.key(), key) != 0) return std::nullopt;
+  ColdPlace place = placeOf(transaction, lastKey, header, key);
+  if (place.row == place.section->rows() || compareBytes(place.key(), key) != 0) return std::nullopt;
   return place;
 }
 
-std::shared_ptr<const UnpackedBlock> ColdTier::unpack(TransactionState& transaction, Bytes lastKey,
-                                                      Bytes value) {
-  ColdBlockHeader header;
+std::shared_ptr<const UnpackedSection> ColdTier::section(TransactionState& transaction, Bytes lastKey,
+                                                         Bytes value, std::size_t index) {
   std::vector<std::byte> copy;
-  value = transaction.steady(value, copy);
-  if (decodeBlockHeader(value, header) == BlockDamage::none) {
-    if (auto block = cached(header.number, lastKey)) return block;
-  }
-  return readIntoCache(transaction, lastKey, value);
+  const ColdBlockHeader header = headerOf(lastKey, transaction.steady(value, copy));
+  return unpacked(transaction, lastKey, header, std::min<std::size_t>(index, header.sections - 1));
 }
 
-// Null where it is not there. A damaged number is another block's.
-std::shared_ptr<const UnpackedBlock> ColdTier::cached(std::uint64_t number, Bytes lastKey) const {
-  auto block = store_.blockCache().find(tree_, number);
-  if (block && compareBytes(block->key(block->rows() - 1), lastKey) != 0) return nullptr;
-  return block;
+ColdPlace ColdTier::seek(TransactionState& transaction, Bytes lastKey, Bytes value, Bytes key) {
+  std::vector<std::byte> copy;
+  const ColdBlockHeader header = headerOf(lastKey, transaction.steady(value, copy));
+  ColdPlace place = placeOf(transaction, lastKey, header, key);
+  if (place.row == place.section->rows())
+    place = {unpacked(transaction, lastKey, header, place.section->section() + 1), 0};
+  return place;
 }
 
-std::shared_ptr<const UnpackedBlock> ColdTier::readIntoCache(TransactionState& transaction, Bytes lastKey,
-                                                             Bytes value) {
-  auto block = read(transaction, lastKey, value);
-  store_.blockCache().add(tree_, block);
-  return block;
+ColdBlockHeader ColdTier::headerOf(Bytes lastKey, Bytes value) const {
+  ColdBlockHeader header;
+  const BlockDamage damage = decodeBlockHeader(value, header);
+  if (damage != BlockDamage::none) refuseBlock(lastKey, describe(damage));
+  return header;
+}
+
+// The first row of the key's section that is not less than it. That it is the right section is sure where
+// rows lie on both sides of the key; else the block has to be looked at.
+ColdPlace ColdTier::placeOf(TransactionState& transaction, Bytes lastKey, const ColdBlockHeader& header,
+                            Bytes key) {
+  ColdPlace place{unpacked(transaction, lastKey, header, header.sectionOf(key)), 0};
+  place.row = place.section->lowerBound(key);
+  const bool isBetween = place.row != 0 && place.row != place.section->rows();
+  if (!isBetween && !(place.row == 0 && compareBytes(place.key(), key) == 0)) requireIntact(lastKey, header);
+  return place;
+}
+
+// A damaged number is another block's, so one of the cache has to be of this one.
+std::shared_ptr<const UnpackedSection> ColdTier::unpacked(TransactionState& transaction, Bytes lastKey,
+                                                          const ColdBlockHeader& header, std::size_t index) {
+  auto section = store_.blockCache().find(tree_, header.number, index);
+  if (section && section->isOf(header)) return section;
+  std::string damage;
+  const auto dictionary = dictionaryOf(transaction, header, damage);
+  if (!damage.empty()) refuseBlock(lastKey, damage);
+  BlockDamage found;
+  section = UnpackedSection::unpack(lastKey, header, index, dictionary.get(), found);
+  if (!section) refuseBlock(lastKey, describe(found));
+  store_.blockCache().add(tree_, section);
+  return section;
+}
+
+void ColdTier::requireIntact(Bytes lastKey, const ColdBlockHeader& header) const {
+  if (!blockIsIntact(lastKey, header)) refuseBlock(lastKey, describe(BlockDamage::checksum));
 }
 
 std::shared_ptr<const UnpackedBlock> ColdTier::read(TransactionState& transaction, Bytes lastKey,
@@ -85,18 +107,21 @@ std::shared_ptr<const UnpackedBlock> ColdTier::unpack(TransactionState& transact
   ColdBlockHeader header;
   BlockDamage found = decodeBlockHeader(value, header);
   if (found == BlockDamage::none) {
-    std::shared_ptr<const Dictionary> dictionary;
-    if (header.dictionary != 0) {
-      dictionary = this->dictionary(transaction, header.dictionary);
-      if (!dictionary) {
-        damage = "the catalog does not have its dictionary " + std::to_string(header.dictionary);
-        return nullptr;
-      }
-    }
+    const auto dictionary = dictionaryOf(transaction, header, damage);
+    if (!damage.empty()) return nullptr;
     if (auto block = UnpackedBlock::unpack(lastKey, value, dictionary.get(), found)) return block;
   }
   damage = describe(found);
   return nullptr;
+}
+
+// Null where the block has none, and where it is missing, with what is wrong.
+std::shared_ptr<const Dictionary> ColdTier::dictionaryOf(TransactionState& transaction,
+                                                         const ColdBlockHeader& header, std::string& damage) {
+  if (header.dictionary == 0) return nullptr;
+  auto dictionary = this->dictionary(transaction, header.dictionary);
+  if (!dictionary) damage = "the catalog does not have its dictionary " + std::to_string(header.dictionary);
+  return dictionary;
 }
 
 std::shared_ptr<const Dictionary> ColdTier::dictionary(TransactionState& transaction, std::uint32_t number) {

@@ -21,11 +21,11 @@ class StoreState;
 
 // A row in a block.
 struct ColdPlace {
-  std::shared_ptr<const UnpackedBlock> block;
+  std::shared_ptr<const UnpackedSection> section;
   std::size_t row = 0;
 
-  Bytes key() const noexcept { return block->key(row); }
-  RowView view() const noexcept { return {block->version(), RowFlags::none, block->payload(row)}; }
+  Bytes key() const noexcept { return section->key(row); }
+  RowView view() const noexcept { return {section->version(), RowFlags::none, section->payload(row)}; }
 };
 
 class ColdTier {
@@ -39,10 +39,16 @@ class ColdTier {
   // Nothing where no block has the key. Throws Error(restoreFromBackup) where the block is damaged.
   std::optional<ColdPlace> find(TransactionState& transaction, Bytes key);
 
-  // A stored block, from the cache where it is there. Throws Error(restoreFromBackup), with the key of its
-  // last row.
-  std::shared_ptr<const UnpackedBlock> unpack(TransactionState& transaction, Bytes lastKey, Bytes value);
-  // The same past the cache, which is left to readers of rows.
+  // Of a stored block, each through the cache. They throw Error(restoreFromBackup), with the key of its last
+  // row.
+  //
+  // A section, at most the last one.
+  std::shared_ptr<const UnpackedSection> section(TransactionState& transaction, Bytes lastKey, Bytes value,
+                                                 std::size_t index);
+  // The first row that is not less than `key`, which is not greater than `lastKey`.
+  ColdPlace seek(TransactionState& transaction, Bytes lastKey, Bytes value, Bytes key);
+
+  // All of it, past the cache, which is left to readers of rows. Throws as those.
   std::shared_ptr<const UnpackedBlock> read(TransactionState& transaction, Bytes lastKey, Bytes value);
   // And without an error: for those who want to know what is wrong.
   std::shared_ptr<const UnpackedBlock> unpack(TransactionState& transaction, Bytes lastKey, Bytes value,
@@ -52,9 +58,13 @@ class ColdTier {
   std::shared_ptr<const Dictionary> dictionary(TransactionState& transaction, std::uint32_t number);
 
  private:
-  std::shared_ptr<const UnpackedBlock> cached(std::uint64_t number, Bytes lastKey) const;
-  std::shared_ptr<const UnpackedBlock> readIntoCache(TransactionState& transaction, Bytes lastKey,
-                                                     Bytes value);
+  ColdBlockHeader headerOf(Bytes lastKey, Bytes value) const;
+  std::shared_ptr<const UnpackedSection> unpacked(TransactionState& transaction, Bytes lastKey,
+                                                  const ColdBlockHeader& header, std::size_t index);
+  ColdPlace placeOf(TransactionState& transaction, Bytes lastKey, const ColdBlockHeader& header, Bytes key);
+  void requireIntact(Bytes lastKey, const ColdBlockHeader& header) const;
+  std::shared_ptr<const Dictionary> dictionaryOf(TransactionState& transaction, const ColdBlockHeader& header,
+                                                 std::string& damage);
   [[noreturn]] void refuseBlock(Bytes lastKey, const std::string& damage) const;
 
   StoreState& store_;

@@ -11,9 +11,9 @@ namespace {
 static_assert(static_cast<int>(AuditEvent::retired) == static_cast<int>(catalog::AuditEvent::RETIRED));
 
 Key numberKey(std::uint64_t number) {
-  std::byte bytes[8];
-  for (int i = 0; i < 8; ++i) bytes[i] = std::byte(number >> (56 - 8 * i));
-  return Key(Bytes(bytes));
+  Key key;
+  key.appendNumber(number, 8);
+  return key;
 }
 
 storage::TreeId auditTree(TransactionState& transaction) {
@@ -39,6 +39,13 @@ AuditEntry toEntry(catalog::AuditEntry::Reader record) {
   entry.bytes = record.getBytes();
   entry.taken = std::chrono::milliseconds(record.getMilliseconds());
   entry.reason = record.getReason().cStr();
+  for (const auto failed : record.getFailures()) {
+    const Bytes key = bytesOf(failed.getKey());
+    entry.failures.push_back({.key = {key.begin(), key.end()},
+                              .version = failed.getVersion(),
+                              .field = failed.getField().cStr(),
+                              .reason = failed.getReason().cStr()});
+  }
   entry.program = record.getProgram().cStr();
   return entry;
 }
@@ -58,7 +65,7 @@ void appendAudit(TransactionState& transaction, AuditEntry entry) {
   Draft<catalog::AuditEntry> record{{}};
   record->setNumber(entries + 1);
   record->setPrevious(hash);
-  record->setTime(now());
+  record->setTime(entry.time != 0 ? entry.time : now());
   record->setEvent(static_cast<catalog::AuditEvent>(entry.event));
   record->setCollection(stringPtr(entry.collection));
   if (entry.partition) record->setPartition(dataOf(entry.partition->bytes()));
@@ -71,6 +78,16 @@ void appendAudit(TransactionState& transaction, AuditEntry entry) {
   record->setMilliseconds(static_cast<std::uint64_t>(entry.taken.count()));
   record->setReason(stringPtr(entry.reason));
   record->setProgram(stringPtr(programName()));
+  if (!entry.failures.empty()) {
+    auto failures = record->initFailures(static_cast<unsigned>(entry.failures.size()));
+    for (unsigned i = 0; i < failures.size(); ++i) {
+      const FailedRow& failed = entry.failures[i];
+      failures[i].setKey(dataOf(failed.key));
+      failures[i].setVersion(failed.version);
+      failures[i].setField(stringPtr(failed.field));
+      failures[i].setReason(stringPtr(failed.reason));
+    }
+  }
   const FlatRecord flat(record.message());
   const Key key = numberKey(entries + 1);
   const storage::TreeId tree = auditTree(transaction);

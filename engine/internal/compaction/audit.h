@@ -9,8 +9,8 @@
 
 namespace instar {
 
-// `entry`: number, time and program are filled in. The tree has to be open: openAudit() before the
-// transaction.
+// `entry`: number and program are filled in, and the time where it is 0. The tree has to be open: openAudit()
+// before the transaction.
 void openAudit(storage::Environment& environment);
 void appendAudit(TransactionState& transaction, AuditEntry entry);
 

@@ -32,17 +32,18 @@ Batch::Batch(std::shared_ptr<StoreState> store, CollectionState& collection, Com
 }
 
 // Another batch, or another program before this one, may have made the tree.
-void Batch::openColdTier() {
+void Batch::openTrees() {
+  if (limits_.keepPreimages && !preimages_) preimages_.emplace(Preimages::make(store_, collection_.name()));
   if (cold_) return;
-  const bool packs = mode_ == CompactionMode::compress;
-  if (const auto tree = store_->environment().openTree(coldTreeName(collection_.name()), packs))
-    cold_ = std::make_unique<ColdTier>(*store_, collection_.name(), *tree);
+  const std::string name = coldTreeName(collection_.name());
+  const auto tree = mode_ == CompactionMode::compress ? openOrMakeTree(store_, name)
+                                                      : store_->environment().openTree(name, false);
+  if (tree) cold_ = std::make_unique<ColdTier>(*store_, collection_.name(), *tree);
 }
 
 Batch::~Batch() = default;
 
-void Batch::fail(FailedRow row) {
-  ++result_.failed;
+void Batch::list(FailedRow row) {
   if (result_.failures.size() < mostFailures_) result_.failures.push_back(std::move(row));
 }
 
@@ -61,7 +62,7 @@ void Batch::prepare(const Key& lower) {
     beginPass(lower);
     for (const auto& part : parts_) part->packer.reset();  // there may be enough rows for a dictionary by now
   }
-  openColdTier();
+  openTrees();
   if (cold_) preparePackers();
   prepareParts(lower);
   at("prepared");
@@ -97,10 +98,8 @@ void Batch::preparePackers() {
   const auto hasPacker = [](const auto& part) { return part->packer != nullptr; };
   if (std::ranges::all_of(parts_, hasPacker)) return;
   const auto dictionary = chooseDictionary(store_, collection_, *cold_);
-  for (const auto& part : parts_) {
-    part->packer =
-        std::make_unique<BlockPacker>(collection_.schema().version(), kCompressionLevel, dictionary);
-  }
+  for (const auto& part : parts_)
+    part->packer = std::make_unique<BlockPacker>(collection_.schema().version(), dictionary);
 }
 
 // What the partition's record says of the pass is ours; its floor and whether it was disturbed is
@@ -183,6 +182,8 @@ void Batch::installGroup(TransactionState& transaction, Tiers& tiers, const Part
       throw Error(ErrorCode::retry, "another program has changed cold blocks meanwhile: try again",
                   {{"collection", collection_.name()}});
     }
+    if (preimages_)
+      result_.bytes += preimages_->keepBlock(transaction, collection_.tree(), block.lastKey, header, *stored);
     transaction.changed();
     transaction.storage().erase(cold_->tree(), block.lastKey);
     tiers.coldRows -= block.totals.rows;
@@ -211,6 +212,7 @@ void Batch::installGroup(TransactionState& transaction, Tiers& tiers, const Part
   pass.position = Key(group.position);
   pass.rows += group.rows;
   pass.failedRows += group.failedRows;
+  result_.failed += group.failedRows;
   pass.largeRows += group.largeRows;
   if (group.floor != 0) pass.left(group.floor);
   result_.rows += group.rows;
@@ -227,6 +229,10 @@ void Batch::installHot(TransactionState& transaction, const HotEntry& entry, boo
       if (entry.then != Then::hot) setCover(transaction, key, now, entry.then == Then::cold);
       return;
     }
+  }
+  if (preimages_ && !entry.before.empty()) {
+    preimages_->keepRow(transaction, entry.key, entry.before);
+    result_.bytes += entry.before.size();
   }
   const RowFlags flags = rowFlags(entry.before);
   if (entry.then != Then::hot && has(flags, RowFlags::coversCold))
@@ -351,17 +357,27 @@ std::optional<Mismatch> Batch::verify() {
   for (; verifiedBlocks_ < done.newEnd; ++verifiedBlocks_) {
     if (auto mismatch = verifyBlock(transaction, part.newBlocks[verifiedBlocks_])) return mismatch;
   }
+  const bool isAlone = transaction.snapshot() == snapshot_;  // nobody has changed anything since
   for (; verifiedHot_ < done.hotEnd; ++verifiedHot_) {
-    const HotEntry& entry = part.hot[verifiedHot_];
-    if (entry.then != Then::hot && entry.then != Then::uncovered) continue;
-    const auto stored = transaction.storage().get(collection_.tree(), entry.key);
-    RowView row;
-    if (!stored) continue;  // erased by somebody
-    const RowDamage damage = decodeRow(entry.key, *stored, Verify::yes, row);
-    if (damage != RowDamage::none) return Mismatch{Key(entry.key), Key(entry.key), describe(damage)};
-    ++result_.verified;
+    if (auto mismatch = verifyHot(transaction, part.hot[verifiedHot_], isAlone)) return mismatch;
   }
   at("verified");
+  return std::nullopt;
+}
+
+std::optional<Mismatch> Batch::verifyHot(TransactionState& transaction, const HotEntry& entry, bool isAlone) {
+  const auto mismatch = [&](const char* what) { return Mismatch{Key(entry.key), Key(entry.key), what}; };
+  const bool stays = entry.then == Then::hot || entry.then == Then::uncovered;
+  const auto stored = transaction.storage().get(collection_.tree(), entry.key);
+  if (isAlone && stored.has_value() != stays)
+    return mismatch(stays ? "the row is not in the file" : "the row is still among the hot ones");
+  if (!stays || !stored) return std::nullopt;
+  RowView row;
+  const RowDamage damage = decodeRow(entry.key, *stored, Verify::yes, row);
+  if (damage != RowDamage::none) return mismatch(describe(damage));
+  if (isAlone && (row.version != entry.version || compareBytes(row.payload, entry.payload) != 0))
+    return mismatch("the row is not the one that was stored");
+  ++result_.verified;
   return std::nullopt;
 }
 

@@ -25,6 +25,7 @@
 #include "instar/engine/internal/collection_state.h"
 #include "instar/engine/internal/compaction/partition.h"
 #include "instar/engine/internal/compaction/picker.h"
+#include "instar/engine/internal/compaction/preimages.h"
 #include "instar/engine/rehearsal.h"
 
 namespace instar {
@@ -35,6 +36,7 @@ struct BatchLimits {
   std::chrono::microseconds lockTime = std::chrono::milliseconds(2);
   std::uint64_t partitionRows = kPartitionRows;  // after which a partition is cut
   unsigned threads = 1;                          // that prepare at the same time
+  bool keepPreimages = false;                    // of what is replaced (preimages.h)
   // Told where the batch is, by name, so that a test can end the process there.
   std::function<void(const char* point)> probe = {};
 };
@@ -140,9 +142,9 @@ class Batch {
   class Preparation;
 
   void beginPass(const Key& lower);
-  void openColdTier();
+  void openTrees();
   void preparePackers();
-  std::vector<Key> boundsOfParts(TransactionState& transaction) const;
+  std::vector<Key> boundsOfParts(TransactionState& transaction, const Key* upper) const;
   void prepareParts(const Key& lower);
   void admit(TransactionState& transaction);
   void installGroup(TransactionState& transaction, Tiers& tiers, const Part& part, bool isUnchanged);
@@ -152,10 +154,11 @@ class Batch {
   void endPass(TransactionState& transaction, Partitions& partitions);
   void noteVersionsGone(TransactionState& transaction, const Partitions& partitions,
                         std::uint16_t floorBefore);
-  void fail(FailedRow row);
+  void list(FailedRow row);
   void at(const char* point) const {
     if (limits_.probe) limits_.probe(point);
   }
+  std::optional<Mismatch> verifyHot(TransactionState& transaction, const HotEntry& entry, bool isAlone);
   std::optional<Mismatch> verifyBlock(TransactionState& transaction, const NewBlock& block);
 
   const std::shared_ptr<StoreState> store_;
@@ -164,7 +167,8 @@ class Batch {
   BatchLimits limits_;
   std::uint64_t rows_;  // of the next batch: about what one transaction has time for
   const std::uint64_t mostFailures_;
-  std::unique_ptr<ColdTier> cold_;  // null where there are no blocks and none are made
+  std::unique_ptr<ColdTier> cold_;      // null where there are no blocks and none are made
+  std::optional<Preimages> preimages_;  // nothing where they are not asked for
 
   // Of the batch in progress.
   std::uint64_t snapshot_ = 0;  // that it was prepared in, or our last commit where nobody came between

@@ -36,13 +36,10 @@ void Batch::Part::clear() {
 
 // Where the parts end of all threads but the last, each a batch's worth of rows. Between two parts no block
 // has rows on both sides.
-std::vector<Key> Batch::boundsOfParts(TransactionState& transaction) const {
+std::vector<Key> Batch::boundsOfParts(TransactionState& transaction, const Key* upper) const {
   std::vector<Key> bounds;
   if (limits_.threads <= 1) return bounds;
-  const std::optional<Key> upper = Partitions(transaction, collection_.name()).upperOf(partition_);
-  const auto isInside = [&](const storage::Cursor& cursor) {
-    return !upper || compareBytes(cursor.key(), upper->bytes()) < 0;
-  };
+  const auto isInside = [&](const storage::Cursor& cursor) { return isBelow(cursor.key(), upper); };
   const Key& position = partition_.pass->position;
   const auto hot = transaction.storage().cursor(collection_.tree());
   bool hasHot = startBehind(*hot, position, partition_.lower) && isInside(*hot);
@@ -82,8 +79,11 @@ std::vector<Key> Batch::boundsOfParts(TransactionState& transaction) const {
 void Batch::prepareParts(const Key& lower) {
   std::optional<TransactionState> transaction(std::in_place, store_, storage::Access::read);
   snapshot_ = transaction->snapshot();
-  partition_ = Partitions(*transaction, collection_.name()).of(lower);
-  const std::vector<Key> bounds = boundsOfParts(*transaction);
+  const Partitions partitions(*transaction, collection_.name());
+  partition_ = partitions.of(lower);
+  const std::optional<Key> end = partitions.upperOf(partition_);
+  const Key* const upper = end ? &*end : nullptr;
+  const std::vector<Key> bounds = boundsOfParts(*transaction, upper);
   partsPrepared_ = bounds.size() + 1;
   const auto run = [&](std::size_t number, TransactionState& seen) {
     Part& part = *parts_[number];
@@ -91,7 +91,10 @@ void Batch::prepareParts(const Key& lower) {
     const auto start = Clock::now();
     const auto processorStart = processorTime();
     Preparation(*this, part, seen,
-                {position, number < bounds.size() ? &bounds[number] : nullptr, std::uint64_t{number} << 20})
+                {.position = position,
+                 .upper = upper,
+                 .last = number < bounds.size() ? &bounds[number] : nullptr,
+                 .firstNumber = std::uint64_t{number} << 20})
         .run();
     part.time = {processorTime() - processorStart, Clock::now() - start};
   };
@@ -131,7 +134,7 @@ void Batch::prepareParts(const Key& lower) {
     if (part.failure) std::rethrow_exception(part.failure);
     if (part.isOtherSnapshot) isOther = true;
     if (part.lacksFunctions) lacksFunctions_ = true;
-    for (FailedRow& row : part.failures) fail(std::move(row));
+    for (FailedRow& row : part.failures) list(std::move(row));
     result_.bytesRead += part.bytesRead;
     preparationTime_.processor += part.time.processor;
     preparationTime_.passed += part.time.passed;

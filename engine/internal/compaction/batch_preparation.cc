@@ -34,7 +34,6 @@ Batch::Preparation::Preparation(const Batch& batch, Part& part, TransactionState
       version_(collection_.schema().version()),
       completeFrom_(collection_.schema().completeFrom()),
       packs_(batch.mode_ == CompactionMode::compress),
-      upper_(Partitions(transaction, collection_.name()).upperOf(batch.partition_)),
       hot_(transaction.storage().cursor(collection_.tree())),
       nextNumber_(readTiers(transaction, collection_.name()).nextBlock + range.firstNumber) {
   if (batch.cold_) blocks_ = transaction.storage().cursor(batch.cold_->tree());
@@ -74,7 +73,7 @@ void Batch::Preparation::begin() {
 
 bool Batch::Preparation::isInRange(Bytes key) const {
   if (range_.last != nullptr) return compareBytes(key, range_.last->bytes()) <= 0;
-  return !upper_ || compareBytes(key, upper_->bytes()) < 0;
+  return isBelow(key, range_.upper);
 }
 
 void Batch::Preparation::stepHot(bool found) { hasHot_ = found && isInRange(hot_->key()); }
@@ -83,8 +82,8 @@ void Batch::Preparation::stepBlock(bool found) {
   coverOfBlock_ = 0;
   hasBlock_ = found && isInRange(blocks_->key());
   if (!hasBlock_) return;
-  const BlockDamage damage = decodeBlockHeader(blocks_->value(), header_);
-  if (damage != BlockDamage::none) batch_.cold_->unpack(transaction_, blocks_->key(), blocks_->value());
+  if (decodeBlockHeader(blocks_->value(), header_) != BlockDamage::none)
+    batch_.cold_->read(transaction_, blocks_->key(), blocks_->value());  // says what is wrong
 }
 
 bool Batch::Preparation::isFull() const {

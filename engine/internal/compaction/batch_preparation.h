@@ -42,6 +42,7 @@ class Batch::Preparation {
  public:
   struct Range {
     const Key& position;            // begins behind it; empty: where the partition begins
+    const Key* upper = nullptr;     // of the partition; null: the end
     const Key* last = nullptr;      // goes to it and no further; null: until the batch is full
     std::uint64_t firstNumber = 0;  // of its blocks, above what the file counts
   };
@@ -95,7 +96,6 @@ class Batch::Preparation {
   const std::uint16_t version_;
   const std::uint16_t completeFrom_;
   const bool packs_;
-  std::optional<Key> upper_;  // of the partition
 
   std::unique_ptr<storage::Cursor> hot_;
   bool hasHot_ = false;

@@ -1,5 +1,6 @@
 #include "instar/engine/internal/compaction/compactor.h"
 
+#include <kj/common.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -9,7 +10,6 @@
 #include <exception>
 #include <utility>
 
-#include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/compactor_record.h"
 #include "instar/engine/internal/compaction/heat_keeper.h"
 #include "instar/engine/internal/store_state.h"
@@ -23,7 +23,6 @@ constexpr std::chrono::nanoseconds kLookAgain = 1s;  // at what changes without 
 constexpr std::chrono::nanoseconds kRecordWhileWorking = 2s;
 constexpr std::chrono::nanoseconds kLongEnoughToSay = 500ms;
 constexpr std::chrono::nanoseconds kGiveWay = 100ms;
-constexpr std::uint64_t kMostFailures = 100;
 
 // Gives way to everything else on the machine, where the system lets it; nothing depends on it.
 void lowerPriority() noexcept {
@@ -42,15 +41,12 @@ int minuteOfDay() noexcept {
   return local.tm_hour * 60 + local.tm_min;
 }
 
-bool isWorking(WaitReason reason) noexcept {
-  return reason == WaitReason::none || reason == WaitReason::rate;
-}
-
 }  // namespace
 
 Compactor::Compactor(std::shared_ptr<StoreState> store)
     : store_(std::move(store)),
       options_(store_->options().compaction),
+      journal_(store_),
       pacer_(options_, Clock::now(), static_cast<std::uint64_t>(now())),
       meter_(Clock::now()),
       recorded_(Clock::now()),
@@ -81,6 +77,7 @@ void Compactor::setRate(std::uint64_t bytesPerSecond) {
 void Compactor::command(AuditEntry entry) {
   const std::lock_guard lock(mutex_);
   commands_.push_back(std::move(entry));
+  store_->callCompaction(true);
   wake_.notify_all();
 }
 
@@ -89,6 +86,7 @@ void Compactor::stop() {
     {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
+      store_->callCompaction(true);
       wake_.notify_all();
     }
     if (store_->isCompactingThread()) return;  // that does not wait for itself, nor for who waits for it
@@ -101,33 +99,22 @@ void Compactor::stop() {
     thread_.join();
 }
 
-CompactionStatus Compactor::status() const {
-  const std::lock_guard lock(mutex_);
-  return status_;
-}
-
-void Compactor::onReport(std::function<void(const CompactionStatus&)> callback) {
-  const std::lock_guard lock(mutex_);
-  report_ = std::move(callback);
-}
-
 void Compactor::run() {
   if (options_.lowPriority) lowerPriority();
   store_->setCompactingThread(std::this_thread::get_id());
+  KJ_DEFER(store_->setCompactingThread({}));  // the system gives the id to the next thread
   account_ = std::make_unique<IoAccount>();
   try {
     for (;;) work();
   } catch (...) {  // Stopped; anything else has no memory left to go on with
     say(WaitReason::stopped);
   }
-  if (isCompactor_) {
-    try {
-      record();
-      note({.event = AuditEvent::stopped});
-    } catch (const std::exception&) {  // as with everything else, the file says how far it is
-    }
-    store_->environment().unlockCompaction();
-  }
+  if (!isCompactor_) return;
+  journal_.note({.event = AuditEvent::stopped});
+  const CompactorReport last = report();
+  journal_.close(last);
+  tell(last.status);
+  store_->environment().unlockCompaction();
 }
 
 // One round: what comes next, or a wait.
@@ -136,6 +123,8 @@ void Compactor::work() {
     becomeCompactor();
     obey();
     if (!isCompactor_) return waitFor(kLookAgain, WaitReason::standby);
+    journal_.open();
+    journal_.store();
     if (isMismatched_) isMismatched_ = wasStopped();  // somebody may have verified the file
     if (isMismatched_) return waitFor(kLookAgain, WaitReason::circuitOpen);
     openCollections();
@@ -157,11 +146,11 @@ void Compactor::work() {
 void Compactor::becomeCompactor() {
   if (isCompactor_ || !store_->environment().tryLockCompaction()) return;
   isCompactor_ = true;
-  openAudit(store_->environment());
-  isMismatched_ = wasStopped();
-  note({.event = AuditEvent::started,
-        .bytes = options_.rate,
-        .reason = options_.mode == CompactionMode::compress ? "upgrade and compress" : "upgrade only"});
+  isMismatched_ = true;  // until the file says otherwise
+  journal_.note(
+      {.event = AuditEvent::started,
+       .bytes = options_.rate,
+       .reason = options_.mode == CompactionMode::compress ? "upgrade and compress" : "upgrade only"});
 }
 
 void Compactor::obey() {
@@ -170,6 +159,7 @@ void Compactor::obey() {
     const std::lock_guard lock(mutex_);
     if (stopping_) throw Stopped();
     commands.swap(commands_);
+    store_->callCompaction(false);
     for (auto& [name, collection] : opened_) addNewer(toOpen_, name, std::move(collection));
     opened_.clear();
   }
@@ -180,6 +170,7 @@ void Compactor::obey() {
       closesCircuit = pacer_.circuitIsOpen();
       pacer_.resume();
       pacer_.closeCircuit();
+      asides_.clear();
       for (auto& [name, worker] : workers_) worker->takeBack();
     }
     if (command.event == AuditEvent::rateChanged) {
@@ -191,7 +182,7 @@ void Compactor::obey() {
   }
   if (closesCircuit) commands.push_back({.event = AuditEvent::circuitClosed, .reason = "it was resumed"});
   for (AuditEntry& command : commands) {
-    if (isCompactor_) noteIfPossible(std::move(command));
+    if (isCompactor_) journal_.note(std::move(command));
   }
 }
 
@@ -234,23 +225,44 @@ void Compactor::openCollection(const std::string& name, const Opened& opened) {
                                                        .lockTime = options_.lockTime,
                                                        .rate = pacer_.rate(),
                                                        .threads = options_.preparingThreads,
-                                                       .mostFailures = kMostFailures});
+                                                       .keepPreimages = options_.keepPreimages,
+                                                       .mostFailures = kMostNamed});
     keepHeat(*worker);
   }
   known_[name] = {schema.version(), schema.completeFrom(), lacksFunctions};
 }
 
+// Damage stays: the other collections need not wait for one that cannot be read.
+template <class Do>
+void Compactor::asideIfDamaged(const std::string& collection, Do&& act) {
+  try {
+    act();
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::restoreFromBackup) asides_.insert(collection);
+    throw;
+  }
+}
+
+template <class Do>
+void Compactor::forEachReadable(Do&& act) {
+  for (auto& [name, worker] : workers_) {
+    if (!asides_.contains(name)) asideIfDamaged(name, [&] { act(*worker); });
+  }
+}
+
 std::optional<Compactor::Next> Compactor::pick() {
   if (Clock::now() - heatKept_ >= kHeatKeeping) {
-    for (auto& [name, worker] : workers_) keepHeat(*worker);
     heatKept_ = Clock::now();
+    forEachReadable([this](Worker& worker) { keepHeat(worker); });
   }
   // In turn, from the one behind the last on, so that none waits for ever.
   auto next = workers_.upper_bound(lastDone_);
   for (std::size_t i = 0; i < workers_.size(); ++i, ++next) {
     if (next == workers_.end()) next = workers_.begin();
-    if (const auto choice = next->second->pick(options_.policy, options_.coldBelow))
-      return Next{next->second.get(), *choice};
+    if (asides_.contains(next->first)) continue;
+    std::optional<Worker::Choice> choice;
+    asideIfDamaged(next->first, [&] { choice = next->second->pick(options_.policy, options_.coldBelow); });
+    if (choice) return Next{next->second.get(), *choice};
     end(*next->second);
   }
   return std::nullopt;
@@ -264,12 +276,12 @@ bool Compactor::begin(const std::string& collection) {
   try {
     const Estimate estimate = instar::estimate(Store(store_), collection, options_.mode, pacer_.rate());
     job->second.estimate = estimate;
-    noteIfPossible({.event = AuditEvent::estimated,
-                    .collection = collection,
-                    .rows = estimate.rows,
-                    .bytes = estimate.bytesToWrite,
-                    .taken = estimate.time,
-                    .reason = "from " + std::to_string(estimate.sampledRows) + " rows"});
+    journal_.note({.event = AuditEvent::estimated,
+                   .collection = collection,
+                   .rows = estimate.rows,
+                   .bytes = estimate.bytesToWrite,
+                   .taken = estimate.time,
+                   .reason = "from " + std::to_string(estimate.sampledRows) + " rows"});
   } catch (const Error&) {  // a damaged row, which the work itself will report
   }
   take({});
@@ -281,41 +293,20 @@ void Compactor::step(const Next& next) {
   {
     const std::lock_guard lock(mutex_);
     status_.collection = collection;
+    status_.failures = jobs_[collection].failures;
   }
   const bool ended = next.worker->step(next.choice, [&] {
-    const BatchResult done = next.worker->takeResult();
+    BatchResult done = next.worker->takeResult();
     Job& job = jobs_[collection];
     job.rows += done.rows;
     job.failed += done.failed;
+    addFailures(job, done);
     job.bytesWritten += take(done).written;
     if (settle()) next.worker->waited();
   });
   if (!ended) return;
   keepHeat(*next.worker);
   lastDone_ = collection;
-}
-
-// Tells the pacer and those who look; returns what it has cost.
-IoBytes Compactor::take(const BatchResult& done) {
-  IoBytes spent = account_->take();
-  spent.written = std::max(spent.written, done.bytes);  // where the kernel does not say
-  spent.read += done.bytesRead;
-  const auto time = Clock::now();
-  meter_.add(time, spent.written, done.rows);
-  pacer_.spent(time, spent.written, spent.read);
-  const RateMeter::Rates rates = meter_.rates(time);
-  const std::lock_guard lock(mutex_);
-  status_.bytesPerSecond = static_cast<std::uint64_t>(rates.bytesPerSecond);
-  status_.rowsPerSecond = static_cast<std::uint64_t>(rates.rowsPerSecond);
-  status_.rows += done.rows;
-  status_.rewritten += done.rewritten;
-  status_.packed += done.packed;
-  status_.failed += done.failed;
-  status_.batches += done.transactions;
-  status_.bytesWritten += spent.written;
-  status_.bytesRead += spent.read;
-  status_.longestLock = std::max(status_.longestLock, done.longestLock);
-  return spent;
 }
 
 Load Compactor::load() const {
@@ -366,16 +357,16 @@ void Compactor::failed(const Error& error) {
     // Damage stays: the rest of the file need not wait for it.
     const auto worker = workers_.find(error.fact("collection"));
     if (error.code() == ErrorCode::restoreFromBackup && worker != workers_.end()) worker->second->setAside();
-    noteIfPossible({.event = AuditEvent::failed, .reason = error.what()});
+    journal_.note({.event = AuditEvent::failed, .reason = error.what()});
     if (pacer_.circuitIsOpen() && !wasOpen)
-      noteIfPossible({.event = AuditEvent::circuitOpened, .reason = error.what()});
+      journal_.note({.event = AuditEvent::circuitOpened, .reason = error.what()});
   } catch (const std::exception&) {  // the file cannot be read either, or there is no memory
     waitFor(kLookAgain, WaitReason::backoff);
   }
 }
 
 void Compactor::idle() {
-  for (auto& [name, worker] : workers_) worker->mergePartitions();
+  forEachReadable([](Worker& worker) { worker.mergePartitions(); });
   waitFor(kLookAgain, whyIdle());
 }
 
@@ -397,13 +388,14 @@ void Compactor::end(const Worker& worker) {
   }
   if (worker.hasAsides())
     reason += reason.empty() ? "damaged partitions are left" : "; damaged partitions are left";
-  note({.event = AuditEvent::finished,
-        .collection = collection,
-        .rows = job.rows,
-        .failedRows = job.failed,
-        .bytes = job.bytesWritten,
-        .taken = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - job.startedAt),
-        .reason = std::move(reason)});
+  journal_.note({.event = AuditEvent::finished,
+                 .collection = collection,
+                 .rows = job.rows,
+                 .failedRows = job.failed,
+                 .failures = job.failures,
+                 .bytes = job.bytesWritten,
+                 .taken = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - job.startedAt),
+                 .reason = std::move(reason)});
   jobs_.erase(found);
 }
 
@@ -422,65 +414,19 @@ WaitReason Compactor::whyIdle() const {
   return why;
 }
 
-void Compactor::say(WaitReason reason) {
-  const std::lock_guard lock(mutex_);
-  if (status_.wait == reason) return;
-  if (isWorking(status_.wait) != isWorking(reason) || !isWorking(reason)) since_ = now();
-  status_.wait = reason;
-}
-
 // Others in this process are told at once, those who look at the file when it is worth a commit.
 void Compactor::waitFor(std::chrono::nanoseconds time, WaitReason reason) {
   say(reason);
-  if (!isWorking(reason) && time >= kLongEnoughToSay) {
+  if (!isAtWork(reason) && time >= kLongEnoughToSay) {
     const std::lock_guard lock(mutex_);
     status_.bytesPerSecond = status_.rowsPerSecond = 0;
   }
-  if (isCompactor_ && !isWorking(reason) && reason != recordedReason_ && time >= kLongEnoughToSay) {
-    recordedReason_ = reason;
-    try {
-      record();
-    } catch (const std::exception&) {  // what it waits for may be the reason
-    }
-  }
+  const bool isNews =
+      isCompactor_ && !isAtWork(reason) && reason != recordedReason_ && time >= kLongEnoughToSay;
+  const bool isSaid = isNews ? record() : journal_.store();
+  if (!isSaid) time = std::min(time, journal_.untilNextTry());
   std::unique_lock lock(mutex_);
   wake_.wait_for(lock, time, [this] { return stopping_ || !commands_.empty() || !opened_.empty(); });
-}
-
-void Compactor::record() {
-  CompactorRecord said;
-  std::function<void(const CompactionStatus&)> report;
-  {
-    const std::lock_guard lock(mutex_);
-    said.status = status_;
-    said.since = since_;
-    report = report_;
-  }
-  said.mode = options_.mode;
-  TransactionState transaction(store_, storage::Access::write);
-  const auto stored = readCompactorRecord(transaction);
-  said.stoppedByMismatch = stored && stored->stoppedByMismatch;
-  writeCompactorRecord(transaction, said);
-  transaction.commit();
-  recorded_ = Clock::now();
-  recordedReason_ = said.status.wait;
-  try {
-    if (report) report(said.status);
-  } catch (...) {  // as it must not
-  }
-}
-
-void Compactor::note(AuditEntry entry) {
-  TransactionState transaction(store_, storage::Access::write);
-  appendAudit(transaction, std::move(entry));
-  transaction.commit();
-}
-
-void Compactor::noteIfPossible(AuditEntry entry) {
-  try {
-    note(std::move(entry));
-  } catch (const std::exception&) {  // a full disk, a long writer: compaction does not stand or fall by it
-  }
 }
 
 void Compactor::keepHeat(Worker& worker) {

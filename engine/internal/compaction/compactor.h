@@ -1,7 +1,8 @@
 #pragma once
 
 // The compaction thread of an open store. It goes by policy (picker), arithmetic (pacer) and work (worker);
-// here is only what concerns a thread: when it runs, what wakes it, what it says, how it ends.
+// here is only what concerns a thread: when it runs, what wakes it, how it ends. What it says is written by
+// the journal.
 //
 // 1. It waits for the file's lock of compaction: one program compacts, others stand by.
 // 2. Of the collections that this program has opened at their newest version it takes the partition that
@@ -9,18 +10,21 @@
 // 3. It asks the pacer before each batch and after each transaction, and waits for as long as that says.
 // 4. A failure is told to the pacer and to the audit; a mismatch stops it until somebody has verified.
 //
-// Any thread calls the public part. The thread ends with stop(), at the latest with the store.
+// What it says to others is in compactor_status.cc. Any thread calls the public part. The thread ends with
+// stop(), at the latest with the store.
 
 #include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "instar/engine/compaction.h"
 #include "instar/engine/internal/compaction/io_account.h"
+#include "instar/engine/internal/compaction/journal.h"
 #include "instar/engine/internal/compaction/pacer.h"
 #include "instar/engine/internal/compaction/rate_meter.h"
 #include "instar/engine/internal/compaction/worker.h"
@@ -47,6 +51,7 @@ class Compactor {
 
  private:
   using Clock = Pacer::Clock;
+  static constexpr std::uint64_t kMostNamed = 5;  // rows that cannot be upgraded
   struct Opened {
     Plans plans;
     storage::TreeId tree;
@@ -63,6 +68,7 @@ class Compactor {
     Clock::time_point startedAt;
     std::uint64_t rows = 0;
     std::uint64_t failed = 0;
+    std::vector<FailedRow> failures{};  // the first of them
     std::uint64_t bytesWritten = 0;
   };
   struct Stopped {};  // thrown to leave a batch
@@ -79,6 +85,10 @@ class Compactor {
   static void addNewer(std::map<std::string, Opened>& collections, const std::string& name, Opened opened);
   void openCollections();
   void openCollection(const std::string& name, const Opened& opened);
+  template <class Do>
+  void asideIfDamaged(const std::string& collection, Do&& act);
+  template <class Do>
+  void forEachReadable(Do&& act);
   std::optional<Next> pick();
   bool begin(const std::string& collection);
   void step(const Next& next);
@@ -90,11 +100,15 @@ class Compactor {
   bool mayGo();
   void waitFor(std::chrono::nanoseconds time, WaitReason reason);
   void say(WaitReason reason);
-  void record();
-  void note(AuditEntry entry);
-  void noteIfPossible(AuditEntry entry);
+  CompactorReport report() const;
+  bool record();
+  void tell(const CompactionStatus& status) const;
   bool wasStopped() const;
   IoBytes take(const BatchResult& done);
+  void addFailures(Job& job, BatchResult& done);
+  static bool isAtWork(WaitReason reason) noexcept {
+    return reason == WaitReason::none || reason == WaitReason::rate;
+  }
   void keepHeat(Worker& worker);
   Load load() const;
 
@@ -106,7 +120,9 @@ class Compactor {
   std::map<std::string, Opened> toOpen_;                                 // as opened_, once it has been seen
   std::map<std::string, Known, std::less<>> known_;                      // by collection, as what follows
   std::map<std::string, Job, std::less<>> jobs_;  // of those where something is left to do
+  std::set<std::string, std::less<>> asides_;     // collections that cannot be read: others need not wait
   std::string lastDone_;                          // collection of the last pass
+  CompactorJournal journal_;
   std::unique_ptr<IoAccount> account_;
   Pacer pacer_;
   RateMeter meter_;

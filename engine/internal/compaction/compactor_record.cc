@@ -5,10 +5,10 @@
 #include "instar/format/file_format.h"
 
 namespace instar {
-std::optional<CompactorRecord> readCompactorRecord(TransactionState& transaction) {
+std::optional<CompactorReport> readCompactorRecord(TransactionState& transaction) {
   const auto stored = Catalog(transaction).read<catalog::Compaction>(Key(kCompactionKey));
   if (!stored) return std::nullopt;
-  CompactorRecord record;
+  CompactorReport record;
   record.updatedAt = stored->getUpdatedAt();
   record.process = stored->getProcess();
   record.program = stored->getProgram().cStr();
@@ -26,7 +26,7 @@ std::optional<CompactorRecord> readCompactorRecord(TransactionState& transaction
   return record;
 }
 
-void writeCompactorRecord(TransactionState& transaction, const CompactorRecord& record) {
+void writeCompactorRecord(TransactionState& transaction, const CompactorReport& record) {
   Draft<catalog::Compaction> stored{{}};
   stored->setProcess(static_cast<std::uint32_t>(::getpid()));
   stored->setProgram(stringPtr(programName()));

@@ -10,10 +10,8 @@
 
 namespace instar {
 
-using CompactorRecord = CompactorReport;
-
-std::optional<CompactorRecord> readCompactorRecord(TransactionState& transaction);
+std::optional<CompactorReport> readCompactorRecord(TransactionState& transaction);
 // Time, process and program are filled in.
-void writeCompactorRecord(TransactionState& transaction, const CompactorRecord& record);
+void writeCompactorRecord(TransactionState& transaction, const CompactorReport& record);
 
 }  // namespace instar

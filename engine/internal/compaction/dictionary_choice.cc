@@ -14,8 +14,8 @@ constexpr std::size_t kSampleBytes = 128 * kDictionaryBytes;  // zstd advises a 
 constexpr std::size_t kMostRead = 4 * kSampleBytes;
 constexpr std::size_t kLeastRead = 32;
 constexpr std::size_t kTrialRows = 2000;
-// It has to be worth its own bytes, and the time that it costs when a block is packed.
-constexpr double kWorthwhile = 0.9;
+// With it sections are small, and soon unpacked: that may cost some bytes.
+constexpr double kWorthwhile = 1.15;
 
 class Sample {
  public:
@@ -58,7 +58,7 @@ class Sample {
 
   // Of blocks of rows from the end of the sample, which it was not trained on.
   std::size_t packedBytes(std::uint16_t version, const std::shared_ptr<const Dictionary>& dictionary) const {
-    BlockPacker packer(version, kCompressionLevel, dictionary);
+    BlockPacker packer(version, dictionary);
     std::vector<std::byte> block;
     std::size_t bytes = 0;
     for (auto left = std::span<const ColdRow>(rows_).last(kTrialRows); !left.empty();) {

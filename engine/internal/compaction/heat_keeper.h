@@ -29,7 +29,8 @@ class HeatKeeper {
  private:
   const std::string collection_;
   HeatMap map_;
-  std::vector<Key> bounds_;  // that map_ goes by
+  std::vector<Key> bounds_;            // that map_ goes by
+  std::vector<std::uint64_t> counts_;  // taken from there and not yet kept
   HeatTime kept_ = std::chrono::system_clock::now();
 };
 

@@ -9,12 +9,7 @@
 namespace instar {
 namespace {
 
-Key partitionPrefix(std::string_view collection) {
-  Key key(kPartitionKeyPrefix);
-  key.append(asBytes(collection));
-  key.append(asBytes("/"));
-  return key;
-}
+Key partitionPrefix(std::string_view collection) { return recordPrefix(kPartitionKeyPrefix, collection); }
 
 }  // namespace
 

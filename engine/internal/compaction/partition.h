@@ -81,6 +81,17 @@ class Partitions {
   const std::string collection_;
 };
 
+// Where a partition of all of them ends, borrowed from the next; null: at the end of the collection.
+inline const Key* upperOf(const std::vector<Partition>& all, std::size_t index) noexcept {
+  return index + 1 < all.size() ? &all[index + 1].lower : nullptr;
+}
+inline bool isBelow(Bytes key, const Key* upper) noexcept {
+  return upper == nullptr || compareBytes(key, upper->bytes()) < 0;
+}
+inline bool isBelow(Bytes key, const std::optional<Key>& upper) noexcept {
+  return isBelow(key, upper ? &*upper : nullptr);
+}
+
 // Accesses a second, decayed until then.
 double heatOf(const Partition& partition, HeatTime time) noexcept;
 HeatTime heatTimeOf(const Partition& partition) noexcept;  // that its record's heat was true at

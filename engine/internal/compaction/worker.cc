@@ -4,6 +4,7 @@
 
 #include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/compactor_record.h"
+#include "instar/engine/internal/compaction/settlement.h"
 #include "instar/engine/internal/staging/stage_changes.h"
 #include "instar/format/key_text.h"
 
@@ -16,11 +17,17 @@ constexpr int kPauseForEachCount = 100;
 
 // Of rows before they are packed. Half a second's worth of a small rate would come in one go otherwise; but
 // each commit writes about 15 pages that are not rows, which a small batch pays for as well. Blocks take about
-// a quarter of what is packed.
-std::size_t batchBytes(std::uint64_t rate, CompactionMode mode) {
+// a quarter of what is packed; what is kept of it as much as it was.
+std::size_t batchBytes(std::uint64_t rate, CompactionMode mode, bool keepsPreimages) {
   constexpr std::size_t kMost = std::size_t{1} << 20;
-  const std::uint64_t share = rate / (mode == CompactionMode::compress ? 4 : 16);
+  const std::uint64_t share = rate / (mode == CompactionMode::compress && !keepsPreimages ? 4 : 16);
   return rate == 0 ? kMost : std::clamp<std::size_t>(share, 4096, kMost);
+}
+
+BatchLimits limitsOf(const Worker::Settings& settings, CompactionMode mode) {
+  return {.bytes = batchBytes(settings.rate, mode, settings.keepPreimages),
+          .lockTime = settings.lockTime,
+          .keepPreimages = settings.keepPreimages};
 }
 
 std::uint64_t rowsOf(const Partition& partition) {
@@ -34,15 +41,15 @@ Worker::Worker(std::shared_ptr<StoreState> store, std::shared_ptr<CollectionStat
     : store_(std::move(store)),
       collection_(std::move(collection)),
       mode_(settings.mode),
-      upgrade_(store_, *collection_, CompactionMode::upgrade,
-               {.bytes = batchBytes(settings.rate, CompactionMode::upgrade), .lockTime = settings.lockTime},
+      upgrade_(store_, *collection_, CompactionMode::upgrade, limitsOf(settings, CompactionMode::upgrade),
                settings.mostFailures),
       pack_(mode_ != CompactionMode::compress
                 ? nullptr
-                : std::make_unique<Batch>(
-                      store_, *collection_, mode_,
-                      BatchLimits{.bytes = batchBytes(settings.rate, mode_), .lockTime = settings.lockTime},
-                      settings.mostFailures)),
+                : std::make_unique<Batch>(store_, *collection_, mode_, limitsOf(settings, mode_),
+                                          settings.mostFailures)),
+      preimages_(settings.keepPreimages ? Preimages::make(store_, collection_->name())
+                                        : Preimages::find(*store_, collection_->name())),
+      settling_(limitsOf(settings, CompactionMode::upgrade)),
       threads_(settings.threads) {}
 
 // Walks over hot rows, as far as they matter: a partition that is packed has few, and of others it is enough
@@ -55,15 +62,12 @@ void Worker::countHotRows(TransactionState& transaction, const std::vector<Parti
   const auto cursor = transaction.storage().cursor(collection_->tree());
   for (std::size_t i = 0; i < partitions.size(); ++i) {
     const Partition& partition = partitions[i];
-    const Key* const upper = i + 1 < partitions.size() ? &partitions[i + 1].lower : nullptr;
+    const Key* const upper = upperOf(partitions, i);
     const std::uint64_t enough =
         std::max(rowsOf(partition) / 16, kFewestRowsToPack) + partition.failedRows + partition.largeRows + 1;
     std::uint64_t& rows = hotRows_[partition.lower];
     bool found = partition.lower.empty() ? cursor->first() : cursor->seek(partition.lower.bytes());
-    for (; found && rows < enough && (upper == nullptr || compareBytes(cursor->key(), upper->bytes()) < 0);
-         found = cursor->next()) {
-      ++rows;
-    }
+    for (; found && rows < enough && isBelow(cursor->key(), upper); found = cursor->next()) ++rows;
   }
   const auto end = std::chrono::steady_clock::now();
   countAgain_ = end + std::max<std::chrono::nanoseconds>(kCountAgain, kPauseForEachCount * (end - time));
@@ -71,11 +75,11 @@ void Worker::countHotRows(TransactionState& transaction, const std::vector<Parti
 
 std::optional<Worker::Choice> Worker::pick(PickPolicy policy, double coldBelow) {
   auto choice = choose(policy, coldBelow);
-  if (!choice) settle();
+  if (!choice) noteSettled();
   return choice;
 }
 
-void Worker::settle() {
+void Worker::noteSettled() {
   {
     TransactionState transaction(store_, storage::Access::read);
     if (!canSettle(transaction, collection_->name())) return;
@@ -88,7 +92,9 @@ void Worker::settle() {
 
 std::optional<Worker::Choice> Worker::choose(PickPolicy policy, double coldBelow) {
   TransactionState transaction(store_, storage::Access::read);
-  if (!collection_->mayWrite(transaction) || collection_->isOlderProgram()) return std::nullopt;
+  if (!isOurs(transaction)) return std::nullopt;
+  if (unsaid_) return Choice{.lower = unsaid_->lower};
+  if (const auto choice = pickToSettle(transaction)) return choice;
   const auto partitions = Partitions(transaction, collection_->name()).all();
   if (pack_) countHotRows(transaction, partitions);
   std::vector<PartitionSummary> summaries;
@@ -119,16 +125,65 @@ std::optional<Worker::Choice> Worker::choose(PickPolicy policy, double coldBelow
   return Choice{partition.lower, packs && pack_ != nullptr};
 }
 
+std::optional<Worker::Choice> Worker::pickToSettle(TransactionState& transaction) const {
+  if (!preimages_) return std::nullopt;
+  const auto lower = partitionToSettle(transaction, *collection_, *preimages_, asides_);
+  if (!lower) return std::nullopt;
+  return Choice{.lower = *lower, .settles = true};
+}
+
+std::optional<Worker::Choice> Worker::pickToSettle() const {
+  TransactionState transaction(store_, storage::Access::read);
+  return isOurs(transaction) ? pickToSettle(transaction) : std::nullopt;
+}
+
+// Not a newer release's, whose pass it may be.
+bool Worker::isOurs(TransactionState& transaction) const {
+  return collection_->mayWrite(transaction) && !collection_->isOlderProgram();
+}
+
+// Whether a pass would begin where something is left of another one: of another version or mode, too.
+bool Worker::hasToSettle(const Choice& choice) const {
+  if (choice.settles) return true;
+  if (!preimages_) return false;
+  TransactionState transaction(store_, storage::Access::read);
+  const Partitions partitions(transaction, collection_->name());
+  const Partition partition = partitions.of(choice.lower);
+  const bool goesOn = partition.pass && partition.pass->version == collection_->schema().version() &&
+                      partition.pass->packs == choice.packs;
+  return !goesOn && preimages_->hasAny(transaction, partition.lower, partitions.upperOf(partition));
+}
+
+void Worker::settle(const Key& lower, const std::function<void()>& between) {
+  Settlement settlement(store_, *collection_, *preimages_, lower, settling_);
+  while (!settlement.isDone()) {
+    if (const auto mismatch = settlement.step()) refuse({*mismatch, lower});
+    settled_ = settlement.takeResult();
+    between();
+  }
+}
+
+BatchResult Worker::takeResult() {
+  BatchResult result = current_->takeResult();
+  const BatchResult settled = std::exchange(settled_, {});
+  result.transactions += settled.transactions;
+  result.longestLock = std::max(result.longestLock, settled.longestLock);
+  return result;
+}
+
 bool Worker::step(const Choice& choice, const std::function<void()>& between) {
-  current_ = choice.packs ? pack_.get() : &upgrade_;
+  if (unsaid_) refuse(Found(*unsaid_));
   lastLower_ = choice.lower;
+  if (hasToSettle(choice)) settle(choice.lower, between);
+  if (choice.settles) return true;
+  current_ = choice.packs ? pack_.get() : &upgrade_;
   current_->setThreads(threads_.get());
   try {
     current_->prepare(choice.lower);
     threads_.took(current_->preparationTime().processor, current_->preparationTime().passed);
     do {
       current_->install();
-      if (const auto mismatch = current_->verify()) refuse(*mismatch);
+      if (const auto mismatch = current_->verify()) refuse({*mismatch, current_->partition().lower});
       between();
     } while (!current_->isInstalled());
   } catch (...) {
@@ -141,8 +196,9 @@ bool Worker::step(const Choice& choice, const std::function<void()>& between) {
 }
 
 void Worker::setRate(std::uint64_t rate) {
-  upgrade_.setBytes(batchBytes(rate, CompactionMode::upgrade));
-  if (pack_) pack_->setBytes(batchBytes(rate, mode_));
+  settling_.bytes = batchBytes(rate, CompactionMode::upgrade, settling_.keepPreimages);
+  upgrade_.setBytes(settling_.bytes);
+  if (pack_) pack_->setBytes(batchBytes(rate, mode_, settling_.keepPreimages));
 }
 
 void Worker::mergePartitions() {
@@ -183,19 +239,28 @@ void Worker::mergePartitions() {
   transaction.commit();
 }
 
-void Worker::refuse(const Mismatch& mismatch) {
+// Where it cannot be written down, because the disk fails or somebody writes for long, the next step tries
+// again.
+void Worker::refuse(const Found& found) {
+  unsaid_ = found;
+  const auto& [mismatch, lower] = found;
   const KeySpec& spec = collection_->schema().key();
-  const std::string reason = mismatch.what + ", from " + printKey(spec, mismatch.first.bytes()) + " to " +
-                             printKey(spec, mismatch.last.bytes());
-  TransactionState transaction(store_, storage::Access::write);
-  CompactorRecord record = readCompactorRecord(transaction).value_or(CompactorRecord());
+  std::string reason = mismatch.what + ", from " + printKey(spec, mismatch.first.bytes()) + " to " +
+                       printKey(spec, mismatch.last.bytes());
+  // Whatever the thread is told meanwhile: this has to be said.
+  TransactionState transaction(store_, storage::Access::write, store_->options().writeTimeout);
+  CompactorReport record = readCompactorRecord(transaction).value_or(CompactorReport());
   record.stoppedByMismatch = true;
   writeCompactorRecord(transaction, record);
+  KeptPreimages kept = preimages_ ? preimages_->count(transaction) : KeptPreimages();
+  kept.collection = collection_->name();
+  if (kept.rows + kept.blocks != 0) reason += "; " + describe(kept);
   appendAudit(transaction, {.event = AuditEvent::mismatch,
                             .collection = collection_->name(),
-                            .partition = current_->partition().lower,
+                            .partition = lower,
                             .reason = reason});
   transaction.commit();
+  unsaid_.reset();
   throw Error(ErrorCode::restoreFromBackup,
               "compaction has read back what it did not store: it stops; run verify, and keep the file",
               {{"collection", collection_->name()}, {"what", reason}});

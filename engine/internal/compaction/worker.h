@@ -26,6 +26,7 @@ class Worker {
     std::chrono::microseconds lockTime = std::chrono::milliseconds(2);
     std::uint64_t rate = 0;
     unsigned threads = 1;  // that prepare, at most
+    bool keepPreimages = false;
     std::uint64_t mostFailures = 0;
   };
   Worker(std::shared_ptr<StoreState> store, std::shared_ptr<CollectionState> collection,
@@ -35,13 +36,16 @@ class Worker {
 
   struct Choice {
     Key lower;
-    bool packs = false;  // rows into blocks; what is not cold enough is only upgraded
+    bool packs = false;    // rows into blocks; what is not cold enough is only upgraded
+    bool settles = false;  // only: what was kept of it is no longer needed (settlement.h)
   };
   // Which partition comes next, in the background; nothing where there is nothing to do: then it settles.
   std::optional<Choice> pick(PickPolicy policy, double coldBelow);
+  // What pick() puts before everything else: a partition whose pass has ended and left pre-images.
+  std::optional<Choice> pickToSettle() const;
 
   // Where no row is left that has to be upgraded to the current version, it says so.
-  void settle();
+  void noteSettled();
 
   // One batch, with as many transactions as it needs; `between` is called after each. Returns whether the
   // pass over the partition has ended. To pack is only for a worker that compresses. Throws
@@ -61,11 +65,19 @@ class Worker {
   void setRate(std::uint64_t rate);
   void waited() noexcept { threads_.waited(); }  // for its rate or for others, between two batches
 
-  BatchResult takeResult() { return current_->takeResult(); }  // of the steps since the last time
+  BatchResult takeResult();  // of the steps since the last time
 
  private:
-  [[noreturn]] void refuse(const Mismatch& mismatch);
   std::optional<Choice> choose(PickPolicy policy, double coldBelow);
+  std::optional<Choice> pickToSettle(TransactionState& transaction) const;
+  bool hasToSettle(const Choice& choice) const;
+  void settle(const Key& lower, const std::function<void()>& between);
+  struct Found {
+    Mismatch mismatch;
+    Key lower;  // of the partition
+  };
+  bool isOurs(TransactionState& transaction) const;
+  [[noreturn]] void refuse(const Found& found);
   void countHotRows(TransactionState& transaction, const std::vector<Partition>& partitions);
 
   const std::shared_ptr<StoreState> store_;
@@ -74,6 +86,11 @@ class Worker {
   Batch upgrade_;
   const std::unique_ptr<Batch> pack_;  // null unless rows are packed
   Batch* current_ = &upgrade_;         // of the last step
+  // Nothing where none were ever kept, and none are asked for.
+  const std::optional<Preimages> preimages_;
+  BatchLimits settling_;
+  BatchResult settled_;
+  std::optional<Found> unsaid_;  // in the file; nothing else comes before
   ThreadCount threads_;
 
   Key lastLower_;         // of the last step

@@ -7,10 +7,14 @@
 #include <rapidcheck/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <map>
+#include <thread>
 
 #include "instar/engine/check.h"
+#include "instar/engine/internal/compaction/settlement.h"
 #include "instar/engine/migration.h"
+#include "instar/tests/support/expect_error.h"
 #include "instar/tests/support/parse_schema.h"
 #include "instar/tests/support/temporary_folder.h"
 
@@ -39,6 +43,8 @@ class Rows : public Collection<capnp::DynamicStruct> {
 // A store beside its model, in which an old row that cannot be upgraded is remembered as it was put.
 class Notes {
  public:
+  explicit Notes(std::uint64_t mapSize = 0) : mapSize_(mapSize) {}
+
   void put(std::uint64_t id, const std::string& text, std::size_t filler = 0) {
     auto transaction = store_->write();
     auto draft = rows_->create();
@@ -61,7 +67,7 @@ class Notes {
   void reopen() {
     rows_.reset();
     store_.reset();
-    store_.emplace(Store::open(path_, {.durability = Durability::off}));
+    store_.emplace(open());
     rows_.emplace(store_->collection("notes", versionNumber(version_)));
   }
 
@@ -84,6 +90,7 @@ class Notes {
     limits.probe = [&](const char* point) {
       if (between && std::string_view(point) == "prepared") between();
     };
+    settle();
     Batch batch(store_->read().state().sharedStore(), rows_->state(), mode, limits, 100);
     batch.prepare(rows_->key(key));
     do {
@@ -96,6 +103,7 @@ class Notes {
   // All that there is.
   void pass(CompactionMode mode, const BatchLimits& limits = {}) {
     for (std::optional<Key> lower = Key(); lower;) {
+      settle();
       Batch batch(store_->read().state().sharedStore(), rows_->state(), mode, limits, 100);
       do {
         batch.prepare(*lower);
@@ -108,6 +116,37 @@ class Notes {
       lower = Partitions(snapshot.state(), "notes").upperOf(batch.partition());
     }
   }
+
+  // What was kept of partitions whose pass has ended.
+  void settle() const {
+    const auto store = store_->read().state().sharedStore();
+    const auto preimages = Preimages::find(*store, "notes");
+    const auto next = [&] {
+      TransactionState transaction(store, storage::Access::read);
+      return preimages ? partitionToSettle(transaction, rows_->state(), *preimages) : std::optional<Key>();
+    };
+    while (const auto lower = next()) {
+      Settlement settlement(store, rows_->state(), *preimages, *lower, {});
+      while (!settlement.isDone()) {
+        if (const auto mismatch = settlement.step()) throw std::logic_error(mismatch->what);
+      }
+    }
+  }
+
+  // The last block: its key, and what is stored.
+  std::pair<Key, std::vector<std::byte>> lastBlock() const {
+    const auto snapshot = store_->read();
+    const auto cursor = snapshot.state().storage().cursor(coldTree());
+    if (!cursor->last()) throw std::logic_error("there are no blocks");
+    return {Key(cursor->key()), {cursor->value().begin(), cursor->value().end()}};
+  }
+  void replaceBlock(const Key& key, const std::vector<std::byte>& value) const {
+    TransactionState transaction(store_->read().state().sharedStore(), storage::Access::write);
+    std::ranges::copy(value, transaction.storage().reserve(coldTree(), key.bytes(), value.size()).begin());
+    transaction.commit();
+  }
+
+  const Store& store() const { return *store_; }
 
   // Empty where all is well.
   std::string fault() const {
@@ -165,6 +204,11 @@ class Notes {
   int version() const { return version_; }
 
  private:
+  Store open() const { return Store::open(path_, {.durability = Durability::off, .mapSize = mapSize_}); }
+  storage::TreeId coldTree() const {
+    return *store_->read().state().store().environment().openTree(coldTreeName("notes"), false);
+  }
+
   static std::uint16_t versionOf(Bytes key, Bytes value) {
     RowView row;
     if (decodeRow(key, value, Verify::yes, row) != RowDamage::none) throw std::logic_error("a damaged row");
@@ -185,7 +229,8 @@ class Notes {
 
   testing::TemporaryFolder folder_;
   std::filesystem::path path_ = folder_ / "store.instar";
-  std::optional<Store> store_{Store::open(path_, {.durability = Durability::off})};
+  const std::uint64_t mapSize_;
+  std::optional<Store> store_{open()};
   int version_ = 1;
   std::optional<Rows> rows_{store_->collection("notes", versionNumber(1))};
   Contents expected_;
@@ -310,6 +355,73 @@ TEST(BatchThreads, LeaveWhatOthersHaveChangedMeanwhile) {
   EXPECT_EQ(notes.fault(), "");
 }
 
+// Whether the damage is in the header, which is seen where parts are chosen, or behind it.
+TEST(BatchThreads, ADamagedBlockInALaterPartIsReportedAndNothingIsLost) {
+  constexpr std::size_t kFiller = 1500;
+  const BatchLimits limits{.rows = 100, .lockTime = std::chrono::seconds(10), .threads = 3};
+  for (const CompactionMode mode : {CompactionMode::upgrade, CompactionMode::compress}) {
+    Notes notes;
+    for (std::uint64_t id = 0; id < 330; ++id) notes.put(id, std::to_string(id), kFiller);
+    notes.pass(CompactionMode::compress);
+    notes.nextVersion();
+    const auto [key, block] = notes.lastBlock();
+    for (const std::size_t place : {std::size_t{0}, block.size() / 2}) {
+      auto damaged = block;
+      damaged[place] ^= std::byte{1};
+      notes.replaceBlock(key, damaged);
+      EXPECT_ERROR(notes.pass(mode, limits), restoreFromBackup, "damaged");
+      notes.replaceBlock(key, block);
+      EXPECT_EQ(notes.fault(), "");
+      EXPECT_TRUE(notes.floorsHold());
+    }
+    notes.pass(mode, limits);
+    EXPECT_EQ(notes.fault(), "");
+    EXPECT_TRUE(notes.floorsHold());
+  }
+}
+
+// What grows the map waits for all snapshots, and who begins one waits for it; the threads that prepare begin
+// theirs while the first has one.
+TEST(BatchThreads, PrepareWhileTheMapGrowsConcurrentlyWithThem) {
+  Notes notes(256 << 10);
+  for (std::uint64_t id = 0; id < 1000; ++id) notes.put(id, std::to_string(id), id % 90);
+  notes.nextVersion();
+  const auto mapSize = [&] { return notes.store().info().mapSize; };
+  const std::uint64_t before = mapSize();
+  std::atomic<bool> isDone = false;
+  std::thread writer([&] {
+    const auto rows = notes.store().collection("others", versionNumber(1));
+    const std::string filler(60'000, 'f');
+    for (std::uint64_t id = 0; !isDone; ++id) {
+      try {
+        auto transaction = notes.store().write();
+        auto draft = rows.create();
+        draft->set("id", id);
+        draft->set("filler", filler.c_str());
+        rows.put(transaction, draft);
+        transaction.commit();
+      } catch (const Error& error) {
+        if (error.code() != ErrorCode::retry) throw;  // the map was full: the next one enlarges it
+      }
+    }
+  });
+  while (mapSize() < 32 * before) {
+    for (const CompactionMode mode : {CompactionMode::upgrade, CompactionMode::compress}) {
+      try {
+        notes.pass(mode, {.rows = 100, .threads = 3});
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::retry) << error.what();
+      }
+    }
+  }
+  isDone = true;
+  writer.join();
+  notes.pass(CompactionMode::compress, {.rows = 100, .threads = 3});
+  EXPECT_EQ(notes.coldRows(), 1000U);
+  EXPECT_EQ(notes.fault(), "");
+  EXPECT_TRUE(notes.floorsHold());
+}
+
 TEST(BatchPartitions, AreCutWherePassesHaveGrownLong) {
   Notes notes;
   for (std::uint64_t id = 0; id < 1000; ++id) notes.put(id * 3, std::to_string(id), id % 50);
@@ -363,7 +475,8 @@ void apply(Notes& notes, const Step& step) {
                            .bytes = step.size % 3 == 0 ? 2000U : 1U << 20,
                            .lockTime = std::chrono::microseconds(step.size % 2 == 0 ? 0 : 2000),
                            .partitionRows = 20 + step.size % 100U,
-                           .threads = 1 + step.id % 3U};
+                           .threads = 1 + step.id % 3U,
+                           .keepPreimages = step.id % 2 == 0};
   const auto disturb = [&] {
     if (step.amount % 2 == 0) changeRows(notes, step, step.amount % 4 == 0);
   };
