@@ -9,6 +9,10 @@ const RecordSchema& internal::schemaOf(const CollectionState& collection) noexce
   return collection.schema();
 }
 
+const std::shared_ptr<CollectionState>& stateOf(const CollectionBase& handle) noexcept {
+  return handle.state_;
+}
+
 const std::string& CollectionBase::name() const noexcept { return state_->name(); }
 const RecordSchema& CollectionBase::schema() const noexcept { return state_->schema(); }
 const KeySpec& CollectionBase::keySpec() const noexcept { return state_->schema().key(); }

@@ -37,6 +37,8 @@ struct ScanOptions {
 
 // The part of a collection that does not depend on the record type.
 class CollectionBase {
+  friend const std::shared_ptr<CollectionState>& stateOf(const CollectionBase& handle) noexcept;
+
  public:
   explicit CollectionBase(std::shared_ptr<CollectionState> state) : state_(std::move(state)) {}
 

@@ -15,7 +15,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::uint64_t kSampleRows = 2000;
 constexpr std::uint64_t kPlaces = 8;
 constexpr std::uint64_t kMostRows = 4 * kSampleRows;  // that are looked at: some cannot be upgraded
-constexpr std::size_t kSampleBytes = std::size_t{8} << 20;
+constexpr std::size_t kMostSampled = std::size_t{8} << 20;
 // A transaction of compaction writes these beside the rows: paths to the leaves, the catalog, the list of
 // free pages. A test holds the sum against what the kernel counts.
 constexpr double kPagesPerTransaction = 12;
@@ -124,7 +124,7 @@ class Estimator {
     for (std::size_t i = 0; i < places.size(); ++i) {
       const std::uint64_t limit = kSampleRows * (i + 1) / places.size();
       auto scan = rows_.scan(transaction_, {.from = last.empty() || last < places[i] ? places[i] : last});
-      while (sampled_ < limit && looked_ < kMostRows && bytes_ < kSampleBytes && scan.next()) {
+      while (sampled_ < limit && looked_ < kMostRows && bytes_ < kMostSampled && scan.next()) {
         if (!last.empty() && compareBytes(scan.key(), last.bytes()) <= 0) continue;
         take(scan);
         last = Key(scan.key());

@@ -18,21 +18,14 @@ constexpr std::chrono::nanoseconds kLongestSleep = std::chrono::milliseconds(50)
 // Nobody is given way to but by the rate: it is work in the foreground.
 CompactionOptions rateAlone(std::uint64_t rate) { return {.rate = rate, .minFreeDisk = 0}; }
 
-// The part of a collection's handle that the rest of the engine goes by.
-class Rows : public CollectionBase {
- public:
-  explicit Rows(const CollectionBase& handle) : CollectionBase(handle) {}
-  const std::shared_ptr<CollectionState>& state() const noexcept { return state_; }
-};
-
 class Migrator {
  public:
-  Migrator(const Store& store, const Rows& rows, const MigrationOptions& options)
+  Migrator(const Store& store, const CollectionBase& rows, const MigrationOptions& options)
       : options_(options),
         total_(rows.count(store.read())),
         store_(store.read().state().sharedStore()),
         lock_(store_),
-        worker_(store_, rows.state(),
+        worker_(store_, stateOf(rows),
                 {.mode = options.mode,
                  .lockTime = options.lockTime,
                  .rate = options.rate,
@@ -138,8 +131,8 @@ class Migrator {
 }  // namespace
 
 Migration migrate(const Store& store, std::string_view collection, const MigrationOptions& options) {
-  const Rows rows(store.collection(collection));
-  if (store.read().state().storage().canBeOverwritten() || rows.state()->store().environment().readOnly()) {
+  const auto rows = store.collection(collection);
+  if (store.read().state().storage().canBeOverwritten() || stateOf(rows)->store().environment().readOnly()) {
     throw Error(ErrorCode::fixCall, "the store is open for reading only: open it for writing",
                 {{"collection", std::string(collection)}});
   }

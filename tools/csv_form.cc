@@ -11,7 +11,6 @@ namespace instar::tools {
 namespace {
 
 constexpr std::string_view kBytesPrefix = "$bytes(";
-constexpr const char* kMaskedReason = "the value is masked; dump again with --unmask";
 
 void appendCell(std::string& out, const std::string& cell, char separator) {
   const char special[] = {separator, '"', '\r', '\n', '\0'};

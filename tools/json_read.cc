@@ -10,8 +10,6 @@ namespace {
 
 using Kind = JsonValue::Kind;
 
-constexpr const char* kMaskedReason = "the value is masked; dump again with --unmask";
-
 // Where a value stands, for messages. A chain on the stack: the text is only made when it is needed.
 struct Place {
   const Place* parent = nullptr;

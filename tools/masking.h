@@ -23,6 +23,8 @@ namespace instar::tools {
 
 // What a masked value begins with in forms that have only text for it: `$masked(text 1..8)`.
 inline constexpr std::string_view kMaskedPrefix = "$masked(";
+// Why such a value is refused where it is read again.
+inline constexpr const char* kMaskedReason = "the value is masked; dump again with --unmask";
 
 class Masking {
  public:

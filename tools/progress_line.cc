@@ -5,14 +5,14 @@
 namespace instar::tools {
 namespace {
 
-constexpr std::chrono::milliseconds kInterval(200);
+constexpr std::chrono::milliseconds kRedrawn(200);
 
 }  // namespace
 
 void ProgressLine::update(std::uint64_t done, std::uint64_t total) {
   if (!messages_.areSeen()) return;
   const auto now = clock_();
-  if (now - start_ < kInterval || now - last_ < kInterval) return;
+  if (now - start_ < kRedrawn || now - last_ < kRedrawn) return;
   last_ = now;
   const std::chrono::duration<double> taken = now - start_;
   const auto rate = static_cast<std::uint64_t>(static_cast<double>(done) / taken.count());

@@ -185,4 +185,7 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   std::array<std::atomic<std::uint64_t>, 1024> knownVersions_{};  // a bit each
 };
 
+// What is behind a handle.
+const std::shared_ptr<CollectionState>& stateOf(const CollectionBase& handle) noexcept;
+
 }  // namespace instar

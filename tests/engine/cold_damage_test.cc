@@ -169,14 +169,18 @@ TEST(ColdSections, ThatAreCachedAreNotMistakenWhenTheTableIsDamaged) {
   const storage::TreeId tree = environment->openTree(coldTreeName("notes"), false).value();
   Key lastKey;
   std::vector<std::byte> block;
+  ColdBlockHeader header;
+  std::uint64_t begin = 0;
   {
     const auto transaction = environment->begin(Access::read, kWait);
     const auto cursor = transaction->cursor(tree);
     ASSERT_TRUE(cursor->first());
+    ASSERT_EQ(decodeBlockHeader(cursor->value(), header), BlockDamage::none);
+    begin = header.rows;
+    ASSERT_TRUE(cursor->next());
     lastKey = Key(cursor->key());
     block.assign(cursor->value().begin(), cursor->value().end());
   }
-  ColdBlockHeader header;
   ASSERT_EQ(decodeBlockHeader(block, header), BlockDamage::none);
   ASSERT_GE(header.sections, 3U);
   const auto write = [&](const std::vector<std::byte>& bytes) {
@@ -186,13 +190,14 @@ TEST(ColdSections, ThatAreCachedAreNotMistakenWhenTheTableIsDamaged) {
     transaction->commit();
   };
   const std::size_t tableEnd = static_cast<std::size_t>(header.section(0).frame.data() - block.data());
-  const std::uint64_t inFirst = header.section(0).rows;
-  const std::uint64_t inBlock = header.rows;
+  const std::uint64_t second = begin + header.section(0).rows;  // where the second section begins
+  const std::uint64_t behind = begin + header.rows;
   for (std::size_t bit = 0; bit < tableEnd * 8; ++bit) {
     write(block);
     const Store fresh = Store::open(environment);
     const Rows seenRows = fresh.collection("notes", schema);
-    for (const std::uint64_t row : {std::uint64_t{0}, inFirst}) {  // the first two sections
+    for (const std::uint64_t row :
+         {begin, second, behind}) {  // two of its sections, and one of its neighbour
       const auto seen = fresh.read();
       ASSERT_TRUE(seenRows.get(seen, 2 * row));
     }
@@ -200,7 +205,15 @@ TEST(ColdSections, ThatAreCachedAreNotMistakenWhenTheTableIsDamaged) {
     damaged[bit / 8] ^= std::byte(1U << bit % 8);
     write(damaged);
     const auto seen = fresh.read();
-    for (std::uint64_t row = 0; row < inBlock; row += row + 4 < inFirst || row > inFirst + 4 ? 7 : 1) {
+    std::uint64_t next = begin - 1;
+    try {
+      auto scan = seenRows.scan(seen, {.from = seenRows.key(2 * next)});
+      for (; next < behind + 3 && scan.next(); ++next)
+        ASSERT_EQ(scan.row()->get("id").as<std::uint64_t>(), 2 * next) << "bit " << bit;
+    } catch (const Error& error) {
+      ASSERT_EQ(error.code(), ErrorCode::restoreFromBackup) << error.what();
+    }
+    for (std::uint64_t row = begin; row < behind; row += row + 4 < second || row > second + 4 ? 7 : 1) {
       try {
         EXPECT_TRUE(seenRows.get(seen, 2 * row)) << "bit " << bit << ", row " << row;
         EXPECT_FALSE(seenRows.get(seen, 2 * row + 1)) << "bit " << bit << ", behind row " << row;

@@ -9,6 +9,8 @@
 
 #include "instar/engine/internal/catalog.h"
 #include "instar/engine/internal/storage/lmdb_storage.h"
+#include "instar/engine/internal/store_state.h"
+#include "instar/format/file_format.h"
 #include "instar/tests/engine/compaction_thread.h"
 #include "instar/tests/support/expect_error.h"
 #include "instar/tests/support/fault_io.h"
@@ -247,36 +249,56 @@ TEST_F(CompactionFaults, RowsThatCannotBeUpgradedHoldUpNeitherTheirsNorOtherColl
 }
 
 // The thread came to it first, and never to the others.
-TEST_F(CompactionFaults, ACollectionWhoseBlocksAreMissingIsReportedAndHoldsUpNoOther) {
-  StoreOptions options = compacting(CompactionMode::upgrade);
-  options.compaction.maxFailuresInARow = 2;
-  const Store store = Store::open(path_, options);
-  const Compaction compaction = store.compaction();
-  compaction.pause();
-  ASSERT_TRUE(comes([&] { return isWaitingFor(store, WaitReason::paused); }));
-  fill(store, 1000);
-  store.collection("items", secondVersion());
-  {  // before "items" in the alphabet
-    const Rows people = store.collection("a people", person("1", ""));
-    auto transaction = store.write();
-    auto draft = people.create();
-    draft->set("id", std::uint64_t{1});
-    people.put(transaction, draft);
-    transaction.commit();
+class DamagedCollection : public CompactionFaults {
+ protected:
+  // Of two collections, `damage` is done to the first in the alphabet, "a people".
+  template <class Damage>
+  void expectTheOtherIsCompacted(const char* words, Damage&& damage) const {
+    StoreOptions options = compacting(CompactionMode::upgrade);
+    options.compaction.maxFailuresInARow = 3;
+    const Store store = Store::open(path_, options);
+    const Compaction compaction = store.compaction();
+    compaction.pause();
+    ASSERT_TRUE(comes([&] { return isWaitingFor(store, WaitReason::paused); }));
+    fill(store, 1000);
+    store.collection("items", secondVersion());
+    {
+      const Rows people = store.collection("a people", person("1", ""));
+      auto transaction = store.write();
+      auto draft = people.create();
+      draft->set("id", std::uint64_t{1});
+      people.put(transaction, draft);
+      transaction.commit();
+    }
+    {
+      TransactionState transaction(store.read().state().sharedStore(), storage::Access::write);
+      damage(transaction);
+      transaction.commit();
+    }
+    compaction.resume();
+    ASSERT_TRUE(comes([&] { return has(store, AuditEvent::failed) && rowsOf(store, 1) == 0; }));
+    EXPECT_THAT(compaction.status().detail, ::testing::HasSubstr(words));
+    EXPECT_FALSE(has(store, AuditEvent::circuitOpened));
+    expectRows(store, 1000);
   }
-  {  // as a program leaves it that copies what it knows, and does not know of blocks
-    TransactionState transaction(store.read().state().sharedStore(), storage::Access::write);
+};
+
+TEST_F(DamagedCollection, WhoseBlocksAreMissingIsReportedAndHoldsUpNoOther) {
+  expectTheOtherIsCompacted("cold blocks of the collection are missing", [](TransactionState& transaction) {
+    // As a program leaves it that copies what it knows, and does not know of blocks.
     Catalog catalog(transaction);
     auto record = *catalog.collection("a people");
     record.tiered = true;
     catalog.putCollection(record);
-    transaction.commit();
-  }
-  compaction.resume();
-  ASSERT_TRUE(comes([&] { return has(store, AuditEvent::failed) && isSettled(store, 1); }));
-  EXPECT_THAT(compaction.status().detail, ::testing::HasSubstr("cold blocks of the collection are missing"));
-  EXPECT_FALSE(has(store, AuditEvent::circuitOpened));
-  expectRows(store, 1000);
+  });
+}
+
+TEST_F(DamagedCollection, WhosePartitionsCannotBeReadIsReportedAndHoldsUpNoOther) {
+  expectTheOtherIsCompacted("the catalog is damaged", [](TransactionState& transaction) {
+    const Key key = recordPrefix(kPartitionKeyPrefix, "a people");
+    const auto place = transaction.storage().reserve(transaction.store().catalog(), key.bytes(), 16);
+    std::ranges::fill(place, std::byte{0});
+  });
 }
 
 class CompactionStop : public CompactionFaults {
@@ -340,6 +362,24 @@ TEST_F(CompactionStop, BySeveralWhileItWorks) {
 }
 
 // It waited for whoever waited for it; and who stopped it later did not wait, and closed the store under it.
+TEST_F(CompactionStop, LeavesNothingToAThreadThatGetsItsId) {
+  const Store store = Store::open(path_, compacting(CompactionMode::upgrade));
+  const auto state = store.read().state().sharedStore();
+  std::atomic<std::thread::id> compacting;
+  store.compaction().onReport([&](const CompactionStatus&) { compacting = std::this_thread::get_id(); });
+  store.compaction().pause();  // which it reports
+  ASSERT_TRUE(comes([&] { return compacting.load() != std::thread::id(); }));
+  store.compaction().stop();
+  bool wasReused = false;
+  for (int i = 0; i < 100; ++i) {
+    std::thread([&] {
+      wasReused = wasReused || std::this_thread::get_id() == compacting.load();
+      EXPECT_FALSE(state->isCompactingThread());
+    }).join();
+  }
+  if (!wasReused) GTEST_SKIP() << "no thread got the id";
+}
+
 TEST_F(CompactionStop, FromItsReportAndFromOutsideAtOnce) {
   const Store store = slowStore();
   const Compaction compaction = store.compaction();
@@ -482,8 +522,8 @@ TEST_F(CompactionFaults, EndsBehindAWriterWhoHoldsOnAndCountsWhatItCouldNotSay) 
 }
 
 TEST_F(CompactionFaults, PartitionsThatHaveBecomeSmallAreMerged) {
-  constexpr std::uint64_t kRows = 70'000;
-  constexpr std::uint64_t kKept = 500;  // of so many one is kept
+  constexpr std::uint64_t kRows = 80'000;  // a partition, and more than a batch of two threads
+  constexpr std::uint64_t kKept = 500;     // of so many one is kept
   const auto partitions = [](const Store& store) {
     return compactionProgress(store, store.read()).collections.at(0).partitions;
   };

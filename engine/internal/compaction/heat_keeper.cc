@@ -5,8 +5,25 @@
 
 #include "instar/engine/internal/compaction/partition.h"
 #include "instar/engine/internal/store_state.h"
+#include "instar/format/error.h"
 
 namespace instar {
+namespace {
+
+constexpr std::chrono::milliseconds kPatience(
+    100);  // with other writers: heat can wait, and who keeps it cannot
+
+// Null where somebody writes for longer.
+std::unique_ptr<TransactionState> beginWriting(const std::shared_ptr<StoreState>& store) {
+  try {
+    return std::make_unique<TransactionState>(store, storage::Access::write, kPatience);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::retry) throw;
+    return nullptr;
+  }
+}
+
+}  // namespace
 
 void HeatKeeper::keep(const std::shared_ptr<StoreState>& store) {
   const auto taken = map_.take();
@@ -15,8 +32,9 @@ void HeatKeeper::keep(const std::shared_ptr<StoreState>& store) {
   const bool counted = std::ranges::any_of(counts_, [](std::uint64_t count) { return count != 0; });
   std::vector<Key> bounds;
   if (counted) {
-    TransactionState transaction(store, storage::Access::write);
-    Partitions partitions(transaction, collection_);
+    const auto transaction = beginWriting(store);
+    if (!transaction) return;
+    Partitions partitions(*transaction, collection_);
     const HeatTime time = std::chrono::system_clock::now();
     for (std::size_t i = 0; i < counts_.size(); ++i) {
       if (counts_[i] == 0) continue;
@@ -27,7 +45,7 @@ void HeatKeeper::keep(const std::shared_ptr<StoreState>& store) {
       partitions.put(partition);
     }
     for (const Partition& partition : partitions.all()) bounds.push_back(partition.lower);
-    transaction.commit();
+    transaction->commit();
     kept_ = time;
     counts_.clear();
   } else {

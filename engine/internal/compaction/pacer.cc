@@ -12,7 +12,7 @@ using namespace std::chrono_literals;
 constexpr double kBucketSeconds = 0.1;
 constexpr std::chrono::nanoseconds kFirstDeference = 1ms;
 constexpr std::chrono::nanoseconds kLongestDeference = 10ms;
-constexpr std::chrono::nanoseconds kLookAgain = 1s;  // at what changes without notice
+constexpr std::chrono::nanoseconds kAskAgain = 1s;  // at what changes without notice
 // Clocks jump and other processes change things: no answer holds longer.
 constexpr std::chrono::nanoseconds kLongestWait = 1min;
 
@@ -50,12 +50,12 @@ Answer Pacer::ask(Clock::time_point now, const Load& load) {
 }
 
 Answer Pacer::judge(Clock::time_point now, const Load& load) {
-  if (circuitIsOpen()) return waitFor(WaitReason::circuitOpen, kLookAgain);
-  if (paused_) return waitFor(WaitReason::paused, kLookAgain);
+  if (circuitIsOpen()) return waitFor(WaitReason::circuitOpen, kAskAgain);
+  if (paused_) return waitFor(WaitReason::paused, kAskAgain);
   if (options_.allowedHours && !options_.allowedHours->contains(load.minuteOfDay))
     return waitFor(WaitReason::quietHours, options_.allowedHours->until(load.minuteOfDay));
   if (now < backoffEnd_) return waitFor(WaitReason::backoff, backoffEnd_ - now);
-  if (load.freeDiskBytes < options_.minFreeDisk) return waitFor(WaitReason::diskSpace, kLookAgain);
+  if (load.freeDiskBytes < options_.minFreeDisk) return waitFor(WaitReason::diskSpace, kAskAgain);
   const double tokens = std::min(writeTokens_, readTokens_);
   if (rate_ != 0 && tokens < 0)
     return waitFor(WaitReason::rate, timeToEarn(-tokens, static_cast<double>(rate_)));

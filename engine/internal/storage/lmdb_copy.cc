@@ -89,9 +89,9 @@ std::uint64_t bytesToCopy(const LmdbHandle& lmdb, bool compact) noexcept {
   return pages * lmdb.pageSize();
 }
 
-using Snapshot = std::unique_ptr<MDB_txn, void (*)(MDB_txn*)>;
+using ReadTransaction = std::unique_ptr<MDB_txn, void (*)(MDB_txn*)>;
 
-Snapshot beginSnapshot(const LmdbHandle& lmdb, const std::filesystem::path& path) {
+ReadTransaction beginSnapshot(const LmdbHandle& lmdb, const std::filesystem::path& path) {
   MDB_txn* transaction = nullptr;
   const int code = lmdb.beginRead(transaction);
   if (code != 0) throw lmdb::error(code, "mdb_txn_begin", path);
@@ -189,7 +189,7 @@ void checkCompactCopy(const std::filesystem::path& copy, const std::filesystem::
   const LmdbHandle lmdb(settings);
   std::vector<std::string> names;
   {
-    const Snapshot snapshot = beginSnapshot(lmdb, source);
+    const ReadTransaction snapshot = beginSnapshot(lmdb, source);
     std::uint64_t count = 0;
     int code = lmdb::countTrees(snapshot.get(), count);
     if (code == 0) code = lmdb::listTrees(snapshot.get(), names);
@@ -201,7 +201,7 @@ void checkCompactCopy(const std::filesystem::path& copy, const std::filesystem::
     const int opened = lmdb.openTree(name, false, tree);
     if (opened == lmdb::kIncompatible || opened == lmdb::kTooManyTrees) continue;  // none of ours
     if (opened != 0) throw lmdb::error(opened, "mdb_dbi_open", source);
-    const Snapshot snapshot = beginSnapshot(lmdb, source);
+    const ReadTransaction snapshot = beginSnapshot(lmdb, source);
     TreeStatistics statistics;
     const int code = lmdb::statistics(snapshot.get(), tree, statistics);
     if (code != 0) throw lmdb::error(code, "mdb_stat", source);
