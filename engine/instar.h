@@ -5,6 +5,7 @@
 #include "instar/engine/check.h"
 #include "instar/engine/collection.h"
 #include "instar/engine/migration.h"
+#include "instar/engine/offline_canary.h"
 #include "instar/engine/preimages.h"
 #include "instar/engine/rehearsal.h"
 #include "instar/engine/staging.h"

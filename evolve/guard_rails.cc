@@ -11,8 +11,13 @@
 namespace instar {
 namespace {
 
-constexpr double kBreachDeviations = 4;
-constexpr double kSatisfiedDeviations = 2;
+// How sure one has to be.
+struct Deviations {
+  double breach = 4;
+  double satisfied = 2;
+};
+constexpr Deviations kOfSamples{};
+constexpr Deviations kOfAll{.breach = 0, .satisfied = 0};
 
 // Wilson's interval: of which shares it would be no surprise to see `count` of `samples`.
 struct ShareBounds {
@@ -78,14 +83,14 @@ struct Share {
 };
 
 // What one of the limits says.
-GuardDecision judge(const Share& share, std::uint64_t samples) {
+GuardDecision judge(const Share& share, std::uint64_t samples, const Deviations& deviations) {
   const std::string seen = std::to_string(share.count) + " of " + std::to_string(samples) + " canary reads " +
                            share.what + " (" +
                            percent(static_cast<double>(share.count) / static_cast<double>(samples)) + "; ";
   const std::string limit = "the limit is " + percent(share.limit) + ")";
-  const ShareBounds breach = shareBounds(share.count, samples, kBreachDeviations);
+  const ShareBounds breach = shareBounds(share.count, samples, deviations.breach);
   if (breach.least > share.limit) return {GuardVerdict::breach, seen + limit + share.detail};
-  const double most = shareBounds(share.count, samples, kSatisfiedDeviations).most;
+  const double most = shareBounds(share.count, samples, deviations.satisfied).most;
   const bool isWithin = most <= share.limit || (share.limit == 0 && share.count == 0);
   if (isWithin) return {GuardVerdict::satisfied, seen + limit};
   return {GuardVerdict::undecided, seen + "it may be up to " + percent(most) + ", " + limit + share.detail};
@@ -107,10 +112,29 @@ GuardDecision judgeLatency(const CanaryStatistics& statistics, double limit) {
                            duration(active.quantile(0.5)) + " in the median (" +
                            figure(ratio(staged.quantile(0.5), active.quantile(0.5))) + " times; ";
   const std::string most = "the limit is " + figure(limit) + ")";
-  if (bounds(kBreachDeviations).first > limit) return {GuardVerdict::breach, seen + most};
-  const double upper = bounds(kSatisfiedDeviations).second;
+  if (bounds(kOfSamples.breach).first > limit) return {GuardVerdict::breach, seen + most};
+  const double upper = bounds(kOfSamples.satisfied).second;
   if (upper <= limit) return {GuardVerdict::satisfied, seen + most};
   return {GuardVerdict::undecided, seen + "it may be up to " + figure(upper) + ", " + most};
+}
+
+// The first limit that is broken, or of which nobody can tell yet; where all hold, what they say together.
+GuardDecision judgeAll(const GuardRails& rails, const CanaryStatistics& statistics,
+                       const Deviations& deviations) {
+  std::vector<GuardDecision> opinions{
+      judge({statistics.errors(), rails.maxErrorShare, "failed or broke a rule", errorDetail(statistics)},
+            statistics.samples, deviations),
+      judge({statistics.diverged, rails.maxDivergenceShare, "diverged", divergenceDetail(statistics)},
+            statistics.samples, deviations)};
+  if (rails.maxLatencyRatio > 0) opinions.push_back(judgeLatency(statistics, rails.maxLatencyRatio));
+  for (const GuardVerdict verdict : {GuardVerdict::breach, GuardVerdict::undecided}) {
+    for (const GuardDecision& one : opinions) {
+      if (one.verdict == verdict) return one;
+    }
+  }
+  std::string reasons;
+  for (const GuardDecision& one : opinions) reasons += (reasons.empty() ? "" : "; ") + one.reason;
+  return {GuardVerdict::satisfied, reasons};
 }
 
 }  // namespace
@@ -136,25 +160,18 @@ GuardDecision decide(const GuardRails& rails, const CanaryStatistics& statistics
     return {GuardVerdict::undecided, std::to_string(statistics.samples) + " canary reads of " +
                                          std::to_string(rails.minimumSamples) + " that are needed"};
   }
-  std::vector<GuardDecision> opinions{
-      judge({statistics.errors(), rails.maxErrorShare, "failed or broke a rule", errorDetail(statistics)},
-            statistics.samples),
-      judge({statistics.diverged, rails.maxDivergenceShare, "diverged", divergenceDetail(statistics)},
-            statistics.samples)};
-  if (rails.maxLatencyRatio > 0) opinions.push_back(judgeLatency(statistics, rails.maxLatencyRatio));
-  for (const GuardVerdict verdict : {GuardVerdict::breach, GuardVerdict::undecided}) {
-    for (const GuardDecision& one : opinions) {
-      if (one.verdict == verdict) return one;
-    }
-  }
-  if (staged < rails.holdFor) {
+  GuardDecision decision = judgeAll(rails, statistics, kOfSamples);
+  if (decision.verdict == GuardVerdict::satisfied && staged < rails.holdFor) {
     return {GuardVerdict::undecided,
             "staged for " + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(staged).count()) +
-                " s of " + std::to_string(rails.holdFor.count()) + " s; so far " + opinions.front().reason};
+                " s of " + std::to_string(rails.holdFor.count()) + " s; so far " + decision.reason};
   }
-  std::string reasons;
-  for (const GuardDecision& one : opinions) reasons += (reasons.empty() ? "" : "; ") + one.reason;
-  return {GuardVerdict::satisfied, reasons};
+  return decision;
+}
+
+GuardDecision decideOnAll(const GuardRails& rails, const CanaryStatistics& statistics) {
+  if (statistics.samples == 0) return {GuardVerdict::undecided, "there is no row that could be tried"};
+  return judgeAll(rails, statistics, kOfAll);
 }
 
 }  // namespace instar

@@ -60,4 +60,8 @@ struct GuardDecision {
 GuardDecision decide(const GuardRails& rails, const CanaryStatistics& statistics,
                      std::chrono::nanoseconds staged);
 
+// Of a trial on all rows that there are: shares are what they are, so that no number of reads is needed, nor
+// any time. Undecided where there is none, or where the latency cannot be told.
+GuardDecision decideOnAll(const GuardRails& rails, const CanaryStatistics& statistics);
+
 }  // namespace instar

@@ -54,20 +54,20 @@ bool Masking::masks(capnp::StructSchema::Field field) const {
   return !sensitive_.empty() && sensitive_.contains(fieldId(field));
 }
 
+bool Masking::masksPath(capnp::StructSchema record, std::string_view path) const {
+  while (!path.empty()) {
+    const std::string_view name = path.substr(0, path.find('.'));
+    path.remove_prefix(std::min(name.size() + 1, path.size()));
+    const auto field = record.getFieldByName(std::string(name).c_str());
+    if (masks(field)) return true;
+    if (isGroup(field)) record = field.getType().asStruct();
+  }
+  return false;
+}
+
 std::vector<bool> Masking::maskedKeyParts(const RecordSchema& schema) const {
   std::vector<bool> masked;
-  for (const KeyPart& part : schema.key()) {
-    bool hidden = false;
-    capnp::StructSchema type = schema.root();
-    for (std::string_view rest = part.name; !rest.empty();) {
-      const std::string_view name = rest.substr(0, rest.find('.'));
-      rest.remove_prefix(std::min(name.size() + 1, rest.size()));
-      const auto field = type.getFieldByName(std::string(name).c_str());
-      hidden = hidden || masks(field);
-      if (isGroup(field)) type = field.getType().asStruct();
-    }
-    masked.push_back(hidden);
-  }
+  for (const KeyPart& part : schema.key()) masked.push_back(masksPath(schema.root(), part.name));
   return masked;
 }
 

@@ -33,6 +33,8 @@ class Masking {
 
   bool empty() const noexcept { return sensitive_.empty(); }
   bool masks(capnp::StructSchema::Field field) const;
+  // The field of that path through groups ("address.city"), or a group around it.
+  bool masksPath(capnp::StructSchema record, std::string_view path) const;
 
   // For each part of the key, whether the field that it comes from, or a group around it, is sensitive.
   std::vector<bool> maskedKeyParts(const RecordSchema& schema) const;

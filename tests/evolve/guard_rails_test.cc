@@ -101,6 +101,19 @@ TEST(GuardRails, LookAtLatencyWhereAsked) {
   EXPECT_EQ(decided({.maxLatencyRatio = 5}, {.samples = 5000}).verdict, GuardVerdict::satisfied);
 }
 
+TEST(GuardRails, TakeAllRowsForWhatTheyAre) {
+  const auto judged = [](const Seen& seen, const GuardRails& rails = {}) {
+    return decideOnAll(rails, of(seen)).verdict;
+  };
+  EXPECT_EQ(judged({.samples = 1}), GuardVerdict::satisfied);
+  EXPECT_EQ(judged({.samples = 999, .failed = 1}), GuardVerdict::breach);
+  EXPECT_EQ(judged({.samples = 1000, .failed = 1}), GuardVerdict::satisfied);
+  EXPECT_EQ(judged({.samples = 999, .diverged = 1}), GuardVerdict::breach);
+  EXPECT_EQ(judged({.samples = 10, .failed = 10}, {.maxErrorShare = 1}), GuardVerdict::satisfied);
+  EXPECT_EQ(judged({.samples = 5000}, {.maxLatencyRatio = 3}), GuardVerdict::breach);
+  EXPECT_EQ(judged({}), GuardVerdict::unjudged);
+}
+
 TEST(GuardRails, RefuseWhatCannotBe) {
   checkGuardRails({});
   for (const GuardRails& rails :

@@ -41,7 +41,8 @@ constexpr CommandAdder kAdders[] = {
     addInfoCommand,     addImportCommand, addDumpCommand,   addGetCommand,     addPutCommand,
     addDeleteCommand,   addCountCommand,  addSchemaCommand, addEvolveCommand,  addMigrateCommand,
     addVersionsCommand, addCheckCommand,  addBackupCommand, addCompactCommand, addReadersCommand,
-    addProgressCommand, addVerifyCommand, addAuditCommand,
+    addProgressCommand, addVerifyCommand, addAuditCommand,  addStageCommand,   addPromoteCommand,
+    addAbortCommand,    addRetireCommand, addStatusCommand, addCanaryCommand,
 };
 
 std::string versionText() {

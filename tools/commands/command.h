@@ -54,6 +54,12 @@ void addReadersCommand(CLI::App& app, Context& context);
 void addProgressCommand(CLI::App& app, Context& context);
 void addVerifyCommand(CLI::App& app, Context& context);
 void addAuditCommand(CLI::App& app, Context& context);
+void addStageCommand(CLI::App& app, Context& context);
+void addPromoteCommand(CLI::App& app, Context& context);
+void addAbortCommand(CLI::App& app, Context& context);
+void addRetireCommand(CLI::App& app, Context& context);
+void addStatusCommand(CLI::App& app, Context& context);
+void addCanaryCommand(CLI::App& app, Context& context);
 
 // Parses the command line, does what it says and returns the exit status. Throws nothing.
 int runCommandLine(int argumentCount, const char* const* arguments, Context& context);

@@ -1,32 +1,8 @@
 #include "instar/engine/internal/staging/canary_trial.h"
 
-#include "instar/engine/internal/upgraded_record.h"
-#include "instar/engine/row.h"
+#include "instar/engine/internal/staging/canary_reading.h"
 
 namespace instar {
-namespace {
-
-using Clock = std::chrono::steady_clock;
-
-// A row as one of a schema.
-class View {
- public:
-  View(const Plans& plans, Bytes key, const RowView& stored) {
-    if (stored.version >= plans.schema().completeFrom())
-      row_.copy(key, stored);
-    else
-      UpgradedRecord(plans, key, stored).moveTo(row_, key);
-    message_.emplace(row_.payload());
-  }
-
-  capnp::AnyStruct::Reader record() const { return message_->root().getAs<capnp::AnyStruct>(); }
-
- private:
-  internal::RowBytes row_;
-  std::optional<internal::PayloadMessage> message_;
-};
-
-}  // namespace
 
 CanaryTrial::CanaryTrial(std::string collection, const Plans& active, const Plans& staged,
                          std::function<void(const StagingEnd&)> ended)
@@ -39,22 +15,9 @@ CanaryTrial::CanaryTrial(std::string collection, const Plans& active, const Plan
 
 void CanaryTrial::read(Bytes key, const RowView& stored) noexcept {
   try {
-    const auto start = Clock::now();
-    const View active(active_, key, stored);  // an error of it says nothing about the staged version
-    const auto middle = Clock::now();
-    std::optional<View> staged;
-    try {
-      staged.emplace(staged_, key, stored);
-    } catch (const Error& error) {
-      return count({}, Canary::failure(error), key);
-    }
-    const CanaryRead read{.version = stored.version,
-                          .active = active.record(),
-                          .staged = staged->record(),
-                          .activeTime = middle - start,
-                          .stagedTime = Clock::now() - middle};
-    count(read, canary_.examine(read), key);
-  } catch (const std::exception&) {  // no memory: a read that is not counted
+    const CanaryReading reading(active_, staged_, key, stored);
+    count(reading.read(), reading.examine(canary_), key);
+  } catch (const std::exception&) {  // of the active way, which says nothing about the staged one; no memory
   }
 }
 

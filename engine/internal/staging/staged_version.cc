@@ -1,13 +1,11 @@
 #include "instar/engine/internal/staging/staged_version.h"
 
-#include "instar/format/checksum.h"
-
 namespace instar {
 
 StagedVersion::StagedVersion(std::string_view collection, std::uint16_t version, Plans below,
                              bool isShadowOnly, std::function<bool(Bytes key)> served,
                              std::shared_ptr<CanaryTrial> trial)
-    : seed_(hash64(asBytes(collection), version)),
+    : share_(collection, version),
       below_(std::move(below)),
       version_(version),
       versionBelow_(below_.schema().version()),
@@ -21,11 +19,6 @@ void StagedVersion::see(VersionState state, const std::optional<Catalog::Staging
   shadow_.store(isOurs ? record->shadow : 0, std::memory_order_relaxed);
   if (isOurs) trial_->setGuardRails(record->guardRails);
   state_.store(state, std::memory_order_release);
-}
-
-// The upper 53 bits of the hash, which a double can hold.
-double StagedVersion::share(Bytes key) const noexcept {
-  return static_cast<double>(hash64(key, seed_) >> 11) * (100.0 / 9007199254740992.0);
 }
 
 }  // namespace instar

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "instar/engine/internal/staging/canary_trial.h"
+#include "instar/engine/internal/staging/key_share.h"
 #include "instar/evolve/plan.h"
 
 namespace instar {
@@ -37,13 +38,13 @@ class StagedVersion {
     const VersionState now = state();
     if (now != VersionState::staged) return instar::isDependedUpon(now);
     if (isShadowOnly_) return false;
-    return served_ ? served_(key) : share(key) < percent_.load(std::memory_order_relaxed);
+    return served_ ? served_(key) : share_.of(key) < percent_.load(std::memory_order_relaxed);
   }
 
   // A row that the program reads.
   void note(Bytes key, const RowView& stored) const {
     if (state() != VersionState::staged) return;
-    if (share(key) < shadow_.load(std::memory_order_relaxed) || serves(key)) trial_->read(key, stored);
+    if (share_.of(key) < shadow_.load(std::memory_order_relaxed) || serves(key)) trial_->read(key, stored);
   }
 
   const std::shared_ptr<CanaryTrial>& trial() const noexcept { return trial_; }
@@ -54,9 +55,8 @@ class StagedVersion {
     const VersionState seen = state_.load(std::memory_order_acquire);
     return seen == VersionState::staged && trial_->isTripped() ? VersionState::aborted : seen;
   }
-  double share(Bytes key) const noexcept;  // 0 to below 100
 
-  const std::uint64_t seed_;
+  const KeyShare share_;
   const Plans below_;
   const std::uint16_t version_;
   const std::uint16_t versionBelow_;

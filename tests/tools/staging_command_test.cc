@@ -1,0 +1,271 @@
+// The commands that try versions before programs depend on them.
+
+#include <gmock/gmock.h>
+
+#include "instar/engine/staging.h"
+#include "instar/tests/tools/command_runner.h"
+#include "instar/tools/json_text.h"
+#include "instar/tools/schema_file.h"
+
+namespace instar::tools {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+constexpr const char* kSecond =
+    "  name @2 :Text $Instar.mirrored(since = 2, concat = [(field = \"first\"), (text = \" \"), "
+    "(field = \"last\")]);\n"
+    "  first @3 :Text $Instar.derived(since = 2, split = (field = \"name\", by = \" \", part = 0));\n"
+    "  last @4 :Text $Instar.derived(since = 2, split = (field = \"name\", by = \" \", part = 1));\n";
+constexpr const char* kNumber =
+    "  name @2 :Text $Instar.mirrored(since = 2, convert = \"number\");\n"
+    "  number @3 :UInt32 $Instar.derived(since = 2, convert = \"name\");\n";
+
+using Arguments = std::vector<std::string>;
+
+class StagingCommands : public CommandTest {
+ protected:
+  std::string person(unsigned version, const std::string& fields) const {
+    const std::string file = "person_" + std::to_string(version) + ".capnp";
+    write(file,
+          "@0xc5a1e3d7f9b20486;\nusing Instar = import \"/instar/schema.capnp\";\n"
+          "struct Person @0xd1b4c6e8fa103952 $Instar.version(" +
+              std::to_string(version) +
+              ") {\n  ward @0 :Text $Instar.key(0);\n  taxId @1 :Text $Instar.key(1) $Instar.sensitive;\n" +
+              fields + "}\n");
+    return path(file) + ":Person";
+  }
+
+  // Rows `w,TAX-i` with names by turns.
+  std::string makePeople(const Arguments& names, int count = 20) const {
+    std::string rows;
+    for (int i = 0; i < count; ++i) {
+      rows += R"({"ward":"w","taxId":"TAX-)" + std::to_string(100 + i) + R"(","name":")" +
+              names[static_cast<std::size_t>(i) % names.size()] + "\"}\n";
+    }
+    expect(0, {"import", path("p.instar"), "people", write("p.ndjson", rows), "--schema",
+               person(1, "  name @2 :Text;\n")});
+    return path("p.instar");
+  }
+
+  // What a program that has the version does: it reads every row once.
+  static void serve(const std::string& file, const std::string& schema) {
+    const Store store = Store::open(file);
+    const auto rows = store.stage("people", loadSchemaFile(schema, {}));
+    const ReadTransaction snapshot = store.read();
+    for (auto row : rows.scan(snapshot)) EXPECT_TRUE(row->has("name"));
+  }
+
+  // Few samples, so that a test can make them.
+  std::string stage(const std::string& file, const std::string& schema,
+                    const Arguments& shares = {},
+                    const std::string& maxDivergence = "50") const {
+    Arguments arguments = {"stage", file, "people", "--schema", schema};
+    for (const char* rail : {"--min-samples", "10", "--max-errors", "50%", "--hold-for", "0"})
+      arguments.emplace_back(rail);
+    arguments.insert(arguments.end(), {"--max-divergence", maxDivergence});
+    arguments.insert(arguments.end(), shares.begin(), shares.end());
+    return expect(0, arguments);
+  }
+
+  JsonValue json(int status, Arguments arguments) const {
+    arguments.emplace_back("--json");
+    return parseJson(expect(status, arguments));
+  }
+  JsonValue collection(const std::string& file) const {
+    return json(0, {"status", file, "people", "--divergences"}).find("collections")->elements.at(0);
+  }
+};
+
+TEST_F(StagingCommands, PlayALifeFromTheFirstShareToTheRetirementOfTheVersionBefore) {
+  const std::string file = makePeople({"Ada Lovelace", "Grace Hopper"});
+  const std::string two = person(2, kSecond);
+  EXPECT_THAT(expect(0, {"status", file}), HasSubstr("people: version 1 active\n"));
+  EXPECT_EQ(stage(file, two, {"--percent", "5", "--shadow", "100%"}),
+            "version 2 was staged: it serves 5 % of the keys and is tried on 100 %\n");
+  EXPECT_THAT(
+      expect(0, {"status", file}),
+      AllOf(HasSubstr("people: version 1 active, 2 staged\n  1 is the current one; programs from 1 may read"),
+            HasSubstr("  serves 5 % of the keys, tried on 100 %\n"),
+            HasSubstr("  guard rails: undecided: 0 canary reads of 10 that are needed\n")));
+  const Result early = run({"promote", file, "people"});
+  EXPECT_EQ(early.status, 2);
+  EXPECT_THAT(early.messages, HasSubstr("0 canary reads of 10 that are needed"));
+  serve(file, two);
+  EXPECT_THAT(expect(0, {"status", file}),
+              AllOf(HasSubstr("  guard rails: satisfied: 0 of 20 canary reads failed"),
+                    HasSubstr("20 canary reads: 0 failed, 0 broke a rule, 0 diverged, 0 lost a value\n"),
+                    HasSubstr("  100 % set, 3 to 5, mean 4 "), HasSubstr("\n  latency ")));
+  EXPECT_EQ(expect(0, {"promote", file, "people"}),
+            "version 2 is active\n"
+            "version 2 is the current one; programs from 1 may read, from 1 may write\n");
+  const Result older = run({"retire", file, "people", "--version", "1"});
+  EXPECT_EQ(older.status, 2);
+  EXPECT_THAT(older.messages, HasSubstr("rows are left that have to be upgraded"));
+  expect(0, {"migrate", file, "people", "--eager"});
+  EXPECT_THAT(expect(0, {"retire", file, "people", "--version", "1"}),
+              AllOf(HasSubstr("version 1 and all below are retired: "), HasSubstr("may be deleted\n"),
+                    HasSubstr("programs from 2 may read, from 2 may write\n")));
+  EXPECT_THAT(expect(0, {"audit", file}),
+              AllOf(HasSubstr("staged"), HasSubstr("promoted"), HasSubstr("retired")));
+}
+
+TEST_F(StagingCommands, TheSharesOfAStagedVersionChangeAndItsGuardRailsDoNot) {
+  const std::string file = makePeople({"Ada Lovelace"});
+  const std::string two = person(2, kSecond);
+  EXPECT_THAT(stage(file, two), HasSubstr("nothing is tried yet: give --percent or --shadow\n"));
+  const Arguments again = {"stage", file, "people", "--schema", two};
+  const auto with = [&](Arguments more) {
+    more.insert(more.begin(), again.begin(), again.end());
+    return more;
+  };
+  EXPECT_EQ(expect(0, with({"--percent", "12.5%"})),
+            "version 2 is staged: it serves 12.5 % of the keys and is tried on 12.5 %\n");
+  const JsonValue changed = json(0, with({"--shadow", "30", "--max-errors", "50"}));
+  EXPECT_EQ(changed.find("percent")->text, "12.5");
+  EXPECT_EQ(changed.find("shadow")->text, "30");
+  EXPECT_TRUE(changed.find("wasStaged")->truth);
+  for (const Arguments& more : {Arguments{"--max-errors", "1%"}, Arguments{"--promotes"}}) {
+    const Result refused = run(with(more));
+    EXPECT_EQ(refused.status, 2);
+    EXPECT_THAT(refused.messages, HasSubstr("staged already, with other guard rails"));
+  }
+  for (const Arguments& more : {Arguments{"--percent", "101"}, Arguments{"--shadow", "some"}}) {
+    const Result refused = run(with(more));
+    EXPECT_EQ(refused.status, 2);
+    EXPECT_THAT(refused.messages, HasSubstr("expected 0 to 100 percent"));
+  }
+  EXPECT_THAT(run(with({"--hold-for", "soon"})).messages, HasSubstr("expected a time, as 90s"));
+  const JsonValue trial = *collection(file).find("trial");
+  EXPECT_EQ(trial.find("percent")->text, "12.5");
+  EXPECT_EQ(trial.find("guardRails")->find("maxErrorShare")->text, "0.5");
+  EXPECT_EQ(trial.find("guardRails")->find("holdForSeconds")->text, "0");
+}
+
+TEST_F(StagingCommands, AVersionThatFailsIsAbortedAndStatusSaysWhy) {
+  const std::string file = makePeople({"Ada Lovelace"});
+  const std::string two = person(2, kNumber);
+  stage(file, two, {"--shadow", "100"});
+  serve(file, two);
+  EXPECT_THAT(expect(0, {"status", file}),
+              AllOf(HasSubstr("people: version 1 active, 2 aborted\n"),
+                    HasSubstr("  version 2 is aborted: "), HasSubstr("most of them at number: the text is not"),
+                    HasSubstr(" at number: the text is not a value of the type\n")));
+  const Result again = run({"stage", file, "people", "--schema", two});
+  EXPECT_EQ(again.status, 1);
+  EXPECT_THAT(again.messages, HasSubstr("the version was aborted: raise the number"));
+}
+
+TEST_F(StagingCommands, PromotionByForceAndAbortAreInTheAuditWithTheirReasons) {
+  const std::string file = makePeople({"Ada Lovelace"});
+  stage(file, person(2, kSecond), {"--percent", "5"});
+  expect(0, {"promote", file, "people", "--force", "--reason", "seen enough"});
+  const Result unnamed = run({"abort", file, "people"});
+  EXPECT_EQ(unnamed.status, 2);
+  EXPECT_THAT(unnamed.messages, HasSubstr("no version is staged"));
+  const JsonValue aborted = json(0, {"abort", file, "people", "--version", "2", "--reason", "towns are gone"});
+  EXPECT_EQ(aborted.find("state")->text, "aborted");
+  EXPECT_EQ(aborted.find("currentVersion")->text, "1");
+  EXPECT_THAT(expect(0, {"audit", file}), AllOf(HasSubstr("seen enough"), HasSubstr("towns are gone")));
+}
+
+TEST_F(StagingCommands, WhatCannotBeStagedIsRefused) {
+  const std::string file = makePeople({"Ada Lovelace"});
+  const auto refused = [&](int status, const std::string& schema, const char* reason, const char* share) {
+    const Result result = run({"stage", file, "people", "--schema", schema, "--percent", share});
+    EXPECT_EQ(result.status, status);
+    EXPECT_THAT(result.messages, HasSubstr(reason));
+  };
+  refused(2, person(1, "  name @2 :Text;\n"), "only a version above the current one", "0");
+  refused(1, person(2, "  name @2 :UInt8;\n"), "what stored rows do not allow", "0");
+  refused(2,
+          person(2, "  name @2 :Text;\n  first @3 :Text $Instar.derived(since = 2, copy = \"name\");\n"),
+          "only tried in the shadow", "5");
+  const std::string other = write("other.capnp",
+                                  "@0xe2a4c6e8b1d39570;\nusing Instar = import \"/instar/schema.capnp\";\n"
+                                  "struct Other @0xf3b5d7f9a1c28461 $Instar.version(2)\n"
+                                  "    $Instar.replaces(since = 2, type = 0xd1b4c6e8fa103952, call = \"make\") {\n"
+                                  "  ward @0 :Text $Instar.key(0);\n"
+                                  "  taxId @1 :Text $Instar.key(1);\n}\n");
+  refused(1, other + ":Other", "try it on the file with instar canary", "0");
+  EXPECT_EQ(run({"stage", file, "nobody", "--schema", person(2, kSecond)}).status, 2);
+  EXPECT_THAT(expect(0, {"status", file}), HasSubstr("no version was ever staged"));
+}
+
+TEST_F(StagingCommands, DivergencesShowFieldsAndKeysAndNothingSensitive) {
+  const std::string file = makePeople({"Ada King Lovelace"});
+  const std::string two = person(2, kSecond);
+  stage(file, two, {"--shadow", "100"}, "100");
+  serve(file, two);
+  const JsonValue trial = *collection(file).find("trial");
+  EXPECT_EQ(trial.find("diverged")->text, "20");
+  ASSERT_EQ(trial.find("divergences")->elements.size(), 20U);
+  const JsonValue& first = trial.find("divergences")->elements[0];
+  EXPECT_EQ(first.find("key")->text, "w,$masked(text 1..8)");
+  EXPECT_EQ(first.find("fields")->elements.at(0).text, "name");
+  EXPECT_THAT(expect(0, {"status", file, "--divergences"}),
+              AllOf(HasSubstr("  w,$masked(text 1..8)  name"), Not(HasSubstr("TAX-"))));
+  EXPECT_THAT(expect(0, {"status", file, "--divergences", "--unmask"}), HasSubstr("  w,TAX-100  name"));
+}
+
+// A field can become sensitive after it was counted.
+TEST_F(StagingCommands, FiguresOfFieldsThatAnotherVersionMarksAsSensitiveAreMasked) {
+  const std::string file = makePeople({"Ada Lovelace"});
+  const std::string two = person(2, kSecond);
+  stage(file, two, {"--shadow", "100"});
+  serve(file, two);
+  expect(0, {"promote", file, "people"});
+  EXPECT_THAT(expect(0, {"status", file}), HasSubstr(" to 12, mean 12"));
+  std::string marked = kSecond;
+  marked.replace(marked.find("name @2 :Text"), 13, "name @2 :Text $Instar.sensitive");
+  expect(0, {"evolve", file, "people", "--schema", person(3, marked)});
+  EXPECT_THAT(expect(0, {"status", file}), Not(HasSubstr(" to 12, mean 12")));
+  EXPECT_THAT(expect(0, {"status", file, "--unmask"}), HasSubstr(" to 12, mean 12"));
+}
+
+TEST_F(StagingCommands, CanaryTriesRowsWithoutTouchingTheFile) {
+  const std::string file = makePeople({"1", "2", "3", "four"}, 200);
+  const std::string two = person(2, kNumber);
+  const auto before = listing();
+  EXPECT_THAT(expect(1, {"canary", file, "people", "--schema", two}),
+              AllOf(HasSubstr("version 2 beside version 1, on 200 of 200 rows\n"),
+                    HasSubstr("  guard rails: breach: 50 of 200 canary reads failed or broke a rule (25 %"),
+                    HasSubstr("    50 at number: the text is not a value of the type\n"),
+                    HasSubstr("  100 % set, 1 to 3, mean 2 ")));
+  EXPECT_EQ(listing(), before);
+  const JsonValue all = json(0, {"canary", file, "people", "--schema", two, "--max-errors", "25%"});
+  EXPECT_EQ(all.find("verdict")->text, "satisfied");
+  EXPECT_EQ(all.find("failed")->text, "50");
+  EXPECT_EQ(all.find("failures")->elements.at(0).find("reads")->text, "50");
+  EXPECT_EQ(all.find("latencyNanoseconds")->find("staged")->find("reads")->text, "150");
+  const JsonValue some = json(1, {"canary", file, "people", "--schema", two, "--sample", "10 %"});
+  EXPECT_EQ(some.find("verdict")->text, "undecided");
+  EXPECT_LT(std::stoi(some.find("sampledRows")->text), 60);
+}
+
+TEST_F(StagingCommands, CanaryListsDivergencesMaskedAndCountsWhatNeedsAFunction) {
+  const std::string file = makePeople({"Ada King Lovelace", "Ada Lovelace"});
+  const std::string two = person(2, kSecond);
+  EXPECT_THAT(expect(1, {"canary", file, "people", "--schema", two, "--divergences"}),
+              AllOf(HasSubstr("10 diverged"), HasSubstr("  w,$masked(text 1..8)  name"),
+                    Not(HasSubstr("TAX-"))));
+  const std::string called = person(
+      2,
+      "  name @2 :Text;\n  size @3 :UInt32 $Instar.derived(since = 2, call = (function = \"size\", from = "
+      "[\"name\"]));\n");
+  EXPECT_THAT(expect(1, {"canary", file, "people", "--schema", called}),
+              AllOf(HasSubstr("undecided: there is no row that could be tried"),
+                    HasSubstr("20 rows not tried in full: that needs a function that only the application")));
+  EXPECT_EQ(run({"canary", file, "people", "--schema", two, "--sample", "all"}).status, 2);
+  EXPECT_EQ(run({"canary", file, "people", "--schema", person(1, "  name @2 :Text;\n")}).status, 2);
+}
+
+TEST_F(StagingCommands, TheirHelpSaysWhatTheExitStatusMeans) {
+  for (const char* command : {"stage", "promote", "abort", "retire", "canary"})
+    EXPECT_THAT(expect(0, {command, "--help"}), HasSubstr("exit status")) << command;
+}
+
+}  // namespace
+}  // namespace instar::tools
