@@ -6,6 +6,7 @@
 #include "instar/engine/collection.h"
 #include "instar/engine/migration.h"
 #include "instar/engine/preimages.h"
+#include "instar/engine/reconciliation.h"
 #include "instar/engine/rehearsal.h"
 #include "instar/engine/staging.h"
 #include "instar/engine/store.h"

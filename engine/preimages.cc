@@ -1,24 +1,14 @@
 #include "instar/engine/preimages.h"
 
-#include "instar/engine/internal/collection_state.h"
 #include "instar/engine/internal/compaction/preimages.h"
+#include "instar/engine/internal/open_collection.h"
 
 namespace instar {
-namespace {
-
-// The part of a collection's handle that the rest of the engine goes by.
-class Rows : public CollectionBase {
- public:
-  explicit Rows(const CollectionBase& handle) : CollectionBase(handle) {}
-  CollectionState& state() const noexcept { return *state_; }
-};
-
-}  // namespace
 
 std::optional<Scan<capnp::DynamicStruct>> scanPreimages(const Transaction& transaction,
                                                         const Collection<capnp::DynamicStruct>& rows,
                                                         ScanOptions options) {
-  CollectionState& collection = Rows(rows).state();
+  CollectionState& collection = *OpenCollection(rows).state();
   TransactionState& state = transaction.state();
   collection.admitReading(state);
   const auto preimages = Preimages::find(state, collection.name());

@@ -1,30 +1,11 @@
 #include "instar/engine/internal/staging/canary_trial.h"
 
 #include "instar/engine/internal/upgraded_record.h"
-#include "instar/engine/row.h"
 
 namespace instar {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-
-// A row as one of a schema.
-class View {
- public:
-  View(const Plans& plans, Bytes key, const RowView& stored) {
-    if (stored.version >= plans.schema().completeFrom())
-      row_.copy(key, stored);
-    else
-      UpgradedRecord(plans, key, stored).moveTo(row_, key);
-    message_.emplace(row_.payload());
-  }
-
-  capnp::AnyStruct::Reader record() const { return message_->root().getAs<capnp::AnyStruct>(); }
-
- private:
-  internal::RowBytes row_;
-  std::optional<internal::PayloadMessage> message_;
-};
 
 }  // namespace
 
@@ -40,9 +21,9 @@ CanaryTrial::CanaryTrial(std::string collection, const Plans& active, const Plan
 void CanaryTrial::read(Bytes key, const RowView& stored) noexcept {
   try {
     const auto start = Clock::now();
-    const View active(active_, key, stored);  // an error of it says nothing about the staged version
+    const RecordView active(active_, key, stored);  // an error of it says nothing about the staged version
     const auto middle = Clock::now();
-    std::optional<View> staged;
+    std::optional<RecordView> staged;
     try {
       staged.emplace(staged_, key, stored);
     } catch (const Error& error) {
