@@ -130,8 +130,12 @@ class Reconciler {
 
   void examine(Bytes key, const RowView& stored) {
     const RecordView row(plans_, key, stored);
-    auto diverged = mirrors_.diverged(row.record());
+    const auto diverged = mirrors_.diverged(row.record());
     if (diverged.empty()) return;
+    ++result_.diverged;
+    for (const std::string& field : diverged) ++result_.fields[field];
+    if (result_.listed.size() < options_.maxListed)
+      result_.listed.push_back({Key(key), stored.version, diverged});
     capnp::MallocMessageBuilder message;
     message.initRoot<capnp::AnyPointer>().set(row.root());
     const auto record = message.getRoot<capnp::DynamicStruct>(plans_.schema().root());
@@ -145,11 +149,7 @@ class Reconciler {
       isApart = !mirrors_.diverged(derived).empty();
       isChanged = !(derived == row.record());
     }
-    ++result_.diverged;
     if (isApart) ++result_.apart;
-    for (const std::string& field : diverged) ++result_.fields[field];
-    if (result_.listed.size() < options_.maxListed)
-      result_.listed.push_back({Key(key), stored.version, std::move(diverged)});
     if (!isChanged) return;
     if (options_.dryRun) {
       ++result_.reconciled;

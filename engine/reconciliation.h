@@ -2,14 +2,14 @@
 
 // Makes the two sides of mirrored fields ($Instar.mirrored) agree again. A row has diverged where such a
 // field holds something else than it is made from: programs of older versions read something else than newer
-// ones. That comes of rows that were put before the field was mirrored, of a function that no longer makes what
-// it made, and of values that a mirror does not give back as they were ("Ada" becomes "Ada ").
+// ones. That comes of rows that were put before the field was mirrored, of a function that makes something
+// else than it did, and of values that a mirror does not give back as they were ("Ada" becomes "Ada ").
 //
 //     reconcile(store, "contacts", Follow::newer, {.dryRun = true});   // how many, which fields
 //     reconcile(store, "contacts", Follow::newer, {.rate = 4 << 20});
 //
 // It goes by the collection's current version; one that is staged is not looked at. Others read and write
-// meanwhile. It may end at any time, by a crash too, and be called again: rows that are right are not touched.
+// meanwhile. It may end at any time, by a crash too, and be called again: what is right is not touched.
 
 #include <chrono>
 #include <cstdint>
@@ -39,12 +39,12 @@ struct ReconciliationOptions {
   // Bytes that the calling thread may write in a second, and as many that it may read from the device; 0: as
   // fast as possible.
   std::uint64_t rate = 0;
-  // After this time under the lock of writers a batch is committed and the lock is given up; the sync comes on
-  // top.
+  // After this time under the lock of writers a batch is committed and the lock is given up; the sync
+  // comes on top.
   std::chrono::microseconds lockTime = std::chrono::milliseconds(2);
   std::uint64_t maxListed = 100;  // rows that have diverged, and rows that fail; more are counted, not listed
-  // Rows that were looked at. Called at least every tenth of a second while it waits, and after each batch; may
-  // throw to end it: what was committed until then stays.
+  // Rows that were looked at. Called at least every tenth of a second while it waits, and after each batch;
+  // may throw to end it: what was committed until then stays.
   ProgressCallback progress = {};
 };
 
@@ -59,11 +59,11 @@ struct Reconciliation {
   std::uint64_t rows = 0;         // that were looked at
   std::uint64_t diverged = 0;     // among these
   std::uint64_t reconciled = 0;   // that were put again; of a dry run: that would be
-  std::uint64_t apart = 0;        // that still diverge, because the derived fields do not give the mirrors back
-  std::uint64_t changed = 0;      // that somebody put or erased since they were looked at, and are left to him
-  std::uint64_t newer = 0;        // of a newer version, staged or aborted: not looked at, and left as they are
+  std::uint64_t apart = 0;        // that still diverge: the derived fields do not give the mirrors back
+  std::uint64_t changed = 0;      // that somebody put or erased meanwhile, and are left to him
+  std::uint64_t newer = 0;        // of a newer version, staged or aborted, and left as they are
   std::uint64_t failed = 0;       // that cannot be upgraded or put, and stay as they are
-  std::uint64_t forgotten = 0;    // entries of the log (divergences() of staging.h) that are right again, or gone
+  std::uint64_t forgotten = 0;    // taken out of the log (divergences() of staging.h): right again, or gone
   std::map<std::string, std::uint64_t> fields{};  // how many rows have diverged in each
   std::vector<DivergedRow> listed{};              // the first of them
   std::vector<FailedRow> failures{};
@@ -74,13 +74,13 @@ struct Reconciliation {
   std::chrono::microseconds waited{0};       // for the rate
 };
 
-// Rows are stamped with the current version. The first batch leaves an entry in the audit, and the end another
-// one. Any thread; several at once, and compaction, do not disturb one another.
+// Rows are stamped with the current version. The first batch leaves an entry in the audit, and the end
+// another one. Any thread; several at once, and compaction, do not disturb one another.
 //
-// Throws Error(fixCall) where there is no such collection, where its current version mirrors no field or calls
-// a function for it that this program does not have, and where the store is read-only; Error(retry) where other
-// writers do not give way or a version was added meanwhile; Error(restoreFromBackup) where a block is damaged;
-// as WriteTransaction::commit() does.
+// Throws Error(fixCall) where there is no such collection, where its current version mirrors no field, or
+// calls a function for it that this program does not have, and where the store is read-only; Error(retry)
+// where other writers do not give way or a version was added meanwhile; Error(restoreFromBackup) where a block
+// is damaged; as WriteTransaction::commit() does.
 Reconciliation reconcile(const Store& store, std::string_view collection, Follow follow,
                          const ReconciliationOptions& options = {});
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// Whether the mirrored fields of a record ($Instar.mirrored) hold what they are made from. Pure; immutable and
-// cheap to copy; any thread.
+// Whether the mirrored fields of a record ($Instar.mirrored) hold what they are made from. Pure; immutable
+// and cheap to copy; any thread.
 
 #include <capnp/any.h>
 
