@@ -421,7 +421,7 @@ TEST_F(ReconcileTest, WhatOthersPutOrEraseMeanwhileIsLeftToThem) {
   Reconciliation done;
   std::thread reconciling([&] { done = reconcile(*store, "contacts", Follow::newer); });
   // It has looked at its rows when it waits for the lock of writers.
-  const auto& environment = store->read().state().sharedStore()->environment();
+  auto& environment = store->read().state().sharedStore()->environment();
   while (environment.pressure().writersWaiting == 0) std::this_thread::yield();
   auto draft = rows.edit(transaction, 3U);
   draft->set("first", "Jean");
