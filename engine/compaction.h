@@ -157,6 +157,7 @@ enum class AuditEvent : std::uint8_t {
   aborted,         // fromVersion is no longer tried, or no longer the current one
   settled,         // no row is left that has to be upgraded to toVersion
   retired,         // fromVersion and all below
+  reconciled,      // mirrored fields and what they are made from, or it has begun
 };
 std::string_view auditEventName(AuditEvent event) noexcept;
 

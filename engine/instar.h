@@ -7,6 +7,7 @@
 #include "instar/engine/migration.h"
 #include "instar/engine/offline_canary.h"
 #include "instar/engine/preimages.h"
+#include "instar/engine/reconciliation.h"
 #include "instar/engine/rehearsal.h"
 #include "instar/engine/staging.h"
 #include "instar/engine/store.h"

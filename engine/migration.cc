@@ -1,22 +1,12 @@
 #include "instar/engine/migration.h"
 
 #include <algorithm>
-#include <thread>
 
-#include "instar/engine/internal/collection_state.h"
-#include "instar/engine/internal/compaction/io_account.h"
-#include "instar/engine/internal/compaction/pacer.h"
+#include "instar/engine/internal/compaction/foreground_pace.h"
 #include "instar/engine/internal/compaction/worker.h"
 
 namespace instar {
 namespace {
-
-using Clock = std::chrono::steady_clock;
-
-constexpr std::chrono::nanoseconds kLongestSleep = std::chrono::milliseconds(50);
-
-// Nobody is given way to but by the rate: it is work in the foreground.
-CompactionOptions rateAlone(std::uint64_t rate) { return {.rate = rate, .minFreeDisk = 0}; }
 
 class Migrator {
  public:
@@ -32,7 +22,7 @@ class Migrator {
                  .threads = options.threads,
                  .keepPreimages = options.keepPreimages,
                  .mostFailures = options.maxFailures}),
-        pacer_(rateAlone(options.rate), Clock::now(), 0) {}
+        pace_(options.rate) {}
 
   Migration run() {
     look();
@@ -50,10 +40,10 @@ class Migrator {
     worker_.noteSettled();
     take();
     look();
-    const IoBytes total = account_.total();
+    const IoBytes total = pace_.total();
     result_.bytesWritten = total.written;
     result_.bytesRead = total.read + readElsewhere_;
-    result_.waited = std::chrono::duration_cast<std::chrono::microseconds>(pacer_.waited(WaitReason::rate));
+    result_.waited = pace_.waited();
     return std::move(result_);
   }
 
@@ -105,16 +95,10 @@ class Migrator {
   void settle() {
     const BatchResult done = take();
     look();
-    const IoBytes spent = account_.take();
-    // At least what was stored, where the kernel accounts nothing.
-    pacer_.spent(Clock::now(), std::max(spent.written, done.bytes), spent.read + done.bytesRead);
-    while (true) {
-      const Answer answer = pacer_.ask(Clock::now(), {});
-      if (answer.go) return;
+    pace_.settle({.stored = done.bytes, .readElsewhere = done.bytesRead}, [this] {
       worker_.waited();
-      std::this_thread::sleep_for(std::min(answer.wait, kLongestSleep));
       look();
-    }
+    });
   }
 
   const MigrationOptions& options_;
@@ -122,9 +106,8 @@ class Migrator {
   const std::shared_ptr<StoreState> store_;
   const CompactionLock lock_;
   Worker worker_;
-  IoAccount account_;
+  ForegroundPace pace_;
   std::uint64_t readElsewhere_ = 0;  // bytes, by threads that prepare
-  Pacer pacer_;
   Migration result_;
 };
 
@@ -132,10 +115,7 @@ class Migrator {
 
 Migration migrate(const Store& store, std::string_view collection, const MigrationOptions& options) {
   const auto rows = store.collection(collection);
-  if (store.read().state().storage().canBeOverwritten() || stateOf(rows)->store().environment().readOnly()) {
-    throw Error(ErrorCode::fixCall, "the store is open for reading only: open it for writing",
-                {{"collection", std::string(collection)}});
-  }
+  stateOf(rows)->requireWritableStore();
   return Migrator(store, rows, options).run();
 }
 

@@ -85,8 +85,7 @@ class OfflineTrial {
   }
 
   bool isForLackOfMirror(const CanaryFindings& findings) const {
-    return findings.failure &&
-           std::ranges::any_of(lackingMirrors_, [&](const UnusableFunction& one) {
+    return findings.failure && std::ranges::any_of(lackingMirrors_, [&](const UnusableFunction& one) {
              return one.field == findings.failure->field && one.function == findings.failure->function;
            });
   }

@@ -1,24 +1,19 @@
 #include "instar/evolve/canary.h"
 
 #include <capnp/dynamic.h>
-#include <capnp/message.h>
 #include <kj/exception.h>
 
 #include <algorithm>
-#include <cmath>
-#include <cstring>
-#include <set>
 
 #include "instar/evolve/internal/derivation.h"
 #include "instar/evolve/internal/field_probe.h"
 #include "instar/evolve/internal/record_code.h"
-#include "instar/evolve/internal/value_text.h"
+#include "instar/evolve/mirror_check.h"
 
 namespace instar {
 namespace {
 
 using capnp::DynamicStruct;
-using capnp::DynamicValue;
 using internal::Derivation;
 using internal::FieldPath;
 using internal::FieldProbe;
@@ -114,87 +109,6 @@ std::vector<Watched> watchedFields(const RecordSchema& active, const RecordSchem
   return made;
 }
 
-struct Mirror {
-  FieldPath field;
-  FieldProbe probe;
-};
-
-// The mirrors that writers of the active version do not keep.
-std::vector<Mirror> newMirrors(const RecordSchema& active, const RecordSchema& staged) {
-  std::vector<Mirror> mirrors;
-  const auto& kept = active.derivations().mirrored;
-  for (const Derivation& one : staged.derivations().mirrored) {
-    const bool isKept = std::any_of(kept.begin(), kept.end(), [&](const Derivation& other) {
-      return other.since == one.since && other.target.numbers() == one.target.numbers() &&
-             other.expression.meaning == one.expression.meaning;
-    });
-    if (!isKept) mirrors.push_back({one.target, FieldProbe(one.target)});
-  }
-  return mirrors;
-}
-
-// The pointers in the record struct that lead to what mirrors are made from.
-std::set<std::uint32_t> mirrorPointers(const RecordSchema& schema) {
-  std::set<std::uint32_t> pointers;
-  for (const Derivation& one : schema.derivations().mirrored) {
-    for (const FieldPath& source : one.expression.sources) {
-      const auto& steps = source.steps();
-      const auto slot = std::find_if_not(steps.begin(), steps.end(), isGroup);
-      if (slot == steps.end()) {  // a group, with all that it has
-        for (std::uint16_t i = 0; i < schema.root().getProto().getStruct().getPointerCount(); ++i)
-          pointers.insert(i);
-      } else if (internal::isPointerType(slot->getType().which())) {
-        pointers.insert(slot->getProto().getSlot().getOffset());
-      }
-    }
-  }
-  return pointers;
-}
-
-// All numbers of a record, and those of its pointers. Both are of the same struct; one may be shorter.
-void copyParts(const RecordSections& from, const std::set<std::uint32_t>& pointers,
-               capnp::AnyStruct::Builder to) {
-  auto data = to.getDataSection();
-  if (data.size() > 0) std::memcpy(data.begin(), from.data.begin(), std::min(data.size(), from.data.size()));
-  auto places = to.getPointerSection();
-  for (const std::uint32_t pointer : pointers) {
-    if (pointer < from.pointers.size()) places[pointer].set(from.pointers[pointer]);
-  }
-}
-
-// What programs read there: the default where nothing is set.
-DynamicValue::Reader valueOf(const FieldPath& member, DynamicStruct::Reader record) {
-  for (auto step = member.steps().begin(); step + 1 != member.steps().end(); ++step)
-    record = record.get(*step).as<DynamicStruct>();
-  return record.get(member.field());
-}
-
-bool isSame(const DynamicValue::Reader& left, const DynamicValue::Reader& right) {
-  switch (left.getType()) {
-    case DynamicValue::BOOL:
-      return left.as<bool>() == right.as<bool>();
-    case DynamicValue::INT:
-      return left.as<std::int64_t>() == right.as<std::int64_t>();
-    case DynamicValue::UINT:
-      return left.as<std::uint64_t>() == right.as<std::uint64_t>();
-    case DynamicValue::FLOAT: {
-      const auto one = left.as<double>();
-      const auto other = right.as<double>();
-      return one == other || (std::isnan(one) && std::isnan(other));
-    }
-    case DynamicValue::ENUM:
-      return left.as<capnp::DynamicEnum>().getRaw() == right.as<capnp::DynamicEnum>().getRaw();
-    case DynamicValue::TEXT:
-      return left.as<capnp::Text>() == right.as<capnp::Text>();
-    case DynamicValue::DATA:
-      return left.as<capnp::Data>() == right.as<capnp::Data>();
-    case DynamicValue::ANY_POINTER:
-      return left.as<capnp::AnyPointer>() == right.as<capnp::AnyPointer>();
-    default:
-      return internal::valueText(left) == internal::valueText(right);
-  }
-}
-
 void look(const FieldProbe& probe, bool isSensitive, const RecordSections& record, bool isSet,
           FieldDistribution& distribution) {
   if (!isSet)
@@ -210,10 +124,8 @@ struct Canary::Bound {
       : active(std::move(activePlans)),
         staged(std::move(stagedPlans)),
         fields(watchedFields(active.schema(), staged.schema())),
-        mirrors(newMirrors(active.schema(), staged.schema())),
-        pointers(mirrorPointers(staged.schema())) {}
+        mirrors(staged, active.schema()) {}
 
-  std::vector<std::string> divergence(capnp::AnyStruct::Reader record) const;
   std::vector<BrokenRule> brokenRules(const CanaryRead& read) const;
   bool areSourcesSet(const Watched& field, const CanaryRead& read) const;
   void countFields(const CanaryRead& read, CanaryStatistics& statistics) const;
@@ -221,30 +133,8 @@ struct Canary::Bound {
   const Plans active;
   const Plans staged;
   const std::vector<Watched> fields;  // by name
-  const std::vector<Mirror> mirrors;
-  const std::set<std::uint32_t> pointers;  // to the sources of all mirrors
+  const MirrorCheck mirrors;          // that writers of the active version do not keep
 };
-
-// Mirrors are made from their sources alone, so that no more of the record has to be copied.
-std::vector<std::string> Canary::Bound::divergence(capnp::AnyStruct::Reader record) const {
-  std::vector<std::string> diverged;
-  if (mirrors.empty()) return diverged;
-  capnp::word scratch[96] = {};
-  capnp::MallocMessageBuilder message(scratch);
-  const auto root = staged.schema().root();
-  const auto copy = message.initRoot<DynamicStruct>(root);
-  const RecordSections stored(record);
-  copyParts(stored, pointers, DynamicStruct::Builder(copy).as<capnp::AnyStruct>());
-  staged.prepareToPut(copy);
-  const auto put = copy.asReader();
-  const RecordSections made(put);
-  for (const auto& [field, probe] : mirrors) {
-    if (!probe.isPlainlySame(made, stored) &&
-        !isSame(valueOf(field, put), valueOf(field, record.as<DynamicStruct>(root))))
-      diverged.push_back(field.text());
-  }
-  return diverged;
-}
 
 std::vector<BrokenRule> Canary::Bound::brokenRules(const CanaryRead& read) const {
   if (!staged.hasRules()) return {};
@@ -304,7 +194,7 @@ CanaryFindings Canary::failure(const Error& error) {
 CanaryFindings Canary::examine(const CanaryRead& read) const {
   try {
     CanaryFindings findings;
-    findings.diverged = bound_->divergence(read.staged);
+    findings.diverged = bound_->mirrors.diverged(read.staged);
     findings.brokenRules = bound_->brokenRules(read);
     return findings;
   } catch (const Error& error) {

@@ -195,6 +195,11 @@ void run(const Work& work, capnp::DynamicStruct::Builder record, const Blame& bl
       [&](const char* reason) { refuse(blame.refused, reason); });
 }
 
+void clearRetired(const RecordSchema& schema, capnp::DynamicStruct::Builder record) {
+  for (const internal::Retirement& one : schema.derivations().retired)
+    one.field.parent(record).clear(one.field.field());
+}
+
 [[noreturn]] void refuseRecord(const char* message, const std::string& function, std::string reason) {
   throw Error(ErrorCode::fixRow, message, {{"function", function}, {"reason", std::move(reason)}});
 }
@@ -342,10 +347,7 @@ void Plan::run(capnp::DynamicStruct::Builder record, const WholeRecordHook& behi
     instar::run(work, record, kRow);
     if (work.step != nullptr && behind) behind(work.step->function);
   }
-  if (!mayChangeKey()) return;
-  for (const internal::Retirement& one :
-       schema().derivations().retired)  // a function may have set them again
-    one.field.parent(record).clear(one.field.field());
+  if (mayChangeKey()) clearRetired(schema(), record);  // a function may have set them again
 }
 
 bool Plan::isForLackOfFunction(const Error& error) const {
@@ -410,6 +412,18 @@ void Plans::prepareToPut(capnp::DynamicStruct::Builder record) const {
         {{"field", one.field.text()}, {"reason", "retired since version " + std::to_string(one.since)}});
   }
   for (const Work& work : bound_->mirrored) run(work, record, kRecord);
+}
+
+void Plans::deriveAgain(capnp::DynamicStruct::Builder record, const std::vector<std::string>& fields) const {
+  std::vector<internal::FieldPath> changed;
+  for (const std::string& field : fields) changed.emplace_back(schema().root(), field);
+  for (const Work& work : bound_->upgrades) {
+    const auto isSource = [&](const auto& field) { return isMadeFrom(*work.derivation, field); };
+    if (work.derivation == nullptr || std::none_of(changed.begin(), changed.end(), isSource)) continue;
+    run(work, record, kRow);
+    changed.push_back(work.derivation->target);
+  }
+  clearRetired(schema(), record);
 }
 
 std::vector<UnusableFunction> Plans::unusableForPut() const {

@@ -159,6 +159,7 @@ enum AuditEvent {
   aborted @20;           # fromVersion is no longer tried, or no longer the current one
   settled @21;           # no row is left that has to be upgraded to toVersion
   retired @22;           # fromVersion and all below
+  reconciled @23;        # mirrored fields and what they are made from, or it has begun: as the reason says
 }
 
 struct AuditEntry {

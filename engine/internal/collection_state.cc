@@ -110,6 +110,12 @@ void CollectionState::refuseAborted() const {
                {"current version", std::to_string(currentVersion_.load(std::memory_order_relaxed))}});
 }
 
+void CollectionState::requireWritableStore() const {
+  if (!store_->environment().readOnly()) return;
+  throw Error(ErrorCode::fixCall, "the store is open for reading only: open it for writing",
+              {{"collection", name_}});
+}
+
 void CollectionState::admitReading(TransactionState& transaction) {
   if (&transaction.store().environment() != &store_->environment()) {
     throw Error(ErrorCode::fixCall, "the transaction belongs to another store than the collection",

@@ -62,6 +62,8 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   void admitWriting(TransactionState& transaction);
   // The same without an error.
   bool mayWrite(TransactionState& transaction);
+  // Throws Error(fixCall) where the store is open for reading only.
+  void requireWritableStore() const;
 
   // Whether the collection has moved on to a newer version.
   bool isOlderProgram() const noexcept {

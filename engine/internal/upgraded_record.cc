@@ -156,4 +156,12 @@ void UpgradedRecord::moveTo(internal::RowBytes& row, Bytes key) && {
   row.take(key, version_, std::move(bytes_), payload_);
 }
 
+RecordView::RecordView(const Plans& plans, Bytes key, const RowView& stored) {
+  if (stored.version >= plans.schema().completeFrom())
+    row_.copy(key, stored);
+  else
+    UpgradedRecord(plans, key, stored).moveTo(row_, key);
+  message_.emplace(row_.payload());
+}
+
 }  // namespace instar

@@ -4,6 +4,7 @@
 // or what a function has made of it. One thread.
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "instar/engine/row.h"
@@ -38,6 +39,19 @@ class UpgradedRecord {
   std::uint16_t version_;
   std::unique_ptr<std::byte[]> bytes_;
   Bytes payload_;  // in bytes_
+};
+
+// A stored row as a record of a schema, upgraded where it has to be. Throws as UpgradedRecord.
+class RecordView {
+ public:
+  RecordView(const Plans& plans, Bytes key, const RowView& stored);
+
+  const capnp::AnyPointer::Reader& root() const noexcept { return message_->root(); }
+  capnp::AnyStruct::Reader record() const { return root().getAs<capnp::AnyStruct>(); }
+
+ private:
+  internal::RowBytes row_;
+  std::optional<internal::PayloadMessage> message_;
 };
 
 }  // namespace instar

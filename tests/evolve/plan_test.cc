@@ -4,6 +4,7 @@
 #include <capnp/serialize-text.h>
 #include <gtest/gtest.h>
 
+#include "instar/evolve/mirror_check.h"
 #include "instar/format/error.h"
 #include "instar/tests/support/expect_error.h"
 #include "instar/tests/support/parse_schema.h"
@@ -414,6 +415,26 @@ TEST(Mirror, RefusesARecordThatOlderProgramsCouldNotRead) {
   auto row = message.initRoot<DynamicStruct>(schema.root());
   row.set("bytes", 1U << 20);
   EXPECT_ERROR(Plans(schema).prepareToPut(row), fixInput, "field: kibibytes");
+}
+
+TEST(Mirror, LetsWhatIsMadeFromItBeMadeAgainAndNothingElse) {
+  const RecordSchema schema = parseDeclarations(
+      "struct R @0xa000000000000001 $Instar.version(3) $Instar.upgraded([(to = 2, call = \"gone\")]) {"
+      "  name  @0 :Text $Instar.mirrored(since = 3, copy = \"first\");"
+      "  first @1 :Text $Instar.derived(since = 2, copy = \"name\");"
+      "  shown @2 :Text $Instar.derived(since = 3, copy = \"first\");"
+      "  other @3 :Text;"
+      "  mine  @4 :Text $Instar.derived(since = 2, copy = \"other\"); }",
+      "R");
+  const MirrorCheck check{Plans(schema)};
+  capnp::MallocMessageBuilder message;
+  auto row = message.initRoot<DynamicStruct>(schema.root());
+  decode(R"((name = "Ada", first = "Augusta", shown = "A.", other = "old", mine = "kept"))", row);
+  EXPECT_EQ(check.diverged(row.asReader()), std::vector<std::string>{"name"});
+  Plans(schema).deriveAgain(row, {"name"});  // without the function that has all of a record in its hands
+  EXPECT_STREQ(kj::str(row).cStr(),
+               R"((name = "Ada", first = "Ada", shown = "Ada", other = "old", mine = "kept"))");
+  EXPECT_TRUE(check.diverged(row.asReader()).empty());
 }
 
 }  // namespace

@@ -59,8 +59,7 @@ class StagingCommands : public CommandTest {
   }
 
   // Few samples, so that a test can make them.
-  std::string stage(const std::string& file, const std::string& schema,
-                    const Arguments& shares = {},
+  std::string stage(const std::string& file, const std::string& schema, const Arguments& shares = {},
                     const std::string& maxDivergence = "50") const {
     Arguments arguments = {"stage", file, "people", "--schema", schema};
     for (const char* rail : {"--min-samples", "10", "--max-errors", "50%", "--hold-for", "0"})
@@ -150,8 +149,8 @@ TEST_F(StagingCommands, AVersionThatFailsIsAbortedAndStatusSaysWhy) {
   stage(file, two, {"--shadow", "100"});
   serve(file, two);
   EXPECT_THAT(expect(0, {"status", file}),
-              AllOf(HasSubstr("people: version 1 active, 2 aborted\n"),
-                    HasSubstr("  version 2 is aborted: "), HasSubstr("most of them at number: the text is not"),
+              AllOf(HasSubstr("people: version 1 active, 2 aborted\n"), HasSubstr("  version 2 is aborted: "),
+                    HasSubstr("most of them at number: the text is not"),
                     HasSubstr(" at number: the text is not a value of the type\n")));
   const Result again = run({"stage", file, "people", "--schema", two});
   EXPECT_EQ(again.status, 1);
@@ -165,7 +164,8 @@ TEST_F(StagingCommands, PromotionByForceAndAbortAreInTheAuditWithTheirReasons) {
   const Result unnamed = run({"abort", file, "people"});
   EXPECT_EQ(unnamed.status, 2);
   EXPECT_THAT(unnamed.messages, HasSubstr("no version is staged"));
-  const JsonValue aborted = json(0, {"abort", file, "people", "--version", "2", "--reason", "towns are gone"});
+  const JsonValue aborted =
+      json(0, {"abort", file, "people", "--version", "2", "--reason", "towns are gone"});
   EXPECT_EQ(aborted.find("state")->text, "aborted");
   EXPECT_EQ(aborted.find("currentVersion")->text, "1");
   EXPECT_THAT(expect(0, {"audit", file}), AllOf(HasSubstr("seen enough"), HasSubstr("towns are gone")));
@@ -180,15 +180,15 @@ TEST_F(StagingCommands, WhatCannotBeStagedIsRefused) {
   };
   refused(2, person(1, "  name @2 :Text;\n"), "only a version above the current one", "0");
   refused(1, person(2, "  name @2 :UInt8;\n"), "what stored rows do not allow", "0");
-  refused(2,
-          person(2, "  name @2 :Text;\n  first @3 :Text $Instar.derived(since = 2, copy = \"name\");\n"),
+  refused(2, person(2, "  name @2 :Text;\n  first @3 :Text $Instar.derived(since = 2, copy = \"name\");\n"),
           "only tried in the shadow", "5");
-  const std::string other = write("other.capnp",
-                                  "@0xe2a4c6e8b1d39570;\nusing Instar = import \"/instar/schema.capnp\";\n"
-                                  "struct Other @0xf3b5d7f9a1c28461 $Instar.version(2)\n"
-                                  "    $Instar.replaces(since = 2, type = 0xd1b4c6e8fa103952, call = \"make\") {\n"
-                                  "  ward @0 :Text $Instar.key(0);\n"
-                                  "  taxId @1 :Text $Instar.key(1);\n}\n");
+  const std::string other =
+      write("other.capnp",
+            "@0xe2a4c6e8b1d39570;\nusing Instar = import \"/instar/schema.capnp\";\n"
+            "struct Other @0xf3b5d7f9a1c28461 $Instar.version(2)\n"
+            "    $Instar.replaces(since = 2, type = 0xd1b4c6e8fa103952, call = \"make\") {\n"
+            "  ward @0 :Text $Instar.key(0);\n"
+            "  taxId @1 :Text $Instar.key(1);\n}\n");
   refused(1, other + ":Other", "try it on the file with instar canary", "0");
   EXPECT_EQ(run({"stage", file, "nobody", "--schema", person(2, kSecond)}).status, 2);
   EXPECT_THAT(expect(0, {"status", file}), HasSubstr("no version was ever staged"));
@@ -248,9 +248,9 @@ TEST_F(StagingCommands, CanaryTriesRowsWithoutTouchingTheFile) {
 TEST_F(StagingCommands, CanaryListsDivergencesMaskedAndCountsWhatNeedsAFunction) {
   const std::string file = makePeople({"Ada King Lovelace", "Ada Lovelace"});
   const std::string two = person(2, kSecond);
-  EXPECT_THAT(expect(1, {"canary", file, "people", "--schema", two, "--divergences"}),
-              AllOf(HasSubstr("10 diverged"), HasSubstr("  w,$masked(text 1..8)  name"),
-                    Not(HasSubstr("TAX-"))));
+  EXPECT_THAT(
+      expect(1, {"canary", file, "people", "--schema", two, "--divergences"}),
+      AllOf(HasSubstr("10 diverged"), HasSubstr("  w,$masked(text 1..8)  name"), Not(HasSubstr("TAX-"))));
   const std::string called = person(
       2,
       "  name @2 :Text;\n  size @3 :UInt32 $Instar.derived(since = 2, call = (function = \"size\", from = "

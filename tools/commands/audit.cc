@@ -14,7 +14,7 @@
 namespace instar::tools {
 namespace {
 
-constexpr AuditEvent kLastEvent = AuditEvent::retired;
+constexpr AuditEvent kLastEvent = AuditEvent::reconciled;
 
 struct AuditOptions {
   std::string file;

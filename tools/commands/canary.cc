@@ -98,9 +98,7 @@ void addCanaryCommand(CLI::App& app, Context& context) {
       "canary", "Tries a version on the rows of a file, and judges it, without touching the file");
   command->add_option("FILE", options->file, "the file")->required();
   command->add_option("COLLECTION", options->collection, "the collection")->required();
-  command->add_option("--schema", options->schema, "the version")
-      ->required()
-      ->type_name("FILE.capnp:Struct");
+  command->add_option("--schema", options->schema, "the version")->required()->type_name("FILE.capnp:Struct");
   addImportPathOption(*command, options->importPaths);
   command->add_option("--sample", options->sample, "of the keys, by a hash; 100%: all of them")
       ->type_name("PERCENT")

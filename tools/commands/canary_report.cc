@@ -143,8 +143,8 @@ void printDivergences(Output& output, const std::vector<Divergence>& divergences
   for (const Divergence& one : divergences) {
     std::string fields;
     for (const std::string& field : one.fields) fields += (fields.empty() ? "" : ", ") + field;
-    table.add({"  " + keys.print(one.key.bytes()), fields, std::to_string(one.version),
-               printTime(one.seenAt)});
+    table.add(
+        {"  " + keys.print(one.key.bytes()), fields, std::to_string(one.version), printTime(one.seenAt)});
   }
   if (divergences.empty())
     output.line("  no row has diverged");

@@ -38,11 +38,11 @@ constexpr const char* kFooter =
     "Fields that the schema marks as sensitive are masked in every output unless --unmask is given.";
 
 constexpr CommandAdder kAdders[] = {
-    addInfoCommand,     addImportCommand, addDumpCommand,   addGetCommand,     addPutCommand,
-    addDeleteCommand,   addCountCommand,  addSchemaCommand, addEvolveCommand,  addMigrateCommand,
-    addVersionsCommand, addCheckCommand,  addBackupCommand, addCompactCommand, addReadersCommand,
-    addProgressCommand, addVerifyCommand, addAuditCommand,  addStageCommand,   addPromoteCommand,
-    addAbortCommand,    addRetireCommand, addStatusCommand, addCanaryCommand,
+    addInfoCommand,      addImportCommand,   addDumpCommand,   addGetCommand,    addPutCommand,
+    addDeleteCommand,    addCountCommand,    addSchemaCommand, addEvolveCommand, addMigrateCommand,
+    addReconcileCommand, addVersionsCommand, addCheckCommand,  addBackupCommand, addCompactCommand,
+    addReadersCommand,   addProgressCommand, addVerifyCommand, addAuditCommand,  addStageCommand,
+    addPromoteCommand,   addAbortCommand,    addRetireCommand, addStatusCommand, addCanaryCommand,
 };
 
 std::string versionText() {
@@ -136,7 +136,7 @@ int runCommandLine(int argumentCount, const char* const* arguments, Context& con
   } catch (const OutputClosed&) {
     return static_cast<int>(context.status);
   } catch (const Interrupted& interrupted) {
-    context.message("interrupted: nothing was changed");
+    context.message("interrupted: " + std::string(context.interrupted));
     return kSignalStatus + interrupted.signal;
   } catch (const kj::Exception& exception) {
     return fail(context, ExitStatus::problem, std::string(view(exception.getDescription())));
@@ -220,6 +220,17 @@ std::string wholeNumberProblem(const std::string& text) {
   const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
   if (failure == std::errc() && end == text.data() + text.size()) return {};
   return "expected a whole number from 0 to " + std::to_string(UINT64_MAX) + ", found " + text;
+}
+
+std::uint64_t parseRate(std::string text) {
+  if (text.ends_with("/s")) text.resize(text.size() - 2);
+  try {
+    const std::string problem = CLI::AsSizeValue(true)(text);
+    const std::uint64_t rate = problem.empty() ? std::stoull(text) : 0;
+    if (rate != 0) return rate;
+  } catch (const std::exception&) {  // said below
+  }
+  throw CLI::ValidationError("--rate", "is bytes a second, as 4MiB/s or 500kB/s");
 }
 
 void addImportPathOption(CLI::App& command, std::vector<std::string>& importPaths) {

@@ -28,11 +28,14 @@ struct Context {
   ProgressLine::Clock clock = std::chrono::steady_clock::now;
   ExitStatus status = ExitStatus::done;
   std::function<void()> action = {};
+  std::string_view interrupted = "nothing was changed";  // what a signal leaves behind
 
   // The worse of what was found so far and this.
   void found(ExitStatus worse) { status = std::max(status, worse); }
   void message(std::string_view text) { messages.line("instar: " + std::string(text)); }
 };
+
+inline constexpr std::string_view kDoneStays = "what is done stays done";
 
 using CommandAdder = void (*)(CLI::App& app, Context& context);
 
@@ -46,6 +49,7 @@ void addCountCommand(CLI::App& app, Context& context);
 void addSchemaCommand(CLI::App& app, Context& context);
 void addEvolveCommand(CLI::App& app, Context& context);
 void addMigrateCommand(CLI::App& app, Context& context);
+void addReconcileCommand(CLI::App& app, Context& context);
 void addVersionsCommand(CLI::App& app, Context& context);
 void addCheckCommand(CLI::App& app, Context& context);
 void addBackupCommand(CLI::App& app, Context& context);
@@ -100,6 +104,9 @@ RecordSchema schemaVersion(const Store& store, const Transaction& transaction, s
 // A check for options: CLI11 takes what does not fit into a number for another number. Empty where nothing is
 // wrong.
 std::string wholeNumberProblem(const std::string& text);
+
+// "4MiB/s", "500 kB/s", "1000000": bytes a second, not 0. Throws CLI::ValidationError for --rate.
+std::uint64_t parseRate(std::string text);
 
 // --import-path, for commands that read schema files.
 void addImportPathOption(CLI::App& command, std::vector<std::string>& importPaths);

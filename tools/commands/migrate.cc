@@ -27,18 +27,6 @@ struct MigrateOptions {
   bool json = false;
 };
 
-// "4MiB/s", "500 kB/s", "1000000": bytes a second.
-std::uint64_t parseRate(std::string text) {
-  if (text.ends_with("/s")) text.resize(text.size() - 2);
-  try {
-    const std::string problem = CLI::AsSizeValue(true)(text);
-    const std::uint64_t rate = problem.empty() ? std::stoull(text) : 0;
-    if (rate != 0) return rate;
-  } catch (const std::exception&) {  // said below
-  }
-  throw CLI::ValidationError("--rate", "is bytes a second, as 4MiB/s or 500kB/s");
-}
-
 std::vector<std::string> chosenCollections(const Store& store, const MigrateOptions& options) {
   const ReadTransaction transaction = store.read();
   if (!options.collection.empty()) return {requireCollection(store, transaction, options.collection).name};
@@ -172,6 +160,7 @@ void runMigrate(Context& context, const MigrateOptions& options) {
   const Store store = options.dryRun ? openToRead(options.file) : openToWrite(options.file);
   const std::optional<Key> partition = chosenPartition(store, options);
   const Interruption interruption;
+  if (!options.dryRun) context.interrupted = kDoneStays;
   Report report(context, options.json);
   for (const std::string& name : chosenCollections(store, options)) {
     const Estimate estimated = estimate(store, name, mode, rate);

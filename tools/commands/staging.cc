@@ -193,12 +193,11 @@ void addStageCommand(CLI::App& app, Context& context) {
   CLI::App* command = addStagingCommand(
       app, context, "stage", "Adds a version to be tried before programs depend on it, or changes its shares",
       options, runStage);
-  command->add_option("--schema", options->schema, "the version")
-      ->required()
-      ->type_name("FILE.capnp:Struct");
+  command->add_option("--schema", options->schema, "the version")->required()->type_name("FILE.capnp:Struct");
   addImportPathOption(*command, options->importPaths);
   addPercentOption(*command, "--percent", options->percent, "of the keys: those that it serves");
-  addPercentOption(*command, "--shadow", options->shadow, "of the keys: those on whose reads it is tried too");
+  addPercentOption(*command, "--shadow", options->shadow,
+                   "of the keys: those on whose reads it is tried too");
   command->add_flag("--promotes", options->promotes, "promote it as soon as the guard rails are satisfied");
   options->guardRails.addTo(*command, GuardRailOptions::Hold::yes);
   command->footer(
@@ -232,13 +231,11 @@ void addPromoteCommand(CLI::App& app, Context& context) {
 void addAbortCommand(CLI::App& app, Context& context) {
   const auto options = std::make_shared<StagingCommandOptions>();
   options->reason = "by hand";
-  CLI::App* command = addStagingCommand(
-      app, context, "abort", "Gives up the staged version, or the current one where that is safe", options,
-      runAbort);
+  CLI::App* command = addStagingCommand(app, context, "abort",
+                                        "Gives up the staged version, or the current one where that is safe",
+                                        options, runAbort);
   addVersionOption(*command, *options, "this version; otherwise the staged one");
-  command->add_option("--reason", options->reason, "for the audit")
-      ->type_name("TEXT")
-      ->capture_default_str();
+  command->add_option("--reason", options->reason, "for the audit")->type_name("TEXT")->capture_default_str();
   command->footer(
       "It serves nothing from then on, and its number is not given again. The current version has to be "
       "named, and\n"
@@ -248,8 +245,9 @@ void addAbortCommand(CLI::App& app, Context& context) {
 
 void addRetireCommand(CLI::App& app, Context& context) {
   const auto options = std::make_shared<StagingCommandOptions>();
-  CLI::App* command = addStagingCommand(
-      app, context, "retire", "Shuts out programs of a version and of all below, for good", options, runRetire);
+  CLI::App* command =
+      addStagingCommand(app, context, "retire", "Shuts out programs of a version and of all below, for good",
+                        options, runRetire);
   addVersionOption(*command, *options, "this version and all below")->required();
   command->footer(
       "Refused with exit status 2 while a row is left that has to be upgraded from one of them: `instar "

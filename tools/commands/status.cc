@@ -29,9 +29,9 @@ class Report {
         status_(stagingStatus(store, transaction, collection.name)),
         keys_(keyPrinter(store, transaction, collection.name, options.unmask)) {
     if (!status_) return;
-    masking_.emplace(FieldMasking{
-        schemaVersion(store, transaction, collection.name, status_->version),
-        options.unmask ? Masking() : collectionMasking(store, transaction, collection.name)});
+    masking_.emplace(
+        FieldMasking{schemaVersion(store, transaction, collection.name, status_->version),
+                     options.unmask ? Masking() : collectionMasking(store, transaction, collection.name)});
     if (options.divergences) divergences_ = divergences(store, transaction, collection.name);
   }
 
@@ -81,11 +81,10 @@ class Report {
                   (status.endReason.empty() ? "" : ": " + status.endReason));
       return;
     }
-    output.line(status.isShadowOnly
-                    ? "  serves nothing, because it shuts older programs out; tried on " +
-                          printPercent(status.shadow) + " of the keys"
-                    : "  serves " + printPercent(status.percent) + " of the keys, tried on " +
-                          printPercent(std::max(status.percent, status.shadow)));
+    output.line(status.isShadowOnly ? "  serves nothing, because it shuts older programs out; tried on " +
+                                          printPercent(status.shadow) + " of the keys"
+                                    : "  serves " + printPercent(status.percent) + " of the keys, tried on " +
+                                          printPercent(std::max(status.percent, status.shadow)));
     output.line("  guard rails: " + std::string(verdictName(status.decision.verdict)) + ": " +
                 status.decision.reason);
     output.line(status.promotes ? "  promoted as soon as they are satisfied"
@@ -145,7 +144,8 @@ void addStatusCommand(CLI::App& app, Context& context) {
   command->add_flag("--divergences", options->divergences,
                     "list rows whose mirrored fields are not right: keys and fields, at most 1,000");
   command->add_flag("--unmask", options->unmask, "show keys and figures of sensitive fields");
-  command->add_flag("--json", options->json, "print JSON; shares of keys in percent, latencies in nanoseconds");
+  command->add_flag("--json", options->json,
+                    "print JSON; shares of keys in percent, latencies in nanoseconds");
   command->footer(
       "staged: tried on a share of the keys; active: programs depend on it; settled: no row has to be "
       "upgraded to\n"

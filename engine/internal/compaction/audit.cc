@@ -8,7 +8,7 @@
 namespace instar {
 namespace {
 
-static_assert(static_cast<int>(AuditEvent::retired) == static_cast<int>(catalog::AuditEvent::RETIRED));
+static_assert(static_cast<int>(AuditEvent::reconciled) == static_cast<int>(catalog::AuditEvent::RECONCILED));
 
 Key numberKey(std::uint64_t number) {
   Key key;
@@ -181,6 +181,8 @@ std::string_view auditEventName(AuditEvent event) noexcept {
       return "settled";
     case AuditEvent::retired:
       return "retired";
+    case AuditEvent::reconciled:
+      return "reconciled";
   }
   return "unknown";
 }

@@ -1,6 +1,6 @@
 #include "instar/engine/internal/staging/canary_reading.h"
 
-#include "instar/engine/internal/upgraded_record.h"
+#include <chrono>
 
 namespace instar {
 namespace {
@@ -8,14 +8,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 }  // namespace
-
-CanaryReading::View::View(const Plans& plans, Bytes key, const RowView& stored) {
-  if (stored.version >= plans.schema().completeFrom())
-    row_.copy(key, stored);
-  else
-    UpgradedRecord(plans, key, stored).moveTo(row_, key);
-  message_.emplace(row_.payload());
-}
 
 CanaryReading::CanaryReading(const Plans& active, const Plans& staged, Bytes key, const RowView& stored) {
   const auto start = Clock::now();

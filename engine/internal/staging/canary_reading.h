@@ -5,7 +5,7 @@
 
 #include <optional>
 
-#include "instar/engine/row.h"
+#include "instar/engine/internal/upgraded_record.h"
 #include "instar/evolve/canary.h"
 
 namespace instar {
@@ -28,19 +28,8 @@ class CanaryReading {
   }
 
  private:
-  // A row as one of a schema.
-  class View {
-   public:
-    View(const Plans& plans, Bytes key, const RowView& stored);
-    capnp::AnyStruct::Reader record() const { return message_->root().getAs<capnp::AnyStruct>(); }
-
-   private:
-    internal::RowBytes row_;
-    std::optional<internal::PayloadMessage> message_;
-  };
-
-  std::optional<View> active_;
-  std::optional<View> staged_;
+  std::optional<RecordView> active_;
+  std::optional<RecordView> staged_;
   std::optional<Error> failure_;
   CanaryRead read_;
 };

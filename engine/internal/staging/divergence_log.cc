@@ -59,12 +59,16 @@ void logDivergences(TransactionState& transaction, std::string_view collection, 
 }
 
 void eraseDivergences(TransactionState& transaction, std::string_view collection) {
-  std::vector<Key> keys;
-  forEachDivergence(transaction, collection, [&](catalog::Divergence::Reader record) {
-    keys.push_back(recordKey(collection, bytesOf(record.getKey())));
-  });
+  std::vector<Key> rows;
+  forEachDivergence(transaction, collection,
+                    [&](catalog::Divergence::Reader record) { rows.emplace_back(bytesOf(record.getKey())); });
+  eraseDivergences(transaction, collection, rows);
+}
+
+void eraseDivergences(TransactionState& transaction, std::string_view collection,
+                      const std::vector<Key>& rows) {
   Catalog catalog(transaction);
-  for (const Key& key : keys) catalog.erase(key);
+  for (const Key& row : rows) catalog.erase(recordKey(collection, row.bytes()));
 }
 
 }  // namespace instar

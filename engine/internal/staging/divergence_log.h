@@ -22,6 +22,8 @@ inline constexpr std::size_t kMaxDivergences = 1000;
 void logDivergences(TransactionState& transaction, std::string_view collection, std::uint16_t version,
                     const DivergedRows& rows);
 void eraseDivergences(TransactionState& transaction, std::string_view collection);
+void eraseDivergences(TransactionState& transaction, std::string_view collection,
+                      const std::vector<Key>& rows);
 
 // In the order of the hashes of their keys.
 void forEachDivergence(TransactionState& transaction, std::string_view collection,
