@@ -1,7 +1,7 @@
 #include "instar/engine/preimages.h"
 
+#include "instar/engine/internal/collection_state.h"
 #include "instar/engine/internal/compaction/preimages.h"
-#include "instar/engine/internal/open_collection.h"
 
 namespace instar {
 

@@ -11,6 +11,7 @@
 
 #include "instar/engine/check.h"
 #include "instar/engine/internal/store_state.h"
+#include "instar/engine/internal/transaction_state.h"
 #include "instar/engine/migration.h"
 #include "instar/evolve/functions.h"
 #include "instar/tests/engine/staging/contacts.h"

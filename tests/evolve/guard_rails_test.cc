@@ -111,7 +111,7 @@ TEST(GuardRails, TakeAllRowsForWhatTheyAre) {
   EXPECT_EQ(judged({.samples = 999, .diverged = 1}), GuardVerdict::breach);
   EXPECT_EQ(judged({.samples = 10, .failed = 10}, {.maxErrorShare = 1}), GuardVerdict::satisfied);
   EXPECT_EQ(judged({.samples = 5000}, {.maxLatencyRatio = 3}), GuardVerdict::breach);
-  EXPECT_EQ(judged({}), GuardVerdict::unjudged);
+  EXPECT_EQ(judged({}), GuardVerdict::undecided);
 }
 
 TEST(GuardRails, RefuseWhatCannotBe) {
