@@ -188,7 +188,7 @@ TEST_F(ReconcileTest, NestedFieldsOfGroupsAndStructsToo) {
     auto who = draft->get("who").as<capnp::DynamicStruct>();
     who.set("name", "Ada");
     who.set("first", "Augusta");
-    draft->init("home").as<capnp::DynamicStruct>().set("street", "St James's Square");
+    draft->init("home").as<capnp::DynamicStruct>().set("street", "Berkeley Square");
     auto transaction = store->write();
     rows.put(transaction, draft);
     transaction.commit();
@@ -201,11 +201,11 @@ TEST_F(ReconcileTest, NestedFieldsOfGroupsAndStructsToo) {
   EXPECT_THAT(older.fields, ElementsAre(Pair("street", 1), Pair("who.name", 1)));
   EXPECT_EQ(older.apart, 1U) << "nothing is derived from the street";
   EXPECT_EQ(show(),
-            R"((id = 1, who = (name = "Ada", first = "Ada"), home = (street = "St James's Square")))");
+            R"((id = 1, who = (name = "Ada", first = "Ada"), home = (street = "Berkeley Square")))");
   const Reconciliation newer = reconcile(*store, "contacts", Follow::newer);
   EXPECT_THAT(newer.fields, ElementsAre(Pair("street", 1)));
   EXPECT_EQ(show(), R"((id = 1, who = (name = "Ada", first = "Ada"), )"
-                    R"(home = (street = "St James's Square"), street = "St James's Square"))");
+                    R"(home = (street = "Berkeley Square"), street = "Berkeley Square"))");
 }
 
 TEST_F(ReconcileTest, ADryRunChangesNothing) {
