@@ -17,7 +17,7 @@ void addUpgradeBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addChainBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addWriteBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addColdBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
-void addCanaryBenchmarks(std::vector<Figure>& figures);
+void addCanaryBenchmarks(Subjects& subjects, std::vector<Figure>& figures);
 void addFormatBenchmarks();
 void addBlockBenchmarks();
 

@@ -50,7 +50,7 @@ bool compareAll(const Workspace& workspace, const Sizes& sizes, const std::strin
   addScanBenchmarks(subjects, figures);
   addWriteBenchmarks(subjects, figures);
   addColdBenchmarks(subjects, figures);
-  addCanaryBenchmarks(figures);
+  addCanaryBenchmarks(subjects, figures);
   addFormatBenchmarks();
   addBlockBenchmarks();
 
