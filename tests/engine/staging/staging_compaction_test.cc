@@ -85,7 +85,7 @@ TEST_F(GivenUpTest, RowsInABlockThatIsMadeAnewKeepTheirVersion) {
 
 TEST_F(GivenUpTest, ABlockThatNothingBelongsIntoStaysWhole) {
   const auto before = infoOf(store);
-  putName(store, older, kLast + 1, "Grace Hopper");  // behind the block, which is small
+  putName(store, older, 0, "Grace Hopper");  // before the block, which is small
   compress();
   EXPECT_EQ(infoOf(store).coldRows, before.coldRows + 1);
   expectThatNewerRowsStay(newer);

@@ -1,0 +1,121 @@
+// The canary reads of a version in one store, without a file.
+
+#include "instar/engine/internal/staging/canary_trial.h"
+
+#include <capnp/dynamic.h>
+#include <capnp/message.h>
+#include <gtest/gtest.h>
+
+#include "instar/tests/engine/staging/contacts.h"
+
+namespace instar {
+namespace {
+
+using namespace testing;
+
+constexpr GuardRails kRails{.minimumSamples = 10, .maxErrorShare = 0.05, .maxDivergenceShare = 0.05};
+
+class CanaryTrialTest : public ::testing::Test {
+ protected:
+  CanaryTrialTest() {
+    trial->setGuardRails(kRails);
+    trial->onTrip([this] { ++woken; });
+  }
+
+  // As many reads of rows of version 1, which fail where the name is no number.
+  void read(const char* name, int times) {
+    capnp::MallocMessageBuilder message;
+    auto row = message.initRoot<capnp::DynamicStruct>(contact1().root());
+    row.set("name", name);
+    const auto words = message.getSegmentsForOutput()[0].asBytes();
+    const RowView view{1, RowFlags::none, std::as_bytes(std::span(words.begin(), words.size()))};
+    for (; times > 0; --times) trial->read(asBytes("key"), view);
+  }
+  void readGood(int times) { read("77", times); }
+  void readBad(int times) { read("no number", times); }
+
+  int woken = 0;
+  std::shared_ptr<CanaryTrial> trial =
+      std::make_shared<CanaryTrial>("contacts", Plans(contact1()), Plans(contactWithNumber()));
+};
+
+TEST_F(CanaryTrialTest, TripsWithTheFirstReadOfWhichAnythingIsDecided) {
+  readBad(9);
+  EXPECT_FALSE(trial->isTripped());
+  readGood(1);
+  EXPECT_TRUE(trial->isTripped());
+  EXPECT_EQ(woken, 1);
+  EXPECT_EQ(trial->take().statistics.failed, 9U);
+}
+
+TEST_F(CanaryTrialTest, TripsByWhatOtherProgramsHaveSeenToo) {
+  CanaryStatistics others;
+  others.samples = 100;
+  others.failed = 20;
+  trial->see(others, false);
+  readBad(1);
+  EXPECT_TRUE(trial->isTripped());
+}
+
+TEST_F(CanaryTrialTest, LeavesTheLatencyToWhoKeepsIt) {
+  trial->setGuardRails(
+      {.minimumSamples = 10, .maxErrorShare = 1, .maxDivergenceShare = 1, .maxLatencyRatio = 1e-9});
+  readGood(50);
+  readBad(50);
+  EXPECT_FALSE(trial->isTripped());
+  EXPECT_EQ(decide({.minimumSamples = 10, .maxErrorShare = 1, .maxLatencyRatio = 1e-9},
+                   trial->take().statistics, {})
+                .verdict,
+            GuardVerdict::breach);
+}
+
+// A reader trips it while its keeper judges what it has taken before.
+TEST_F(CanaryTrialTest, StaysTrippedByWhatHasComeSince) {
+  readGood(20);
+  const auto judged = trial->take().statistics;
+  readBad(20);
+  EXPECT_TRUE(trial->isTripped());
+  trial->see(judged, false);
+  EXPECT_TRUE(trial->isTripped());
+  trial->take();
+  trial->see(judged, false);  // the file does not have them, so they were not stored
+  EXPECT_FALSE(trial->isTripped());
+}
+
+TEST_F(CanaryTrialTest, IsDoneWhenItsHandlesAreGoneAndItsReadsAreTaken) {
+  EXPECT_TRUE(trial->isDone());
+  auto one = trial->open({});
+  auto other = trial->open({});
+  one.reset();
+  EXPECT_FALSE(trial->isDone());
+  readGood(1);
+  other.reset();
+  EXPECT_FALSE(trial->isDone());
+  trial->take();
+  EXPECT_TRUE(trial->isDone());
+}
+
+TEST_F(CanaryTrialTest, TellsEachHandleOnceThatItHasEnded) {
+  int told = 0;
+  const auto tell = [&](const StagingEnd& end) {
+    EXPECT_EQ(end.collection, "contacts");
+    EXPECT_EQ(end.version, 2);
+    EXPECT_EQ(end.reason, "by hand");
+    ++told;
+    throw std::runtime_error("as it must not");
+  };
+  const auto one = trial->open(tell);
+  const auto other = trial->open(tell);
+  trial->open(tell);  // gone at once
+  trial->end(VersionState::aborted, "by hand");
+  EXPECT_EQ(told, 2);
+  EXPECT_TRUE(trial->isDone());
+  const auto late = trial->open(tell);
+  EXPECT_FALSE(trial->isDone());
+  trial->end(VersionState::aborted, "by hand");
+  EXPECT_EQ(told, 3);
+  EXPECT_TRUE(trial->isDone());
+}
+
+}  // namespace
+}  // namespace instar
