@@ -5,6 +5,7 @@
 #include "instar/engine/check.h"
 #include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/partition.h"
+#include "instar/engine/internal/staging/canary_keeper.h"
 #include "instar/engine/internal/staging/canary_record.h"
 #include "instar/engine/internal/staging/divergence_log.h"
 #include "instar/engine/internal/staging/stage_changes.h"
@@ -71,6 +72,7 @@ std::optional<StagingStatus> stagingStatus(const Store&, const Transaction& tran
   auto canary =
       readCanaryRecord(transaction.state(), collection, record->version).value_or(CanaryStatistics());
   auto decision = decide(record->guardRails, canary, std::chrono::nanoseconds(now() - record->stagedAt));
+  const auto keeper = transaction.state().store().canaryKeeper();
   return StagingStatus{.version = record->version,
                        .state = requireState(catalog, collection, record->version),
                        .percent = record->percent,
@@ -82,7 +84,8 @@ std::optional<StagingStatus> stagingStatus(const Store&, const Transaction& tran
                        .promotes = record->promotes,
                        .guardRails = record->guardRails,
                        .canary = std::move(canary),
-                       .decision = std::move(decision)};
+                       .decision = std::move(decision),
+                       .problem = keeper ? keeper->problem(collection) : std::string()};
 }
 
 std::vector<Divergence> divergences(const Store&, const Transaction& transaction,

@@ -22,7 +22,8 @@
 // On a share of the reads of such a program the version is tried (evolve/canary.h), without a difference to
 // the program; a thread of the store adds up what all programs have seen, in the file, at most once a second.
 // A version that breaks its guard rails (evolve/guard_rails.h) is aborted: it serves nothing at once in the
-// program that has found it, and nowhere as soon as the file says so.
+// store that has found it, whatever the handle, and nowhere as soon as the file says so. A store that is open
+// for reading only counts for itself alone.
 //
 // Every change of state is one small transaction with an entry in the audit, and reaches running programs
 // with their next transaction. The functions throw Error(fixCall) that says what is missing where a change is
@@ -53,6 +54,7 @@ struct StagingStatus {
   GuardRails guardRails;
   CanaryStatistics canary;  // of all programs together, a second old
   GuardDecision decision;   // what the guard rails say to it now
+  std::string problem;      // of this program: why it can neither store nor end it; empty: nothing is wrong
 };
 
 // Nothing where no version was ever staged.

@@ -22,8 +22,9 @@ struct StagingEnd {
 
 struct StagingOptions {
   // Of the keys: those whose rows are served the new way, and those on whose reads the version is tried,
-  // where that is more. By a hash of the key, so that a key stays in a share that does not shrink. For the first program that stages a version; afterwards the file's settings count, which
-  // setStagedPercent() changes while programs run.
+  // where that is more. By a hash of the key, so that a key stays in a share that does not shrink. For the
+  // first program that stages a version; afterwards the file's settings count, which setStagedPercent()
+  // changes while programs run.
   double percent = 0;
   double shadow = 0;
   // In place of the hash: whether a key is served the new way, in this program alone. Called whenever a row
@@ -33,8 +34,11 @@ struct StagingOptions {
   // aborts it in any case.
   bool promotes = false;
   GuardRails guardRails = {};
-  // Called once, by a thread of the store, when the version is no longer staged, whoever has ended that; some
-  // second later where it was another program. Must not throw, nor be who closes the store.
+  // Called once for each handle, by a thread of the store, when the version is no longer staged, whoever has
+  // ended that; some second later where it was another program. Not any more once the handle is gone, but for
+  // a call that has begun: what it uses has to live until the store is closed. Nor where the version was over
+  // when the handle was opened, nor in a store that is open for reading only. Must not throw, nor be who
+  // closes the store.
   std::function<void(const StagingEnd&)> ended = {};
 };
 

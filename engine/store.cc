@@ -274,11 +274,9 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name, co
   std::shared_ptr<StagedVersion> staged;
   if (isTried) staged = stagedVersion(transaction.state(), name, *plans, *staging);
   if (staged && !state_->options().allowMissingFunctions) requireFunctions(staged->plansBelow(), name);
-  auto trial = staged && !staged->isDependedUpon() ? staged->trial() : nullptr;
   auto state = std::make_shared<CollectionState>(state_, *std::move(plans), *rows,
                                                  *Catalog(transaction.state()).collection(name),
                                                  transaction.state(), std::move(staged));
-  if (const auto keeper = state_->canaryKeeper(); keeper && trial) keeper->add(std::move(trial));
   state->letCompact();
   return state;
 }

@@ -19,6 +19,10 @@ struct Deviations {
 constexpr Deviations kOfSamples{};
 constexpr Deviations kOfAll{.breach = 0, .satisfied = 0};
 
+bool isEnough(const GuardRails& rails, std::uint64_t samples) noexcept {
+  return samples >= std::max<std::uint64_t>(rails.minimumSamples, 1);
+}
+
 // Wilson's interval: of which shares it would be no surprise to see `count` of `samples`.
 struct ShareBounds {
   double least = 0;
@@ -154,17 +158,36 @@ void checkGuardRails(const GuardRails& rails) {
     refuse("a guard rail is a time: give 0 or more", "holdFor", static_cast<double>(rails.holdFor.count()));
 }
 
+CanaryCounts& CanaryCounts::operator+=(const CanaryCounts& other) noexcept {
+  samples += other.samples;
+  errors += other.errors;
+  diverged += other.diverged;
+  return *this;
+}
+
+CanaryCounts countsOf(const CanaryStatistics& statistics) noexcept {
+  return {statistics.samples, statistics.errors(), statistics.diverged};
+}
+
+bool isBreach(const GuardRails& rails, const CanaryCounts& counts) noexcept {
+  if (!isEnough(rails, counts.samples)) return false;
+  const auto isBroken = [&](std::uint64_t count, double limit) {
+    return shareBounds(count, counts.samples, kOfSamples.breach).least > limit;
+  };
+  return isBroken(counts.errors, rails.maxErrorShare) || isBroken(counts.diverged, rails.maxDivergenceShare);
+}
+
 GuardDecision decide(const GuardRails& rails, const CanaryStatistics& statistics,
                      std::chrono::nanoseconds staged) {
-  if (statistics.samples < std::max<std::uint64_t>(rails.minimumSamples, 1)) {
+  if (!isEnough(rails, statistics.samples)) {
     return {GuardVerdict::undecided, std::to_string(statistics.samples) + " canary reads of " +
                                          std::to_string(rails.minimumSamples) + " that are needed"};
   }
   GuardDecision decision = judgeAll(rails, statistics, kOfSamples);
-  if (decision.verdict == GuardVerdict::satisfied && staged < rails.holdFor) {
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(staged);  // holdFor may be for ever
+  if (decision.verdict == GuardVerdict::satisfied && seconds < rails.holdFor) {
     return {GuardVerdict::undecided,
-            "staged for " + std::to_string(std::chrono::duration_cast<std::chrono::seconds>(staged).count()) +
-                " s of " + std::to_string(rails.holdFor.count()) + " s; so far " + decision.reason};
+            "staged for " + std::to_string(seconds.count()) + " s of " + std::to_string(rails.holdFor.count()) + " s; so far " + decision.reason};
   }
   return decision;
 }

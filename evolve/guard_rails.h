@@ -56,6 +56,19 @@ struct GuardDecision {
   std::string reason;
 };
 
+// The shares of a trial, without what a reason is made of.
+struct CanaryCounts {
+  std::uint64_t samples = 0;
+  std::uint64_t errors = 0;
+  std::uint64_t diverged = 0;
+
+  CanaryCounts& operator+=(const CanaryCounts& other) noexcept;
+};
+CanaryCounts countsOf(const CanaryStatistics& statistics) noexcept;
+
+// Whether decide() finds that one of the shares breaks its limit. Cheap enough to be asked after a read.
+bool isBreach(const GuardRails& rails, const CanaryCounts& counts) noexcept;
+
 // `staged`: for how long the version has been.
 GuardDecision decide(const GuardRails& rails, const CanaryStatistics& statistics,
                      std::chrono::nanoseconds staged);

@@ -82,6 +82,33 @@ TEST(GuardRails, AreSatisfiedOnceEnoughIsKnown) {
   EXPECT_THAT(early.reason, HasSubstr("staged for 3540 s of 3600 s"));
 }
 
+TEST(GuardRails, CanHoldForEver) {
+  EXPECT_EQ(decided({.holdFor = std::chrono::seconds::max()}, {.samples = 5000}).verdict,
+            GuardVerdict::undecided);
+}
+
+TEST(GuardRails, TellABreachFromCountsAlone) {
+  const auto expectSame = [](const GuardRails& rails, const Seen& seen) {
+    const auto statistics = of(seen);
+    EXPECT_EQ(isBreach(rails, countsOf(statistics)),
+              decide(rails, statistics, hours(2)).verdict == GuardVerdict::breach)
+        << seen.samples << " " << seen.failed << " " << seen.diverged;
+  };
+  for (const std::uint64_t samples : {0U, 1U, 1999U, 2000U, 10'000U}) {
+    for (const std::uint64_t wrong : {0U, 1U, 8U, 9U, 10U, 50U, 1999U}) {
+      if (wrong > samples) continue;
+      for (const GuardRails& rails : {GuardRails{}, GuardRails{.minimumSamples = 0, .maxErrorShare = 0}}) {
+        expectSame(rails, {.samples = samples, .failed = wrong});
+        expectSame(rails, {.samples = samples, .brokeRules = wrong});
+        expectSame(rails, {.samples = samples, .diverged = wrong});
+      }
+    }
+  }
+  CanaryCounts counts{.samples = 1000, .errors = 10, .diverged = 0};
+  EXPECT_FALSE(isBreach({}, counts));
+  EXPECT_TRUE(isBreach({}, counts += {.samples = 1000, .errors = 10, .diverged = 0}));
+}
+
 TEST(GuardRails, TakeNoErrorAndAnyErrorAtTheirWord) {
   const GuardRails none{.maxErrorShare = 0};
   EXPECT_EQ(decided(none, {.samples = 5000}).verdict, GuardVerdict::satisfied);

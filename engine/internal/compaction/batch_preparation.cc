@@ -93,11 +93,12 @@ bool Batch::Preparation::isFull() const {
 }
 
 // Whether the block is made anew: because its rows are old, entries of the hot tree belong into it, or its
-// neighbours are few or it is small itself.
+// neighbours are few or it is small itself. One of a version that was given up has no rows for another block.
 bool Batch::Preparation::absorbs() const {
   if (header_.version < completeFrom_) return true;
   if (!packs_) return false;
   if (hasHot_ && compareBytes(hot_->key(), blocks_->key()) <= 0) return true;
+  if (header_.version > version_) return false;
   const bool isSmall = blocks_->value().size() < kBlockTarget * 3 / 4;
   return pendingBytes_ != 0 && (pendingBytes_ < kSmallRun || isSmall);
 }
@@ -150,7 +151,7 @@ void Batch::Preparation::takeRest(const UnpackedBlock& block, std::size_t from) 
     const Bytes key = block.key(row);
     const RowView view{block.version(), RowFlags::none, block.payload(row)};
     const auto payload = upgraded(key, view, false);  // the next batch says so
-    if (payload && payload->size() <= kMostColdPayload)
+    if (isPackable(view, payload))
       rest_.push_back({key, *payload});
     else
       uncover(key, view, payload);
@@ -162,7 +163,7 @@ void Batch::Preparation::takeRest(const UnpackedBlock& block, std::size_t from) 
 void Batch::Preparation::uncover(Bytes key, const RowView& row, const std::optional<Bytes>& payload) {
   HotEntry entry{.key = part_.arena.copy(key),
                  .payload = part_.arena.copy(payload ? *payload : row.payload),
-                 .version = payload ? version_ : row.version,
+                 .version = payload ? std::max(version_, row.version) : row.version,
                  .then = Then::uncovered};
   if (const auto stored = transaction_.storage().get(collection_.tree(), key)) {
     RowView covering;
@@ -187,6 +188,11 @@ std::optional<Bytes> Batch::Preparation::upgraded(Bytes key, const RowView& row,
     if (reports) failures_.emplace_back(items_.size(), failedRow(key, row.version, error));
     return std::nullopt;
   }
+}
+
+// Newer rows, of a version that is staged or was given up, keep their stamp, and a block has one for all.
+bool Batch::Preparation::isPackable(const RowView& row, const std::optional<Bytes>& payload) const {
+  return payload && payload->size() <= kMostColdPayload && row.version <= version_;
 }
 
 void Batch::Preparation::addItem(Item item, Bytes payload) {
@@ -232,10 +238,10 @@ void Batch::Preparation::takeHot(std::ptrdiff_t block, const RowView* covered) {
     item.rows = 1;
     const auto payload = upgraded(key, row);
     item.isFailed = !payload;
-    const bool isPackable = payload && payload->size() <= kMostColdPayload && row.version <= version_;
-    item.isLarge = payload && !isPackable;
+    const bool mayPack = isPackable(row, payload);
+    item.isLarge = payload && !mayPack;
     item.version = payload && row.version < completeFrom_ ? version_ : row.version;
-    if (packs_ && isPackable) {
+    if (packs_ && mayPack) {
       item.version = version_;
       item.payload = *payload;
       entry.then = Then::cold;
@@ -259,13 +265,13 @@ void Batch::Preparation::takeCold(std::ptrdiff_t block, Bytes key, const RowView
   lookedBytes_ += row.payload.size();
   Item item{.key = key, .block = block, .rows = 1, .version = version_};
   const auto payload = upgraded(key, row);
-  if (payload && payload->size() <= kMostColdPayload) {
+  if (isPackable(row, payload)) {
     bytes_ += payload->size();
     return addItem(item, *payload);
   }
   item.isFailed = !payload;
   item.isLarge = payload.has_value();
-  item.version = payload ? version_ : row.version;
+  item.version = payload ? std::max(version_, row.version) : row.version;
   addHot(item, {.key = part_.arena.copy(key),
                 .payload = part_.arena.copy(payload ? *payload : row.payload),
                 .version = item.version,

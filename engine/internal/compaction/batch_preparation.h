@@ -60,7 +60,7 @@ class Batch::Preparation {
     bool isHot = false;         // has an entry in hot_
     bool endsBlock = false;     // that stays
     bool isFailed = false;
-    bool isLarge = false;  // for a block
+    bool isLarge = false;  // for a block, or too new
     std::uint64_t rows = 0;
     std::uint16_t version = 0;  // of what is left there; 0: nothing is
   };
@@ -80,6 +80,7 @@ class Batch::Preparation {
   void addHot(Item item, HotEntry entry);
   void uncover(Bytes key, const RowView& row, const std::optional<Bytes>& payload);
   std::optional<Bytes> upgraded(Bytes key, const RowView& row, bool reports = true);
+  bool isPackable(const RowView& row, const std::optional<Bytes>& payload) const;
   std::shared_ptr<const UnpackedBlock> unpack();
 
   void pack();

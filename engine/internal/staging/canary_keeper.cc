@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/staging/canary_record.h"
 #include "instar/engine/internal/staging/stage_changes.h"
 
@@ -10,6 +9,9 @@ namespace instar {
 namespace {
 
 constexpr std::chrono::nanoseconds kLookAgain = std::chrono::seconds(1);
+// Rows come by ones and twos, and are looked at together.
+constexpr std::chrono::nanoseconds kGather = std::chrono::milliseconds(20);
+constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds(1);
 
 // What the file says of a trial, with what is not in it yet.
 struct Standing {
@@ -39,16 +41,31 @@ Standing standingOf(TransactionState& transaction, const CanaryTrial& trial,
 
 }  // namespace
 
-void CanaryKeeper::add(std::shared_ptr<CanaryTrial> trial) {
-  trial->onTrip([this] { wake(); });
+std::shared_ptr<CanaryTrial> CanaryKeeper::open(std::shared_ptr<CanaryTrial> trial,
+                                                std::function<void(const StagingEnd&)> ended) {
   const std::lock_guard lock(mutex_);
-  trials_.push_back(std::move(trial));
+  const auto known = std::ranges::find_if(trials_, [&](const auto& one) {
+    return one->collection() == trial->collection() && one->version() == trial->version();
+  });
+  if (known != trials_.end()) return (*known)->open(std::move(ended));
+  trial->onRead([this](CanaryTrial::Wake when) { wake(when); });
+  trials_.push_back(trial);
   if (!thread_.joinable() && !stopping_) thread_ = std::thread([this] { run(); });
+  return trial->open(std::move(ended));
 }
 
-void CanaryKeeper::wake() {
+std::string CanaryKeeper::problem(std::string_view collection) {
   const std::lock_guard lock(mutex_);
-  isWoken_ = true;
+  for (const auto& trial : trials_) {
+    if (trial->collection() != collection) continue;
+    if (auto problem = trial->problem(); !problem.empty()) return problem;
+  }
+  return {};
+}
+
+void CanaryKeeper::wake(CanaryTrial::Wake when) {
+  const std::lock_guard lock(mutex_);
+  (when == CanaryTrial::Wake::now ? isTime_ : hasRows_) = true;
   wake_.notify_all();
 }
 
@@ -67,31 +84,43 @@ void CanaryKeeper::stop() {
 }
 
 void CanaryKeeper::run() {
-  for (bool isLast = false; !isLast;) {
-    {
-      std::unique_lock lock(mutex_);
-      wake_.wait_for(lock, kLookAgain, [this] { return stopping_ || isWoken_; });
-      isWoken_ = false;
-      isLast = stopping_;
-    }
+  for (auto nextLook = Clock::now() + kLookAgain; !isLast_;) {
+    waitForRows(nextLook);
+    if (!examine() && !isLast_ && Clock::now() < nextLook) continue;
     look();
+    nextLook = Clock::now() + kLookAgain;
   }
+}
+
+void CanaryKeeper::waitForRows(Clock::time_point nextLook) {
+  std::unique_lock lock(mutex_);
+  wake_.wait_until(lock, nextLook, [this] { return stopping_ || isTime_ || hasRows_; });
+  if (hasRows_) wake_.wait_for(lock, kGather, [this] { return stopping_ || isTime_; });
+  hasRows_ = false;
+  isTime_ = false;
+  isLast_ = stopping_;
+}
+
+std::vector<std::shared_ptr<CanaryTrial>> CanaryKeeper::trials() {
+  const std::lock_guard lock(mutex_);
+  return trials_;
+}
+
+// Whether a trial has tripped.
+bool CanaryKeeper::examine() {
+  bool trips = false;
+  for (const auto& trial : trials()) trips = trial->examine() || trips;
+  return trips;
 }
 
 void CanaryKeeper::look() {
-  std::vector<std::shared_ptr<CanaryTrial>> trials;
-  {
-    const std::lock_guard lock(mutex_);
-    trials = trials_;
-  }
-  std::erase_if(trials, [this](const auto& trial) { return !keep(*trial); });
-  const std::lock_guard lock(mutex_);
-  std::erase_if(trials_, [&](const auto& trial) { return std::ranges::count(trials, trial) != 0; });
+  patience_ = Clock::now() + kPatience;
+  for (const auto& trial : trials()) keep(*trial);
+  const std::lock_guard lock(mutex_);  // nobody opens another handle meanwhile
+  std::erase_if(trials_, [](const auto& trial) { return trial->isDone(); });
 }
 
-// Returns whether that was the last time.
-bool CanaryKeeper::keep(CanaryTrial& trial) {
-  const bool isClosed = trial.isClosed();  // before what it has counted last is taken
+void CanaryKeeper::keep(CanaryTrial& trial) {
   try {
     const auto pending = trial.take();
     try {
@@ -100,9 +129,10 @@ bool CanaryKeeper::keep(CanaryTrial& trial) {
       trial.giveBack(pending);
       throw;
     }
-    return endIfOver(trial) || isClosed;
-  } catch (const std::exception&) {  // a long writer, a full disk: the next look will do it
-    return false;
+    endIfOver(trial);
+    trial.setProblem({});
+  } catch (const std::exception& exception) {  // a long writer, a full disk: the next look will do it
+    trial.setProblem(exception.what());
   }
 }
 
@@ -110,32 +140,46 @@ bool CanaryKeeper::isUnchanged(CanaryTrial& trial, const CanaryTrial::Pending& p
   TransactionState transaction(store_, storage::Access::read);
   const Standing standing = standingOf(transaction, trial, pending.statistics);
   if (standing.state != VersionState::staged) return true;
+  if (standing.isBroken()) trial.trip();  // before the file says so, which may take a while
   if (pending.statistics.samples != 0 || standing.isBroken() || standing.isSatisfied()) return false;
   trial.see(standing.statistics, false);
   return true;
 }
 
+// Ends the wait for others early where the store is being closed: then there is one more look.
+std::unique_ptr<TransactionState> CanaryKeeper::write() {
+  constexpr std::chrono::milliseconds kListen(50);
+  for (;;) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(patience_ - Clock::now());
+    try {
+      return std::make_unique<TransactionState>(store_, storage::Access::write,
+                                                std::clamp(left, std::chrono::milliseconds(0), kListen));
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::retry || left <= kListen) throw;
+      const std::lock_guard lock(mutex_);
+      if (stopping_ && !isLast_) throw;
+    }
+  }
+}
+
 void CanaryKeeper::store(CanaryTrial& trial, const CanaryTrial::Pending& pending) {
-  openAudit(store_->environment());
-  TransactionState transaction(store_, storage::Access::write);
-  const Standing standing = standingOf(transaction, trial, pending.statistics);
+  const auto transaction = write();
+  const Standing standing = standingOf(*transaction, trial, pending.statistics);
   if (standing.state != VersionState::staged) return;
-  addToCanaryRecord(transaction, trial.collection(), trial.version(), pending.statistics);
-  logDivergences(transaction, trial.collection(), trial.version(), pending.diverged);
+  addToCanaryRecord(*transaction, trial.collection(), trial.version(), pending.statistics);
+  logDivergences(*transaction, trial.collection(), trial.version(), pending.diverged);
   if (standing.isBroken())
-    abort(transaction, trial.collection(), trial.version(), standing.decision.reason);
+    abort(*transaction, trial.collection(), trial.version(), standing.decision.reason);
   else if (standing.isSatisfied())
-    promote(transaction, trial.collection(), trial.version(), standing.decision.reason);
-  transaction.commit();
+    promote(*transaction, trial.collection(), trial.version(), standing.decision.reason);
+  transaction->commit();
   trial.see(standing.statistics, standing.isBroken());
 }
 
-bool CanaryKeeper::endIfOver(const CanaryTrial& trial) {
+void CanaryKeeper::endIfOver(CanaryTrial& trial) {
   TransactionState transaction(store_, storage::Access::read);
   const Standing standing = standingOf(transaction, trial, {});
-  if (standing.state == VersionState::staged) return false;
-  trial.end(standing.state, standing.record.endReason);
-  return true;
+  if (standing.state != VersionState::staged) trial.end(standing.state, standing.record.endReason);
 }
 
 }  // namespace instar

@@ -1,14 +1,23 @@
 #pragma once
 
-// The thread that adds what canary reads have shown to the file, at most once a second, and draws the
-// conclusions: a version that has broken its guard rails is aborted, one that satisfies them is promoted
-// where that was asked for. Begins with the first trial of a store and ends with the store.
+// The thread that looks at the rows of canary reads, some milliseconds after a program has read them, adds
+// what they have shown to the file, at most once a second, and draws the conclusions: a version that has
+// broken its guard rails is aborted, one that satisfies them is promoted where that was asked for. Begins
+// with the first trial of a store and ends with the store.
+//
+// For the lock of writers it waits a second in each look, and no longer: what it could not store is stored by
+// the next one. So the end of a store waits for others a second at the most; what was counted last is lost
+// then.
 //
 // Any thread calls the public part.
 
+#include <chrono>
 #include <condition_variable>
+#include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -25,25 +34,41 @@ class CanaryKeeper {
   CanaryKeeper& operator=(const CanaryKeeper&) = delete;
   ~CanaryKeeper() { stop(); }
 
-  // Kept until its last handle is gone, or it has ended.
-  void add(std::shared_ptr<CanaryTrial> trial);
+  // A handle of the trial that this store has of the version, or of this one where it has none yet. It is
+  // kept until its last handle is gone, or it has ended and all know it.
+  std::shared_ptr<CanaryTrial> open(std::shared_ptr<CanaryTrial> trial,
+                                    std::function<void(const StagingEnd&)> ended);
+  // What keeps a version of the collection from being judged; empty: nothing.
+  std::string problem(std::string_view collection);
   void stop();  // behind a last look at all trials
 
  private:
-  void wake();
+  using Clock = std::chrono::steady_clock;
+
+  void wake(CanaryTrial::Wake when);
   void run();
+  void waitForRows(Clock::time_point nextLook);
+  bool examine();
   void look();
-  bool keep(CanaryTrial& trial);
+  std::vector<std::shared_ptr<CanaryTrial>> trials();
+  void keep(CanaryTrial& trial);
   bool isUnchanged(CanaryTrial& trial, const CanaryTrial::Pending& pending);
   void store(CanaryTrial& trial, const CanaryTrial::Pending& pending);
-  bool endIfOver(const CanaryTrial& trial);
+  void endIfOver(CanaryTrial& trial);
+  std::unique_ptr<TransactionState> write();
 
   const std::shared_ptr<StoreState> store_;
+
+  // Of the thread alone.
+  Clock::time_point patience_;  // the end of it, in this look
+  bool isLast_ = false;
+
   std::mutex mutex_;
   std::condition_variable wake_;
   // Protected by mutex_.
   bool stopping_ = false;
-  bool isWoken_ = false;
+  bool hasRows_ = false;
+  bool isTime_ = false;
   std::vector<std::shared_ptr<CanaryTrial>> trials_;
 
   const std::uint32_t forkGeneration_ = storage::forkGeneration();

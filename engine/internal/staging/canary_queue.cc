@@ -28,6 +28,11 @@ CanaryQueue::Rows CanaryQueue::take() {
   return Rows(taken_);
 }
 
+bool CanaryQueue::isEmpty() {
+  const std::lock_guard lock(mutex_);
+  return waiting_.empty();
+}
+
 bool CanaryQueue::Rows::next(Bytes& key, RowView& row) {
   if (rest_.empty()) return false;
   Header header;

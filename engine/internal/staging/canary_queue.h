@@ -33,6 +33,8 @@ class CanaryQueue {
   class Rows;
   Rows take();
 
+  bool isEmpty();
+
  private:
   struct Header {
     std::uint32_t keySize;

@@ -1,57 +1,84 @@
 #include "instar/engine/internal/staging/canary_trial.h"
 
+#include <algorithm>
+
 #include "instar/engine/internal/staging/canary_reading.h"
 
 namespace instar {
 
-CanaryTrial::CanaryTrial(std::string collection, const Plans& active, const Plans& staged,
-                         std::function<void(const StagingEnd&)> ended)
+CanaryTrial::CanaryTrial(std::string collection, const Plans& active, const Plans& staged)
     : collection_(std::move(collection)),
       version_(staged.schema().version()),
       active_(active),
       staged_(staged),
-      canary_(active, staged),
-      ended_(std::move(ended)) {}
+      canary_(active, staged) {}
+
+std::shared_ptr<CanaryTrial> CanaryTrial::open(std::function<void(const StagingEnd&)> ended) {
+  auto handle = std::make_shared<Handle>(Handle{shared_from_this(), std::move(ended)});
+  const std::lock_guard lock(mutex_);
+  std::erase_if(handles_, [](const Opened& one) { return one.handle.expired(); });
+  handles_.push_back({handle});
+  return {std::move(handle), this};
+}
 
 void CanaryTrial::read(Bytes key, const RowView& stored) noexcept {
+  if (!wake_) return;
+  try {
+    const CanaryQueue::Put put = queue_.put(key, stored);
+    if (put == CanaryQueue::Put::first) wake_(Wake::soon);
+    if (put == CanaryQueue::Put::much) wake_(Wake::now);
+  } catch (const std::exception&) {  // no memory: a read that is not counted
+  }
+}
+
+bool CanaryTrial::examine() {
+  const GuardRails rails = guardRails();
+  auto rows = queue_.take();
+  if (isTripped()) return false;
+  Bytes key;
+  RowView row;
+  while (!isTripped() && rows.next(key, row)) examine(key, row, rails);
+  return isTripped();
+}
+
+// A breach can begin with an error, and with the first read of which anything is decided.
+void CanaryTrial::examine(Bytes key, const RowView& stored, const GuardRails& rails) {
   try {
     const CanaryReading reading(active_, staged_, key, stored);
-    count(reading.read(), reading.examine(canary_), key);
+    const CanaryFindings findings = reading.examine(canary_);
+    canary_.count(reading.read(), findings, pending_.statistics);
+    if (!findings.diverged.empty() && pending_.diverged.size() < kMaxDivergences)
+      pending_.diverged.try_emplace(Key(key), findings.diverged);
+    const std::uint64_t samples = stored_.samples + pending_.statistics.samples;
+    const bool isWrong = findings.failure || !findings.brokenRules.empty() || !findings.diverged.empty();
+    if (samples == rails.minimumSamples || (samples > rails.minimumSamples && isWrong)) {
+      if (isBreach(rails, counts())) trip();
+    }
   } catch (const std::exception&) {  // of the active way, which says nothing about the staged one; no memory
   }
 }
 
-void CanaryTrial::count(const CanaryRead& read, const CanaryFindings& findings, Bytes key) {
-  bool trips = false;
-  {
-    const std::lock_guard lock(mutex_);
-    canary_.count(read, findings, pending_.statistics);
-    if (!findings.diverged.empty() && pending_.diverged.size() < kMaxDivergences)
-      pending_.diverged.try_emplace(Key(key), findings.diverged);
-    if (findings.failure || !findings.brokenRules.empty() || !findings.diverged.empty()) {
-      CanaryStatistics all = stored_;
-      all.merge(pending_.statistics);
-      trips = decide(rails_, all, {}).verdict == GuardVerdict::breach;
-    }
-  }
-  if (trips && !tripped_.exchange(true) && wake_) wake_();
+CanaryCounts CanaryTrial::counts() const {
+  CanaryCounts all = stored_;
+  return all += countsOf(pending_.statistics);
 }
 
-CanaryTrial::Pending CanaryTrial::take() {
-  const std::lock_guard lock(mutex_);
-  return std::exchange(pending_, Pending());
-}
+CanaryTrial::Pending CanaryTrial::take() { return std::exchange(pending_, Pending()); }
 
 void CanaryTrial::giveBack(const Pending& pending) {
-  const std::lock_guard lock(mutex_);
   pending_.statistics.merge(pending.statistics);
   pending_.diverged.insert(pending.diverged.begin(), pending.diverged.end());
 }
 
+// Reads may have broken the guard rails since.
 void CanaryTrial::see(const CanaryStatistics& stored, bool isBroken) {
+  stored_ = countsOf(stored);
+  if (!isBroken && !isBreach(guardRails(), counts())) tripped_.store(false, std::memory_order_release);
+}
+
+GuardRails CanaryTrial::guardRails() {
   const std::lock_guard lock(mutex_);
-  stored_ = stored;
-  if (!isBroken) tripped_.store(false, std::memory_order_release);
+  return rails_;
 }
 
 void CanaryTrial::setGuardRails(const GuardRails& rails) {
@@ -59,11 +86,39 @@ void CanaryTrial::setGuardRails(const GuardRails& rails) {
   rails_ = rails;
 }
 
-void CanaryTrial::end(VersionState state, const std::string& reason) const noexcept {
-  try {
-    if (ended_) ended_({collection_, version_, state, reason});
-  } catch (...) {  // as it must not
+void CanaryTrial::end(VersionState state, const std::string& reason) noexcept {
+  std::vector<std::shared_ptr<Handle>> untold;
+  {
+    const std::lock_guard lock(mutex_);
+    hasEnded_ = true;
+    for (Opened& one : handles_) {
+      auto handle = one.handle.lock();
+      if (handle && !std::exchange(one.isTold, true)) untold.push_back(std::move(handle));
+    }
   }
+  for (const auto& handle : untold) {
+    try {
+      if (handle->ended) handle->ended({collection_, version_, state, reason});
+    } catch (...) {  // as it must not
+    }
+  }
+}
+
+bool CanaryTrial::isDone() {
+  const std::lock_guard lock(mutex_);
+  const auto isOver = [](const Opened& one) { return one.isTold || one.handle.expired(); };
+  return std::ranges::all_of(handles_, isOver) &&
+         (hasEnded_ || (queue_.isEmpty() && pending_.statistics.samples == 0));
+}
+
+void CanaryTrial::setProblem(std::string problem) {
+  const std::lock_guard lock(mutex_);
+  problem_ = std::move(problem);
+}
+
+std::string CanaryTrial::problem() {
+  const std::lock_guard lock(mutex_);
+  return problem_;
 }
 
 }  // namespace instar

@@ -1,33 +1,55 @@
 #pragma once
 
-// The canary reads of one handle: rows that its program reads are looked at through the staged version too,
-// beside what the program gets. Counted in memory, until the thread that keeps them (canary_keeper.h) adds
-// them to the file. Where the guard rails are broken the trial trips, and the handle serves nothing from then
-// on. Any thread.
+// The canary reads of one version in one store, of all handles together. Rows that the program reads are
+// copied; some milliseconds later the thread that keeps trials (canary_keeper.h) looks at them through the
+// staged version too, counts in memory, and adds the counts to the file now and then. So a program waits for
+// nothing but the copy. Where the guard rails are broken the trial trips, and no handle serves anything from
+// then on.
 
 #include <atomic>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
+#include "instar/engine/internal/staging/canary_queue.h"
 #include "instar/engine/internal/staging/divergence_log.h"
 #include "instar/engine/staging_options.h"
 #include "instar/evolve/canary.h"
 
 namespace instar {
 
-class CanaryTrial {
+class CanaryTrial : public std::enable_shared_from_this<CanaryTrial> {
  public:
-  CanaryTrial(std::string collection, const Plans& active, const Plans& staged,
-              std::function<void(const StagingEnd&)> ended);
+  CanaryTrial(std::string collection, const Plans& active, const Plans& staged);
 
   const std::string& collection() const noexcept { return collection_; }
   std::uint16_t version() const noexcept { return version_; }
+
+  // ---- any thread
+
+  // What one more handle has; the handle is gone with it. `ended` as in StagingOptions.
+  std::shared_ptr<CanaryTrial> open(std::function<void(const StagingEnd&)> ended);
 
   // A row that the program reads. Changes nothing for it, and never throws.
   void read(Bytes key, const RowView& stored) noexcept;
 
   bool isTripped() const noexcept { return tripped_.load(std::memory_order_acquire); }
+  void setGuardRails(const GuardRails& rails);
+
+  // `wake` is called where there are rows to look at, and where it is time for it; before anybody reads.
+  enum class Wake : std::uint8_t { soon, now };
+  void onRead(std::function<void(Wake)> wake) { wake_ = std::move(wake); }
+
+  // What has kept the version from being judged, the last time; empty: nothing.
+  std::string problem();
+
+  // ---- the thread that keeps it
+
+  // Looks at the rows that were read since, up to the one over which the trial trips. Whether it has.
+  bool examine();
+  void trip() noexcept { tripped_.store(true, std::memory_order_release); }
 
   // What is not in the file yet, and back again where it could not be stored.
   struct Pending {
@@ -39,36 +61,47 @@ class CanaryTrial {
 
   // What the file has; whether the guard rails are broken by it.
   void see(const CanaryStatistics& stored, bool isBroken);
-  void setGuardRails(const GuardRails& rails);
+  // Tells the handles that do not know it yet.
+  void end(VersionState state, const std::string& reason) noexcept;
+  // Nobody is left to count for, nor to tell, and nothing to store.
+  bool isDone();
 
-  // `wake` is called where the trial trips, as long as there is a handle.
-  void onTrip(std::function<void()> wake) { wake_ = std::move(wake); }
-
-  // The last handle is gone.
-  void close() noexcept { closed_.store(true, std::memory_order_release); }
-  bool isClosed() const noexcept { return closed_.load(std::memory_order_acquire); }
-
-  void end(VersionState state, const std::string& reason) const noexcept;
+  void setProblem(std::string problem);
 
  private:
-  void count(const CanaryRead& read, const CanaryFindings& findings, Bytes key);
+  struct Handle {
+    std::shared_ptr<CanaryTrial> trial;
+    std::function<void(const StagingEnd&)> ended;
+  };
+  struct Opened {
+    std::weak_ptr<Handle> handle;
+    bool isTold = false;  // that the trial has ended
+  };
+
+  void examine(Bytes key, const RowView& stored, const GuardRails& rails);
+  CanaryCounts counts() const;
+  GuardRails guardRails();
 
   const std::string collection_;
   const std::uint16_t version_;
   const Plans active_;
   const Plans staged_;
   const Canary canary_;
-  const std::function<void(const StagingEnd&)> ended_;
-  std::function<void()> wake_;  // set before anybody reads
+  std::function<void(Wake)> wake_;  // set before anybody reads; empty where nobody keeps it
 
   std::atomic<bool> tripped_{false};
-  std::atomic<bool> closed_{false};
+  CanaryQueue queue_;
+
+  // Of the thread that keeps it.
+  CanaryCounts stored_;  // of all programs, when it was last looked at
+  Pending pending_;
 
   std::mutex mutex_;
   // Protected by mutex_.
-  CanaryStatistics stored_;  // of all programs, when it was last looked at
-  Pending pending_;
   GuardRails rails_;
+  std::vector<Opened> handles_;
+  bool hasEnded_ = false;
+  std::string problem_;
 };
 
 }  // namespace instar

@@ -5,6 +5,7 @@
 
 #include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/partition.h"
+#include "instar/engine/internal/staging/canary_keeper.h"
 #include "instar/engine/internal/staging/divergence_log.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/format/file_format.h"
@@ -160,9 +161,13 @@ std::shared_ptr<StagedVersion> stagedVersion(TransactionState& transaction, std:
                 {{"collection", std::string(collection)}});
   }
   const Plans active = plansOf(transaction, collection, *older);
-  return std::make_shared<StagedVersion>(
-      collection, schema.version(), active, floorEffect(judgeStored(stored, schema)) != FloorEffect::none,
-      options.serves, std::make_shared<CanaryTrial>(std::string(collection), active, plans, options.ended));
+  auto trial = std::make_shared<CanaryTrial>(std::string(collection), active, plans);
+  const bool isStaged = catalog.versionState(collection, schema.version()) == VersionState::staged;
+  const auto keeper = transaction.store().canaryKeeper();
+  if (keeper && isStaged) trial = keeper->open(std::move(trial), options.ended);
+  return std::make_shared<StagedVersion>(collection, schema.version(), active,
+                                         floorEffect(judgeStored(stored, schema)) != FloorEffect::none,
+                                         options.serves, std::move(trial));
 }
 
 void setShares(TransactionState& transaction, std::string_view collection, std::uint16_t version,

@@ -24,7 +24,8 @@ bool isTrial(const SchemaChange& change) noexcept;
 void recordStaging(TransactionState& transaction, std::string_view collection, const SchemaChange& change,
                    const StagingOptions& options);
 
-// What a handle of the version goes by.
+// What a handle of the version goes by. Its reads are counted where it is staged, with those of the other
+// handles of this store.
 std::shared_ptr<StagedVersion> stagedVersion(TransactionState& transaction, std::string_view collection,
                                              const Plans& plans, const StagingOptions& options);
 

@@ -22,7 +22,6 @@ class StagedVersion {
                 std::function<bool(Bytes key)> served, std::shared_ptr<CanaryTrial> trial);
   StagedVersion(const StagedVersion&) = delete;
   StagedVersion& operator=(const StagedVersion&) = delete;
-  ~StagedVersion() { trial_->close(); }
 
   // What the catalog says. `record` belongs to the version that was staged last.
   void see(VersionState state, const std::optional<Catalog::StagingRecord>& record);
@@ -46,8 +45,6 @@ class StagedVersion {
     if (state() != VersionState::staged) return;
     if (share_.of(key) < shadow_.load(std::memory_order_relaxed) || serves(key)) trial_->read(key, stored);
   }
-
-  const std::shared_ptr<CanaryTrial>& trial() const noexcept { return trial_; }
 
  private:
   // Aborted as soon as the trial has tripped, before the file says so.
