@@ -52,7 +52,7 @@ class CollectionBase {
 
   // Whether this program's records are as the version has them: of all keys, or of this one, as the
   // transaction sees the share that is served. For a program whose version is staged (engine/staging.h) it
-  // says how to fill a new record: ask the transaction in which it is put.
+  // says how to fill a new record: ask the transaction in which it is put; until that ends it says the same.
   bool serves(std::uint16_t version) const noexcept;
   bool serves(const Transaction& transaction, const Key& key, std::uint16_t version) const;
 

@@ -17,12 +17,13 @@
 //
 // A draft keeps to what it was read as, whatever has become of the version when it is put; only where it was
 // read as an older record, and the version has shut such programs out since, put throws Error(retry). A new
-// record belongs to the key: ask serves() in the transaction in which it is put.
+// record belongs to the key, and a Reader that is put is a new record: ask serves() of the collection in the
+// transaction in which it is put. The answer holds until that ends, whatever becomes of reads meanwhile.
 //
 // On a share of the reads of such a program the version is tried (evolve/canary.h), without a difference to
 // the program; a thread of the store adds up what all programs have seen, in the file, at most once a second.
-// A version that breaks its guard rails (evolve/guard_rails.h) is aborted: it serves nothing at once in the
-// program that has found it, and nowhere as soon as the file says so.
+// A version that breaks its guard rails (evolve/guard_rails.h) is aborted: rows are handed out the old way at
+// once in the program that has found it, and it serves nothing anywhere as soon as the file says so.
 //
 // Every change of state is one small transaction with an entry in the audit, and reaches running programs
 // with their next transaction. The functions throw Error(fixCall) that says what is missing where a change is

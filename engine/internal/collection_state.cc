@@ -294,7 +294,7 @@ void CollectionState::upgrade(const Plans& plans, Bytes key, const RowView& stor
 
 bool CollectionState::loadStaged(Bytes key, const RowView& stored, internal::RowBytes& row) {
   staged_->note(key, stored);
-  if (staged_->serves(key)) {
+  if (staged_->servesReads(key)) {
     try {
       if (stored.version >= schema_.completeFrom()) return false;
       upgrade(plans_, key, stored, row);

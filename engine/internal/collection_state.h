@@ -74,10 +74,11 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
     return highestVersion_.load(std::memory_order_relaxed) > version_;
   }
 
-  // The version whose records this program reads and puts: under every key at least, and under this one.
+  // The version whose records this program reads and puts, under every key at least.
   std::uint16_t wholeVersion() const noexcept {
     return staged_ == nullptr || staged_->isDependedUpon() ? version_ : staged_->versionBelow();
   }
+  // For a record that is put; what is read may be one of the version below all the same.
   std::uint16_t servedVersion(Bytes key) const {
     return staged_ == nullptr || staged_->serves(key) ? version_ : staged_->versionBelow();
   }

@@ -2,6 +2,9 @@
 
 // What a handle goes by that was opened to try its version: which keys are served the new way, and how rows
 // are read and put under the others. Any thread; what is seen of the catalog is set by one at a time.
+//
+// What is put goes by the file alone, which stays as it is during a write transaction. A trial that has
+// tripped concerns what is handed out: that may change at any time.
 
 #include <atomic>
 #include <functional>
@@ -34,6 +37,7 @@ class StagedVersion {
   bool isDependedUpon() const noexcept { return instar::isDependedUpon(state()); }
   bool isOver() const noexcept { return state() == VersionState::aborted; }
 
+  // Whether a new record under the key is one of the version.
   bool serves(Bytes key) const {
     const VersionState now = state();
     if (now != VersionState::staged) return instar::isDependedUpon(now);
@@ -41,20 +45,21 @@ class StagedVersion {
     return served_ ? served_(key) : share_.of(key) < percent_.load(std::memory_order_relaxed);
   }
 
+  // Whether a row under it is handed out as one, where it can be.
+  bool servesReads(Bytes key) const { return !hasTripped() && serves(key); }
+
   // A row that the program reads.
   void note(Bytes key, const RowView& stored) const {
-    if (state() != VersionState::staged) return;
+    if (state() != VersionState::staged || hasTripped()) return;
     if (share_.of(key) < shadow_.load(std::memory_order_relaxed) || serves(key)) trial_->read(key, stored);
   }
 
   const std::shared_ptr<CanaryTrial>& trial() const noexcept { return trial_; }
 
  private:
-  // Aborted as soon as the trial has tripped, before the file says so.
-  VersionState state() const noexcept {
-    const VersionState seen = state_.load(std::memory_order_acquire);
-    return seen == VersionState::staged && trial_->isTripped() ? VersionState::aborted : seen;
-  }
+  // As the file has it.
+  VersionState state() const noexcept { return state_.load(std::memory_order_acquire); }
+  bool hasTripped() const noexcept { return state() == VersionState::staged && trial_->isTripped(); }
 
   const KeyShare share_;
   const Plans below_;
