@@ -74,9 +74,9 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   bool isOlderProgram() const noexcept {
     return currentVersion_.load(std::memory_order_relaxed) > wholeVersion();
   }
-  // Whether rows may be there that a program of a newer version has written, be it an aborted one.
-  bool mayMeetNewerRows() const noexcept {
-    return highestVersion_.load(std::memory_order_relaxed) > version_;
+  // Whether rows may be there that a program of a version above has written, be it a staged or aborted one.
+  bool mayMeetNewerRows(std::uint16_t version) const noexcept {
+    return highestVersion_.load(std::memory_order_relaxed) > version;
   }
 
   // The version whose records this program reads and puts, under every key at least.
