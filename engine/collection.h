@@ -52,7 +52,7 @@ class CollectionBase {
 
   // Whether this program's records are as the version has them: of all keys, or of this one, as the
   // transaction sees the share that is served. For a program whose version is staged (engine/staging.h) it
-  // says how to fill a new record: ask the transaction in which it is put.
+  // says how to fill a new record: ask the transaction in which it is put; until that ends it says the same.
   bool serves(std::uint16_t version) const noexcept;
   bool serves(const Transaction& transaction, const Key& key, std::uint16_t version) const;
 
@@ -202,8 +202,9 @@ class Collection : public CollectionBase {
   }
 
   // Inserts or replaces the row under the key in its $key fields. A program older than the collection that
-  // replaces a newer row keeps that row's fields that it does not know. Throws Error(fixCall) also for a
-  // draft or record of another type.
+  // replaces a newer row keeps that row's fields that it does not know. A Reader counts as a new record, also
+  // where it was copied from a row: fill it in by serves(transaction, key, version) above, or change the row
+  // with edit(). Throws Error(fixCall) also for a draft or record of another type.
   void put(WriteTransaction& transaction, Draft<T>& draft) const { store(transaction, nullptr, draft); }
   void put(WriteTransaction& transaction, Reader record) const { store(transaction, nullptr, record); }
 

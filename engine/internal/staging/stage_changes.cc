@@ -161,13 +161,17 @@ std::shared_ptr<StagedVersion> stagedVersion(TransactionState& transaction, std:
                 {{"collection", std::string(collection)}});
   }
   const Plans active = plansOf(transaction, collection, *older);
-  auto trial = std::make_shared<CanaryTrial>(std::string(collection), active, plans);
-  const bool isStaged = catalog.versionState(collection, schema.version()) == VersionState::staged;
+  return std::make_shared<StagedVersion>(
+      collection, schema.version(), active, floorEffect(judgeStored(stored, schema)) != FloorEffect::none,
+      options.serves, std::make_shared<CanaryTrial>(std::string(collection), active, plans));
+}
+
+void keepTrial(TransactionState& transaction, std::string_view collection, StagedVersion& staged,
+               std::function<void(const StagingEnd&)> ended) {
   const auto keeper = transaction.store().canaryKeeper();
-  if (keeper && isStaged) trial = keeper->open(std::move(trial), options.ended);
-  return std::make_shared<StagedVersion>(collection, schema.version(), active,
-                                         floorEffect(judgeStored(stored, schema)) != FloorEffect::none,
-                                         options.serves, std::move(trial));
+  const auto& trial = staged.trial();
+  if (keeper && Catalog(transaction).versionState(collection, trial->version()) == VersionState::staged)
+    staged.share(keeper->open(trial, std::move(ended)));
 }
 
 void setShares(TransactionState& transaction, std::string_view collection, std::uint16_t version,

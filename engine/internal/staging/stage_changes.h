@@ -28,6 +28,10 @@ void recordStaging(TransactionState& transaction, std::string_view collection, c
 // handles of this store.
 std::shared_ptr<StagedVersion> stagedVersion(TransactionState& transaction, std::string_view collection,
                                              const Plans& plans, const StagingOptions& options);
+// Has the thread of the store look at what the handle reads, where the version is staged; together with what
+// other handles do, before anybody reads.
+void keepTrial(TransactionState& transaction, std::string_view collection, StagedVersion& staged,
+               std::function<void(const StagingEnd&)> ended);
 
 // Whether a version cannot be served while it is staged, because it shuts older programs out.
 bool isShadowOnly(const Catalog& catalog, std::string_view collection, std::uint16_t version);

@@ -17,6 +17,7 @@ void StagedVersion::see(VersionState state, const std::optional<Catalog::Staging
   const bool isOurs = record && record->version == version_;
   percent_.store(isOurs ? record->percent : 0, std::memory_order_relaxed);
   shadow_.store(isOurs ? record->shadow : 0, std::memory_order_relaxed);
+  hasShares_.store(isOurs && record->percent + record->shadow > 0, std::memory_order_relaxed);
   if (isOurs) trial_->setGuardRails(record->guardRails);
   state_.store(state, std::memory_order_release);
 }
