@@ -52,7 +52,9 @@ class ReadingCommands : public CommandTest {
             {"readers", file},
             {"progress", file},
             {"verify", file},
-            {"audit", file}};
+            {"audit", file},
+            {"status", file},
+            {"canary", file, "contacts", "--schema", schema("contact_v2.capnp:Contact")}};
   }
 };
 

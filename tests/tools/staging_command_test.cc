@@ -188,7 +188,7 @@ TEST_F(StagingCommands, WhatCannotBeStagedIsRefused) {
             "struct Other @0xf3b5d7f9a1c28461 $Instar.version(2)\n"
             "    $Instar.replaces(since = 2, type = 0xd1b4c6e8fa103952, call = \"make\") {\n"
             "  ward @0 :Text $Instar.key(0);\n"
-            "  taxId @1 :Text $Instar.key(1);\n}\n");
+            "  taxId @1 :Text $Instar.key(1) $Instar.sensitive;\n}\n");
   refused(1, other + ":Other", "try it on the file with instar canary", "0");
   EXPECT_EQ(run({"stage", file, "nobody", "--schema", person(2, kSecond)}).status, 2);
   EXPECT_THAT(expect(0, {"status", file}), HasSubstr("no version was ever staged"));
@@ -219,7 +219,8 @@ TEST_F(StagingCommands, FiguresOfFieldsThatAnotherVersionMarksAsSensitiveAreMask
   expect(0, {"promote", file, "people"});
   EXPECT_THAT(expect(0, {"status", file}), HasSubstr(" to 12, mean 12"));
   std::string marked = kSecond;
-  marked.replace(marked.find("name @2 :Text"), 13, "name @2 :Text $Instar.sensitive");
+  for (const std::string field : {"name @2", "first @3", "last @4"})
+    marked.replace(marked.find(field + " :Text"), field.size() + 6, field + " :Text $Instar.sensitive");
   expect(0, {"evolve", file, "people", "--schema", person(3, marked)});
   EXPECT_THAT(expect(0, {"status", file}), Not(HasSubstr(" to 12, mean 12")));
   EXPECT_THAT(expect(0, {"status", file, "--unmask"}), HasSubstr(" to 12, mean 12"));
@@ -228,6 +229,7 @@ TEST_F(StagingCommands, FiguresOfFieldsThatAnotherVersionMarksAsSensitiveAreMask
 TEST_F(StagingCommands, CanaryTriesRowsWithoutTouchingTheFile) {
   const std::string file = makePeople({"1", "2", "3", "four"}, 200);
   const std::string two = person(2, kNumber);
+  std::filesystem::remove(file + "-lock");
   const auto before = listing();
   EXPECT_THAT(expect(1, {"canary", file, "people", "--schema", two}),
               AllOf(HasSubstr("version 2 beside version 1, on 200 of 200 rows\n"),
