@@ -108,7 +108,12 @@ TEST_F(StagingCommands, PlayALifeFromTheFirstShareToTheRetirementOfTheVersionBef
               AllOf(HasSubstr("version 1 and all below are retired: "), HasSubstr("may be deleted\n"),
                     HasSubstr("programs from 2 may read, from 2 may write\n")));
   EXPECT_THAT(expect(0, {"audit", file}),
-              AllOf(HasSubstr("staged"), HasSubstr("promoted"), HasSubstr("retired")));
+              AllOf(HasSubstr("staged  people: version 2 beside 1"),
+                    HasSubstr("promoted  people: version 1 to 2; 0 of 20 canary reads failed"),
+                    HasSubstr("retired  people: version 1 and all below")));
+  EXPECT_THAT(expect(0, {"status", file}),
+              AllOf(HasSubstr("people: version 1 retired, 2 settled\n"),
+                    HasSubstr("version 2 is settled; promoted: 0 of 20 canary reads failed")));
 }
 
 TEST_F(StagingCommands, TheSharesOfAStagedVersionChangeAndItsGuardRailsDoNot) {
@@ -168,7 +173,9 @@ TEST_F(StagingCommands, PromotionByForceAndAbortAreInTheAuditWithTheirReasons) {
       json(0, {"abort", file, "people", "--version", "2", "--reason", "towns are gone"});
   EXPECT_EQ(aborted.find("state")->text, "aborted");
   EXPECT_EQ(aborted.find("currentVersion")->text, "1");
-  EXPECT_THAT(expect(0, {"audit", file}), AllOf(HasSubstr("seen enough"), HasSubstr("towns are gone")));
+  EXPECT_THAT(expect(0, {"audit", file}),
+              AllOf(HasSubstr("version 1 to 2; seen enough"),
+                    HasSubstr("version 2; 1 is the current one; towns are gone")));
 }
 
 TEST_F(StagingCommands, WhatCannotBeStagedIsRefused) {
