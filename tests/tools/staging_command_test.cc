@@ -142,6 +142,11 @@ TEST_F(StagingCommands, TheSharesOfAStagedVersionChangeAndItsGuardRailsDoNot) {
     EXPECT_THAT(refused.messages, HasSubstr("expected 0 to 100 percent"));
   }
   EXPECT_THAT(run(with({"--hold-for", "soon"})).messages, HasSubstr("expected a time, as 90s"));
+  for (const char* ratio : {"x", "-1", "inf", "nan"}) {
+    EXPECT_THAT(
+        run(with({"--max-latency-ratio", ratio})).messages,
+        HasSubstr(std::string("--max-latency-ratio: expected how many times, as 2.5, found ") + ratio));
+  }
   const JsonValue trial = *collection(file).find("trial");
   EXPECT_EQ(trial.find("percent")->text, "12.5");
   EXPECT_EQ(trial.find("guardRails")->find("maxErrorShare")->text, "0.5");
@@ -176,6 +181,40 @@ TEST_F(StagingCommands, PromotionByForceAndAbortAreInTheAuditWithTheirReasons) {
   EXPECT_THAT(expect(0, {"audit", file}),
               AllOf(HasSubstr("version 1 to 2; seen enough"),
                     HasSubstr("version 2; 1 is the current one; towns are gone")));
+}
+
+TEST_F(StagingCommands, PromotionByForceSaysSo) {
+  const std::string file = makePeople({"Ada Lovelace"});
+  stage(file, person(2, kSecond));
+  expect(0, {"promote", file, "people", "--force"});
+  EXPECT_THAT(expect(0, {"status", file}),
+              HasSubstr("version 2 is active; promoted: by force: 0 canary reads of 10"));
+}
+
+TEST_F(StagingCommands, ThoseThatHaveNothingToChangeSayWhatToDo) {
+  const std::string file = makePeople({"Ada Lovelace"});
+  const auto refused = [&](const Arguments& arguments, const char* advice) {
+    const Result result = run(arguments);
+    EXPECT_EQ(result.status, 2) << arguments[0];
+    EXPECT_THAT(result.messages, HasSubstr(advice)) << arguments[0];
+  };
+  refused({"promote", file, "people"}, "stage one with instar stage");
+  refused({"abort", file, "people"}, "to go back from the current one, name it with --version");
+  for (const char* command : {"promote", "abort", "retire"})
+    refused({command, file, "nobody", "--version", "2"}, "no such collection; see instar info");
+  refused({"canary", file, "nobody", "--schema", person(2, kSecond)}, "no such collection; see instar info");
+  refused({"reconcile", file, "people", "--follow", "newer", "--rate", "0"}, "--rate: is bytes a second");
+}
+
+TEST_F(StagingCommands, VersionsShowsStates) {
+  const std::string file = makePeople({"Ada Lovelace"});
+  stage(file, person(2, kSecond));
+  EXPECT_THAT(expect(0, {"versions", file}), HasSubstr("people            2     0      0  staged\n"));
+  expect(0, {"abort", file, "people"});
+  const JsonValue versions =
+      *json(0, {"versions", file}).find("collections")->elements.at(0).find("versions");
+  EXPECT_EQ(versions.elements.at(0).find("state")->text, "active");
+  EXPECT_EQ(versions.elements.at(1).find("state")->text, "aborted");
 }
 
 TEST_F(StagingCommands, WhatCannotBeStagedIsRefused) {
