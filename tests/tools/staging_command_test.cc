@@ -131,6 +131,8 @@ TEST_F(StagingCommands, TheSharesOfAStagedVersionChangeAndItsGuardRailsDoNot) {
   EXPECT_EQ(changed.find("percent")->text, "12.5");
   EXPECT_EQ(changed.find("shadow")->text, "30");
   EXPECT_TRUE(changed.find("wasStaged")->truth);
+  expect(0, with({"--percent", "12.5", "--shadow", "30"}));
+  EXPECT_EQ(json(0, {"audit", file, "--event", "percentChanged"}).find("entries")->elements.size(), 2U);
   for (const Arguments& more : {Arguments{"--max-errors", "1%"}, Arguments{"--promotes"}}) {
     const Result refused = run(with(more));
     EXPECT_EQ(refused.status, 2);

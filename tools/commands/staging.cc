@@ -64,10 +64,11 @@ void changeShares(const Store& store, const StagingCommandOptions& options, cons
                 "change its shares alone",
                 {{"collection", options.collection}, {"version", std::to_string(status.version)}});
   }
-  if (options.percent)
-    setStagedPercent(store, options.collection, status.version, *parsePercent(*options.percent));
-  if (options.shadow)
-    setStagedShadow(store, options.collection, status.version, *parsePercent(*options.shadow));
+  // Each change is in the audit, so one that changes nothing is left out.
+  const double percent = percentOr(options.percent, status.percent);
+  if (percent != status.percent) setStagedPercent(store, options.collection, status.version, percent);
+  const double shadow = percentOr(options.shadow, status.shadow);
+  if (shadow != status.shadow) setStagedShadow(store, options.collection, status.version, shadow);
 }
 
 void printStaged(Context& context, const StagingStatus& status, bool wasStaged,
