@@ -14,6 +14,8 @@
 namespace instar::tools {
 namespace {
 
+constexpr AuditEvent kLastEvent = AuditEvent::reconciled;
+
 struct AuditOptions {
   std::string file;
   std::uint64_t after = 0;
@@ -206,11 +208,9 @@ void writeEntry(JsonWriter& writer, const AuditEntry& entry, Keys& keys) {
 
 std::vector<std::string> eventNames() {
   std::vector<std::string> names;
-  for (std::uint8_t event = 1;; ++event) {
-    const std::string_view name = auditEventName(AuditEvent{event});
-    if (name == auditEventName(AuditEvent{})) return names;  // there are no more
-    names.emplace_back(name);
-  }
+  for (int event = 1; event <= static_cast<int>(kLastEvent); ++event)
+    names.emplace_back(auditEventName(static_cast<AuditEvent>(event)));
+  return names;
 }
 
 void runAudit(Context& context, const AuditOptions& options) {
