@@ -120,14 +120,16 @@ void promoteVersion(const Store& store, std::string_view collection, std::uint16
     const GuardDecision decision = decide(
         record.guardRails, readCanaryRecord(transaction, collection, version).value_or(CanaryStatistics()),
         std::chrono::nanoseconds(now() - record.stagedAt));
-    if (decision.verdict != GuardVerdict::satisfied && !options.forced) {
+    const bool isSatisfied = decision.verdict == GuardVerdict::satisfied;
+    if (!isSatisfied && !options.forced) {
       throw Error(ErrorCode::fixCall,
                   "the guard rails are not satisfied: let it be tried for longer, or force it",
                   {{"collection", std::string(collection)},
                    {"version", std::to_string(version)},
                    {"guard rails", decision.reason}});
     }
-    promote(transaction, collection, version, options.reason.empty() ? decision.reason : options.reason);
+    const std::string judged = isSatisfied ? decision.reason : "by force: " + decision.reason;
+    promote(transaction, collection, version, options.reason.empty() ? judged : options.reason);
   });
 }
 

@@ -52,7 +52,9 @@ class ReadingCommands : public CommandTest {
             {"readers", file},
             {"progress", file},
             {"verify", file},
-            {"audit", file}};
+            {"audit", file},
+            {"status", file},
+            {"canary", file, "contacts", "--schema", schema("contact_v2.capnp:Contact")}};
   }
 };
 
@@ -234,8 +236,9 @@ TEST_F(VersionsCommand, CountsRowsOfEachVersion) {
 TEST_F(VersionsCommand, ShowsVersionsWithoutRowsAndDamagedHeaders) {
   const std::string file = makeContacts();
   expect(0, {"evolve", file, "contacts", "--schema", schema("contact_v2.capnp:Contact")});
-  EXPECT_THAT(expect(0, {"versions", file, "--json"}),
-              HasSubstr("{\"version\":2,\"rows\":0,\"bytes\":0,\"known\":true,\"gone\":false,"));
+  EXPECT_THAT(
+      expect(0, {"versions", file, "--json"}),
+      HasSubstr("{\"version\":2,\"rows\":0,\"bytes\":0,\"known\":true,\"state\":\"active\",\"gone\":false,"));
   tamper(file, "contacts", contactKey("main", 1).bytes(),
          [](std::span<std::byte> value) { value[0] = std::byte{0}; });
   EXPECT_THAT(expect(4, {"versions", file, "--json"}), HasSubstr("{\"version\":0,\"rows\":1,"));

@@ -108,7 +108,12 @@ TEST_F(StagingCommands, PlayALifeFromTheFirstShareToTheRetirementOfTheVersionBef
               AllOf(HasSubstr("version 1 and all below are retired: "), HasSubstr("may be deleted\n"),
                     HasSubstr("programs from 2 may read, from 2 may write\n")));
   EXPECT_THAT(expect(0, {"audit", file}),
-              AllOf(HasSubstr("staged"), HasSubstr("promoted"), HasSubstr("retired")));
+              AllOf(HasSubstr("staged  people: version 2 beside 1"),
+                    HasSubstr("promoted  people: version 1 to 2; 0 of 20 canary reads failed"),
+                    HasSubstr("retired  people: version 1 and all below")));
+  EXPECT_THAT(expect(0, {"status", file}),
+              AllOf(HasSubstr("people: version 1 retired, 2 settled\n"),
+                    HasSubstr("version 2 is settled; promoted: 0 of 20 canary reads failed")));
 }
 
 TEST_F(StagingCommands, TheSharesOfAStagedVersionChangeAndItsGuardRailsDoNot) {
@@ -126,6 +131,8 @@ TEST_F(StagingCommands, TheSharesOfAStagedVersionChangeAndItsGuardRailsDoNot) {
   EXPECT_EQ(changed.find("percent")->text, "12.5");
   EXPECT_EQ(changed.find("shadow")->text, "30");
   EXPECT_TRUE(changed.find("wasStaged")->truth);
+  expect(0, with({"--percent", "12.5", "--shadow", "30"}));
+  EXPECT_EQ(json(0, {"audit", file, "--event", "percentChanged"}).find("entries")->elements.size(), 2U);
   for (const Arguments& more : {Arguments{"--max-errors", "1%"}, Arguments{"--promotes"}}) {
     const Result refused = run(with(more));
     EXPECT_EQ(refused.status, 2);
@@ -137,6 +144,11 @@ TEST_F(StagingCommands, TheSharesOfAStagedVersionChangeAndItsGuardRailsDoNot) {
     EXPECT_THAT(refused.messages, HasSubstr("expected 0 to 100 percent"));
   }
   EXPECT_THAT(run(with({"--hold-for", "soon"})).messages, HasSubstr("expected a time, as 90s"));
+  for (const char* ratio : {"x", "-1", "inf", "nan"}) {
+    EXPECT_THAT(
+        run(with({"--max-latency-ratio", ratio})).messages,
+        HasSubstr(std::string("--max-latency-ratio: expected how many times, as 2.5, found ") + ratio));
+  }
   const JsonValue trial = *collection(file).find("trial");
   EXPECT_EQ(trial.find("percent")->text, "12.5");
   EXPECT_EQ(trial.find("guardRails")->find("maxErrorShare")->text, "0.5");
@@ -168,7 +180,43 @@ TEST_F(StagingCommands, PromotionByForceAndAbortAreInTheAuditWithTheirReasons) {
       json(0, {"abort", file, "people", "--version", "2", "--reason", "towns are gone"});
   EXPECT_EQ(aborted.find("state")->text, "aborted");
   EXPECT_EQ(aborted.find("currentVersion")->text, "1");
-  EXPECT_THAT(expect(0, {"audit", file}), AllOf(HasSubstr("seen enough"), HasSubstr("towns are gone")));
+  EXPECT_THAT(expect(0, {"audit", file}),
+              AllOf(HasSubstr("version 1 to 2; seen enough"),
+                    HasSubstr("version 2; 1 is the current one; towns are gone")));
+}
+
+TEST_F(StagingCommands, PromotionByForceSaysSo) {
+  const std::string file = makePeople({"Ada Lovelace"});
+  stage(file, person(2, kSecond));
+  expect(0, {"promote", file, "people", "--force"});
+  EXPECT_THAT(expect(0, {"status", file}),
+              HasSubstr("version 2 is active; promoted: by force: 0 canary reads of 10"));
+}
+
+TEST_F(StagingCommands, ThoseThatHaveNothingToChangeSayWhatToDo) {
+  const std::string file = makePeople({"Ada Lovelace"});
+  const auto refused = [&](const Arguments& arguments, const char* advice) {
+    const Result result = run(arguments);
+    EXPECT_EQ(result.status, 2) << arguments[0];
+    EXPECT_THAT(result.messages, HasSubstr(advice)) << arguments[0];
+  };
+  refused({"promote", file, "people"}, "stage one with instar stage");
+  refused({"abort", file, "people"}, "to go back from the current one, name it with --version");
+  for (const char* command : {"promote", "abort", "retire"})
+    refused({command, file, "nobody", "--version", "2"}, "no such collection; see instar info");
+  refused({"canary", file, "nobody", "--schema", person(2, kSecond)}, "no such collection; see instar info");
+  refused({"reconcile", file, "people", "--follow", "newer", "--rate", "0"}, "--rate: is bytes a second");
+}
+
+TEST_F(StagingCommands, VersionsShowsStates) {
+  const std::string file = makePeople({"Ada Lovelace"});
+  stage(file, person(2, kSecond));
+  EXPECT_THAT(expect(0, {"versions", file}), HasSubstr("people            2     0      0  staged\n"));
+  expect(0, {"abort", file, "people"});
+  const JsonValue versions =
+      *json(0, {"versions", file}).find("collections")->elements.at(0).find("versions");
+  EXPECT_EQ(versions.elements.at(0).find("state")->text, "active");
+  EXPECT_EQ(versions.elements.at(1).find("state")->text, "aborted");
 }
 
 TEST_F(StagingCommands, WhatCannotBeStagedIsRefused) {
@@ -188,7 +236,7 @@ TEST_F(StagingCommands, WhatCannotBeStagedIsRefused) {
             "struct Other @0xf3b5d7f9a1c28461 $Instar.version(2)\n"
             "    $Instar.replaces(since = 2, type = 0xd1b4c6e8fa103952, call = \"make\") {\n"
             "  ward @0 :Text $Instar.key(0);\n"
-            "  taxId @1 :Text $Instar.key(1);\n}\n");
+            "  taxId @1 :Text $Instar.key(1) $Instar.sensitive;\n}\n");
   refused(1, other + ":Other", "try it on the file with instar canary", "0");
   EXPECT_EQ(run({"stage", file, "nobody", "--schema", person(2, kSecond)}).status, 2);
   EXPECT_THAT(expect(0, {"status", file}), HasSubstr("no version was ever staged"));
@@ -219,7 +267,8 @@ TEST_F(StagingCommands, FiguresOfFieldsThatAnotherVersionMarksAsSensitiveAreMask
   expect(0, {"promote", file, "people"});
   EXPECT_THAT(expect(0, {"status", file}), HasSubstr(" to 12, mean 12"));
   std::string marked = kSecond;
-  marked.replace(marked.find("name @2 :Text"), 13, "name @2 :Text $Instar.sensitive");
+  for (const std::string field : {"name @2", "first @3", "last @4"})
+    marked.replace(marked.find(field + " :Text"), field.size() + 6, field + " :Text $Instar.sensitive");
   expect(0, {"evolve", file, "people", "--schema", person(3, marked)});
   EXPECT_THAT(expect(0, {"status", file}), Not(HasSubstr(" to 12, mean 12")));
   EXPECT_THAT(expect(0, {"status", file, "--unmask"}), HasSubstr(" to 12, mean 12"));
@@ -228,6 +277,7 @@ TEST_F(StagingCommands, FiguresOfFieldsThatAnotherVersionMarksAsSensitiveAreMask
 TEST_F(StagingCommands, CanaryTriesRowsWithoutTouchingTheFile) {
   const std::string file = makePeople({"1", "2", "3", "four"}, 200);
   const std::string two = person(2, kNumber);
+  std::filesystem::remove(file + "-lock");
   const auto before = listing();
   EXPECT_THAT(expect(1, {"canary", file, "people", "--schema", two}),
               AllOf(HasSubstr("version 2 beside version 1, on 200 of 200 rows\n"),

@@ -146,14 +146,21 @@ void runVerify(Context& context, const AuditOptions& options) {
 
 // --- audit
 
+std::string describeVersions(const AuditEntry& entry) {
+  const std::string from = "version " + std::to_string(entry.fromVersion);
+  const std::string to = std::to_string(entry.toVersion);
+  if (entry.event == AuditEvent::staged)
+    return "version " + to + " beside " + std::to_string(entry.fromVersion);
+  if (entry.event == AuditEvent::aborted) return from + "; " + to + " is the current one";
+  if (entry.event == AuditEvent::retired) return from + " and all below";
+  if (entry.fromVersion != 0 && entry.fromVersion != entry.toVersion) return from + " to " + to;
+  return entry.toVersion == 0 ? "" : "version " + to;
+}
+
 // The numbers that belong to the event.
 std::string describeEntry(const AuditEntry& entry) {
-  std::string text;
+  std::string text = describeVersions(entry);
   const auto add = [&text](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
-  if (entry.fromVersion != 0 && entry.fromVersion != entry.toVersion)
-    add("version " + std::to_string(entry.fromVersion) + " to " + std::to_string(entry.toVersion));
-  else if (entry.toVersion != 0)
-    add("version " + std::to_string(entry.toVersion));
   if (entry.rows != 0) add(counted(entry.rows, "row"));
   if (entry.failedRows != 0) add(grouped(entry.failedRows) + " cannot be upgraded");
   if (entry.cold.rows != 0) {
@@ -257,7 +264,8 @@ void addVerifyCommand(CLI::App& app, Context& context) {
 
 void addAuditCommand(CLI::App& app, Context& context) {
   const auto options = std::make_shared<AuditOptions>();
-  CLI::App* command = app.add_subcommand("audit", "Prints what compaction has decided and done");
+  CLI::App* command =
+      app.add_subcommand("audit", "Prints what compaction has done, and how versions came and went");
   command->add_option("FILE", options->file, "the file")->required();
   command->add_option("--after", options->after, "only entries behind this number")
       ->type_name("N")
@@ -265,7 +273,7 @@ void addAuditCommand(CLI::App& app, Context& context) {
   command->add_option("--limit", options->limit, "at most so many entries")
       ->type_name("N")
       ->check(wholeNumberProblem);
-  command->add_option("--event", options->event, "only this kind: passEnded, partitionCut, mismatch, …")
+  command->add_option("--event", options->event, "only this kind: passEnded, mismatch, promoted, aborted, …")
       ->check(CLI::IsMember(eventNames()).description(""))
       ->type_name("EVENT");
   command->add_flag("--unmask", options->unmask, "show keys and reasons with sensitive fields");

@@ -68,6 +68,7 @@ void runCanary(Context& context, const CanaryOptions& options) {
       loadSchemaFile(options.schema, {options.importPaths.begin(), options.importPaths.end()});
   const GuardRails rails = options.guardRails.parse();
   const Store store = openToRead(options.file);
+  requireCollection(store, store.read(), options.collection);
   const Interruption interruption;
   ProgressLine progress(context.messages, "rows", context.clock);
   const OfflineCanary canary = tryOffline(store, options.collection, schema,
@@ -114,14 +115,15 @@ void addCanaryCommand(CLI::App& app, Context& context) {
       "which\n"
       "rules are broken, which mirrored fields are not what the new ones make of them, how the values of "
       "fields\n"
-      "change, and how long both take. The exit status is 0 where the guard rails are satisfied, 1 where "
-      "they are\n"
-      "broken or a sample is too small to tell. All rows (--sample 100%) are judged by what they are, "
-      "however few.\n"
-      "Also for another record struct ($Instar.replaces), which cannot be staged. Rows that need a function "
-      "of the\n"
-      "application are counted, not tried: call tryOffline() in a program that has it. The file is only "
-      "read.\n\n"
+      "change (instar status --help says what the figures are), and how long both take. The exit status is 0 "
+      "where\n"
+      "the guard rails are satisfied, 1 where they are broken or a sample is too small to tell. All rows "
+      "(--sample\n"
+      "100%) are judged by what they are, however few. Also for another record struct ($Instar.replaces), "
+      "which\n"
+      "cannot be staged. Rows that need a function of the application are counted, not tried: call "
+      "tryOffline() in\n"
+      "a program that has it. The file is only read.\n\n"
       "Example:\n  instar canary contacts.instar contacts --schema contact.capnp:Contact --sample 1%");
   command->callback(
       [&context, options] { context.action = [&context, options] { runCanary(context, *options); }; });

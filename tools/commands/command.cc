@@ -131,6 +131,8 @@ int runCommandLine(int argumentCount, const char* const* arguments, Context& con
   unguardOptions(app);
   try {
     return parseAndRun(app, argumentCount, arguments, context);
+  } catch (const CLI::ParseError& error) {  // a value that only its command can judge
+    return fail(context, ExitStatus::usage, std::string(error.what()) + "; see instar --help");
   } catch (const Error& error) {
     return fail(context, exitStatus(error.code()), describeError(error));
   } catch (const OutputClosed&) {

@@ -1,6 +1,7 @@
 #include "instar/tools/commands/guard_rail_options.h"
 
 #include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <utility>
 
@@ -26,6 +27,12 @@ std::string_view withoutSpaces(std::string_view text) {
 }
 
 double share(const std::string& percent) { return *parsePercent(percent) / 100; }
+
+std::string ratioProblem(const std::string& text) {
+  const auto ratio = parseNumber<double>(text);
+  if (ratio && std::isfinite(*ratio) && *ratio >= 0) return {};
+  return "expected how many times, as 2.5, found " + text;
+}
 
 }  // namespace
 
@@ -83,7 +90,7 @@ void GuardRailOptions::addTo(CLI::App& command, Hold hold) {
       .add_option("--max-latency-ratio", maxLatencyRatio,
                   "how many times as long the new way may take, in the median; 0: not looked at")
       ->type_name("RATIO")
-      ->check(CLI::NonNegativeNumber.description(""));
+      ->check(ratioProblem);
   if (hold == Hold::no) return;
   command
       .add_option("--hold-for", holdFor,

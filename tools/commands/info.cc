@@ -111,8 +111,8 @@ struct VersionsOptions {
 
 struct VersionRow {
   VersionCount count;
-  bool isKnown = false;  // to the catalog
-  bool isGone = false;   // no row has it, and it is not the current one
+  std::optional<VersionState> state = {};  // in the catalog; nothing where it does not know the version
+  bool isGone = false;                     // no row has it, and it is not the current one
 };
 
 // The counted versions, and those of the catalog that no row has.
@@ -123,7 +123,7 @@ std::vector<VersionRow> allVersions(const Store& store, const Transaction& trans
   for (const VersionInfo& version : store.versions(transaction, name)) {
     VersionRow& row = rows[version.number];
     row.count.version = version.number;
-    row.isKnown = true;
+    row.state = version.state;
     if (row.count.rows == 0) row.count.bytes = 0;
   }
   for (const std::uint16_t version : census.gone) rows[version].isGone = true;
@@ -146,25 +146,33 @@ void addVersionsJson(JsonWriter& writer, const CollectionInfo& collection, const
   writer.member("settledPartitions", census.settledPartitions);
   writer.member("walkedPartitions", census.walkedPartitions).member("walkedRows", census.walkedRows);
   writer.name("versions").beginArray();
-  for (const auto& [count, isKnown, isGone] : rows) {
+  for (const auto& [count, state, isGone] : rows) {
     writer.beginObject().member("version", std::uint64_t{count.version});
     writer.member("rows", count.rows).name("bytes");
     if (count.bytes)
       writer.number(*count.bytes);
     else
       writer.null();
-    writer.name("known").boolean(isKnown).name("gone").boolean(isGone);
+    writer.name("known").boolean(state.has_value()).name("state");
+    if (state)
+      writer.text(stateName(*state));
+    else
+      writer.null();
+    writer.name("gone").boolean(isGone);
     writer.name("mayComeBack").boolean(isGone && mayComeBack(collection, count.version)).endObject();
   }
   writer.endArray().endObject();
 }
 
 void addVersionsRows(Table& table, const CollectionInfo& collection, const std::vector<VersionRow>& rows) {
-  for (const auto& [count, isKnown, isGone] : rows) {
+  for (const auto& [count, state, isGone] : rows) {
     std::string notes;
-    const auto note = [&notes](const char* text) { notes.append(notes.empty() ? "" : ", ").append(text); };
-    if (!isKnown) note(count.version == 0 ? "damaged headers" : "not in the catalog: damaged headers");
+    const auto note = [&notes](std::string_view text) {
+      notes.append(notes.empty() ? "" : ", ").append(text);
+    };
+    if (!state) note(count.version == 0 ? "damaged headers" : "not in the catalog: damaged headers");
     if (count.version == collection.currentVersion) note("current");
+    if (state && *state != VersionState::active) note(stateName(*state));
     if (isGone) {
       note(mayComeBack(collection, count.version) ? "gone, but its programs may still write"
                                                   : "gone: what upgrades from it may be deleted");
@@ -206,7 +214,7 @@ void runVersions(Context& context, const VersionsOptions& options) {
     addVersionsRows(table, collection, rows);
     work.add({collection.name, grouped(census.settledPartitions), grouped(census.walkedPartitions),
               grouped(census.walkedRows)});
-    const auto isUnknown = [](const VersionRow& row) { return !row.isKnown; };
+    const auto isUnknown = [](const VersionRow& row) { return !row.state; };
     if (std::any_of(rows.begin(), rows.end(), isUnknown)) context.found(ExitStatus::damage);
   }
   writer.endArray().name("olderSnapshots").beginArray();
@@ -252,7 +260,10 @@ void addVersionsCommand(CLI::App& app, Context& context) {
       "counted at once; bytes are known where all rows of a version were read. gone: no row of that version "
       "is\n"
       "left, and where its programs may no longer write none can come. Damage is for `instar check`.\n"
-      "Programs below the lowest version that may read or write are refused by the file.\n\nExample:\n"
+      "Programs below the lowest version that may read or write are refused by the file. What staged, "
+      "settled, "
+      "aborted\n"
+      "and retired mean is in `instar status --help`.\n\nExample:\n"
       "  instar versions contacts.instar contacts");
   command->callback(
       [&context, options] { context.action = [&context, options] { runVersions(context, *options); }; });

@@ -64,10 +64,11 @@ void changeShares(const Store& store, const StagingCommandOptions& options, cons
                 "change its shares alone",
                 {{"collection", options.collection}, {"version", std::to_string(status.version)}});
   }
-  if (options.percent)
-    setStagedPercent(store, options.collection, status.version, *parsePercent(*options.percent));
-  if (options.shadow)
-    setStagedShadow(store, options.collection, status.version, *parsePercent(*options.shadow));
+  // Each change is in the audit, so one that changes nothing is left out.
+  const double percent = percentOr(options.percent, status.percent);
+  if (percent != status.percent) setStagedPercent(store, options.collection, status.version, percent);
+  const double shadow = percentOr(options.shadow, status.shadow);
+  if (shadow != status.shadow) setStagedShadow(store, options.collection, status.version, shadow);
 }
 
 void printStaged(Context& context, const StagingStatus& status, bool wasStaged,
@@ -109,13 +110,13 @@ void runStage(Context& context, const StagingCommandOptions& options) {
 
 // --- promote, abort, retire
 
-std::uint16_t chosenVersion(const Store& store, const StagingCommandOptions& options) {
-  if (options.version != 0) return options.version;
+// The one that is named, or the staged one; `otherwise` says what to do where there is none.
+std::uint16_t chosenVersion(const Store& store, const StagingCommandOptions& options, const char* otherwise) {
   static_cast<void>(infoOf(store, options.collection));
+  if (options.version != 0) return options.version;
   const auto status = statusOf(store, options.collection);
   if (status && status->state == VersionState::staged) return status->version;
-  throw Error(ErrorCode::fixCall, "no version is staged: name the one that is meant with --version",
-              {{"collection", options.collection}});
+  throw Error(ErrorCode::fixCall, otherwise, {{"collection", options.collection}});
 }
 
 void printChange(Context& context, const Store& store, const StagingCommandOptions& options,
@@ -139,14 +140,16 @@ void printChange(Context& context, const Store& store, const StagingCommandOptio
 
 void runPromote(Context& context, const StagingCommandOptions& options) {
   const Store store = openToWrite(options.file);
-  const std::uint16_t version = chosenVersion(store, options);
+  const std::uint16_t version =
+      chosenVersion(store, options, "no version is staged: stage one with instar stage");
   promoteVersion(store, options.collection, version, {.forced = options.forced, .reason = options.reason});
   printChange(context, store, options, version, VersionState::active, " is active");
 }
 
 void runAbort(Context& context, const StagingCommandOptions& options) {
   const Store store = openToWrite(options.file);
-  const std::uint16_t version = chosenVersion(store, options);
+  const std::uint16_t version = chosenVersion(
+      store, options, "no version is staged: to go back from the current one, name it with --version");
   abortVersion(store, options.collection, version, options.reason);
   printChange(context, store, options, version, VersionState::aborted,
               " is aborted: it serves nothing, and rows of it are read as those of a newer program");
@@ -154,6 +157,7 @@ void runAbort(Context& context, const StagingCommandOptions& options) {
 
 void runRetire(Context& context, const StagingCommandOptions& options) {
   const Store store = openToWrite(options.file);
+  static_cast<void>(infoOf(store, options.collection));
   retireVersions(store, options.collection, options.version);
   printChange(context, store, options, options.version, VersionState::retired,
               " and all below are retired: no row has to be upgraded from them, so what upgrades from them "

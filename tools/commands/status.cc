@@ -77,8 +77,9 @@ class Report {
     const std::string version = "  version " + std::to_string(status.version);
     output.line(version + " was staged at " + printTime(status.stagedAt) + " by " + status.stagedBy);
     if (status.state != VersionState::staged) {
+      const char* ended = status.state == VersionState::aborted ? ": " : "; promoted: ";
       output.line(version + " is " + std::string(stateName(status.state)) +
-                  (status.endReason.empty() ? "" : ": " + status.endReason));
+                  (status.endReason.empty() ? "" : ended + status.endReason));
       return;
     }
     output.line(status.isShadowOnly ? "  serves nothing, because it shuts older programs out; tried on " +
@@ -151,7 +152,10 @@ void addStatusCommand(CLI::App& app, Context& context) {
       "upgraded to\n"
       "it any more; retired: no program of it may come; aborted: given up. What canary reads have shown is "
       "that of\n"
-      "all programs together, a second old.\n\n"
+      "all programs together, a second old: per field how many reads found it set, and the range and mean of "
+      "numbers,\n"
+      "of enums by number, and of the lengths of texts, data and lists; and how long a read took, both "
+      "ways.\n\n"
       "Example:\n  instar status contacts.instar contacts --divergences");
   command->callback(
       [&context, options] { context.action = [&context, options] { runStatus(context, *options); }; });

@@ -15,6 +15,11 @@ function quote(text) {
   return "\"" text "\""
 }
 
+# The priorities of Debian's policy. What some vendors write instead, or nothing, counts as optional.
+function policy(priority) {
+  return priority ~ /^(required|important|standard|optional|extra)$/ ? priority : "optional"
+}
+
 function plain(text) {
   gsub(/[\t\n]+ */, " ", text)
   return text
@@ -27,7 +32,7 @@ function finish() {
   if (field["version"] != "") {
     print "{" substr(member("name", field["package"]) member("version", field["version"]) \
       member("architecture", field["architecture"]) member("section", field["section"]) \
-      member("priority", field["priority"]) member("maintainer", field["maintainer"]) \
+      member("priority", policy(field["priority"])) member("maintainer", field["maintainer"]) \
       number("installedSize", field["installed-size"]) number("size", field["size"]) \
       member("description", field["description"]), 2) "}" > rows
     print field["package"] "\t" field["version"] "\t" field["architecture"] "\t" plain(field["source"]) "\t" \

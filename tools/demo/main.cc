@@ -1,5 +1,5 @@
-// A small application that keeps a catalogue of packages, in four releases: the same source with
-// DEMO_RELEASE 1 to 4, each with its own schema. Rows are named on standard input, a line each: name,
+// A small application that keeps a catalogue of packages, in seven releases: the same source with
+// DEMO_RELEASE 1 to 7, each with its own schema. Releases 6 and 7 try their version before they depend on it. Rows are named on standard input, a line each: name,
 // version, architecture and, for fill, the details of catalogue.awk, separated by tabs.
 //
 //     package_v3 open FILE                   opens the catalogue; prints how long that took
@@ -14,7 +14,10 @@
 //     package_v3 survey FILE PRIORITY        counts rows, and takes a fingerprint of all fields newer than
 //                                            release 1 (3)
 //     package_v3 facts FILE NAME             counts rows and those that NAME maintains, and takes a fingerprint of
-//                                            maintainer, installed size and section, the same in every release
+//                                            maintainer, installed size, section and priority, the same in every
+//                                            release
+//     package_v7 browse FILE COUNT           reads COUNT rows, the catalogue again and again, or until the version is
+//                                            no longer tried; prints how many were served as its own (6 and 7)
 
 #include <instar/instar.h>
 
@@ -53,7 +56,17 @@ enum Column : std::size_t {
 
 struct Catalogue {
   explicit Catalogue(const std::string& path, const instar::StoreOptions& options = {})
-      : store(instar::Store::open(path, options)), packages(store.collection<Package>("packages")) {}
+      : store(instar::Store::open(path, options)), packages(openPackages(store)) {}
+
+  // The share that is served, and the guard rails, are those of the file: `instar stage` has set them.
+  static Packages openPackages(const instar::Store& store) {
+#if DEMO_RELEASE >= 6
+    return store.stage<Package>("packages");
+#else
+    return store.collection<Package>("packages");
+#endif
+  }
+
   instar::Store store;
   Packages packages;
 };
@@ -110,12 +123,6 @@ std::string section(Package::Reader package) {
   return capnp::Schema::from<demo::Category>().getEnumerants()[number].getProto().getName().cStr();
 }
 
-// What older releases could not be told of the row, so that what they know of it would be lost.
-std::string_view obstacle(Package::Reader package) {
-  if (package.getCategory() == demo::Category::OTHER) return "section";
-  return package.hasMaintainerEmail() ? "" : "address";
-}
-
 #else
 
 void setMaintainer(Package::Builder& package, const std::string& name, const std::string& address) {
@@ -132,7 +139,47 @@ std::uint64_t installedBytes(Package::Reader package) { return package.getInstal
 
 std::string section(Package::Reader package) { return std::string(view(package.getSection())); }
 
-std::string_view obstacle(Package::Reader) { return {}; }
+#endif
+
+// What older releases could not be told of the row, so that what they know of it would be lost.
+std::string_view obstacle([[maybe_unused]] Package::Reader package) {
+#if DEMO_RELEASE == 4
+  if (package.getCategory() == demo::Category::OTHER) return "section";
+  if (!package.hasMaintainerEmail()) return "address";
+#endif
+  return {};
+}
+
+// --- what has another form from release 6 on, where the row is served so
+
+#if DEMO_RELEASE >= 6
+
+capnp::EnumSchema priorities() { return capnp::Schema::from<demo::Priority>(); }
+
+std::string priority(const instar::Row<Package>& package) {
+  if (!package.serves(DEMO_RELEASE)) return std::string(view(package->getPriority()));
+  const auto number = static_cast<unsigned>(package->getImportance());
+  return priorities().getEnumerants()[number].getProto().getName().cStr();
+}
+
+void setPriority(instar::Draft<Package>& package, const std::string& priority) {
+  if (package.origin()->servedAs >= DEMO_RELEASE) {
+    package->setImportance(
+        static_cast<demo::Priority>(priorities().getEnumerantByName(priority.c_str()).getOrdinal()));
+  } else {
+    package->setPriority(priority.c_str());
+  }
+}
+
+#else
+
+std::string priority(const instar::Row<Package>& package) {
+  return std::string(view(package->getPriority()));
+}
+
+void setPriority(instar::Draft<Package>& package, const std::string& priority) {
+  package->setPriority(priority.c_str());
+}
 
 #endif
 
@@ -152,7 +199,7 @@ int edit(const std::string& path, Change change) {
       return kFailed;
     }
     if (!obstacle(package->asReader()).empty()) continue;
-    change(*package, line);
+    change(package, line);
     catalogue.packages.put(transaction, package);
     ++changed;
   }
@@ -162,12 +209,12 @@ int edit(const std::string& path, Change change) {
 }
 
 int prioritise(const std::string& path, const std::string& priority) {
-  return edit(
-      path, [&priority](Package::Builder& package, const Fields&) { package.setPriority(priority.c_str()); });
+  return edit(path, [&](instar::Draft<Package>& package, const Fields&) { setPriority(package, priority); });
 }
 
 int adopt(const std::string& path, const std::string& name, const std::string& address) {
-  return edit(path, [&](Package::Builder& package, const Fields&) { setMaintainer(package, name, address); });
+  return edit(
+      path, [&](instar::Draft<Package>& package, const Fields&) { setMaintainer(*package, name, address); });
 }
 
 int settle(const std::string& path) {
@@ -213,13 +260,13 @@ void setThirdReleaseFields(Package::Builder& package, const Fields& line) {
 #endif
 
 int fill(const std::string& path) {
-  return edit(path, [](Package::Builder& package, const Fields& line) {
+  return edit(path, [](instar::Draft<Package>& package, const Fields& line) {
     const Fields depends = splitList(line[kDepends]);
-    package.setSource(line[kSource].empty() ? line[kName].c_str() : line[kSource].c_str());
-    package.setHomepage(line[kHomepage].c_str());
-    setTexts(package.initDepends(static_cast<unsigned>(depends.size())), depends);
+    package->setSource(line[kSource].empty() ? line[kName].c_str() : line[kSource].c_str());
+    package->setHomepage(line[kHomepage].c_str());
+    setTexts(package->initDepends(static_cast<unsigned>(depends.size())), depends);
 #if DEMO_RELEASE >= 3
-    setThirdReleaseFields(package, line);
+    setThirdReleaseFields(*package, line);
 #endif
   });
 }
@@ -254,6 +301,7 @@ int facts(const std::string& path, const std::string& name) {
     addTo(fingerprint, who);
     addTo(fingerprint, std::to_string(installedBytes(*package)));
     addTo(fingerprint, spelledPlainly(section(*package)));
+    addTo(fingerprint, priority(package));
     ++rows;
     maintained += who.starts_with(name + " <");
   }
@@ -284,7 +332,7 @@ std::string newerFields(Package::Reader package) {
   return std::move(text).str();
 }
 
-int survey(const std::string& path, const std::string& priority) {
+int survey(const std::string& path, const std::string& wanted) {
   const Catalogue catalogue(path);
   const std::string untouched = newerFields({});
   std::uint64_t rows = 0;
@@ -298,9 +346,28 @@ int survey(const std::string& path, const std::string& priority) {
     addTo(fingerprint, newer);
     ++rows;
     extended += newer != untouched;
-    prioritised += view(package->getPriority()) == priority;
+    prioritised += ::priority(package) == wanted;
   }
   std::cout << rows << ' ' << extended << ' ' << prioritised << ' ' << std::hex << fingerprint << '\n';
+  return kDone;
+}
+
+#endif
+
+#if DEMO_RELEASE >= 6
+
+int browse(const std::string& path, std::uint64_t count) {
+  const Catalogue catalogue(path);
+  std::uint64_t served = 0;
+  while (count > 0) {
+    const auto snapshot = catalogue.store.read();
+    if (stagingStatus(catalogue.store, snapshot, "packages")->state != instar::VersionState::staged) break;
+    for (const auto& package : catalogue.packages.scan(snapshot, {.limit = count})) {
+      served += package.serves(DEMO_RELEASE);
+      --count;
+    }
+  }
+  std::cout << served << '\n';
   return kDone;
 }
 
@@ -334,7 +401,7 @@ std::string countOf(List list) {
 NamedValues namedValues(const instar::Row<Package>& package) {
   NamedValues values = {{"package", std::string(view(package->getName()))},
                         {"stored as version", std::to_string(package.version())},
-                        {"priority", std::string(view(package->getPriority()))},
+                        {"priority", priority(package)},
                         {"description", std::string(view(package->getDescription()))}};
 #if DEMO_RELEASE >= 2
   values.emplace_back("homepage (2)", view(package->getHomepage()));
@@ -396,8 +463,11 @@ int run(const std::vector<std::string>& arguments) {
 #if DEMO_RELEASE >= 3
   if (command == "survey" && arguments.size() == 3) return survey(path, arguments[2]);
 #endif
-  std::cerr << "usage: open|fill|prioritise|adopt|settle|writable|show|survey|facts FILE [PRIORITY|NAME "
-               "[ADDRESS]]\n";
+#if DEMO_RELEASE >= 6
+  if (command == "browse" && arguments.size() == 3) return browse(path, std::stoull(arguments[2]));
+#endif
+  std::cerr << "usage: open|fill|prioritise|adopt|settle|writable|show|survey|facts|browse FILE "
+               "[PRIORITY|NAME [ADDRESS]|COUNT]\n";
   return kUsage;
 }
 
