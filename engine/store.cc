@@ -1,5 +1,7 @@
 #include "instar/engine/store.h"
 
+#include <algorithm>
+
 #include "instar/engine/internal/catalog.h"
 #include "instar/engine/internal/collection_state.h"
 #include "instar/engine/internal/compaction/audit.h"
@@ -55,6 +57,35 @@ void requireFunctions(const Plans& plans, std::string_view collection) {
   } catch (const Error& error) {
     throw error.with("collection", std::string(collection));
   }
+}
+
+// Whether a handle that stage() opens goes along with what becomes of its version: one that is tried, and the
+// current one where it can still be given up.
+bool goesAlong(const Catalog& catalog, std::string_view collection, const SchemaChange& change) {
+  return isTrial(change) || (change.outcome == SchemaChange::Outcome::unchanged &&
+                             std::max(change.readerFloor, change.writerFloor) < change.to &&
+                             storedVersions(catalog, collection).below(change.to));
+}
+
+// What a program needs to work with a version, and whether it may, before anything is recorded.
+struct Opened {
+  SchemaChange change;
+  Plans plans;  // decodes the structs that this one has replaced
+  std::shared_ptr<StagedVersion> staged;
+};
+
+// `staging` is null for a program that depends on its version.
+Opened prepare(TransactionState& transaction, std::string_view name, const RecordSchema& schema,
+               const StagingOptions* staging) {
+  const Opening opening = staging != nullptr ? Opening::staged : Opening::plain;
+  Opened opened{requireAllowed(examineSchema(transaction, name, schema, opening)),
+                plansOf(transaction, name, schema), nullptr};
+  if (staging != nullptr && goesAlong(Catalog(transaction), name, opened.change))
+    opened.staged = stagedVersion(transaction, name, opened.plans, *staging);
+  if (transaction.store().options().allowMissingFunctions) return opened;
+  requireFunctions(opened.plans, name);
+  if (opened.staged) requireFunctions(opened.staged->plansBelow(), name);
+  return opened;
 }
 
 // What handles share: the threads end with the last of them, on the thread of who lets go of it. The threads
@@ -235,21 +266,14 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name, co
                                                        const StagingOptions* staging) const {
   checkCollectionName(name);
   if (staging != nullptr) checkOptions(*staging);
-  const Opening opening = staging != nullptr ? Opening::staged : Opening::plain;
   storage::Environment& environment = state_->environment();
   const std::string tree = rowTreeName(name);
   bool isNew;
-  bool mustRecord;
-  bool isTried;
-  std::optional<Plans> plans;  // decodes the structs that this one has replaced
+  std::optional<Opened> opened;
   {
     const ReadTransaction transaction = read();
-    const SchemaChange change = requireAllowed(examineSchema(transaction.state(), name, schema, opening));
-    if (!state_->options().allowMissingFunctions)
-      requireFunctions(plans.emplace(plansOf(transaction.state(), name, schema)), name);
-    isNew = change.outcome == SchemaChange::Outcome::created;
-    mustRecord = isRecorded(change) && !environment.readOnly();
-    isTried = isTrial(change);
+    opened.emplace(prepare(transaction.state(), name, schema, staging));
+    isNew = opened->change.outcome == SchemaChange::Outcome::created;
     if (isNew && environment.readOnly()) {
       refuseUnknown(Catalog(transaction.state()), name);
     }
@@ -257,27 +281,22 @@ std::shared_ptr<CollectionState> Store::openCollection(std::string_view name, co
   // The tree comes first: a crash between the two leaves an empty tree, which the next opening takes.
   const auto rows = environment.openTree(tree, isNew);
   if (!rows) refuseMissingTree(name);
-  if (mustRecord) {
-    if (isTried) openAudit(environment);
+  if (isRecorded(opened->change) && !environment.readOnly()) {
+    if (staging != nullptr) openAudit(environment);
     WriteTransaction transaction = write();
-    const SchemaChange change = requireAllowed(examineSchema(transaction.state(), name, schema, opening));
-    isTried = isTrial(change);
+    // Another program may have added a version before.
+    const SchemaChange& change = opened.emplace(prepare(transaction.state(), name, schema, staging)).change;
     if (isRecorded(change)) {
       recordSchema(transaction.state(), name, schema, change);
-      if (isTried) recordStaging(transaction.state(), name, change, *staging);
+      if (isTrial(change)) recordStaging(transaction.state(), name, change, *staging);
       transaction.commit();
     }
-    plans.reset();  // another program may have added a version before
   }
   const ReadTransaction transaction = read();
-  if (!plans) plans.emplace(plansOf(transaction.state(), name, schema));
-  std::shared_ptr<StagedVersion> staged;
-  if (isTried) staged = stagedVersion(transaction.state(), name, *plans, *staging);
-  if (staged && !state_->options().allowMissingFunctions) requireFunctions(staged->plansBelow(), name);
-  auto trial = staged && !staged->isDependedUpon() ? staged->trial() : nullptr;
-  auto state = std::make_shared<CollectionState>(state_, *std::move(plans), *rows,
+  auto trial = isTrial(opened->change) ? opened->staged->trial() : nullptr;
+  auto state = std::make_shared<CollectionState>(state_, std::move(opened->plans), *rows,
                                                  *Catalog(transaction.state()).collection(name),
-                                                 transaction.state(), std::move(staged));
+                                                 transaction.state(), std::move(opened->staged));
   if (const auto keeper = state_->canaryKeeper(); keeper && trial) keeper->add(std::move(trial));
   state->letCompact();
   return state;

@@ -10,6 +10,8 @@
 namespace instar {
 namespace {
 
+constexpr std::uint32_t kAllRows = UINT16_MAX + 1U;
+
 template <class Number>
 void raise(std::atomic<Number>& value, Number to) noexcept {
   Number seen = value.load(std::memory_order_relaxed);
@@ -27,7 +29,7 @@ CollectionState::CollectionState(std::shared_ptr<StoreState> store, Plans plans,
       plans_(std::move(plans)),
       schema_(plans_.schema()),
       version_(schema_.version()),
-      completeFrom_(staged ? UINT16_MAX + 1U : schema_.completeFrom()),
+      completeFrom_(schema_.completeFrom()),
       root_(schema_.root()),
       tree_(tree),
       nestsWithoutLimit_(schema_.isRecursive()),
@@ -48,15 +50,15 @@ void CollectionState::look(const Catalog& catalog, const Catalog::CollectionReco
     const bool wasDependedUpon = staged_->isDependedUpon();
     staged_->see(catalog.versionState(name_, version_).value_or(VersionState::staged),
                  catalog.staging(name_));
+    completeFrom_.store(staged_->isDependedUpon() ? schema_.completeFrom() : kAllRows,
+                        std::memory_order_relaxed);
     if (!wasDependedUpon && staged_->isDependedUpon()) letCompact();
   }
   isAborted_ = catalog.versionState(name_, wholeVersion()) == VersionState::aborted;
 }
 
 void CollectionState::letCompact() const {
-  const bool isTried = staged_ && !staged_->isDependedUpon();
-  if (const auto compactor = store_->compactor())
-    compactor->collectionOpened(name_, isTried ? staged_->plansBelow() : plans_, tree_);
+  if (const auto compactor = store_->compactor()) compactor->collectionOpened(name_, wholePlans(), tree_);
 }
 
 CollectionState::CollectionState(const CollectionState& collection, const Preimages& preimages,
@@ -66,7 +68,7 @@ CollectionState::CollectionState(const CollectionState& collection, const Preima
       plans_(collection.plans_),
       schema_(collection.schema_),
       version_(collection.version_),
-      completeFrom_(collection.completeFrom_),
+      completeFrom_(collection.completeFrom_.load()),
       root_(collection.root_),
       tree_(preimages.rows()),
       nestsWithoutLimit_(collection.nestsWithoutLimit_),
@@ -186,7 +188,7 @@ void CollectionState::loadCopy(TransactionState& transaction, Bytes key, Bytes v
   std::vector<std::byte> copy;
   const RowView view = decode(transaction, key, transaction.steady(value, copy));
   if (view.isTombstone()) return;
-  if (view.version < completeFrom_ && loadUpgraded(key, view, row)) return;
+  if (isLookedAt(view) && loadUpgraded(key, view, row)) return;
   row.copy(key, view);
 }
 
@@ -198,7 +200,7 @@ void CollectionState::findCold(TransactionState& transaction, ColdTier& cold, By
 void CollectionState::loadCold(TransactionState& transaction, ColdPlace place, internal::RowBytes& row) {
   const RowView view = place.view();
   if (view.version != version_ && !isKnown(transaction, view.version)) refuseVersion(place.key());
-  if (view.version < completeFrom_ && loadUpgraded(place.key(), view, row)) return;
+  if (isLookedAt(view) && loadUpgraded(place.key(), view, row)) return;
   const Bytes key = place.key();
   row.share(std::move(place.section), key, view);
 }
@@ -310,7 +312,7 @@ bool CollectionState::loadStaged(Bytes key, const RowView& stored, internal::Row
 }
 
 bool CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row) {
-  if (staged_) return loadStaged(key, stored, row);
+  if (staged_ && !staged_->isDependedUpon()) return loadStaged(key, stored, row);
   upgrade(plans_, key, stored, row);
   WriteBackQueue& queue = store_->writeBackQueue();
   if (queue.isOpen() && isLive_) queue.offer(shared_from_this(), key);
@@ -318,6 +320,7 @@ bool CollectionState::loadUpgraded(Bytes key, const RowView& stored, internal::R
 }
 
 bool CollectionState::rewriteUpgraded(TransactionState& transaction, const Key& key) {
+  if (wholeVersion() != version_) return false;  // the version was given up since
   try {
     std::optional<ColdPlace> place;  // which the row is borrowed from
     RowView row;
@@ -327,7 +330,7 @@ bool CollectionState::rewriteUpgraded(TransactionState& transaction, const Key& 
       place = cold->find(transaction, key.bytes());
       if (place) row = place->view();
     }
-    if (row.isTombstone() || row.version >= completeFrom_) return false;
+    if (row.isTombstone() || !isLookedAt(row)) return false;
     const auto payload = UpgradedRecord(plans_, key.bytes(), row).compact();
     if (isOlderProgram()) Partitions(transaction, name_).noteOlderWrite(key, version_);
     if (place) transaction.coverChanged(name_, {1, 0});

@@ -6,8 +6,9 @@
 // use compares the snapshot's number with the newest one that was checked, and looks at the catalog again
 // only when it is newer.
 //
-// A handle that was opened to try its version has a StagedVersion, and takes the slow way with every row:
-// there it is decided whether the row is handed out as one of its version or as one of the version below.
+// A handle that Store::stage() has opened has a StagedVersion, and takes the slow way with every row, as long
+// as programs do not depend on its version: there it is decided whether the row is handed out as one of its
+// version or as one of the version below.
 
 #include <array>
 #include <atomic>
@@ -51,6 +52,10 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
     return seesColdTier(transaction) ? tier : nullptr;
   }
 
+  // By which rows are those of wholeVersion().
+  const Plans& wholePlans() const noexcept {
+    return staged_ == nullptr || staged_->isDependedUpon() ? plans_ : staged_->plansBelow();
+  }
   // Tells the thread that compacts of the collection, as one of the version that programs depend on.
   void letCompact() const;
 
@@ -108,7 +113,7 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
     if (transaction.copiesRows()) return loadCopy(transaction, key, value, row);
     const RowView view = decode(transaction, key, value);
     if (view.isTombstone()) return;
-    if (view.version < completeFrom_ && loadUpgraded(key, view, row)) return;
+    if (isLookedAt(view) && loadUpgraded(key, view, row)) return;
     row.borrow(transaction, key, view);
   }
   void loadCold(TransactionState& transaction, ColdPlace place, internal::RowBytes& row);
@@ -138,6 +143,9 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   bool seesColdTier(TransactionState& transaction);
   void findCold(TransactionState& transaction, ColdTier& cold, Bytes key, internal::RowBytes& row);
   void loadCopy(TransactionState& transaction, Bytes key, Bytes value, internal::RowBytes& row);
+  bool isLookedAt(const RowView& stored) const noexcept {
+    return stored.version < completeFrom_.load(std::memory_order_relaxed);
+  }
   // False: the row is to be handed out as it is stored.
   bool loadUpgraded(Bytes key, const RowView& stored, internal::RowBytes& row);
   bool loadStaged(Bytes key, const RowView& stored, internal::RowBytes& row);
@@ -158,16 +166,15 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   const std::string name_;
   const Plans plans_;
   const RecordSchema schema_;
-  const std::uint16_t version_;  // of the schema: asked for with every row
-  const std::uint32_t
-      completeFrom_;  // likewise: rows of older versions are upgraded; of a staged one all are
-                      // looked at
+  // Asked for with every row: the plans' own; while the version is tried or given up, all rows are below.
+  const std::uint16_t version_;
+  std::atomic<std::uint32_t> completeFrom_;
   const capnp::StructSchema root_;
   const storage::TreeId tree_;
   const bool nestsWithoutLimit_;
   const bool isLive_ = true;                     // not a view of pre-images
   const std::shared_ptr<HeatKeeper> heat_;       // null where nothing compacts
-  const std::shared_ptr<StagedVersion> staged_;  // null unless it was opened to be tried
+  const std::shared_ptr<StagedVersion> staged_;  // null where the version is simply depended upon
 
   // Made when it is first seen. A snapshot that is older than the one it was seen in has to look for itself.
   std::mutex coldTierMutex_;
