@@ -65,10 +65,10 @@ CollectionState::CollectionState(const CollectionState& collection, const Preima
                                  TransactionState& transaction)
     : store_(collection.store_),
       name_(collection.name_),
-      plans_(collection.plans_),
+      plans_(collection.wholePlans()),
       schema_(collection.schema_),
-      version_(collection.version_),
-      completeFrom_(collection.completeFrom_.load()),
+      version_(plans_.schema().version()),
+      completeFrom_(plans_.schema().completeFrom()),
       root_(collection.root_),
       tree_(preimages.rows()),
       nestsWithoutLimit_(collection.nestsWithoutLimit_),

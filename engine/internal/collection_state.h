@@ -33,6 +33,7 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
                   const Catalog::CollectionRecord& record, TransactionState& transaction,
                   std::shared_ptr<StagedVersion> staged = nullptr);
   // Of pre-images (compaction/preimages.h), for scans alone: nothing is counted as an access or written back.
+  // Rows are handed out as ones of wholeVersion(), whatever is served.
   CollectionState(const CollectionState& collection, const Preimages& preimages,
                   TransactionState& transaction);
 

@@ -10,6 +10,7 @@
 #include "instar/engine/internal/compaction/settlement.h"
 #include "instar/engine/internal/compaction/worker.h"
 #include "instar/engine/migration.h"
+#include "instar/engine/staging.h"
 #include "instar/tests/engine/compaction_thread.h"
 #include "instar/tests/support/expect_error.h"
 
@@ -238,6 +239,36 @@ TEST_F(PreimagesTest, OfAnotherVersionAreSettledBeforeThePassBeginsAnew) {
   auto scan = scanPreimages(snapshot, store_.collection("items"));
   ASSERT_TRUE(scan && scan->next());
   EXPECT_EQ(scan->row().version(), 2);
+}
+
+// They used to be read by the version that is tried, whatever was served: who only looked for a row of before
+// was told that it cannot be derived.
+TEST_F(PreimagesTest, AreReadByAHandleOnTrialAsTheVersionBelowHasThem) {
+  makeMixed();
+  ASSERT_FALSE(worker(secondVersion())->step({.lower = {}, .packs = true}, [] {}));
+  const Texts before = kept();
+  ASSERT_FALSE(before.empty());
+  const auto number = testing::parseDeclarations(
+      "struct Item @0xabcdefabcdef1234 $Instar.version(3) { id @0 :UInt64 $Instar.key(0); text @1 :Text;"
+      " head @2 :Text $Instar.derived(since = 2, split = (field = \"text\", by = \" \", part = 0));"
+      " number @3 :UInt32 $Instar.derived(since = 3, convert = \"text\"); }",
+      "Item");
+  const auto staged = store_.stage("items", number, {.shadow = 100});
+  const auto expect = [&] {
+    const auto snapshot = store_.read();
+    auto scan = scanPreimages(snapshot, staged);
+    ASSERT_TRUE(scan);
+    Texts texts;
+    for (const auto row : *scan) {
+      EXPECT_EQ(row.servedAs(), 2);
+      EXPECT_STREQ(row->get("head").as<capnp::Text>().cStr(), "row");
+      texts[row->get("id").as<std::uint64_t>()] = row->get("text").as<capnp::Text>().cStr();
+    }
+    EXPECT_EQ(texts, before);
+  };
+  expect();
+  abortVersion(store_, "items", 3, "");
+  expect();
 }
 
 TEST_F(PreimagesTest, OfAnotherModeAreSettledBeforeThePassBeginsAnew) {
