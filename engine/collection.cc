@@ -115,14 +115,15 @@ void CollectionBase::store(WriteTransaction& transaction, const Key* explicitKey
   capnp::MessageBuilder* source = &message;
   // A draft that began as this very row, in this transaction, has all of it already.
   const bool hasWholeRow = origin != nullptr && origin->transaction == transaction.id() && origin->key == key;
-  if (state_->mayMeetNewerRows() && !hasWholeRow) {
+  if (state_->mayMeetNewerRows(as.version) && !hasWholeRow) {
     internal::RowBytes row;
     state_->findStored(state, key.bytes(), row);
     // A row of another struct has nothing to keep.
-    if (row.found() && !state_->plans().from(row.version()).replaces()) {
+    if (row.found() && !as.plans->from(row.version()).replaces()) {
+      const capnp::StructSchema known = as.plans->schema().root();
       internal::PayloadMessage newer(row.payload());
-      keepUnknownFields(newer.root(), message.getRoot<capnp::DynamicStruct>(state_->root()).asReader(),
-                        state_->root(), merged.emplace());
+      keepUnknownFields(newer.root(), message.getRoot<capnp::DynamicStruct>(known).asReader(), known,
+                        merged.emplace());
       source = &*merged;
     }
   }

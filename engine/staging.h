@@ -11,9 +11,10 @@
 // A program that opens a version with Store::stage() is served by the share of the keys that is set in the
 // file. Under a key that is served it reads and puts records of its version; under every other one it does as
 // a program of the version below whose struct happens to have more fields: it gets rows as that version has
-// them, fills in the fields of that version, and what it puts is stamped with it. Programs of older versions
-// see nothing of it, except that rows can be there which a newer program has written. A version that would
-// shut older programs out is never served while it is staged; it is tried in the shadow.
+// them, fills in the fields of that version, and what it puts is stamped with it; what the row that is there
+// has in the fields of newer versions stays. Programs of older versions see nothing of it, except that rows can
+// be there which a newer program has written. A version that would shut older programs out is never served
+// while it is staged; it is tried in the shadow.
 //
 // A draft keeps to what it was read as, whatever has become of the version when it is put; only where it was
 // read as an older record, and the version has shut such programs out since, put throws Error(retry). A new

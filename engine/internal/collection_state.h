@@ -42,8 +42,7 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   const Plans& plans() const noexcept { return plans_; }
   const RecordSchema& schema() const noexcept { return schema_; }
   std::uint16_t version() const noexcept { return version_; }  // of the schema
-  capnp::StructSchema root() const noexcept { return root_; }
-  storage::TreeId tree() const noexcept { return tree_; }  // of hot rows
+  storage::TreeId tree() const noexcept { return tree_; }      // of hot rows
 
   // Null where the transaction sees no cold blocks. It has to be admitted first.
   ColdTier* coldTier(TransactionState& transaction) {
@@ -75,9 +74,9 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   bool isOlderProgram() const noexcept {
     return currentVersion_.load(std::memory_order_relaxed) > wholeVersion();
   }
-  // Whether rows may be there that a program of a newer version has written, be it an aborted one.
-  bool mayMeetNewerRows() const noexcept {
-    return highestVersion_.load(std::memory_order_relaxed) > version_;
+  // Whether rows may be there that a program of a version above has written, be it a staged or aborted one.
+  bool mayMeetNewerRows(std::uint16_t version) const noexcept {
+    return highestVersion_.load(std::memory_order_relaxed) > version;
   }
 
   // The version whose records this program reads and puts, under every key at least.
@@ -170,7 +169,6 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   // Asked for with every row: the plans' own; while the version is tried or given up, all rows are below.
   const std::uint16_t version_;
   std::atomic<std::uint32_t> completeFrom_;
-  const capnp::StructSchema root_;
   const storage::TreeId tree_;
   const bool nestsWithoutLimit_;
   const bool isLive_ = true;                     // not a view of pre-images

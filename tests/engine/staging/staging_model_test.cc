@@ -3,10 +3,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <random>
-#include <set>
+#include <vector>
 
 #include "instar/engine/check.h"
 #include "instar/engine/migration.h"
@@ -25,6 +26,8 @@ constexpr int kLives = 60;
 constexpr int kSteps = 80;
 constexpr unsigned kKeys = 12;
 
+constexpr unsigned kDefault = 7;
+
 // Each version adds a field; the name is split from version `since` on.
 RecordSchema versionNumber(unsigned number, unsigned since) {
   const std::string from = "since = " + std::to_string(since);
@@ -35,7 +38,8 @@ RecordSchema versionNumber(unsigned number, unsigned since) {
       last @3 :Text $Instar.derived()" +
                        from + R"(, split = (field = "name", by = " ", part = 1));)";
   for (unsigned added = 2; added <= number; ++added)
-    fields += " added" + std::to_string(added) + " @" + std::to_string(added + 2) + " :UInt32 = 7;";
+    fields += " added" + std::to_string(added) + " @" + std::to_string(added + 2) +
+              " :UInt32 = " + std::to_string(kDefault) + ";";
   return contactSchema(number, fields);
 }
 
@@ -55,26 +59,51 @@ class Life {
     std::string last;
     std::string whole() const { return first + " " + last; }
   };
+  using Added = std::map<unsigned, unsigned>;  // of the fields that versions have added, but for the default
+  struct Record {
+    Name name;
+    Added added;
+  };
+
+  struct Program {
+    StagedRows rows;
+    unsigned below = 0;  // the version that it does as where its own is not served; 0: it depends on its own
+    unsigned version() const { return rows.schema().version(); }
+  };
 
   unsigned below(unsigned count) { return static_cast<unsigned>(random_() % count); }
   void note(const std::string& what) { trace_ += "\n" + what; }
+  static std::uint16_t number16(unsigned number) { return static_cast<std::uint16_t>(number); }
 
-  void open() {
-    trial_.reset();
-    oldest_.reset();
-    newest_.reset();
-    store_.reset();
-    store_ = Store::open(folder_ / "store.instar", {.durability = Durability::off});
-    oldest_ = store_->collection("contacts", contact1());
-    if (current_ > 1) newest_ = store_->collection("contacts", versionNumber(current_, since_));
-    if (staged_ != 0) trial_ = store_->stage("contacts", versionNumber(staged_, sinceStaged()));
+  unsigned current() const { return current_.back(); }
+  bool isDependedUpon(unsigned version) const { return std::ranges::count(current_, version) != 0; }
+  RecordSchema schemaOf(unsigned version) const {
+    return version == 1 ? contact1() : versionNumber(version, since_.at(version));
   }
 
-  // Of the first version that has become the current one.
-  unsigned sinceStaged() const { return since_ != 0 ? since_ : staged_; }
+  Program dependOn(unsigned version) { return {store_->collection("contacts", schemaOf(version))}; }
+  // As a program does that is started anew, whatever has become of the version meanwhile.
+  Program tryVersion(unsigned version, const StagingOptions& options = {}) {
+    Program program{store_->stage("contacts", schemaOf(version), options)};
+    const bool isOlder = isDependedUpon(version) && version != current();
+    if (!isOlder)
+      program.below = *std::ranges::find_if(current_.rbegin(), current_.rend(),
+                                            [&](unsigned number) { return number < version; });
+    return program;
+  }
+
+  void open() {
+    const unsigned tried = trial_ ? trial_->version() : 0;
+    for (auto* program : {&oldest_, &newest_, &trial_, &left_}) program->reset();
+    store_.reset();
+    store_ = Store::open(folder_ / "store.instar", {.durability = Durability::off});
+    oldest_ = dependOn(1);
+    if (current() > 1) newest_ = dependOn(current());
+    if (tried != 0) trial_ = tryVersion(tried);
+  }
 
   void act() {
-    switch (below(14)) {
+    switch (below(15)) {
       case 0:
         return stage();
       case 1:
@@ -94,38 +123,40 @@ class Life {
         return readAll();
       case 6:
       case 7:
-        if (staged_ == 0) return;
-        note("percent");
-        return setStagedPercent(*store_, "contacts", number16(staged_), below(5) * 25.0);
+        return changePercent();
       case 8:
-        return editLater();
       case 9:
+        return editLater();
+      case 10:
+        return editNow();
+      case 11:
         return readAll();
       default:
         return put();
     }
   }
 
-  static std::uint16_t number16(unsigned number) { return static_cast<std::uint16_t>(number); }
+  void changePercent() {
+    if (staged_ == 0) return;
+    note("percent");
+    setStagedPercent(*store_, "contacts", number16(staged_), below(5) * 25.0);
+  }
 
   void stage() {
     if (staged_ != 0) return;
     staged_ = ++highest_;
-    trialBelow_ = current_;
+    since_[staged_] = current() > 1 ? since_.at(current()) : staged_;
     note("stage " + std::to_string(staged_));
-    trial_ = store_->stage("contacts", versionNumber(staged_, sinceStaged()), {.percent = below(5) * 25.0});
+    left_ = std::move(trial_);
+    trial_ = tryVersion(staged_, {.percent = below(5) * 25.0});
   }
 
   void promote() {
     if (staged_ == 0) return;
     note("promote " + std::to_string(staged_));
     promoteVersion(*store_, "contacts", number16(staged_), {.forced = true});
-    returnTo_ = current_;
-    sinceBefore_ = since_;
-    since_ = sinceStaged();
-    current_ = staged_;
-    staged_ = 0;
-    newest_ = store_->collection("contacts", versionNumber(current_, since_));
+    current_.push_back(std::exchange(staged_, 0));
+    newest_ = dependOn(current());
     readAll();
   }
 
@@ -139,84 +170,95 @@ class Life {
 
   // The current version, for the one before.
   void giveUp() {
-    if (staged_ != 0 || returnTo_ == 0) return;
-    note("give up " + std::to_string(current_));
-    abortVersion(*store_, "contacts", number16(current_), "");
-    aborted_.insert(current_);
-    current_ = std::exchange(returnTo_, 0);
-    since_ = sinceBefore_;
+    if (staged_ != 0 || current() == 1) return;
+    note("give up " + std::to_string(current()));
+    abortVersion(*store_, "contacts", number16(current()), "");
+    current_.pop_back();
     newest_.reset();
-    if (current_ > 1) newest_ = store_->collection("contacts", versionNumber(current_, since_));
+    if (current() > 1) newest_ = dependOn(current());
     readAll();
   }
 
-  static void fill(DynamicStruct::Builder record, const Name& name, bool isNew) {
-    if (isNew) {
-      record.set("first", name.first.c_str());
-      record.set("last", name.last.c_str());
+  // Fills in what a version has: those above the first one make the whole name of its two parts.
+  void fill(DynamicStruct::Builder record, unsigned version, Record& model) {
+    model.name = {"F" + std::to_string(below(1000)), "L" + std::to_string(below(1000))};
+    if (version > 1) {
+      record.set("first", model.name.first.c_str());
+      record.set("last", model.name.last.c_str());
     } else {
-      record.set("name", name.whole().c_str());
+      record.set("name", model.name.whole().c_str());
+    }
+    for (unsigned number = 2; number <= version; ++number) {
+      if (below(2) == 0) continue;
+      model.added[number] = below(1000);
+      record.set(addedField(number), model.added[number]);
+    }
+  }
+  static std::string addedField(unsigned number) { return "added" + std::to_string(number); }
+
+  // What it knows takes the place of what is there; the rest stays.
+  void store(std::uint64_t id, unsigned version, const Record& put) {
+    Record& stored = records_[id];
+    stored.name = put.name;
+    for (unsigned number = 2; number <= version; ++number) {
+      const auto value = put.added.find(number);
+      stored.added[number] = value == put.added.end() ? kDefault : value->second;
     }
   }
 
-  Name randomName() { return {"F" + std::to_string(below(1000)), "L" + std::to_string(below(1000))}; }
-
-  const StagedRows& anybody() {
-    const unsigned which = below(3);
+  Program anybody() {
+    const unsigned which = below(4);
     if (which == 0 && trial_) return *trial_;
     if (which == 1 && newest_) return *newest_;
+    if (which == 2 && left_) return *left_;
     return *oldest_;
   }
 
+  // The version that the program depends on was given up.
+  bool isShutOut(const Program& program) const {
+    const unsigned version = program.version();
+    return !isDependedUpon(program.below == 0 || isDependedUpon(version) ? version : program.below);
+  }
+  void putFails(const Program& program) const {
+    auto draft = program.rows.create();
+    auto transaction = store_->write();
+    EXPECT_ERROR(program.rows.put(transaction, draft), upgradeProgram, "aborted");
+  }
+
   void put() {
-    const StagedRows& rows = anybody();
+    const Program program = anybody();
+    const StagedRows& rows = program.rows;
     const std::uint64_t id = below(kKeys);
-    const Name name = randomName();
-    if (isShutOut(rows)) return putFails(rows);
+    if (isShutOut(program)) return putFails(program);
     auto transaction = store_->write();
     auto draft = rows.create();
     draft->set("id", id);
-    const std::uint16_t version = rows.schema().version();
-    const bool isNew = version > 1 && rows.serves(transaction, rows.key(id), version);
-    note("put " + std::to_string(id) + " by " + std::to_string(version) + (isNew ? " new" : " old"));
-    // Where its version is not served, a program fills in what the one below has.
-    fill(*draft, name, isNew || (version > 1 && servesAnything(rows, transaction, id)));
-    rows.put(transaction, draft);
+    const unsigned version = program.version();
+    const unsigned as = rows.serves(transaction, rows.key(id), number16(version)) ? version : program.below;
+    note("put " + std::to_string(id) + " by " + std::to_string(version) + " as " + std::to_string(as));
+    Record record;
+    fill(*draft, as, record);
+    if (below(2) == 0)
+      rows.put(transaction, draft);
+    else
+      rows.put(transaction, draft->asReader());
     transaction.commit();
-    names_[id] = name;
-  }
-
-  // A handle of an aborted version does as the one below, which was given up since.
-  bool isShutOut(const StagedRows& rows) const {
-    const unsigned version = rows.schema().version();
-    return version > 1 && version != staged_ && version != current_ && aborted_.contains(trialBelow_);
-  }
-  void putFails(const StagedRows& rows) const {
-    auto draft = rows.create();
-    auto transaction = store_->write();
-    EXPECT_ERROR(rows.put(transaction, draft), upgradeProgram, "aborted");
-  }
-
-  // Whether the version that the program does as under the key splits the name.
-  bool servesAnything(const StagedRows& rows, const Transaction& transaction, std::uint64_t id) const {
-    return since_ != 0 && rows.serves(transaction, rows.key(id), number16(since_));
+    store(id, as, record);
   }
 
   // A draft that is put after something else has happened.
   void editLater() {
-    const StagedRows rows = anybody();
+    const Program program = anybody();
     const std::uint64_t id = below(kKeys);
-    if (isShutOut(rows)) return;
-    if (!names_.contains(id)) return;
-    auto draft = rows.edit(store_->read(), id);
+    if (isShutOut(program) || !records_.contains(id)) return;
+    auto draft = program.rows.edit(store_->read(), id);
     ASSERT_TRUE(draft) << trace_;
-    const std::uint16_t as = draft.origin()->servedAs;
-    const Name name = randomName();
-    fill(*draft, name, since_ != 0 ? as >= since_ : as > 1 && as == staged_);
-    const std::uint16_t version = rows.schema().version();
-    note("edit " + std::to_string(id) + " by " + std::to_string(version) + " as " + std::to_string(as));
-    const bool isPlain = !trial_ || version != trial_->schema().version();
-    switch (below(4)) {
+    const unsigned as = draft.origin()->servedAs;
+    Record record = records_.at(id);
+    fill(*draft, as, record);
+    note("edit " + std::to_string(id) + " by " + std::to_string(program.version()) + " as " +
+         std::to_string(as));
+    switch (below(6)) {
       case 0:
         promote();
         break;
@@ -224,33 +266,72 @@ class Life {
         abort();
         break;
       case 2:
-        if (staged_ != 0) setStagedPercent(*store_, "contacts", number16(staged_), below(5) * 25.0);
+        changePercent();
+        break;
+      case 3:
+        giveUp();
+        break;
+      case 4:
+        put();
         break;
       default:
         break;
     }
-    EXPECT_TRUE(!isPlain || version <= current_) << trace_;
+    if (isShutOut(program)) return putFails(program);
     auto transaction = store_->write();
-    rows.put(transaction, draft);
+    program.rows.put(transaction, draft);
     transaction.commit();
-    names_[id] = name;
+    store(id, as, record);
     note("put it");
     readAll();
   }
 
+  void editNow() {
+    const Program program = anybody();
+    const std::uint64_t id = below(kKeys);
+    if (isShutOut(program) || !records_.contains(id)) return;
+    auto transaction = store_->write();
+    auto draft = program.rows.edit(transaction, id);
+    ASSERT_TRUE(draft) << trace_;
+    const unsigned as = draft.origin()->servedAs;
+    note("change " + std::to_string(id) + " by " + std::to_string(program.version()) + " as " +
+         std::to_string(as));
+    Record record = records_.at(id);
+    fill(*draft, as, record);
+    program.rows.put(transaction, draft);
+    transaction.commit();
+    store(id, as, record);
+  }
+
+  void expectAdded(DynamicStruct::Reader row, unsigned version, const Record& record,
+                   const std::string& what) const {
+    for (unsigned number = 2; number <= version; ++number) {
+      const auto value = record.added.find(number);
+      EXPECT_EQ(row.get(addedField(number)).as<unsigned>(),
+                value == record.added.end() ? kDefault : value->second)
+          << what << addedField(number) << trace_;
+    }
+  }
+
   void readAll() const {
-    for (const auto* rows : {&oldest_, &newest_, &trial_}) {
-      if (!*rows) continue;
-      const std::uint16_t version = (*rows)->schema().version();
-      const auto snapshot = store_->read();
-      EXPECT_EQ((*rows)->count(snapshot), names_.size()) << trace_;
-      for (auto row : (*rows)->scan(snapshot)) {
+    const RecordSchema all = highest_ > 1 ? schemaOf(highest_) : contact1();
+    const auto snapshot = store_->read();
+    for (const auto* program : {&oldest_, &newest_, &trial_, &left_}) {
+      if (!*program) continue;
+      const StagedRows& rows = (*program)->rows;
+      EXPECT_EQ(rows.count(snapshot), records_.size()) << trace_;
+      for (auto row : rows.scan(snapshot)) {
         const auto id = (*row).get("id").as<std::uint64_t>();
-        const Name& name = names_.at(id);
-        EXPECT_EQ(textOf(*row, "name"), name.whole()) << "read " << id << " by " << version << trace_;
-        if (version == 1 || !row.serves(version)) continue;
-        EXPECT_EQ(textOf(*row, "first"), name.first) << "read " << id << " by " << version << trace_;
-        EXPECT_EQ(textOf(*row, "last"), name.last) << "read " << id << " by " << version << trace_;
+        const Record& record = records_.at(id);
+        const std::string what =
+            "read " + std::to_string(id) + " by " + std::to_string((*program)->version()) + ": ";
+        EXPECT_EQ(textOf(*row, "name"), record.name.whole()) << what << trace_;
+        expectAdded(*row, row.servedAs(), record, what);
+        if (program == &oldest_)
+          expectAdded(row.as(all.root()), highest_, record, "as it is stored, " + what);
+        if (row.servedAs() == 1) continue;
+        EXPECT_EQ(textOf(*row, "first"), record.name.first) << what << trace_;
+        EXPECT_EQ(textOf(*row, "last"), record.name.last) << what << trace_;
       }
     }
   }
@@ -259,18 +340,15 @@ class Life {
   std::string trace_;
   TemporaryFolder folder_;
   std::optional<Store> store_;
-  std::optional<StagedRows> oldest_;
-  std::optional<StagedRows> newest_;  // a program of the current version, which depends on it
-  std::optional<StagedRows> trial_;   // one that has opened the version that was staged last to be tried
-  std::map<std::uint64_t, Name> names_;
+  std::optional<Program> oldest_;
+  std::optional<Program> newest_;  // of the current version, which it depends on
+  std::optional<Program> trial_;   // has opened the version that was staged last to be tried
+  std::optional<Program> left_;    // has done so with the one before, and goes on
+  std::map<std::uint64_t, Record> records_;
+  std::vector<unsigned> current_{1};    // versions that are depended upon; the last one is the current one
+  std::map<unsigned, unsigned> since_;  // of each version: from which on the name is made of two
   unsigned highest_ = 1;
-  unsigned current_ = 1;
   unsigned staged_ = 0;
-  unsigned since_ = 0;  // the version that split the name; 0: none of those that are depended upon
-  unsigned trialBelow_ = 0;
-  std::set<unsigned> aborted_;  // that had been current
-  unsigned returnTo_ = 0;
-  unsigned sinceBefore_ = 0;
 };
 
 TEST(StagingModel, EveryProgramReadsWhatWasPutWhateverBecomesOfVersions) {
