@@ -202,8 +202,9 @@ class Collection : public CollectionBase {
   }
 
   // Inserts or replaces the row under the key in its $key fields. A program older than the collection that
-  // replaces a newer row keeps that row's fields that it does not know. Throws Error(fixCall) also for a
-  // draft or record of another type.
+  // replaces a newer row keeps that row's fields that it does not know. A Reader counts as a new record, also
+  // where it was copied from a row: fill it in by serves(transaction, key, version) above, or change the row
+  // with edit(). Throws Error(fixCall) also for a draft or record of another type.
   void put(WriteTransaction& transaction, Draft<T>& draft) const { store(transaction, nullptr, draft); }
   void put(WriteTransaction& transaction, Reader record) const { store(transaction, nullptr, record); }
 

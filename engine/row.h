@@ -154,7 +154,8 @@ class Row {
 
   // Whether the record is as this version has it. False for the version of the program where that is staged
   // and the row's key does not belong to the share that is served (engine/staging.h); then the fields are as
-  // the version below has them.
+  // the version below has them. Of this row, and of a Draft of it: for a new record, which a copy of the row
+  // that is put as a Reader is too, ask the collection.
   bool serves(std::uint16_t version) const noexcept { return version <= bytes_.servedAs(); }
   std::uint16_t servedAs() const noexcept { return bytes_.servedAs(); }  // the highest of them
 
