@@ -170,10 +170,11 @@ void retireVersions(const Store& store, std::string_view collection, std::uint16
     const bool isProven = transaction.snapshot() == provenAt ||
                           floorsShow(transaction, collection, neededFloor(catalog, record, version));
     if (!isProven || version >= record.currentVersion) {
-      throw Error(ErrorCode::retry,
-                  "somebody has written while rows were looked at: let compaction, or migrate, finish, so that "
-                  "nobody has to look, and try again",
-                  {{"collection", std::string(collection)}});
+      throw Error(
+          ErrorCode::retry,
+          "somebody has written while rows were looked at: let compaction, or migrate, finish, so that "
+          "nobody has to look, and try again",
+          {{"collection", std::string(collection)}});
     }
     retire(transaction, collection, version);
   });

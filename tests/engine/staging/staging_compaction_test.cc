@@ -193,8 +193,7 @@ TEST_F(SettlingTest, OnlyAProgramOfTheCurrentVersionSettlesIt) {
 
 TEST_F(SettlingTest, AProgramWhoseVersionWasGivenUpSaysThatItLeavesTheRest) {
   promote(contact2());
-  const Store other =
-      Store::open(folder / "store.instar", {.compaction = {.mode = CompactionMode::upgrade}});
+  const Store other = Store::open(folder / "store.instar", {.compaction = {.mode = CompactionMode::upgrade}});
   const auto rows = other.collection("contacts", contact2());
   const auto waitsFor = [&](WaitReason reason) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(1);

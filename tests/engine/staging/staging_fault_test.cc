@@ -63,8 +63,8 @@ class StagingFaultTest : public ::testing::Test {
       const Store store = open();
       const auto rows = store.stage(
           "contacts",
-          contactSchema(version, "name @1 :Text $Instar.mirrored" + since + "copy = \"shown\"); shown @2 :Text " +
-                                     "$Instar.derived" + since +
+          contactSchema(version, "name @1 :Text $Instar.mirrored" + since +
+                                     "copy = \"shown\"); shown @2 :Text " + "$Instar.derived" + since +
                                      "call = (function = \"show\", from = [\"id\", \"name\"]));"),
           {.shadow = 100, .guardRails = kRails});
       for (pass = 0; pass < passes; ++pass) {
@@ -75,7 +75,8 @@ class StagingFaultTest : public ::testing::Test {
     const Store store = open();
     auto status = *stagingStatus(store, store.read(), "contacts");
     EXPECT_EQ(status.version, version);
-    if (status.state == VersionState::staged) abortVersion(store, "contacts", status.version, "the next one comes");
+    if (status.state == VersionState::staged)
+      abortVersion(store, "contacts", status.version, "the next one comes");
     return status;
   }
 

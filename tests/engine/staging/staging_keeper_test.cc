@@ -76,8 +76,8 @@ TEST_F(CanaryKeeperTest, ABreachStopsAllHandlesOfTheStoreAndAllAreTold) {
   fill(*store, "no number");
   std::atomic<int> told{0};
   const auto tell = [&](const StagingEnd&) { ++told; };
-  const auto rows = store->stage("contacts", contactWithNumber(),
-                                 {.percent = 100, .guardRails = kRails, .ended = tell});
+  const auto rows =
+      store->stage("contacts", contactWithNumber(), {.percent = 100, .guardRails = kRails, .ended = tell});
   const auto others = store->stage("contacts", contactWithNumber(), {.ended = tell});
   putName(*store, store->collection("contacts", contact1()), kRows + 1, "77");  // a row that it can make
   auto transaction = store->write();  // the thread that would abort the version waits for the lock
@@ -93,7 +93,9 @@ TEST_F(CanaryKeeperTest, ABreachStopsAllHandlesOfTheStoreAndAllAreTold) {
 TEST_F(CanaryKeeperTest, TellsNobodyWhoseHandleIsGone) {
   fill(*store, "Ada Lovelace");
   std::atomic<int> told{0};
-  { const auto rows = store->stage("contacts", contact2(), {.ended = [&](const StagingEnd&) { ++told; }}); }
+  {
+    const auto rows = store->stage("contacts", contact2(), {.ended = [&](const StagingEnd&) { ++told; }});
+  }
   abortVersion(*store, "contacts", 2, "by hand");
   reopen();  // behind a last look
   EXPECT_EQ(told, 0);
@@ -235,9 +237,10 @@ TEST_F(CanaryKeeperTest, ABreachInOneProcessEndsServingInTheOther) {
     const Store other = Store::open(path);
     fill(other, "77");
     std::promise<StagingEnd> ended;
-    const auto rows = other.stage(
-        "contacts", contactWithNumber(),
-        {.percent = 100, .guardRails = kRails, .ended = [&](const StagingEnd& how) { ended.set_value(how); }});
+    const auto rows = other.stage("contacts", contactWithNumber(),
+                                  {.percent = 100, .guardRails = kRails, .ended = [&](const StagingEnd& how) {
+                                     ended.set_value(how);
+                                   }});
     EXPECT_TRUE(rows.get(other.read(), 1U).serves(2));
     parent.tell();
     parent.await();  // aborted by the parent

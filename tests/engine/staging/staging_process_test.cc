@@ -281,16 +281,16 @@ INSTANTIATE_TEST_SUITE_P(
         ChangeOfState{"Staging", [](const Store&) {}, stageContacts, stateOf(2), "absent", "staged"},
         ChangeOfState{"Promoting", stageContacts, promoteContacts, stateOf(2), "staged", "active"},
         ChangeOfState{"Aborting", stageContacts,
-                      [](const Store& store) { abortVersion(store, "contacts", 2, "it is bad"); },
-                      stateOf(2), "staged", "aborted"},
+                      [](const Store& store) { abortVersion(store, "contacts", 2, "it is bad"); }, stateOf(2),
+                      "staged", "aborted"},
         ChangeOfState{"GivingUp",
                       [](const Store& store) {
                         stageContacts(store);
                         promoteContacts(store);
                         migrate(store, "contacts");
                       },
-                      [](const Store& store) { abortVersion(store, "contacts", 2, "it is bad"); },
-                      stateOf(2), "settled", "aborted"},
+                      [](const Store& store) { abortVersion(store, "contacts", 2, "it is bad"); }, stateOf(2),
+                      "settled", "aborted"},
         ChangeOfState{"Retiring",
                       [](const Store& store) {
                         stageContacts(store);
@@ -299,20 +299,22 @@ INSTANTIATE_TEST_SUITE_P(
                       },
                       [](const Store& store) { retireVersions(store, "contacts", 1); }, stateOf(1), "active",
                       "retired"},
-        ChangeOfState{"Settling", giveUpWhatCameBehind, [](const Store& store) { migrate(store, "contacts"); },
-                      stateOf(2), "active", "settled"},
+        ChangeOfState{"Settling", giveUpWhatCameBehind,
+                      [](const Store& store) { migrate(store, "contacts"); }, stateOf(2), "active",
+                      "settled"},
         ChangeOfState{"ChangingThePercentage", stageContacts,
                       [](const Store& store) { setStagedPercent(store, "contacts", 2, 5); }, sharesOf,
                       "50.000000 and 0.000000", "5.000000 and 0.000000"},
         ChangeOfState{"ChangingTheShadow", stageContacts,
                       [](const Store& store) { setStagedShadow(store, "contacts", 2, 75); }, sharesOf,
                       "50.000000 and 0.000000", "50.000000 and 75.000000"},
-        ChangeOfState{"AbortingByTheGuardRails",
-                      [](const Store& store) {
-                        store.stage("contacts", contactWithNumber(), {.shadow = 100, .guardRails = kOfAllRows});
-                      },
-                      [](const Store& store) { readAll(store, store.stage("contacts", contactWithNumber())); },
-                      decisionOf, "staged", "aborted"},
+        ChangeOfState{
+            "AbortingByTheGuardRails",
+            [](const Store& store) {
+              store.stage("contacts", contactWithNumber(), {.shadow = 100, .guardRails = kOfAllRows});
+            },
+            [](const Store& store) { readAll(store, store.stage("contacts", contactWithNumber())); },
+            decisionOf, "staged", "aborted"},
         ChangeOfState{"PromotingByTheGuardRails",
                       [](const Store& store) {
                         store.stage("contacts", contact2(),
