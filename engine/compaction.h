@@ -158,6 +158,7 @@ enum class AuditEvent : std::uint8_t {
   settled,         // no row is left that has to be upgraded to toVersion
   retired,         // fromVersion and all below
   reconciled,      // mirrored fields and what they are made from, or it has begun
+  unsettled,       // toVersion is active again: there may be rows that have to be upgraded to it
 };
 std::string_view auditEventName(AuditEvent event) noexcept;
 

@@ -59,6 +59,8 @@ std::string_view describe(WaitReason reason) noexcept {
       return "leaves the rest to a newer release of the program";
     case WaitReason::missingFunctions:
       return "leaves the rest to programs that have the functions of its schemas";
+    case WaitReason::abortedVersion:
+      return "leaves the rest to programs of the current version: that of this one was aborted";
   }
   return "unknown";
 }

@@ -38,6 +38,7 @@ enum class WaitReason : std::uint8_t {
   stopped,
   newerRelease,      // a newer release has changed a collection: what is left of it is that one's work
   missingFunctions,  // that the schema of a collection calls: programs that have them do it
+  abortedVersion,  // this program's was given up: programs of the current one, or this one opened anew, do it
 };
 
 // In words, as part of a sentence: "waits for writers".

@@ -44,6 +44,16 @@ bool floorsShow(TransactionState& transaction, std::string_view collection, std:
                              [&](const Partition& partition) { return partition.floor >= floor; });
 }
 
+void requireOlderVersion(const Catalog& catalog, std::string_view collection, std::uint16_t version) {
+  requireState(catalog, collection, version);
+  const std::uint16_t current = requireCollection(catalog, collection).currentVersion;
+  if (version < current) return;
+  throw Error(ErrorCode::fixCall, "only versions below the current one can be retired",
+              {{"collection", std::string(collection)},
+               {"version", std::to_string(version)},
+               {"current version", std::to_string(current)}});
+}
+
 [[noreturn]] void refuseOlderRows(std::string_view collection, std::uint64_t rows, std::uint16_t floor) {
   throw Error(ErrorCode::fixCall,
               "rows are left that have to be upgraded from the version: let compaction, or migrate, finish",
@@ -139,18 +149,13 @@ void abortVersion(const Store& store, std::string_view collection, std::uint16_t
 }
 
 void retireVersions(const Store& store, std::string_view collection, std::uint16_t version) {
-  std::uint64_t provenAt = 0;  // the snapshot in which no older row was left
+  requireOlderVersion(Catalog(store.read().state()), collection, version);
+  openAudit(store.read().state().store().environment());  // a commit of ours, which the proof has to see
+  std::uint64_t provenAt = 0;                             // the snapshot in which no older row was left
   {
     const ReadTransaction transaction = store.read();
     const Catalog catalog(transaction.state());
-    requireState(catalog, collection, version);
-    const auto record = *catalog.collection(collection);
-    if (version >= record.currentVersion) {
-      throw Error(ErrorCode::fixCall, "only versions below the current one can be retired",
-                  {{"collection", std::string(collection)},
-                   {"version", std::to_string(version)},
-                   {"current version", std::to_string(record.currentVersion)}});
-    }
+    const auto record = requireCollection(catalog, collection);
     const std::uint16_t floor = neededFloor(catalog, record, version);
     if (!floorsShow(transaction.state(), collection, floor)) {
       std::uint64_t older = 0;
@@ -167,8 +172,11 @@ void retireVersions(const Store& store, std::string_view collection, std::uint16
     const bool isProven = transaction.snapshot() == provenAt ||
                           floorsShow(transaction, collection, neededFloor(catalog, record, version));
     if (!isProven || version >= record.currentVersion) {
-      throw Error(ErrorCode::retry, "somebody has written meanwhile: try again",
-                  {{"collection", std::string(collection)}});
+      throw Error(
+          ErrorCode::retry,
+          "somebody has written while rows were looked at: let compaction, or migrate, finish, so that "
+          "nobody has to look, and try again",
+          {{"collection", std::string(collection)}});
     }
     retire(transaction, collection, version);
   });

@@ -86,7 +86,7 @@ void abortVersion(const Store& store, std::string_view collection, std::uint16_t
 // Shuts out programs of this version and of all below, for good: both floors rise above it. Refused until no
 // row is left that has to be upgraded from one of them (countVersions() of check.h; compaction sees to it),
 // and with Error(retry) while a reader has a snapshot that may show one. Reads headers of rows where
-// compaction has not been over them.
+// compaction has not been over them: then also with Error(retry) where somebody writes meanwhile.
 void retireVersions(const Store& store, std::string_view collection, std::uint16_t version);
 
 // A row whose mirrored fields hold something else than what they are made from gives, as a canary read has

@@ -186,8 +186,9 @@ GuardDecision decide(const GuardRails& rails, const CanaryStatistics& statistics
   GuardDecision decision = judgeAll(rails, statistics, kOfSamples);
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(staged);  // holdFor may be for ever
   if (decision.verdict == GuardVerdict::satisfied && seconds < rails.holdFor) {
-    return {GuardVerdict::undecided,
-            "staged for " + std::to_string(seconds.count()) + " s of " + std::to_string(rails.holdFor.count()) + " s; so far " + decision.reason};
+    return {GuardVerdict::undecided, "staged for " + std::to_string(seconds.count()) + " s of " +
+                                         std::to_string(rails.holdFor.count()) + " s; so far " +
+                                         decision.reason};
   }
   return decision;
 }

@@ -160,6 +160,7 @@ enum AuditEvent {
   settled @21;           # no row is left that has to be upgraded to toVersion
   retired @22;           # fromVersion and all below
   reconciled @23;        # mirrored fields and what they are made from, or it has begun: as the reason says
+  unsettled @24;         # toVersion is only active again: there may be rows that have to be upgraded to it
 }
 
 struct AuditEntry {

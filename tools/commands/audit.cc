@@ -14,7 +14,7 @@
 namespace instar::tools {
 namespace {
 
-constexpr AuditEvent kLastEvent = AuditEvent::reconciled;
+constexpr AuditEvent kLastEvent = AuditEvent::unsettled;
 
 struct AuditOptions {
   std::string file;

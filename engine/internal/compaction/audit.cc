@@ -8,7 +8,7 @@
 namespace instar {
 namespace {
 
-static_assert(static_cast<int>(AuditEvent::reconciled) == static_cast<int>(catalog::AuditEvent::RECONCILED));
+static_assert(static_cast<int>(AuditEvent::unsettled) == static_cast<int>(catalog::AuditEvent::UNSETTLED));
 
 Key numberKey(std::uint64_t number) {
   Key key;
@@ -183,6 +183,8 @@ std::string_view auditEventName(AuditEvent event) noexcept {
       return "retired";
     case AuditEvent::reconciled:
       return "reconciled";
+    case AuditEvent::unsettled:
+      return "unsettled";
   }
   return "unknown";
 }

@@ -406,6 +406,7 @@ WaitReason Compactor::whyIdle() const {
   for (const auto& [name, known] : known_) {
     const auto record = catalog.collection(name);
     if (record && record->currentVersion > known.version) return WaitReason::newerRelease;
+    if (catalog.versionState(name, known.version) == VersionState::aborted) why = WaitReason::abortedVersion;
     const auto partitions =
         known.lacksFunctions ? Partitions(transaction, name).all() : std::vector<Partition>();
     const auto isPending = [&](const Partition& partition) { return partition.floor < known.completeFrom; };

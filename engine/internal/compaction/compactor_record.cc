@@ -15,7 +15,7 @@ std::optional<CompactorReport> readCompactorRecord(TransactionState& transaction
   record.mode = stored->getPacks() ? CompactionMode::compress : CompactionMode::upgrade;
   record.stoppedByMismatch = stored->getStopped();
   record.since = stored->getSince();
-  record.status.wait = stored->getWait() <= static_cast<std::uint8_t>(WaitReason::missingFunctions)
+  record.status.wait = stored->getWait() <= static_cast<std::uint8_t>(WaitReason::abortedVersion)
                            ? static_cast<WaitReason>(stored->getWait())
                            : WaitReason::stopped;
   record.status.detail = stored->getDetail().cStr();

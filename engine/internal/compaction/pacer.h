@@ -65,7 +65,7 @@ class Pacer {
   Clock::duration waited(WaitReason reason) const noexcept;
 
  private:
-  static constexpr std::size_t kReasons = static_cast<std::size_t>(WaitReason::missingFunctions) + 1;
+  static constexpr std::size_t kReasons = static_cast<std::size_t>(WaitReason::abortedVersion) + 1;
 
   void refill(Clock::time_point now);
   Answer judge(Clock::time_point now, const Load& load);

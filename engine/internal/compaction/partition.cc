@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "instar/engine/internal/staging/stage_changes.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/format/checksum.h"
 #include "instar/format/file_format.h"
@@ -178,7 +179,8 @@ void Partitions::unsettle(std::uint16_t version) {
   const auto record = catalog_.collection(collection_);
   if (!record || catalog_.versionState(collection_, record->currentVersion) != VersionState::settled) return;
   if (version >= catalog_.version(collection_, record->currentVersion)->schema.completeFrom()) return;
-  catalog_.setVersionState(collection_, record->currentVersion, VersionState::active);
+  instar::unsettle(transaction_, collection_, record->currentVersion,
+                   "a program of version " + std::to_string(version) + " has put a row");
 }
 
 std::optional<Key> boundBetween(const Key& below, const Key& from) {

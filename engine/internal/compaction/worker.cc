@@ -82,7 +82,7 @@ std::optional<Worker::Choice> Worker::pick(PickPolicy policy, double coldBelow) 
 void Worker::noteSettled() {
   {
     TransactionState transaction(store_, storage::Access::read);
-    if (!canSettle(transaction, collection_->name())) return;
+    if (!isOurs(transaction) || !canSettle(transaction, collection_->name())) return;
   }
   openAudit(store_->environment());
   TransactionState transaction(store_, storage::Access::write);

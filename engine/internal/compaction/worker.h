@@ -44,7 +44,7 @@ class Worker {
   // What pick() puts before everything else: a partition whose pass has ended and left pre-images.
   std::optional<Choice> pickToSettle() const;
 
-  // Where no row is left that has to be upgraded to the current version, it says so.
+  // Where no row is left that has to be upgraded to the current version, and that is ours, it says so.
   void noteSettled();
 
   // One batch, with as many transactions as it needs; `between` is called after each. Returns whether the

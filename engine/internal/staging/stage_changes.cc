@@ -25,10 +25,11 @@ void refuseToServe(std::string_view collection, std::uint16_t version) {
          collection, version);
 }
 
-void endTrial(Catalog& catalog, std::string_view collection, std::string_view reason) {
-  auto record = *catalog.staging(collection);
-  record.endReason = reason;
-  catalog.putStaging(collection, record);
+void endTrial(Catalog& catalog, std::string_view collection, std::uint16_t version, std::string_view reason) {
+  auto record = catalog.staging(collection);
+  if (!record || record->version != version) return;  // it was not tried
+  record->endReason = reason;
+  catalog.putStaging(collection, *record);
 }
 
 // For people: "5 %", "0.5 %".
@@ -202,7 +203,7 @@ void promote(TransactionState& transaction, std::string_view collection, std::ui
   record.writerFloor = after.writerFloor;
   catalog.putCollection(record);
   catalog.setVersionState(collection, version, VersionState::active);
-  endTrial(catalog, collection, reason);
+  endTrial(catalog, collection, version, reason);
   appendAudit(transaction, {.event = AuditEvent::promoted,
                             .collection = std::string(collection),
                             .fromVersion = before,
@@ -216,9 +217,8 @@ void abort(TransactionState& transaction, std::string_view collection, std::uint
   const VersionState state = requireState(catalog, collection, version);
   if (state == VersionState::aborted) refuse("the version was aborted already", collection, version);
   auto record = *catalog.collection(collection);
-  if (state == VersionState::staged) {
-    endTrial(catalog, collection, reason);
-  } else {
+  endTrial(catalog, collection, version, reason);
+  if (state != VersionState::staged) {
     record.currentVersion = versionToReturnTo(catalog, record, version);
     catalog.putCollection(record);
     lowerFloors(transaction, collection, record.currentVersion);
@@ -230,6 +230,11 @@ void abort(TransactionState& transaction, std::string_view collection, std::uint
                             .fromVersion = version,
                             .toVersion = record.currentVersion,
                             .reason = std::string(reason)});
+  // What was put while it was not the current one did not count against it.
+  if (catalog.versionState(collection, record.currentVersion) == VersionState::settled) {
+    unsettle(transaction, collection, record.currentVersion,
+             "it is the current one again, in place of version " + std::to_string(version));
+  }
 }
 
 void retire(TransactionState& transaction, std::string_view collection, std::uint16_t version) {
@@ -267,6 +272,15 @@ void settle(TransactionState& transaction, std::string_view collection) {
                             .collection = std::string(collection),
                             .toVersion = version,
                             .reason = "no row is left that has to be upgraded"});
+}
+
+void unsettle(TransactionState& transaction, std::string_view collection, std::uint16_t version,
+              std::string_view reason) {
+  Catalog(transaction).setVersionState(collection, version, VersionState::active);
+  appendAudit(transaction, {.event = AuditEvent::unsettled,
+                            .collection = std::string(collection),
+                            .toVersion = version,
+                            .reason = std::string(reason)});
 }
 
 }  // namespace instar

@@ -49,6 +49,9 @@ void retire(TransactionState& transaction, std::string_view collection, std::uin
 bool canSettle(TransactionState& transaction, std::string_view collection);
 // Does so, where it still can.
 void settle(TransactionState& transaction, std::string_view collection);
+// A settled version is only active again. The audit is there, since it was settled.
+void unsettle(TransactionState& transaction, std::string_view collection, std::uint16_t version,
+              std::string_view reason);
 
 // Throws Error(fixCall) for a collection or a version that is not there.
 Catalog::CollectionRecord requireCollection(const Catalog& catalog, std::string_view collection);

@@ -177,8 +177,8 @@ TEST_F(StagedReadsTest, ThatTripLeaveWhatIsPutToTheFile) {
 TEST(StagedVersionTest, ATripConcernsWhatIsReadAloneAndMayBeTakenBack) {
   const Plans below{contact1()};
   const Plans staged{contactWithNumber()};
-  const auto trial =
-      std::make_shared<CanaryTrial>("contacts", below, staged, std::function<void(const StagingEnd&)>());
+  const auto trial = std::make_shared<CanaryTrial>("contacts", below, staged);
+  trial->onRead([](CanaryTrial::Wake) {});
   StagedVersion version("contacts", 2, below, false, {}, trial);
   Catalog::StagingRecord record;
   record.version = 2;
@@ -190,12 +190,15 @@ TEST(StagedVersionTest, ATripConcernsWhatIsReadAloneAndMayBeTakenBack) {
   const FlatRecord flat(message);
   const Key key(asBytes("key"));
   const RowView row{1, RowFlags::none, flat.payload()};
-  for (int read = 0; read < 20; ++read) version.note(key.bytes(), row);
-  ASSERT_TRUE(trial->isTripped());
-  EXPECT_FALSE(version.servesReads(key.bytes()));
+  for (int read = 0; read < 20; ++read) EXPECT_TRUE(version.read(key.bytes(), row));
+  ASSERT_TRUE(trial->examine());
+  EXPECT_FALSE(version.read(key.bytes(), row));
   EXPECT_TRUE(version.serves(key.bytes()));
   trial->see({}, false);
-  EXPECT_TRUE(version.servesReads(key.bytes()));
+  EXPECT_FALSE(version.read(key.bytes(), row)) << "what was not stored yet counts too";
+  trial->take();
+  trial->see({}, false);
+  EXPECT_TRUE(version.read(key.bytes(), row));
   EXPECT_TRUE(version.serves(key.bytes()));
 }
 
