@@ -21,8 +21,10 @@
 // record belongs to the key, and a Reader that is put is a new record: ask serves() of the collection in the
 // transaction in which it is put. The answer holds until that ends, whatever becomes of reads meanwhile.
 //
-// On a share of the reads of such a program the version is tried (evolve/canary.h), without a difference to
-// the program; a thread of the store adds up what all programs have seen, in the file, at most once a second.
+// On a share of the reads of such a program the version is tried (evolve/canary.h), some milliseconds later
+// and by a thread of the store, so that the program waits for nothing but a copy of the row; what is read
+// faster than that is passed over. The thread adds up what all programs have seen, in the file, at most once
+// a second, and calls functions of the program where the schema does.
 // A version that breaks its guard rails (evolve/guard_rails.h) is aborted: rows are handed out the old way at
 // once in the store that has found it, whatever the handle, and it serves nothing anywhere as soon as the file
 // says so. A store that is open for reading only tries nothing.

@@ -156,6 +156,7 @@ TEST_F(StagedReadsTest, WithFailuresAbortTheVersionAtOnce) {
 // had tripped between the question and the put.
 TEST_F(StagedReadsTest, ThatTripLeaveWhatIsPutToTheFile) {
   fill("no number");
+  putName(*store, store->collection("contacts", contact1()), kRows + 1, "99");  // a row that it can make
   // The thread that would abort the version waits for the lock of writers.
   const auto rows = stage(contactWithNumber(), {.percent = 100, .guardRails = kRails});
   auto transaction = store->write();
@@ -164,6 +165,7 @@ TEST_F(StagedReadsTest, ThatTripLeaveWhatIsPutToTheFile) {
   draft->set("id", 1U);
   draft->set("number", 77U);
   for (std::uint64_t id = 1; id <= kRows; ++id) (void)rows.get(transaction, id);
+  while (rows.get(transaction, kRows + 1).serves(2)) std::this_thread::yield();
   rows.put(transaction, draft);
   EXPECT_FALSE(rows.get(transaction, 1U).serves(2));
   EXPECT_EQ(rows.get(transaction, 1U).version(), 2);
