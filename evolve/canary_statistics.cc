@@ -72,6 +72,7 @@ std::optional<double> FieldDistribution::mean() const noexcept {
 
 void CanaryStatistics::merge(const CanaryStatistics& other) {
   samples += other.samples;
+  passedOver += other.passedOver;
   failed += other.failed;
   brokeRules += other.brokeRules;
   diverged += other.diverged;

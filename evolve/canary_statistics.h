@@ -91,6 +91,7 @@ struct CanaryField {
 
 struct CanaryStatistics {
   std::uint64_t samples = 0;     // canary reads
+  std::uint64_t passedOver = 0;  // that would have been others, but came too fast
   std::uint64_t failed = 0;      // among these: the staged version could not make the record, or a mirror
   std::uint64_t brokeRules = 0;  // others, whose record breaks a rule that the active version has not broken
   std::uint64_t diverged = 0;    // that have something else in a mirrored field than its sources make

@@ -226,6 +226,7 @@ struct Canary {
   fields @8 :List(CanaryField);  # by name
   activeLatency @9 :List(CanaryLatency);
   stagedLatency @10 :List(CanaryLatency);
+  passedOver @11 :UInt64;        # reads of the share that came too fast to be looked at
 }
 
 struct CanaryFailures {

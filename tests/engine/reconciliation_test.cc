@@ -200,8 +200,7 @@ TEST_F(ReconcileTest, NestedFieldsOfGroupsAndStructsToo) {
   const Reconciliation older = reconcile(*store, "contacts", Follow::older);
   EXPECT_THAT(older.fields, ElementsAre(Pair("street", 1), Pair("who.name", 1)));
   EXPECT_EQ(older.apart, 1U) << "nothing is derived from the street";
-  EXPECT_EQ(show(),
-            R"((id = 1, who = (name = "Ada", first = "Ada"), home = (street = "Berkeley Square")))");
+  EXPECT_EQ(show(), R"((id = 1, who = (name = "Ada", first = "Ada"), home = (street = "Berkeley Square")))");
   const Reconciliation newer = reconcile(*store, "contacts", Follow::newer);
   EXPECT_THAT(newer.fields, ElementsAre(Pair("street", 1)));
   EXPECT_EQ(show(), R"((id = 1, who = (name = "Ada", first = "Ada"), )"

@@ -126,6 +126,8 @@ void printCanary(Output& output, const CanaryStatistics& canary, const FieldMask
   output.line("  " + counted(canary.samples, "canary read") + ": " + grouped(canary.failed) + " failed, " +
               grouped(canary.brokeRules) + " broke a rule, " + grouped(canary.diverged) + " diverged, " +
               grouped(canary.unexpectedlyUnset) + " lost a value");
+  if (canary.passedOver != 0)
+    output.line("  " + grouped(canary.passedOver) + " reads came too fast, and were passed over");
   if (canary.failed != 0) {
     output.line("  failed:");
     printTally(output, canary.failures);
@@ -165,7 +167,9 @@ void writeDecision(JsonWriter& writer, const GuardDecision& decision) {
 }
 
 void writeCanary(JsonWriter& writer, const CanaryStatistics& canary, const FieldMasking& masking) {
-  writer.member("samples", canary.samples).member("failed", canary.failed);
+  writer.member("samples", canary.samples)
+      .member("passedOver", canary.passedOver)
+      .member("failed", canary.failed);
   writer.member("brokeRules", canary.brokeRules).member("diverged", canary.diverged);
   writer.member("unexpectedlyUnset", canary.unexpectedlyUnset);
   writeTally(writer, "failures", "otherFailures", canary.failures);

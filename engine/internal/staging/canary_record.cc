@@ -120,6 +120,7 @@ std::optional<CanaryStatistics> readCanaryRecord(TransactionState& transaction, 
   const auto record = Catalog(transaction).read<catalog::Canary>(recordKey(collection));
   if (!record || record->getVersion() != version) return std::nullopt;
   return CanaryStatistics{.samples = record->getSamples(),
+                          .passedOver = record->getPassedOver(),
                           .failed = record->getFailed(),
                           .brokeRules = record->getBrokeRules(),
                           .diverged = record->getDiverged(),
@@ -138,6 +139,7 @@ CanaryStatistics addToCanaryRecord(TransactionState& transaction, std::string_vi
   Draft<catalog::Canary> record{{}};
   record->setVersion(version);
   record->setSamples(whole.samples);
+  record->setPassedOver(whole.passedOver);
   record->setFailed(whole.failed);
   record->setBrokeRules(whole.brokeRules);
   record->setDiverged(whole.diverged);

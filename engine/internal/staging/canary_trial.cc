@@ -27,6 +27,7 @@ void CanaryTrial::read(Bytes key, const RowView& stored) noexcept {
     const CanaryQueue::Put put = queue_.put(key, stored);
     if (put == CanaryQueue::Put::first) wake_(Wake::soon);
     if (put == CanaryQueue::Put::much) wake_(Wake::now);
+    if (put == CanaryQueue::Put::passedOver) passedOver_.fetch_add(1, std::memory_order_relaxed);
   } catch (const std::exception&) {  // no memory: a read that is not counted
   }
 }
@@ -63,7 +64,10 @@ CanaryCounts CanaryTrial::counts() const {
   return all += countsOf(pending_.statistics);
 }
 
-CanaryTrial::Pending CanaryTrial::take() { return std::exchange(pending_, Pending()); }
+CanaryTrial::Pending CanaryTrial::take() {
+  pending_.statistics.passedOver += passedOver_.exchange(0, std::memory_order_relaxed);
+  return std::exchange(pending_, Pending());
+}
 
 void CanaryTrial::giveBack(const Pending& pending) {
   pending_.statistics.merge(pending.statistics);

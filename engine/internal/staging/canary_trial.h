@@ -91,6 +91,7 @@ class CanaryTrial : public std::enable_shared_from_this<CanaryTrial> {
 
   std::atomic<bool> tripped_{false};
   CanaryQueue queue_;
+  std::atomic<std::uint64_t> passedOver_{0};  // since they were taken
 
   // Of the thread that keeps it.
   CanaryCounts stored_;  // of all programs, when it was last looked at

@@ -15,6 +15,7 @@ CanaryStatistics randomStatistics(unsigned seed) {
   std::mt19937_64 random(seed);
   CanaryStatistics statistics;
   statistics.samples = random() % 1000;
+  statistics.passedOver = random() % 1000;
   statistics.failed = random() % 10;
   statistics.brokeRules = random() % 10;
   statistics.diverged = random() % 10;

@@ -62,7 +62,9 @@ TEST_F(CanaryTrialTest, SaysWhenThereAreRowsToLookAtAndWhenItIsTime) {
   EXPECT_EQ(urged, 0);
   readGood(50'000);
   EXPECT_EQ(urged, 1);
-  const auto samples = trial->take().statistics.samples;
+  const auto seen = trial->take().statistics;
+  const auto samples = seen.samples;
+  EXPECT_EQ(samples + seen.passedOver, 50'101U);
   EXPECT_GT(samples, 1101U);
   EXPECT_LT(samples, 50'101U) << "for all of them there is no room";
 }
