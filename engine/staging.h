@@ -80,7 +80,7 @@ void promoteVersion(const Store& store, std::string_view collection, std::uint16
 
 // Gives up the staged version, or the current one where it has shut nobody out: the version below is the
 // current one then, and programs of the aborted one only read, unless they have opened it with stage(),
-// before it was promoted or since: these go on as programs of the version below. Rows of it stay as they are,
+// before it was promoted or while it was the current one: these go on as programs of the version below. Rows of it stay as they are,
 // and are read as those of a newer program. Its number and the places of its fields are not given again.
 void abortVersion(const Store& store, std::string_view collection, std::uint16_t version,
                   std::string_view reason);

@@ -17,7 +17,7 @@ struct StagingEnd {
   std::string collection;
   std::uint16_t version = 0;
   VersionState state = VersionState::aborted;
-  std::string reason;  // as in the audit
+  std::string reason;  // as in the audit; empty where another version was staged since
 };
 
 struct StagingOptions {
@@ -37,8 +37,8 @@ struct StagingOptions {
   // Called once for each handle, by a thread of the store, when the version is no longer staged, whoever has
   // ended that; some second later where it was another program. Not any more once the handle is gone, but for
   // a call that has begun: what it uses has to live until the store is closed. Nor where the version was over
-  // when the handle was opened, nor in a store that is open for reading only. Must not throw, nor be who
-  // closes the store.
+  // when the handle was opened, nor in a store that is open for reading only. Must not throw, nor hold the
+  // store or a handle of it, since it would be the one that closes the store.
   std::function<void(const StagingEnd&)> ended = {};
 };
 

@@ -110,6 +110,11 @@ void CollectionState::refuseAborted() const {
                {"current version", std::to_string(currentVersion_.load(std::memory_order_relaxed))}});
 }
 
+void CollectionState::refuseOlderDraft(const Key& key) const {
+  throw Error(ErrorCode::retry, "the version was promoted since the record was read: read it again",
+              {{"collection", name_}, {"key", printKey(schema_.key(), key.bytes())}});
+}
+
 void CollectionState::requireWritableStore() const {
   if (!store_->environment().readOnly()) return;
   throw Error(ErrorCode::fixCall, "the store is open for reading only: open it for writing",
@@ -231,14 +236,14 @@ std::uint64_t CollectionState::count(TransactionState& transaction) {
 }
 
 CollectionState::PutAs CollectionState::putAs(const Key& key, const internal::DraftOrigin* origin) const {
-  if (staged_ == nullptr) return {&plans_, version_};
+  const bool isOlder = origin != nullptr && origin->servedAs < version_;  // than the version's records are
+  if (staged_ == nullptr && !isOlder) return {&plans_, version_};
+  // This handle, or programs of the version below, do no longer know what to do with it.
+  if (staged_ == nullptr) refuseOlderDraft(key);
   const std::uint16_t below = staged_->versionBelow();
-  const bool isServed = origin == nullptr ? staged_->serves(key.bytes()) : origin->servedAs >= version_;
+  const bool isServed = origin == nullptr ? staged_->serves(key.bytes()) : !isOlder;
   if (isServed) return {&plans_, staged_->isOver() ? below : version_};
-  if (below < std::max(readerFloor_.load(), writerFloor_.load())) {
-    throw Error(ErrorCode::retry, "the version was promoted since the record was read: read it again",
-                {{"collection", name_}, {"key", printKey(schema_.key(), key.bytes())}});
-  }
+  if (below < std::max(readerFloor_.load(), writerFloor_.load())) refuseOlderDraft(key);
   return {&staged_->plansBelow(), below};
 }
 

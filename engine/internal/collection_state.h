@@ -74,6 +74,8 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   bool isOlderProgram() const noexcept {
     return currentVersion_.load(std::memory_order_relaxed) > wholeVersion();
   }
+  // Whether the version that this program's depends on was aborted, after it had been the current one.
+  bool isGivenUp() const noexcept { return isAborted_.load(std::memory_order_relaxed); }
   // Whether rows may be there that a program of a version above has written, be it a staged or aborted one.
   bool mayMeetNewerRows(std::uint16_t version) const noexcept {
     return highestVersion_.load(std::memory_order_relaxed) > version;
@@ -161,6 +163,7 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   void openColdTier(TransactionState& transaction);
   [[noreturn]] void refuseProgram(const char* message, std::uint16_t floor) const;
   [[noreturn]] void refuseAborted() const;
+  [[noreturn]] void refuseOlderDraft(const Key& key) const;
 
   const std::shared_ptr<StoreState> store_;
   const std::string name_;

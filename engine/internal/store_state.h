@@ -49,7 +49,8 @@ class StoreState {
     return std::chrono::nanoseconds(latency_.load(std::memory_order_relaxed));
   }
   bool measuresLatency() const noexcept {
-    return options_.compaction.latencyBudget.count() != 0 && !isCompactingThread();
+    return options_.compaction.latencyBudget.count() != 0 && !isCompactingThread() &&
+           std::this_thread::get_id() != keepingThread_.load(std::memory_order_relaxed);
   }
   void noteLatency(std::chrono::nanoseconds latency) noexcept {
     const auto before = latency_.load(std::memory_order_relaxed);
@@ -60,6 +61,7 @@ class StoreState {
     return std::this_thread::get_id() == compactingThread_.load(std::memory_order_relaxed);
   }
   void setCompactingThread(std::thread::id thread) noexcept { compactingThread_ = thread; }
+  void setKeepingThread(std::thread::id thread) noexcept { keepingThread_ = thread; }  // of canary reads
   // It was told something that it has not heard yet.
   bool isCompactionCalled() const noexcept { return isCompactionCalled_.load(std::memory_order_relaxed); }
   void callCompaction(bool isCalled) noexcept { isCompactionCalled_ = isCalled; }
@@ -85,6 +87,7 @@ class StoreState {
   std::atomic<std::chrono::nanoseconds::rep> latency_{0};
   std::atomic<std::chrono::steady_clock::rep> latencyAt_{0};
   std::atomic<std::thread::id> compactingThread_{};
+  std::atomic<std::thread::id> keepingThread_{};
   std::atomic<bool> isCompactionCalled_{false};
   // Set before anybody else knows this object.
   std::weak_ptr<Compactor> compactor_;

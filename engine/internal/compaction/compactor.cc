@@ -61,7 +61,7 @@ Compactor::~Compactor() { stop(); }
 void Compactor::collectionOpened(const std::string& name, const Plans& plans, storage::TreeId tree) {
   const std::lock_guard lock(mutex_);
   addNewer(opened_, name, {plans, tree});
-  wake_.notify_all();
+  wake_->notify_all();
 }
 
 void Compactor::addNewer(std::map<std::string, Opened>& collections, const std::string& name, Opened opened) {
@@ -78,7 +78,7 @@ void Compactor::command(AuditEntry entry) {
   const std::lock_guard lock(mutex_);
   commands_.push_back(std::move(entry));
   store_->callCompaction(true);
-  wake_.notify_all();
+  wake_->notify_all();
 }
 
 void Compactor::stop() {
@@ -87,7 +87,7 @@ void Compactor::stop() {
       const std::lock_guard lock(mutex_);
       stopping_ = true;
       store_->callCompaction(true);
-      wake_.notify_all();
+      wake_->notify_all();
     }
     if (store_->isCompactingThread()) return;  // that does not wait for itself, nor for who waits for it
   }
@@ -375,7 +375,7 @@ void Compactor::end(const Worker& worker) {
   const std::string& collection = worker.collection().name();
   const auto found = jobs_.find(collection);
   if (found == jobs_.end()) return;
-  if (worker.collection().isOlderProgram()) {  // the rest is a newer release's
+  if (worker.collection().isOlderProgram() || worker.collection().isGivenUp()) {  // others do the rest
     jobs_.erase(found);
     return;
   }
@@ -427,7 +427,7 @@ void Compactor::waitFor(std::chrono::nanoseconds time, WaitReason reason) {
   const bool isSaid = isNews ? record() : journal_.store();
   if (!isSaid) time = std::min(time, journal_.untilNextTry());
   std::unique_lock lock(mutex_);
-  wake_.wait_for(lock, time, [this] { return stopping_ || !commands_.empty() || !opened_.empty(); });
+  wake_->wait_for(lock, time, [this] { return stopping_ || !commands_.empty() || !opened_.empty(); });
 }
 
 void Compactor::keepHeat(Worker& worker) {

@@ -133,7 +133,7 @@ class Compactor {
   WaitReason recordedReason_ = WaitReason::idle;
 
   mutable std::mutex mutex_;
-  std::condition_variable wake_;
+  storage::ProcessCondition wake_;
   // Protected by mutex_.
   bool stopping_ = false;
   std::vector<AuditEntry> commands_;  // that the thread has not seen yet

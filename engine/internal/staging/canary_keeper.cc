@@ -1,5 +1,7 @@
 #include "instar/engine/internal/staging/canary_keeper.h"
 
+#include <kj/common.h>
+
 #include <algorithm>
 
 #include "instar/engine/internal/staging/canary_record.h"
@@ -11,6 +13,7 @@ namespace {
 constexpr std::chrono::nanoseconds kLookAgain = std::chrono::seconds(1);
 // Rows come by ones and twos, and are looked at together.
 constexpr std::chrono::nanoseconds kGather = std::chrono::milliseconds(20);
+constexpr std::chrono::nanoseconds kRound = std::chrono::milliseconds(50);
 constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds(1);
 
 // What the file says of a trial, with what is not in it yet.
@@ -48,9 +51,9 @@ std::shared_ptr<CanaryTrial> CanaryKeeper::open(std::shared_ptr<CanaryTrial> tri
     return one->collection() == trial->collection() && one->version() == trial->version();
   });
   if (known != trials_.end()) return (*known)->open(std::move(ended));
+  if (!thread_.joinable() && !stopping_) thread_ = std::thread([this] { run(); });
   trial->onRead([this](CanaryTrial::Wake when) { wake(when); });
   trials_.push_back(trial);
-  if (!thread_.joinable() && !stopping_) thread_ = std::thread([this] { run(); });
   return trial->open(std::move(ended));
 }
 
@@ -66,14 +69,14 @@ std::string CanaryKeeper::problem(std::string_view collection) {
 void CanaryKeeper::wake(CanaryTrial::Wake when) {
   const std::lock_guard lock(mutex_);
   (when == CanaryTrial::Wake::now ? isTime_ : hasRows_) = true;
-  wake_.notify_all();
+  wake_->notify_all();
 }
 
 void CanaryKeeper::stop() {
   if (forkGeneration_ == storage::forkGeneration()) {  // in a child the mutex may be locked for ever
     const std::lock_guard lock(mutex_);
     stopping_ = true;
-    wake_.notify_all();
+    wake_->notify_all();
   }
   const std::lock_guard joining(joinMutex_);
   if (!thread_.joinable()) return;
@@ -84,6 +87,8 @@ void CanaryKeeper::stop() {
 }
 
 void CanaryKeeper::run() {
+  store_->setKeepingThread(std::this_thread::get_id());
+  KJ_DEFER(store_->setKeepingThread({}));  // the system gives the id to the next thread
   for (auto nextLook = Clock::now() + kLookAgain; !isLast_;) {
     waitForRows(nextLook);
     if (!examine() && !isLast_ && Clock::now() < nextLook) continue;
@@ -94,8 +99,10 @@ void CanaryKeeper::run() {
 
 void CanaryKeeper::waitForRows(Clock::time_point nextLook) {
   std::unique_lock lock(mutex_);
-  wake_.wait_until(lock, nextLook, [this] { return stopping_ || isTime_ || hasRows_; });
-  if (hasRows_) wake_.wait_for(lock, kGather, [this] { return stopping_ || isTime_; });
+  if (!isBehind_) {
+    wake_->wait_until(lock, nextLook, [this] { return stopping_ || isTime_ || hasRows_; });
+    if (hasRows_) wake_->wait_for(lock, kGather, [this] { return stopping_ || isTime_; });
+  }
   hasRows_ = false;
   isTime_ = false;
   isLast_ = stopping_;
@@ -109,7 +116,12 @@ std::vector<std::shared_ptr<CanaryTrial>> CanaryKeeper::trials() {
 // Whether a trial has tripped.
 bool CanaryKeeper::examine() {
   bool trips = false;
-  for (const auto& trial : trials()) trips = trial->examine() || trips;
+  isBehind_ = false;
+  const auto end = Clock::now() + kPatience;
+  for (const auto& trial : trials()) {
+    trips = trial->examine(isLast_ ? end : Clock::now() + kRound) || trips;
+    isBehind_ = isBehind_ || trial->hasRows();
+  }
   return trips;
 }
 
@@ -178,8 +190,12 @@ void CanaryKeeper::store(CanaryTrial& trial, const CanaryTrial::Pending& pending
 
 void CanaryKeeper::endIfOver(CanaryTrial& trial) {
   TransactionState transaction(store_, storage::Access::read);
-  const Standing standing = standingOf(transaction, trial, {});
-  if (standing.state != VersionState::staged) trial.end(standing.state, standing.record.endReason);
+  const Catalog catalog(transaction);
+  const auto state =
+      catalog.versionState(trial.collection(), trial.version()).value_or(VersionState::aborted);
+  if (state == VersionState::staged) return;
+  const auto last = catalog.staging(trial.collection());  // perhaps of a version that was staged since
+  trial.end(state, last && last->version == trial.version() ? last->endReason : std::string());
 }
 
 }  // namespace instar

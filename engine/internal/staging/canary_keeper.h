@@ -5,9 +5,10 @@
 // broken its guard rails is aborted, one that satisfies them is promoted where that was asked for. Begins
 // with the first trial of a store and ends with the store.
 //
-// For the lock of writers it waits a second in each look, and no longer: what it could not store is stored by
-// the next one. So the end of a store waits for others a second at the most; what was counted last is lost
-// then.
+// Rows are looked at in short rounds, since functions of the program may take their time. For the lock of
+// writers it waits a second in each look, and no longer: what it could not store is stored by the next one. So
+// the end of a store waits a second for rows and another one for writers at the most; what was read and
+// counted last is lost then.
 //
 // Any thread calls the public part.
 
@@ -61,10 +62,11 @@ class CanaryKeeper {
 
   // Of the thread alone.
   Clock::time_point patience_;  // the end of it, in this look
+  bool isBehind_ = false;       // rows are left from the last round
   bool isLast_ = false;
 
   std::mutex mutex_;
-  std::condition_variable wake_;
+  storage::ProcessCondition wake_;
   // Protected by mutex_.
   bool stopping_ = false;
   bool hasRows_ = false;

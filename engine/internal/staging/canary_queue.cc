@@ -1,5 +1,7 @@
 #include "instar/engine/internal/staging/canary_queue.h"
 
+#include <algorithm>
+#include <bit>
 #include <cstring>
 
 namespace instar {
@@ -11,7 +13,9 @@ CanaryQueue::Put CanaryQueue::put(Bytes key, const RowView& row) {
   const std::lock_guard lock(mutex_);
   const std::size_t before = waiting_.size();
   const std::size_t after = before + sizeof(header) + key.size() + row.payload.size();
-  if (before != 0 && after > kMostBytes) return Put::passedOver;
+  if (after > kMostBytes) return Put::passedOver;
+  // At once, so that a row is there whole or not at all.
+  if (after > waiting_.capacity()) waiting_.reserve(std::min(std::bit_ceil(after), kMostBytes));
   const auto* const bytes = reinterpret_cast<const std::byte*>(&header);
   waiting_.insert(waiting_.end(), bytes, bytes + sizeof(header));
   waiting_.insert(waiting_.end(), key.begin(), key.end());
@@ -22,7 +26,6 @@ CanaryQueue::Put CanaryQueue::put(Bytes key, const RowView& row) {
 
 CanaryQueue::Rows CanaryQueue::take() {
   taken_.clear();
-  if (taken_.capacity() > 2 * kMostBytes) taken_.shrink_to_fit();  // after a large row
   const std::lock_guard lock(mutex_);
   waiting_.swap(taken_);
   return Rows(taken_);

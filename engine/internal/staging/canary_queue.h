@@ -2,7 +2,8 @@
 
 // Rows that a program has read and that are to be looked at through the staged version as well, on their way
 // from the threads that read to the one that looks: copies, so that nobody has to wait. Bounded: what comes
-// faster than it is looked at is passed over. Any thread puts, one takes.
+// faster than it is looked at is passed over, and so is a row that is larger than all of the room. Any thread
+// puts, one takes.
 
 #include <cstddef>
 #include <cstdint>
@@ -26,10 +27,10 @@ class CanaryQueue {
     passedOver  // nothing: there is no room
   };
 
-  // A row that is too large for all of the room is let in alone.
+  // Throws std::bad_alloc.
   Put put(Bytes key, const RowView& row);
 
-  // Moves all rows, in the order in which they came, out of the way. They stay until it is called again.
+  // All rows, in the order in which they came, out of the way. They stay until it is called again.
   class Rows;
   Rows take();
 
@@ -50,7 +51,10 @@ class CanaryQueue {
 // To be walked once.
 class CanaryQueue::Rows {
  public:
+  Rows() = default;
   explicit Rows(Bytes bytes) : rest_(bytes) {}
+
+  bool isAtEnd() const noexcept { return rest_.empty(); }
 
   // False at the end. What it fills in is borrowed.
   bool next(Bytes& key, RowView& row);

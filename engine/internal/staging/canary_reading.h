@@ -12,8 +12,11 @@ namespace instar {
 
 class CanaryReading {
  public:
+  enum class First : std::uint8_t { active, staged };
+
   // Throws the error of the active way, which says nothing about the staged one.
-  CanaryReading(const Plans& active, const Plans& staged, Bytes key, const RowView& stored);
+  CanaryReading(const Plans& active, const Plans& staged, Bytes key, const RowView& stored,
+                First first = First::active);
   CanaryReading(const CanaryReading&) = delete;
   CanaryReading& operator=(const CanaryReading&) = delete;
 
@@ -28,6 +31,8 @@ class CanaryReading {
   }
 
  private:
+  void readStaged(const Plans& plans, Bytes key, const RowView& stored);
+
   std::optional<RecordView> active_;
   std::optional<RecordView> staged_;
   std::optional<Error> failure_;

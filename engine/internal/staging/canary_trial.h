@@ -7,6 +7,7 @@
 // then on.
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -47,8 +48,10 @@ class CanaryTrial : public std::enable_shared_from_this<CanaryTrial> {
 
   // ---- the thread that keeps it
 
-  // Looks at the rows that were read since, up to the one over which the trial trips. Whether it has.
-  bool examine();
+  // Looks at the rows that were read since, up to the one over which the trial trips, or until it is time.
+  // Whether it has tripped.
+  bool examine(std::chrono::steady_clock::time_point until);
+  bool hasRows() noexcept { return !rows_.isAtEnd() || !queue_.isEmpty(); }
   void trip() noexcept { tripped_.store(true, std::memory_order_release); }
 
   // What is not in the file yet, and back again where it could not be stored.
@@ -94,6 +97,7 @@ class CanaryTrial : public std::enable_shared_from_this<CanaryTrial> {
   std::atomic<std::uint64_t> passedOver_{0};  // since they were taken
 
   // Of the thread that keeps it.
+  CanaryQueue::Rows rows_;
   CanaryCounts stored_;  // of all programs, when it was last looked at
   Pending pending_;
 

@@ -7,6 +7,7 @@
 // otherwise a child that lives on would keep a dead parent's locks. Any thread.
 
 #include <atomic>
+#include <condition_variable>
 #include <cstdint>
 #include <mutex>
 
@@ -21,6 +22,23 @@ void installForkHandlers();
 
 // Differs between a process and its children.
 inline std::uint32_t forkGeneration() noexcept { return internal::forkCount.load(std::memory_order_relaxed); }
+
+// What a thread of the process waits for. Destroying one that somebody waits for never ends, and in the child
+// of a fork those who did so are not there any more: it is left behind.
+class ProcessCondition {
+ public:
+  ProcessCondition() = default;
+  ProcessCondition(const ProcessCondition&) = delete;
+  ProcessCondition& operator=(const ProcessCondition&) = delete;
+  ~ProcessCondition() {
+    if (generation_ == forkGeneration()) delete condition_;
+  }
+  std::condition_variable* operator->() const noexcept { return condition_; }
+
+ private:
+  std::condition_variable* const condition_ = new std::condition_variable;
+  const std::uint32_t generation_ = forkGeneration();
+};
 
 // Held across a fork, so that what it protects is whole and free in the child.
 std::mutex& forkSafeMutex();

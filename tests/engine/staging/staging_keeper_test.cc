@@ -131,6 +131,31 @@ TEST_F(CanaryKeeperTest, SaysWhatKeepsItFromStoring) {
   EXPECT_EQ(statusOf(*store).canary.samples, kRails.minimumSamples);  // it has stopped with that
 }
 
+// All rows of a queue used to be looked at before the store could be closed, or another version be judged.
+TEST_F(CanaryKeeperTest, IsNotWaitedForBesideASlowFunction) {
+  const auto functions = std::make_shared<Functions>();
+  std::atomic<int> calls{0};
+  functions->value("slow", [&](capnp::Text::Reader name) -> std::string {
+    ++calls;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    return name.cStr();
+  });
+  constexpr std::uint64_t kManyRows = 5'000;  // 100 s
+  store = Store::open(folder / "slow.instar", {.functions = functions});
+  fill(*store, "Ada Lovelace", kManyRows);
+  std::optional<StagedRows> rows = store->stage(
+      "contacts",
+      contactSchema(2,
+                    "name @1 :Text $Instar.mirrored(since = 2, copy = \"shown\"); shown @2 :Text "
+                    "$Instar.derived(since = 2, call = (function = \"slow\", from = [\"name\"]));"),
+      {.shadow = 100, .guardRails = {.minimumSamples = UINT64_MAX}});
+  readAll(*store, *rows);
+  EXPECT_TRUE(comes([&] { return statusOf(*store).canary.samples > 0; }));
+  rows.reset();
+  store.reset();
+  EXPECT_LT(calls, static_cast<int>(kManyRows / 2));
+}
+
 TEST_F(CanaryKeeperTest, IsNotWaitedForBesideALongWriter) {
   store.reset();
   ChildProcess writing([&](const Steps& parent) {

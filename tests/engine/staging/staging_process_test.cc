@@ -94,6 +94,26 @@ TEST(StagingProcesses, OneStagesAndChangesWhatTheOtherServes) {
   serving.expectSuccess();
 }
 
+// Letting go of the store used to wait in the child for a thread that only the parent has.
+TEST(StagingProcesses, AChildOfAForkLetsGoOfATrialThatItsParentHas) {
+  const TemporaryFolder folder;
+  std::optional<Store> store =
+      Store::open(folder / "store.instar", {.compaction = {.mode = CompactionMode::upgrade}});
+  fill(*store);
+  std::optional<StagedRows> rows = store->stage("contacts", contact2(), {.shadow = 100});
+  // Both threads wait for something to do.
+  while (store->compaction().status().wait != WaitReason::idle) std::this_thread::yield();
+  std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  ChildProcess child([&](const Steps& parent) {
+    rows.reset();
+    store.reset();
+    parent.tell();
+  });
+  child.await();
+  child.expectSuccess();
+  EXPECT_EQ(servedRows(*store, *rows), 0U);
+}
+
 // ---- death at each step of a change
 
 // Counts the calls of write transactions, and dies at one of them.

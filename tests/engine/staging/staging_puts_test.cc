@@ -72,6 +72,24 @@ TEST_F(StagedPutsTest, AProgramOfAnAbortedVersionKeepsWhatALaterOneHasPut) {
   EXPECT_EQ(textOf(*newest.get(snapshot, 1U), "last"), "Ann Evans");
 }
 
+// Another handle of the promoted version used to make the name from two fields that nobody had filled in.
+TEST_F(StagedPutsTest, ADraftOfAnOlderRecordIsNotPutThroughAHandleThatDoesNotKnowOfThose) {
+  putName(store, older, 1, "Ada Lovelace");
+  const auto rows = store.stage("contacts", contact2());
+  auto draft = rows.edit(store.read(), 1U);
+  draft->set("name", "Mary Evans");
+  promoteVersion(store, "contacts", 2, {.forced = true});
+  const auto newest = store.collection("contacts", contact2());
+  {
+    auto transaction = store.write();
+    EXPECT_ERROR(newest.put(transaction, draft), retry, "read it again");
+    rows.put(transaction, draft);
+    transaction.commit();
+  }
+  EXPECT_EQ(nameOf(1), "Mary Evans");
+  EXPECT_EQ(stampOf(1), 1);
+}
+
 // A message has nothing of the row that it was copied from: under a key that is served it is a record of the
 // new version, also where the row could not be handed out as one.
 TEST_F(StagedPutsTest, AReaderIsANewRecord) {
