@@ -335,7 +335,7 @@ TEST_F(StagingCommands, WhatFunctionsSayOfRowsIsMaskedWhereAVersionIsAborted) {
   stage(file, two, {"--shadow", "100"});
   serve(file, two, tellingFunctions());
   for (const char* command : {"status", "audit"}) {
-    EXPECT_THAT(expect(0, {command, file}), AllOf(HasSubstr("20 of 20 canary reads failed"),
+    EXPECT_THAT(expect(0, {command, file}), AllOf(HasSubstr(" canary reads failed or broke a rule (100 %"),
                                                   HasSubstr("most of them at size by size: $masked(reason)"),
                                                   Not(HasSubstr("Lovelace"))));
     EXPECT_THAT(expect(0, {command, file, "--unmask"}), HasSubstr("by size: no room for Ada Lovelace"));
