@@ -53,9 +53,11 @@ class OfflineTrial {
   std::uint64_t rows() const noexcept { return result_.rows; }
 
   OfflineCanary take() {
-    result_.decision = options_.percent >= 100
-                           ? decideOnAll(options_.guardRails, result_.canary)
-                           : decide(options_.guardRails, result_.canary, options_.guardRails.holdFor);
+    const bool isWhole = options_.percent >= 100 && result_.unreadableRows + result_.unjudgedRows == 0;
+    result_.decision = isWhole ? decideOnAll(options_.guardRails, result_.canary)
+                               : decide(options_.guardRails, result_.canary, options_.guardRails.holdFor);
+    if (result_.unjudgedRows != 0 && result_.decision.verdict != GuardVerdict::breach)
+      result_.decision = {GuardVerdict::undecided, lackOfFunction()};
     return std::move(result_);
   }
 
@@ -82,6 +84,12 @@ class OfflineTrial {
                                    .fields = findings.diverged,
                                    .version = staged_.schema().version(),
                                    .seenAt = seenAt_});
+  }
+
+  std::string lackOfFunction() const {
+    const std::uint64_t rows = result_.unjudgedRows;
+    return std::to_string(rows) + (rows == 1 ? " row needs" : " rows need") +
+           " a function that this program does not have: try the version in the application";
   }
 
   bool isForLackOfMirror(const CanaryFindings& findings) const {

@@ -31,7 +31,8 @@ struct OfflineCanary {
   // Not tried in full, for lack of a function. Those that cannot be made without it are no canary reads.
   std::uint64_t unjudgedRows = 0;
   CanaryStatistics canary{};
-  GuardDecision decision{};  // decideOnAll() where all rows were tried
+  // decideOnAll() where all rows were tried in full. Never satisfied where a row could not be judged.
+  GuardDecision decision{};
   std::vector<Divergence> divergences{};
 };
 

@@ -95,6 +95,7 @@ class Reconciler {
   // Looks at the rows behind the position; false at the end of the collection.
   bool examineSome() {
     const ReadTransaction snapshot = store_.read();
+    admit(snapshot.state());
     ScanBase scan(stateOf(rows_), snapshot, {.from = position_});
     std::uint64_t bytes = 0;
     for (std::uint64_t rows = 0; rows < kRowsAtOnce && bytes < bytesAtOnce(options_.rate); ++rows) {
@@ -200,11 +201,11 @@ class Reconciler {
     repairs_.clear();
   }
 
+  // Whoever promotes a version, or goes back from one, shuts nobody out who calls again.
   void admit(TransactionState& transaction) const {
-    collection_.admitWriting(transaction);
-    if (!collection_.isOlderProgram()) return;
-    throw Error(ErrorCode::retry, "a version of the collection was added meanwhile: reconcile again",
-                {{"collection", rows_.name()}});
+    if (collection_.mayWrite(transaction) && !collection_.isOlderProgram()) return;
+    throw Error(ErrorCode::retry, "the collection has another current version meanwhile: reconcile again",
+                {{"collection", rows_.name()}, {"version", std::to_string(result_.version)}});
   }
 
   bool isAsItWas(TransactionState& transaction, const Repair& repair) const {
@@ -219,6 +220,7 @@ class Reconciler {
     if (right.empty() && !isSaid_) return;
     openAudit(collection_.store().environment());
     WriteTransaction transaction = store_.write();
+    admit(transaction.state());
     eraseDivergences(transaction.state(), rows_.name(), right);
     std::string reason = std::string("ended: ") + wordsFor(follow_);
     for (const auto& [field, count] : result_.fields) reason += "; " + field + ": " + std::to_string(count);
@@ -237,7 +239,7 @@ class Reconciler {
   std::vector<Key> loggedRowsThatAreRight() const {
     std::vector<Key> right;
     const ReadTransaction snapshot = store_.read();
-    collection_.admitReading(snapshot.state());
+    admit(snapshot.state());
     forEachDivergence(snapshot.state(), rows_.name(), [&](catalog::Divergence::Reader record) {
       const Key key(bytesOf(record.getKey()));
       if (record.getVersion() <= collection_.version() && isRight(snapshot.state(), key))

@@ -30,7 +30,8 @@ enum class Follow : std::uint8_t {
   newer,
   // The derived fields that are made from a mirror which has diverged, directly or through others: made again
   // ($Instar.derived), as where a program of an older version has put the row. What newer programs have put
-  // into them is lost. Where they do not give the mirror back even so, the row stays apart.
+  // into them is lost. Where they do not give the mirror back even so, the row stays apart. A row whose newer
+  // value does not fit the mirror at all (1000 into an UInt8) fails, whoever follows, and stays: correct it.
   older,
 };
 
@@ -43,8 +44,9 @@ struct ReconciliationOptions {
   // comes on top.
   std::chrono::microseconds lockTime = std::chrono::milliseconds(2);
   std::uint64_t maxListed = 100;  // rows that have diverged, and rows that fail; more are counted, not listed
-  // Rows that were looked at. Called at least every tenth of a second while it waits, and after each batch;
-  // may throw to end it: what was committed until then stays.
+  // Rows that were looked at. Called after each batch, and at least every tenth of a second while it waits for
+  // the rate; not while it waits for other writers, as long as StoreOptions::writeTimeout. May throw to end it:
+  // what was committed until then stays.
   ProgressCallback progress = {};
 };
 
@@ -79,8 +81,8 @@ struct Reconciliation {
 //
 // Throws Error(fixCall) where there is no such collection, where its current version mirrors no field, or
 // calls a function for it that this program does not have, and where the store is read-only; Error(retry)
-// where other writers do not give way or a version was added meanwhile; Error(restoreFromBackup) where a block
-// is damaged; as WriteTransaction::commit() does.
+// where other writers do not give way, or the collection has another current version meanwhile, a newer one or
+// again an older one; Error(restoreFromBackup) where a block is damaged; as WriteTransaction::commit() does.
 Reconciliation reconcile(const Store& store, std::string_view collection, Follow follow,
                          const ReconciliationOptions& options = {});
 

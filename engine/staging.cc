@@ -144,8 +144,11 @@ void promoteVersion(const Store& store, std::string_view collection, std::uint16
 }
 
 void abortVersion(const Store& store, std::string_view collection, std::uint16_t version,
-                  std::string_view reason) {
-  change(store, [&](TransactionState& transaction) { abort(transaction, collection, version, reason); });
+                  std::string_view reason, const AbortOptions& options) {
+  change(store, [&](TransactionState& transaction) {
+    if (options.stagedOnly) requireStaged(Catalog(transaction), collection, version);
+    abort(transaction, collection, version, reason);
+  });
 }
 
 void retireVersions(const Store& store, std::string_view collection, std::uint16_t version) {

@@ -82,8 +82,11 @@ void promoteVersion(const Store& store, std::string_view collection, std::uint16
 // current one then, and programs of the aborted one only read, unless they have opened it with stage(),
 // before it was promoted or while it was the current one: these go on as programs of the version below. Rows of it stay as they are,
 // and are read as those of a newer program. Its number and the places of its fields are not given again.
+struct AbortOptions {
+  bool stagedOnly = false;  // refused where it is not staged any more: somebody has promoted it
+};
 void abortVersion(const Store& store, std::string_view collection, std::uint16_t version,
-                  std::string_view reason);
+                  std::string_view reason, const AbortOptions& options = {});
 
 // Shuts out programs of this version and of all below, for good: both floors rise above it. Refused until no
 // row is left that has to be upgraded from one of them (countVersions() of check.h; compaction sees to it),

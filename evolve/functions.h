@@ -30,9 +30,9 @@
 
 namespace instar {
 
-// Thrown by a function that refuses a row: becomes Error(fixRow) with the reason, Error(fixInput) where a
-// record is put. The reason must not show values that are sensitive. What else a function throws refuses the
-// row too, without a reason.
+// Thrown by a function that refuses a row: Error(fixRow) with the reason, Error(fixInput) where a record is
+// put. The reason is stored (canary reads, audit) and shown, so it must not tell values that are sensitive.
+// What else a function throws refuses the row too, without a reason.
 class UpgradeFailure : public std::exception {
  public:
   explicit UpgradeFailure(std::string reason) : reason_(std::move(reason)) {}

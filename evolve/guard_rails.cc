@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "instar/evolve/guard_reason.h"
 #include "instar/format/error.h"
 
 namespace instar {
@@ -56,19 +57,9 @@ std::string duration(std::chrono::nanoseconds time) {
   return figure(count / 1e9) + " s";
 }
 
-// ": first, by a function splitName: the part is missing", of what was met most often.
-std::string mostOf(const FailureTally& tally) {
-  const auto most = tally.mostFrequent();
-  if (!most) return {};
-  std::string text = ", most of them";
-  if (!most->field.empty()) text += " at " + most->field;
-  if (!most->function.empty()) text += " by " + most->function;
-  return text + ": " + most->reason;
-}
-
 std::string errorDetail(const CanaryStatistics& statistics) {
   const bool moreFail = statistics.failed >= statistics.brokeRules;
-  return mostOf(moreFail ? statistics.failures : statistics.brokenRules);
+  return mostFrequentIn(moreFail ? statistics.failures : statistics.brokenRules);
 }
 
 std::string divergenceDetail(const CanaryStatistics& statistics) {

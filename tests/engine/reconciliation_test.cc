@@ -6,8 +6,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <functional>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "instar/engine/check.h"
 #include "instar/engine/internal/store_state.h"
@@ -41,9 +43,10 @@ RecordSchema split(unsigned version, const std::string& mirror = "") {
       shown @6 :Text $Instar.derived(since = 2, copy = "first");)");
 }
 RecordSchema splitName() { return split(2); }
-RecordSchema mirroredName() {
+RecordSchema mirroredName(unsigned version = 3) {
   return split(
-      3, R"( $Instar.mirrored(since = 3, concat = [(field = "first"), (text = " "), (field = "last")]))");
+      version,
+      R"( $Instar.mirrored(since = 3, concat = [(field = "first"), (text = " "), (field = "last")]))");
 }
 
 class ReconcileTest : public ::testing::Test {
@@ -432,6 +435,29 @@ TEST_F(ReconcileTest, WhatOthersPutOrEraseMeanwhileIsLeftToThem) {
   EXPECT_EQ(done.reconciled, 8U);
   EXPECT_EQ(field(3, "name"), "Jean Bartik");
   EXPECT_FALSE(rows.contains(store->read(), 4U));
+}
+
+// A rollback told the program, which has the newest release, to use a newer one.
+TEST_F(ReconcileTest, APromotionOrARollbackInTheMiddleEndsItAndTheNextCallGoesOn) {
+  constexpr std::uint64_t kRows = 4000;
+  makeManyDiverged(kRows);
+  store->stage("contacts", mirroredName(4));
+  std::uint64_t seen = 0;
+  const auto untilBatch = [&](const std::function<void()>& then) {
+    return ReconciliationOptions{.rate = 1 << 20, .progress = [&seen, then](const Progress& state) {
+                                   if (std::exchange(seen, state.done) == 0 && state.done != 0) then();
+                                 }};
+  };
+  const auto promotion = untilBatch([&] { promoteVersion(*store, "contacts", 4, {.forced = true}); });
+  EXPECT_ERROR(reconcile(*store, "contacts", Follow::newer, promotion), retry, "another current version");
+  const auto rollback = untilBatch([&] { abortVersion(*store, "contacts", 4, "a test"); });
+  EXPECT_ERROR(reconcile(*store, "contacts", Follow::newer, rollback), retry, "another current version");
+  const Reconciliation done = reconcile(*store, "contacts", Follow::newer);
+  EXPECT_EQ(done.version, 3U);
+  EXPECT_GT(done.reconciled, 0U);
+  EXPECT_LT(done.reconciled, kRows);
+  EXPECT_EQ(reconcile(*store, "contacts", Follow::newer, {.dryRun = true}).diverged, 0U);
+  EXPECT_TRUE(check(*store).sound());
 }
 
 // Older programs write names of one word, which diverge; newer ones both parts of a name.

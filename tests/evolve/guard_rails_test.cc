@@ -9,6 +9,7 @@
 #include <random>
 
 #include "instar/evolve/canary.h"
+#include "instar/evolve/guard_reason.h"
 #include "instar/tests/support/expect_error.h"
 #include "instar/tests/support/parse_schema.h"
 
@@ -275,6 +276,22 @@ TEST(GuardRails, LetAVersionLiveWhoseErrorsAreAtHalfOfTheLimit) {
     satisfied += decided({}, seen).verdict == GuardVerdict::satisfied ? 1 : 0;
   }
   EXPECT_EQ(satisfied, kLives);
+}
+
+// Nobody but the reason itself knows where the words begin that may show a value.
+TEST(GuardRails, AReasonTellsWhereTheWordsOfAFunctionBegin) {
+  const auto shown = [](const std::string& reason) { return reason.substr(0, functionWords(reason)); };
+  const std::string reason = decideOnAll({}, of({.samples = 10, .failed = 5})).reason;
+  EXPECT_THAT(reason, HasSubstr("most of them at first by split: no part"));
+  EXPECT_TRUE(shown("by force: " + reason).ends_with("most of them at first by split: "));
+  const std::string ruled = decideOnAll({}, of({.samples = 10, .brokeRules = 5})).reason;
+  EXPECT_TRUE(shown(ruled).ends_with("most of them by isRight: "));
+  CanaryStatistics builtIn = of({.samples = 10});
+  builtIn.failed = 5;
+  builtIn.failures.add({.field = "first", .function = {}, .reason = "the part is missing"}, 5);
+  const std::string whole = decideOnAll({}, builtIn).reason;
+  EXPECT_EQ(shown(whole), whole);
+  EXPECT_EQ(shown(""), "");
 }
 
 }  // namespace

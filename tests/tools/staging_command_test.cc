@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "instar/engine/staging.h"
+#include "instar/evolve/functions.h"
 #include "instar/tests/tools/command_runner.h"
 #include "instar/tools/json_text.h"
 #include "instar/tools/schema_file.h"
@@ -51,8 +52,8 @@ class StagingCommands : public CommandTest {
   }
 
   // What a program that has the version does: it reads every row once.
-  static void serve(const std::string& file, const std::string& schema) {
-    const Store store = Store::open(file);
+  static void serve(const std::string& file, const std::string& schema, const StoreOptions& options = {}) {
+    const Store store = Store::open(file, options);
     const auto rows = store.stage("people", loadSchemaFile(schema, {}));
     const ReadTransaction snapshot = store.read();
     for (auto row : rows.scan(snapshot)) EXPECT_TRUE(row->has("name"));
@@ -104,13 +105,14 @@ TEST_F(StagingCommands, PlayALifeFromTheFirstShareToTheRetirementOfTheVersionBef
   EXPECT_EQ(older.status, 2);
   EXPECT_THAT(older.messages, HasSubstr("rows are left that have to be upgraded"));
   expect(0, {"migrate", file, "people", "--eager"});
-  EXPECT_THAT(expect(0, {"retire", file, "people", "--version", "1"}),
-              AllOf(HasSubstr("version 1 and all below are retired: "), HasSubstr("may be deleted\n"),
-                    HasSubstr("programs from 2 may read, from 2 may write\n")));
+  EXPECT_THAT(
+      expect(0, {"retire", file, "people", "--version", "1"}),
+      AllOf(HasSubstr("programs of version 1 and below are shut out: "), HasSubstr("may be deleted\n"),
+            HasSubstr("programs from 2 may read, from 2 may write\n")));
   EXPECT_THAT(expect(0, {"audit", file}),
               AllOf(HasSubstr("staged  people: version 2 beside 1"),
                     HasSubstr("promoted  people: version 1 to 2; 0 of 20 canary reads failed"),
-                    HasSubstr("retired  people: version 1 and all below")));
+                    HasSubstr("retired  people: programs of version 1 and below")));
   EXPECT_THAT(expect(0, {"status", file}),
               AllOf(HasSubstr("people: version 1 retired, 2 settled\n"),
                     HasSubstr("version 2 is settled; promoted: 0 of 20 canary reads failed")));
@@ -127,11 +129,11 @@ TEST_F(StagingCommands, TheSharesOfAStagedVersionChangeAndItsGuardRailsDoNot) {
   };
   EXPECT_EQ(expect(0, with({"--percent", "12.5%"})),
             "version 2 is staged: it serves 12.5 % of the keys and is tried on 12.5 %\n");
-  const JsonValue changed = json(0, with({"--shadow", "30", "--max-errors", "50"}));
+  const JsonValue changed = json(0, with({"--shadow", "33.3333333", "--max-errors", "50"}));
   EXPECT_EQ(changed.find("percent")->text, "12.5");
-  EXPECT_EQ(changed.find("shadow")->text, "30");
+  EXPECT_EQ(changed.find("shadow")->text, "33.3333333") << "all of its digits";
   EXPECT_TRUE(changed.find("wasStaged")->truth);
-  expect(0, with({"--percent", "12.5", "--shadow", "30"}));
+  expect(0, with({"--percent", "12.5", "--shadow", "33.3333333"}));
   EXPECT_EQ(json(0, {"audit", file, "--event", "percentChanged"}).find("entries")->elements.size(), 2U);
   for (const Arguments& more : {Arguments{"--max-errors", "1%"}, Arguments{"--promotes"}}) {
     const Result refused = run(with(more));
@@ -151,6 +153,7 @@ TEST_F(StagingCommands, TheSharesOfAStagedVersionChangeAndItsGuardRailsDoNot) {
   }
   const JsonValue trial = *collection(file).find("trial");
   EXPECT_EQ(trial.find("percent")->text, "12.5");
+  EXPECT_EQ(trial.find("shadow")->text, "33.3333333");
   EXPECT_EQ(trial.find("guardRails")->find("maxErrorShare")->text, "0.5");
   EXPECT_EQ(trial.find("guardRails")->find("holdForSeconds")->text, "0");
 }
@@ -183,6 +186,20 @@ TEST_F(StagingCommands, PromotionByForceAndAbortAreInTheAuditWithTheirReasons) {
   EXPECT_THAT(expect(0, {"audit", file}),
               AllOf(HasSubstr("version 1 to 2; seen enough"),
                     HasSubstr("version 2; 1 is the current one; towns are gone")));
+}
+
+// It said that the version is retired.
+TEST_F(StagingCommands, RetiringTheNumberOfAnAbortedVersionLeavesItAborted) {
+  const std::string file = makePeople({"Ada Lovelace"});
+  stage(file, person(2, kSecond));
+  expect(0, {"abort", file, "people"});
+  stage(file, person(3, kSecond));
+  expect(0, {"promote", file, "people", "--force"});
+  expect(0, {"migrate", file, "people", "--eager"});
+  const JsonValue retired = json(0, {"retire", file, "people", "--version", "2"});
+  EXPECT_EQ(retired.find("state")->text, "aborted");
+  EXPECT_EQ(retired.find("readerFloor")->text, "3");
+  EXPECT_THAT(expect(0, {"status", file}), HasSubstr("people: version 1 retired, 2 aborted, 3 settled\n"));
 }
 
 TEST_F(StagingCommands, PromotionByForceSaysSo) {
@@ -274,6 +291,57 @@ TEST_F(StagingCommands, FiguresOfFieldsThatAnotherVersionMarksAsSensitiveAreMask
   EXPECT_THAT(expect(0, {"status", file, "--unmask"}), HasSubstr(" to 12, mean 12"));
 }
 
+constexpr const char* kSize =
+    "  name @2 :Text;\n"
+    "  size @3 :UInt32 $Instar.derived(since = 2, call = (function = \"size\", from = [\"name\"]));\n";
+
+// Says the name of people who are called Ada.
+StoreOptions tellingFunctions() {
+  auto functions = std::make_shared<Functions>();
+  functions->value("size", [](capnp::Text::Reader name) {
+    if (name.startsWith("Ada")) throw UpgradeFailure("no room for " + std::string(name));
+    return static_cast<std::uint32_t>(name.size());
+  });
+  return {.functions = functions};
+}
+
+TEST_F(StagingCommands, WhatFunctionsSayOfRowsIsMaskedWhereSomethingIsSensitive) {
+  const std::string file = makePeople({"Ada Lovelace", "Grace Hopper"});
+  const std::string two = person(2, kSize);
+  stage(file, two, {"--shadow", "100"});
+  serve(file, two, tellingFunctions());
+  const auto isMasked =
+      AllOf(HasSubstr("most of them at size by size: $masked(reason)"), Not(HasSubstr("Lovelace")));
+  const Result refused = run({"promote", file, "people"});
+  EXPECT_EQ(refused.status, 2);
+  EXPECT_THAT(refused.messages, isMasked);
+  EXPECT_THAT(expect(0, {"status", file}),
+              AllOf(isMasked, HasSubstr("    10 at size by size: $masked(reas")));
+  EXPECT_THAT(expect(0, {"status", file, "--json"}), isMasked);
+  EXPECT_THAT(expect(0, {"status", file, "--unmask"}),
+              HasSubstr("10 at size by size: no room for Ada Lovelace"));
+  expect(0, {"promote", file, "people", "--force"});
+  for (const char* command : {"status", "audit"}) {
+    EXPECT_THAT(expect(0, {command, file}),
+                AllOf(isMasked, HasSubstr("by force: 10 of 20 canary reads failed")));
+    EXPECT_THAT(expect(0, {command, file, "--json"}), isMasked);
+    EXPECT_THAT(expect(0, {command, file, "--unmask"}), HasSubstr("by size: no room for Ada Lovelace"));
+  }
+}
+
+TEST_F(StagingCommands, WhatFunctionsSayOfRowsIsMaskedWhereAVersionIsAborted) {
+  const std::string file = makePeople({"Ada Lovelace"});
+  const std::string two = person(2, kSize);
+  stage(file, two, {"--shadow", "100"});
+  serve(file, two, tellingFunctions());
+  for (const char* command : {"status", "audit"}) {
+    EXPECT_THAT(expect(0, {command, file}), AllOf(HasSubstr(" canary reads failed or broke a rule (100 %"),
+                                                  HasSubstr("most of them at size by size: $masked(reason)"),
+                                                  Not(HasSubstr("Lovelace"))));
+    EXPECT_THAT(expect(0, {command, file, "--unmask"}), HasSubstr("by size: no room for Ada Lovelace"));
+  }
+}
+
 TEST_F(StagingCommands, CanaryTriesRowsWithoutTouchingTheFile) {
   const std::string file = makePeople({"1", "2", "3", "four"}, 200);
   const std::string two = person(2, kNumber);
@@ -306,7 +374,7 @@ TEST_F(StagingCommands, CanaryListsDivergencesMaskedAndCountsWhatNeedsAFunction)
       "  name @2 :Text;\n  size @3 :UInt32 $Instar.derived(since = 2, call = (function = \"size\", from = "
       "[\"name\"]));\n");
   EXPECT_THAT(expect(1, {"canary", file, "people", "--schema", called}),
-              AllOf(HasSubstr("undecided: there is no row that could be tried"),
+              AllOf(HasSubstr("undecided: 20 rows need a function that this program does not have: try the "),
                     HasSubstr("20 rows not tried in full: that needs a function that only the application")));
   EXPECT_EQ(run({"canary", file, "people", "--schema", two, "--sample", "all"}).status, 2);
   EXPECT_EQ(run({"canary", file, "people", "--schema", person(1, "  name @2 :Text;\n")}).status, 2);

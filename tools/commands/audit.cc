@@ -6,6 +6,7 @@
 
 #include "instar/engine/compaction.h"
 #include "instar/format/key_text.h"
+#include "instar/tools/commands/canary_report.h"
 #include "instar/tools/commands/command.h"
 #include "instar/tools/commands/failed_rows.h"
 #include "instar/tools/commands/table.h"
@@ -37,18 +38,22 @@ class Keys {
     return unmask_ ? "0x" + toHex(lower.bytes()) : std::string(kMaskedPrefix) + "key)";
   }
 
-  // In words; of what went wrong it may name keys, of whichever collection where the entry names none.
+  // In words; of what went wrong it may name keys, of whichever collection where the entry names none, and of
+  // how a trial has ended it may say what a function has said of a row.
   std::string reason(const AuditEntry& entry) {
     const bool mayNameKeys = entry.event == AuditEvent::mismatch || entry.event == AuditEvent::failed ||
                              entry.event == AuditEvent::circuitOpened;
-    if (!mayNameKeys || unmask_) return entry.reason;
+    const bool mayQuoteFunctions = entry.event == AuditEvent::aborted || entry.event == AuditEvent::promoted;
+    if (unmask_) return entry.reason;
+    if (mayQuoteFunctions && hides(entry.collection)) return maskFunctionWords(entry.reason);
+    if (!mayNameKeys) return entry.reason;
     bool masks = false;
     for (const CollectionInfo& collection : store_.collections(transaction_)) {
       if (!entry.collection.empty() && entry.collection != collection.name) continue;
       const auto& printer = find(collection.name);
       masks |= !printer || printer->masksAnything();
     }
-    return masks ? std::string(kMaskedPrefix) + "reason)" : entry.reason;
+    return masks ? maskedWords() : entry.reason;
   }
 
   // Nothing where a schema cannot be read.
@@ -63,6 +68,15 @@ class Keys {
   }
 
  private:
+  // Whether something of the collection is sensitive, or nobody can tell.
+  bool hides(const std::string& collection) const {
+    try {
+      return !collectionMasking(store_, transaction_, collection).empty();
+    } catch (const Error&) {  // a damaged catalog
+      return true;
+    }
+  }
+
   const Store& store_;
   const ReadTransaction transaction_;
   const bool unmask_;
@@ -152,7 +166,7 @@ std::string describeVersions(const AuditEntry& entry) {
   if (entry.event == AuditEvent::staged)
     return "version " + to + " beside " + std::to_string(entry.fromVersion);
   if (entry.event == AuditEvent::aborted) return from + "; " + to + " is the current one";
-  if (entry.event == AuditEvent::retired) return from + " and all below";
+  if (entry.event == AuditEvent::retired) return "programs of " + from + " and below";
   if (entry.fromVersion != 0 && entry.fromVersion != entry.toVersion) return from + " to " + to;
   return entry.toVersion == 0 ? "" : "version " + to;
 }

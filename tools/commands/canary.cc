@@ -33,7 +33,7 @@ void printText(Context& context, const OfflineCanary& canary, const CanaryOption
               std::to_string(canary.activeVersion) + ", on " + grouped(canary.sampledRows) + " of " +
               counted(canary.rows, "row"));
   output.line("  guard rails: " + std::string(verdictName(canary.decision.verdict)) + ": " +
-              canary.decision.reason);
+              masking.reason(canary.decision.reason));
   printCanary(output, canary.canary, masking);
   if (canary.unjudgedRows != 0) {
     output.line("  " + counted(canary.unjudgedRows, "row") +
@@ -56,7 +56,7 @@ void printJson(Context& context, const OfflineCanary& canary, const CanaryOption
   writer.member("rows", canary.rows).member("sampledRows", canary.sampledRows);
   writer.member("unreadableRows", canary.unreadableRows).member("unjudgedRows", canary.unjudgedRows);
   writeGuardRails(writer, rails);
-  writeDecision(writer, canary.decision);
+  writeDecision(writer, canary.decision, masking);
   writeCanary(writer, canary.canary, masking);
   if (options.divergences) writeDivergences(writer, canary.divergences, keys);
   writer.endObject();
@@ -108,7 +108,8 @@ void addCanaryCommand(CLI::App& app, Context& context) {
   options->guardRails.addTo(*command, GuardRailOptions::Hold::no);
   command->add_flag("--divergences", options->divergences,
                     "list the first 1,000 rows whose mirrored fields are not right");
-  command->add_flag("--unmask", options->unmask, "show keys and figures of sensitive fields");
+  command->add_flag("--unmask", options->unmask,
+                    "show keys and figures of sensitive fields, and what functions say of rows");
   command->add_flag("--json", options->json, "print JSON; latencies in nanoseconds");
   command->footer(
       "Each row of the sample is read as the current version has it and as the new one would: what fails, "
@@ -117,13 +118,14 @@ void addCanaryCommand(CLI::App& app, Context& context) {
       "fields\n"
       "change (instar status --help says what the figures are), and how long both take. The exit status is 0 "
       "where\n"
-      "the guard rails are satisfied, 1 where they are broken or a sample is too small to tell. All rows "
+      "the guard rails are satisfied, 1 where they are broken, a sample is too small to tell, or rows need a "
+      "function\n"
+      "of the application: these are counted, not tried; call tryOffline() in a program that has it. All "
+      "rows "
       "(--sample\n"
-      "100%) are judged by what they are, however few. Also for another record struct ($Instar.replaces), "
-      "which\n"
-      "cannot be staged. Rows that need a function of the application are counted, not tried: call "
-      "tryOffline() in\n"
-      "a program that has it. The file is only read.\n\n"
+      "100%) are judged by what they are, however few, if each could be tried. Also for another record "
+      "struct\n"
+      "($Instar.replaces), which cannot be staged. The file is only read.\n\n"
       "Example:\n  instar canary contacts.instar contacts --schema contact.capnp:Contact --sample 1%");
   command->callback(
       [&context, options] { context.action = [&context, options] { runCanary(context, *options); }; });

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "instar/evolve/guard_reason.h"
 #include "instar/tools/commands/guard_rail_options.h"
 #include "instar/tools/commands/table.h"
 #include "instar/tools/progress_line.h"
@@ -15,25 +16,14 @@ namespace {
 constexpr std::pair<const char*, double> kQuantiles[] = {
     {"p50", 0.5}, {"p90", 0.9}, {"p99", 0.99}, {"p999", 0.999}};
 
-// A number of JSON, as short as it can be and read back the same; null for what JSON has no number for.
-void writeNumber(JsonWriter& writer, double value) {
-  if (!std::isfinite(value)) {
-    writer.null();
-    return;
-  }
-  char text[32];
-  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
-  writer.literal({text, static_cast<std::size_t>(end - text)});
-}
-
 // --- text
 
-void printTally(Output& output, const FailureTally& tally) {
+void printTally(Output& output, const FailureTally& tally, const FieldMasking& masking) {
   for (const auto& [failure, reads] : tally.kinds()) {
     std::string where;
     if (!failure.field.empty()) where += " at " + failure.field;
     if (!failure.function.empty()) where += " by " + failure.function;
-    output.line("    " + grouped(reads) + where + ": " + failure.reason);
+    output.line("    " + grouped(reads) + where + ": " + masking.reason(failure));
   }
   if (tally.others() != 0) output.line("    " + grouped(tally.others()) + " for other reasons");
 }
@@ -77,11 +67,12 @@ void printLatency(Output& output, const CanaryStatistics& canary) {
 
 // --- JSON
 
-void writeTally(JsonWriter& writer, const char* name, const char* others, const FailureTally& tally) {
+void writeTally(JsonWriter& writer, const char* name, const char* others, const FailureTally& tally,
+                const FieldMasking& masking) {
   writer.name(name).beginArray();
   for (const auto& [failure, reads] : tally.kinds()) {
     writer.beginObject().member("reads", reads).member("field", failure.field);
-    writer.member("function", failure.function).member("reason", failure.reason).endObject();
+    writer.member("function", failure.function).member("reason", masking.reason(failure)).endObject();
   }
   writer.endArray().member(others, tally.others());
 }
@@ -110,6 +101,30 @@ void writeLatency(JsonWriter& writer, const char* name, const LatencyHistogram& 
 
 }  // namespace
 
+std::string maskedWords() { return std::string(kMaskedPrefix) + "reason)"; }
+
+std::string maskFunctionWords(std::string_view reason) {
+  const std::size_t words = functionWords(reason);
+  if (words == reason.npos) return std::string(reason);
+  return std::string(reason.substr(0, words)) + maskedWords();
+}
+
+void writeNumber(JsonWriter& writer, double value) {
+  if (!std::isfinite(value)) {
+    writer.null();
+    return;
+  }
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof(text), value).ptr;
+  writer.literal({text, static_cast<std::size_t>(end - text)});
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string text;
+  for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+  return text;
+}
+
 std::string_view verdictName(GuardVerdict verdict) {
   switch (verdict) {
     case GuardVerdict::undecided:
@@ -130,11 +145,11 @@ void printCanary(Output& output, const CanaryStatistics& canary, const FieldMask
     output.line("  " + grouped(canary.passedOver) + " reads came too fast, and were passed over");
   if (canary.failed != 0) {
     output.line("  failed:");
-    printTally(output, canary.failures);
+    printTally(output, canary.failures, masking);
   }
   if (canary.brokeRules != 0) {
     output.line("  broke a rule:");
-    printTally(output, canary.brokenRules);
+    printTally(output, canary.brokenRules, masking);
   }
   printFields(output, canary.fields, masking);
   if (canary.activeLatency.count() != 0) printLatency(output, canary);
@@ -143,10 +158,8 @@ void printCanary(Output& output, const CanaryStatistics& canary, const FieldMask
 void printDivergences(Output& output, const std::vector<Divergence>& divergences, const KeyPrinter& keys) {
   Table table({"  diverged", "fields", ">version", "seen"});
   for (const Divergence& one : divergences) {
-    std::string fields;
-    for (const std::string& field : one.fields) fields += (fields.empty() ? "" : ", ") + field;
-    table.add(
-        {"  " + keys.print(one.key.bytes()), fields, std::to_string(one.version), printTime(one.seenAt)});
+    table.add({"  " + keys.print(one.key.bytes()), joined(one.fields), std::to_string(one.version),
+               printTime(one.seenAt)});
   }
   if (divergences.empty())
     output.line("  no row has diverged");
@@ -162,8 +175,8 @@ void writeGuardRails(JsonWriter& writer, const GuardRails& rails) {
   writer.member("holdForSeconds", static_cast<std::uint64_t>(rails.holdFor.count())).endObject();
 }
 
-void writeDecision(JsonWriter& writer, const GuardDecision& decision) {
-  writer.member("verdict", verdictName(decision.verdict)).member("reason", decision.reason);
+void writeDecision(JsonWriter& writer, const GuardDecision& decision, const FieldMasking& masking) {
+  writer.member("verdict", verdictName(decision.verdict)).member("reason", masking.reason(decision.reason));
 }
 
 void writeCanary(JsonWriter& writer, const CanaryStatistics& canary, const FieldMasking& masking) {
@@ -172,8 +185,8 @@ void writeCanary(JsonWriter& writer, const CanaryStatistics& canary, const Field
       .member("failed", canary.failed);
   writer.member("brokeRules", canary.brokeRules).member("diverged", canary.diverged);
   writer.member("unexpectedlyUnset", canary.unexpectedlyUnset);
-  writeTally(writer, "failures", "otherFailures", canary.failures);
-  writeTally(writer, "brokenRules", "otherBrokenRules", canary.brokenRules);
+  writeTally(writer, "failures", "otherFailures", canary.failures, masking);
+  writeTally(writer, "brokenRules", "otherBrokenRules", canary.brokenRules, masking);
   writer.name("fields").beginArray();
   for (const CanaryField& field : canary.fields) {
     const bool isMasked = masking.masks(field);

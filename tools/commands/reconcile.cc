@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "instar/engine/reconciliation.h"
+#include "instar/tools/commands/canary_report.h"
 #include "instar/tools/commands/command.h"
 #include "instar/tools/commands/failed_rows.h"
 #include "instar/tools/interruption.h"
@@ -19,12 +20,6 @@ struct ReconcileOptions {
   bool dryRun = false;
   bool json = false;
 };
-
-std::string joined(const std::vector<std::string>& fields) {
-  std::string text;
-  for (const std::string& field : fields) text += (text.empty() ? "" : ", ") + field;
-  return text;
-}
 
 // ", 3 of them what", or nothing.
 std::string part(std::uint64_t count, const char* what) {

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "instar/engine/staging.h"
+#include "instar/tools/commands/canary_report.h"
 #include "instar/tools/commands/command.h"
 #include "instar/tools/commands/guard_rail_options.h"
 #include "instar/tools/json_text.h"
@@ -78,8 +79,9 @@ void printStaged(Context& context, const StagingStatus& status, bool wasStaged,
     JsonWriter writer(out);
     writer.beginObject().member("collection", options.collection);
     writer.member("version", std::uint64_t{status.version}).member("state", stateName(status.state));
-    writer.name("wasStaged").boolean(wasStaged).name("percent").literal(figure(status.percent));
-    writer.name("shadow").literal(figure(status.shadow)).name("shadowOnly").boolean(status.isShadowOnly);
+    writeNumber(writer.name("wasStaged").boolean(wasStaged).name("percent"), status.percent);
+    writeNumber(writer.name("shadow"), status.shadow);
+    writer.name("shadowOnly").boolean(status.isShadowOnly);
     writer.endObject();
     return context.output.line(out);
   }
@@ -119,49 +121,73 @@ std::uint16_t chosenVersion(const Store& store, const StagingCommandOptions& opt
   throw Error(ErrorCode::fixCall, otherwise, {{"collection", options.collection}});
 }
 
+// As the file has it: one that was aborted stays so when programs of it are shut out.
+std::string_view stateIn(const Store& store, const std::string& collection, std::uint16_t version) {
+  for (const VersionInfo& one : store.versions(store.read(), collection)) {
+    if (one.number == version) return stateName(one.state);
+  }
+  return "unknown";
+}
+
 void printChange(Context& context, const Store& store, const StagingCommandOptions& options,
-                 std::uint16_t version, VersionState state, const std::string& text) {
+                 std::uint16_t version, const std::string& text) {
   const CollectionInfo info = infoOf(store, options.collection);
   if (options.json) {
     std::string out;
     JsonWriter writer(out);
     writer.beginObject().member("collection", options.collection);
-    writer.member("version", std::uint64_t{version}).member("state", stateName(state));
+    writer.member("version", std::uint64_t{version});
+    writer.member("state", stateIn(store, options.collection, version));
     writer.member("currentVersion", std::uint64_t{info.currentVersion});
     writer.member("readerFloor", std::uint64_t{info.readerFloor});
     writer.member("writerFloor", std::uint64_t{info.writerFloor}).endObject();
     return context.output.line(out);
   }
-  context.output.line("version " + std::to_string(version) + text);
+  context.output.line(text);
   context.output.line("version " + std::to_string(info.currentVersion) +
                       " is the current one; programs from " + std::to_string(info.readerFloor) +
                       " may read, from " + std::to_string(info.writerFloor) + " may write");
+}
+
+// What the guard rails say may quote a function.
+Error masked(const Error& error, const Store& store, const std::string& collection) {
+  if (collectionMasking(store, store.read(), collection).empty()) return error;
+  std::vector<Error::Fact> facts = error.facts();
+  for (Error::Fact& fact : facts) fact.value = maskFunctionWords(fact.value);
+  return Error(error.code(), error.message(), std::move(facts));
 }
 
 void runPromote(Context& context, const StagingCommandOptions& options) {
   const Store store = openToWrite(options.file);
   const std::uint16_t version =
       chosenVersion(store, options, "no version is staged: stage one with instar stage");
-  promoteVersion(store, options.collection, version, {.forced = options.forced, .reason = options.reason});
-  printChange(context, store, options, version, VersionState::active, " is active");
+  try {
+    promoteVersion(store, options.collection, version, {.forced = options.forced, .reason = options.reason});
+  } catch (const Error& error) {
+    throw masked(error, store, options.collection);
+  }
+  printChange(context, store, options, version, "version " + std::to_string(version) + " is active");
 }
 
 void runAbort(Context& context, const StagingCommandOptions& options) {
   const Store store = openToWrite(options.file);
   const std::uint16_t version = chosenVersion(
       store, options, "no version is staged: to go back from the current one, name it with --version");
-  abortVersion(store, options.collection, version, options.reason);
-  printChange(context, store, options, version, VersionState::aborted,
-              " is aborted: it serves nothing, and rows of it are read as those of a newer program");
+  // What nobody has named may have been promoted since.
+  abortVersion(store, options.collection, version, options.reason, {.stagedOnly = options.version == 0});
+  printChange(context, store, options, version,
+              "version " + std::to_string(version) +
+                  " is aborted: it serves nothing, and rows of it are read as those of a newer program");
 }
 
 void runRetire(Context& context, const StagingCommandOptions& options) {
   const Store store = openToWrite(options.file);
   static_cast<void>(infoOf(store, options.collection));
   retireVersions(store, options.collection, options.version);
-  printChange(context, store, options, options.version, VersionState::retired,
-              " and all below are retired: no row has to be upgraded from them, so what upgrades from them "
-              "may be deleted");
+  printChange(context, store, options, options.version,
+              "programs of version " + std::to_string(options.version) +
+                  " and below are shut out: no row has to be upgraded from them, so what upgrades from them "
+                  "may be deleted");
 }
 
 // --- the command line
@@ -252,7 +278,7 @@ void addRetireCommand(CLI::App& app, Context& context) {
   CLI::App* command =
       addStagingCommand(app, context, "retire", "Shuts out programs of a version and of all below, for good",
                         options, runRetire);
-  addVersionOption(*command, *options, "this version and all below")->required();
+  addVersionOption(*command, *options, "programs of this version and below")->required();
   command->footer(
       "Refused with exit status 2 while a row is left that has to be upgraded from one of them: `instar "
       "migrate`\n"

@@ -79,7 +79,7 @@ class Report {
     if (status.state != VersionState::staged) {
       const char* ended = status.state == VersionState::aborted ? ": " : "; promoted: ";
       output.line(version + " is " + std::string(stateName(status.state)) +
-                  (status.endReason.empty() ? "" : ended + status.endReason));
+                  (status.endReason.empty() ? "" : ended + masking_->reason(status.endReason)));
       return;
     }
     output.line(status.isShadowOnly ? "  serves nothing, because it shuts older programs out; tried on " +
@@ -87,7 +87,7 @@ class Report {
                                     : "  serves " + printPercent(status.percent) + " of the keys, tried on " +
                                           printPercent(std::max(status.percent, status.shadow)));
     output.line("  guard rails: " + std::string(verdictName(status.decision.verdict)) + ": " +
-                status.decision.reason);
+                masking_->reason(status.decision.reason));
     output.line(status.promotes ? "  promoted as soon as they are satisfied"
                                 : "  not promoted before `instar promote`");
   }
@@ -95,12 +95,13 @@ class Report {
   void writeTrial(JsonWriter& writer) const {
     const StagingStatus& status = *status_;
     writer.beginObject().member("version", std::uint64_t{status.version});
-    writer.member("state", stateName(status.state)).name("percent").literal(figure(status.percent));
-    writer.name("shadow").literal(figure(status.shadow)).name("shadowOnly").boolean(status.isShadowOnly);
+    writeNumber(writer.member("state", stateName(status.state)).name("percent"), status.percent);
+    writeNumber(writer.name("shadow"), status.shadow);
+    writer.name("shadowOnly").boolean(status.isShadowOnly);
     writer.member("stagedAt", printTime(status.stagedAt)).member("stagedBy", status.stagedBy);
-    writer.member("endReason", status.endReason).name("promotes").boolean(status.promotes);
+    writer.member("endReason", masking_->reason(status.endReason)).name("promotes").boolean(status.promotes);
     writeGuardRails(writer, status.guardRails);
-    writeDecision(writer, status.decision);
+    writeDecision(writer, status.decision, *masking_);
     writeCanary(writer, status.canary, *masking_);
     if (divergences_) writeDivergences(writer, *divergences_, keys_);
     writer.endObject();
@@ -144,7 +145,8 @@ void addStatusCommand(CLI::App& app, Context& context) {
   command->add_option("COLLECTION", options->collection, "only this collection");
   command->add_flag("--divergences", options->divergences,
                     "list rows whose mirrored fields are not right: keys and fields, at most 1,000");
-  command->add_flag("--unmask", options->unmask, "show keys and figures of sensitive fields");
+  command->add_flag("--unmask", options->unmask,
+                    "show keys and figures of sensitive fields, and what functions say of rows");
   command->add_flag("--json", options->json,
                     "print JSON; shares of keys in percent, latencies in nanoseconds");
   command->footer(

@@ -171,6 +171,52 @@ TEST_F(OfflineCanaryTest, CountsWhatNeedsAFunctionOfTheProgram) {
   EXPECT_EQ(canary.decision.verdict, GuardVerdict::satisfied);
 }
 
+// It was satisfied with what it could judge, though that was nothing of the rule.
+TEST_F(OfflineCanaryTest, IsNotSatisfiedWithARuleThatItCannotJudge) {
+  fill(50, always);
+  const RecordSchema ruled = parseDeclarations(
+      "struct Contact @0xc4b3a29180716253 $Instar.version(2) $Instar.validated([\"hasName\"]) "
+      "{ id @0 :UInt64 $Instar.key(0); name @1 :Text; }",
+      "Contact");
+  reopen({.allowMissingFunctions = true});
+  const OfflineCanary canary = tried(ruled);
+  EXPECT_EQ(canary.unjudgedRows, 50U);
+  EXPECT_EQ(canary.canary.samples, 50U);
+  EXPECT_EQ(canary.decision.verdict, GuardVerdict::undecided);
+  EXPECT_THAT(canary.decision.reason, HasSubstr("50 rows need a function"));
+}
+
+// It was satisfied with a tenth of the rows, as if they were all.
+TEST_F(OfflineCanaryTest, IsNotSatisfiedWhereMostRowsNeedAFunction) {
+  const auto sized = [](unsigned version, const char* more) {
+    return contactSchema(version,
+                         "name @1 :Text; size @2 :UInt32 $Instar.derived(since = 2, call = (function "
+                         "= \"size\", from = [\"name\"]));" +
+                             std::string(more));
+  };
+  fill(90, always);
+  auto functions = std::make_shared<Functions>();
+  functions->value("size", [](capnp::Text::Reader name) { return static_cast<std::uint32_t>(name.size()); });
+  reopen({.functions = functions});
+  const auto rows = store->collection("contacts", sized(2, ""));
+  {
+    auto transaction = store->write();
+    for (std::uint64_t id = 91; id <= 100; ++id) {
+      auto draft = rows.create();
+      draft->set("id", id);
+      rows.put(transaction, draft);
+    }
+    transaction.commit();
+  }
+  reopen({.allowMissingFunctions = true});
+  const OfflineCanary canary = tried(sized(3, "note @3 :Text;"));
+  EXPECT_EQ(canary.unjudgedRows, 90U);
+  EXPECT_EQ(canary.canary.samples, 10U);
+  EXPECT_EQ(canary.canary.failed, 0U);
+  EXPECT_EQ(canary.decision.verdict, GuardVerdict::undecided);
+  EXPECT_THAT(canary.decision.reason, HasSubstr("90 rows need a function"));
+}
+
 TEST_F(OfflineCanaryTest, RefusesWhatCannotBeTried) {
   fill(3, always);
   EXPECT_ERROR(tried(contact1()), fixCall, "only a version above the current one");

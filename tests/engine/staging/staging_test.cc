@@ -170,6 +170,14 @@ TEST_F(StagingTest, OneAbortedServesNothingAndItsRowsAreReadRight) {
   EXPECT_EQ(stagingStatus(store, store.read(), "contacts")->endReason, "by hand");
 }
 
+TEST_F(StagingTest, OneThatWasPromotedIsNotAbortedByWhoMeansTheStagedOne) {
+  stage(contact2());
+  promote(2);
+  EXPECT_ERROR(abortVersion(store, "contacts", 2, "by hand", {.stagedOnly = true}), fixCall, "not staged");
+  EXPECT_EQ(infoOf(store).currentVersion, 2);
+  EXPECT_EQ(stateOf(2), VersionState::active);
+}
+
 TEST_F(StagingTest, ARepairedVersionMakesAnewWhatTheAbortedOneHasMade) {
   putName(store, older, 1, "Mary Ann Evans");
   const auto rows = stage(contact2(), {.percent = 100});
