@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <thread>
 
 #include "instar/engine/staging.h"
@@ -75,7 +76,7 @@ class StagingFaultTest : public ::testing::Test {
         EXPECT_FALSE(row.serves(version));
         // Not faster than they are looked at, so that none is passed over.
         if (++reads % 1000 == 0) {
-          while (derivations < reads) std::this_thread::yield();
+          while (derivations < reads) std::this_thread::sleep_for(std::chrono::microseconds(100));
         }
       }
     }
