@@ -75,7 +75,7 @@ class StagingFaultTest : public ::testing::Test {
       for (auto row : rows.scan(snapshot)) {
         EXPECT_FALSE(row.serves(version));
         // Not faster than they are looked at, so that none is passed over.
-        if (++reads % 1000 == 0) {
+        if (++reads % 5000 == 0) {
           while (derivations < reads) std::this_thread::sleep_for(std::chrono::microseconds(100));
         }
       }
