@@ -16,29 +16,24 @@ constexpr std::chrono::nanoseconds kGather = std::chrono::milliseconds(20);
 constexpr std::chrono::nanoseconds kRound = std::chrono::milliseconds(50);
 constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds(1);
 
-// What the file says of a trial, with what is not in it yet.
+// What the file says of a trial, and what follows from all that was counted.
 struct Standing {
   VersionState state = VersionState::aborted;
   Catalog::StagingRecord record;
-  CanaryStatistics statistics;
   GuardDecision decision;
 
+  void judge(const CanaryStatistics& whole) {
+    decision = decide(record.guardRails, whole, std::chrono::nanoseconds(now() - record.stagedAt));
+  }
   bool isBroken() const noexcept { return decision.verdict == GuardVerdict::breach; }
   bool isSatisfied() const noexcept { return decision.verdict == GuardVerdict::satisfied && record.promotes; }
 };
 
-Standing standingOf(TransactionState& transaction, const CanaryTrial& trial,
-                    const CanaryStatistics& pending) {
+Standing standingOf(TransactionState& transaction, const CanaryTrial& trial) {
   const Catalog catalog(transaction);
   Standing standing;
   standing.state = catalog.versionState(trial.collection(), trial.version()).value_or(VersionState::aborted);
   standing.record = catalog.staging(trial.collection()).value_or(Catalog::StagingRecord());
-  if (standing.state != VersionState::staged) return standing;
-  standing.statistics =
-      readCanaryRecord(transaction, trial.collection(), trial.version()).value_or(CanaryStatistics());
-  standing.statistics.merge(pending);
-  standing.decision = decide(standing.record.guardRails, standing.statistics,
-                             std::chrono::nanoseconds(now() - standing.record.stagedAt));
   return standing;
 }
 
@@ -150,11 +145,15 @@ void CanaryKeeper::keep(CanaryTrial& trial) {
 
 bool CanaryKeeper::isUnchanged(CanaryTrial& trial, const CanaryTrial::Pending& pending) {
   TransactionState transaction(store_, storage::Access::read);
-  const Standing standing = standingOf(transaction, trial, pending.statistics);
+  Standing standing = standingOf(transaction, trial);
   if (standing.state != VersionState::staged) return true;
+  CanaryStatistics whole =
+      readCanaryRecord(transaction, trial.collection(), trial.version()).value_or(CanaryStatistics());
+  whole.merge(pending.statistics);
+  standing.judge(whole);
   if (standing.isBroken()) trial.trip();  // before the file says so, which may take a while
-  if (pending.statistics.samples != 0 || standing.isBroken() || standing.isSatisfied()) return false;
-  trial.see(standing.statistics, false);
+  if (!pending.isEmpty() || standing.isBroken() || standing.isSatisfied()) return false;
+  trial.see(whole, false);
   return true;
 }
 
@@ -176,26 +175,27 @@ std::unique_ptr<TransactionState> CanaryKeeper::write() {
 
 void CanaryKeeper::store(CanaryTrial& trial, const CanaryTrial::Pending& pending) {
   const auto transaction = write();
-  const Standing standing = standingOf(*transaction, trial, pending.statistics);
+  Standing standing = standingOf(*transaction, trial);
   if (standing.state != VersionState::staged) return;
-  addToCanaryRecord(*transaction, trial.collection(), trial.version(), pending.statistics);
+  const CanaryStatistics whole =
+      addToCanaryRecord(*transaction, trial.collection(), trial.version(), pending.statistics);
+  standing.judge(whole);
   logDivergences(*transaction, trial.collection(), trial.version(), pending.diverged);
   if (standing.isBroken())
     abort(*transaction, trial.collection(), trial.version(), standing.decision.reason);
   else if (standing.isSatisfied())
     promote(*transaction, trial.collection(), trial.version(), standing.decision.reason);
   transaction->commit();
-  trial.see(standing.statistics, standing.isBroken());
+  trial.see(whole, standing.isBroken());
 }
 
 void CanaryKeeper::endIfOver(CanaryTrial& trial) {
   TransactionState transaction(store_, storage::Access::read);
-  const Catalog catalog(transaction);
-  const auto state =
-      catalog.versionState(trial.collection(), trial.version()).value_or(VersionState::aborted);
-  if (state == VersionState::staged) return;
-  const auto last = catalog.staging(trial.collection());  // perhaps of a version that was staged since
-  trial.end(state, last && last->version == trial.version() ? last->endReason : std::string());
+  const Standing standing = standingOf(transaction, trial);
+  if (standing.state == VersionState::staged) return;
+  // The record is perhaps of a version that was staged since.
+  const bool isOurs = standing.record.version == trial.version();
+  trial.end(standing.state, isOurs ? standing.record.endReason : std::string());
 }
 
 }  // namespace instar

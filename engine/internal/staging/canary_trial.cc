@@ -120,7 +120,8 @@ bool CanaryTrial::isDone() {
   const std::lock_guard lock(mutex_);
   const auto isOver = [](const Opened& one) { return one.isTold || one.handle.expired(); };
   return std::ranges::all_of(handles_, isOver) &&
-         (hasEnded_ || (!hasRows() && pending_.statistics.samples == 0));
+         (hasEnded_ ||
+          (!hasRows() && pending_.isEmpty() && passedOver_.load(std::memory_order_relaxed) == 0));
 }
 
 void CanaryTrial::setProblem(std::string problem) {

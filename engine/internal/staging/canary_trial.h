@@ -58,6 +58,8 @@ class CanaryTrial : public std::enable_shared_from_this<CanaryTrial> {
   struct Pending {
     CanaryStatistics statistics;
     DivergedRows diverged;
+
+    bool isEmpty() const noexcept { return statistics.samples == 0 && statistics.passedOver == 0; }
   };
   Pending take();
   void giveBack(const Pending& pending);

@@ -3,6 +3,7 @@
 // A collection of contacts whose version 2 is tried: it splits the name and keeps it right for version 1.
 // Version 3 does so in another way, and comes after version 2 was aborted. One thread.
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -71,6 +72,24 @@ inline void putName(const Store& store, const StagedRows& rows, std::uint64_t id
   auto transaction = store.write();
   rows.put(transaction, draft);
   transaction.commit();
+}
+
+// Contacts 1 to count in one transaction.
+inline void putNames(const Store& store, const RecordSchema& schema, std::uint64_t count,
+                     const std::function<std::string(std::uint64_t id)>& nameOf) {
+  const auto rows = store.collection("contacts", schema);
+  auto transaction = store.write();
+  for (std::uint64_t id = 1; id <= count; ++id) {
+    auto draft = rows.create();
+    draft->set("id", id);
+    draft->set("name", nameOf(id).c_str());
+    rows.put(transaction, draft);
+  }
+  transaction.commit();
+}
+
+inline void putNames(const Store& store, std::uint64_t count, const std::string& name) {
+  putNames(store, contact1(), count, [&](std::uint64_t) { return name; });
 }
 
 inline void putFirstAndLast(const Store& store, const StagedRows& rows, std::uint64_t id, const char* first,

@@ -28,15 +28,7 @@ std::string always(std::uint64_t) { return "Ada Lovelace"; }
 class OfflineCanaryTest : public ::testing::Test {
  protected:
   void fill(std::uint64_t count, const MakeName& nameOf, const RecordSchema& schema = contact1()) const {
-    const auto rows = store->collection("contacts", schema);
-    auto transaction = store->write();
-    for (std::uint64_t id = 1; id <= count; ++id) {
-      auto draft = rows.create();
-      draft->set("id", id);
-      draft->set("name", nameOf(id).c_str());
-      rows.put(transaction, draft);
-    }
-    transaction.commit();
+    putNames(*store, schema, count, nameOf);
   }
 
   void reopen(const StoreOptions& options) {

@@ -33,17 +33,7 @@ constexpr GuardRails kRails{.minimumSamples = 150,
 
 class StagedReadsTest : public ::testing::Test {
  protected:
-  void fill(const char* name) {
-    const auto older = store->collection("contacts", contact1());
-    auto transaction = store->write();
-    for (std::uint64_t id = 1; id <= kRows; ++id) {
-      auto draft = older.create();
-      draft->set("id", id);
-      draft->set("name", name);
-      older.put(transaction, draft);
-    }
-    transaction.commit();
-  }
+  void fill(const char* name) const { putNames(*store, kRows, name); }
 
   StagedRows stage(const RecordSchema& schema, StagingOptions options) {
     options.ended = [this](const StagingEnd& end) {

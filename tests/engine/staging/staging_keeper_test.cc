@@ -10,6 +10,7 @@
 #include <set>
 #include <thread>
 
+#include "instar/engine/internal/staging/canary_queue.h"
 #include "instar/engine/staging.h"
 #include "instar/tests/engine/staging/contacts.h"
 #include "instar/tests/support/child_process.h"
@@ -28,18 +29,6 @@ constexpr GuardRails kRails{.minimumSamples = 80,
                             .maxErrorShare = 0.05,
                             .maxDivergenceShare = 0.05,
                             .holdFor = std::chrono::seconds(0)};
-
-void fill(const Store& store, const char* name, std::uint64_t rows = kRows) {
-  const auto older = store.collection("contacts", contact1());
-  auto transaction = store.write();
-  for (std::uint64_t id = 1; id <= rows; ++id) {
-    auto draft = older.create();
-    draft->set("id", id);
-    draft->set("name", name);
-    older.put(transaction, draft);
-  }
-  transaction.commit();
-}
 
 void readAll(const Store& store, const StagedRows& rows) {
   const auto snapshot = store.read();
@@ -73,7 +62,7 @@ class CanaryKeeperTest : public ::testing::Test {
 // ---- several handles
 
 TEST_F(CanaryKeeperTest, ABreachStopsAllHandlesOfTheStoreAndAllAreTold) {
-  fill(*store, "no number");
+  putNames(*store, kRows, "no number");
   std::atomic<int> told{0};
   const auto tell = [&](const StagingEnd&) { ++told; };
   const auto rows =
@@ -91,7 +80,7 @@ TEST_F(CanaryKeeperTest, ABreachStopsAllHandlesOfTheStoreAndAllAreTold) {
 }
 
 TEST_F(CanaryKeeperTest, TellsNobodyWhoseHandleIsGone) {
-  fill(*store, "Ada Lovelace");
+  putNames(*store, kRows, "Ada Lovelace");
   std::atomic<int> told{0};
   {
     const auto rows = store->stage("contacts", contact2(), {.ended = [&](const StagingEnd&) { ++told; }});
@@ -102,7 +91,7 @@ TEST_F(CanaryKeeperTest, TellsNobodyWhoseHandleIsGone) {
 }
 
 TEST_F(CanaryKeeperTest, TellsNobodyOfWhatWasOverBefore) {
-  fill(*store, "Ada Lovelace");
+  putNames(*store, kRows, "Ada Lovelace");
   store->stage("contacts", contact2());
   abortVersion(*store, "contacts", 2, "by hand");
   std::atomic<int> before{0};
@@ -117,7 +106,7 @@ TEST_F(CanaryKeeperTest, TellsNobodyOfWhatWasOverBefore) {
 // ---- beside a long writer
 
 TEST_F(CanaryKeeperTest, SaysWhatKeepsItFromStoring) {
-  fill(*store, "no number");
+  putNames(*store, kRows, "no number");
   const auto rows = store->stage("contacts", contactWithNumber(), {.shadow = 100, .guardRails = kRails});
   EXPECT_EQ(statusOf(*store).problem, "");
   {
@@ -142,7 +131,7 @@ TEST_F(CanaryKeeperTest, IsNotWaitedForBesideASlowFunction) {
   });
   constexpr std::uint64_t kManyRows = 5'000;  // 100 s
   store = Store::open(folder / "slow.instar", {.functions = functions});
-  fill(*store, "Ada Lovelace", kManyRows);
+  putNames(*store, kManyRows, "Ada Lovelace");
   std::optional<StagedRows> rows = store->stage(
       "contacts",
       contactSchema(2,
@@ -160,7 +149,7 @@ TEST_F(CanaryKeeperTest, IsNotWaitedForBesideALongWriter) {
   store.reset();
   ChildProcess writing([&](const Steps& parent) {
     const Store other = Store::open(path);
-    fill(other, "no number");
+    putNames(other, kRows, "no number");
     other.stage("contacts", contactWithNumber(), {.shadow = 100, .guardRails = kRails});
     const auto writer = other.write();
     parent.tell();
@@ -178,7 +167,7 @@ TEST_F(CanaryKeeperTest, IsNotWaitedForBesideALongWriter) {
 // ---- what is judged
 
 TEST_F(CanaryKeeperTest, AbortsAVersionThatTakesTooLong) {
-  fill(*store, "Ada Lovelace");
+  putNames(*store, kRows, "Ada Lovelace");
   std::promise<StagingEnd> ended;
   auto end = ended.get_future();
   const auto rows = store->stage("contacts", contact2(),
@@ -198,8 +187,23 @@ TEST_F(CanaryKeeperTest, AbortsAVersionThatTakesTooLong) {
   EXPECT_EQ(statusOf(*store).endReason, how.reason);
 }
 
+// Where nothing but rows was read that are larger than the queue, no sample was counted, and what was passed
+// over was dropped with them.
+TEST_F(CanaryKeeperTest, CountsWhatIsPassedOverAlone) {
+  putNames(*store, 1, std::string(CanaryQueue::kMostBytes, 'x'));
+  {
+    const auto rows =
+        store->stage("contacts", contactWithNumber(), {.percent = 0, .shadow = 100, .guardRails = kRails});
+    readAll(*store, rows);
+  }
+  reopen();
+  const CanaryStatistics seen = statusOf(*store).canary;
+  EXPECT_EQ(seen.passedOver, 1U);
+  EXPECT_EQ(seen.samples, 0U);
+}
+
 TEST_F(CanaryKeeperTest, LogsAThousandRowsEachOnce) {
-  fill(*store, "Ada Lovelace", 1200);
+  putNames(*store, 1200, "Ada Lovelace");
   const RecordSchema reversed = contactSchema(2, R"(
       name  @1 :Text $Instar.mirrored(since = 2, concat = [(field = "last"), (text = ", "), (field = "first")]);
       first @2 :Text $Instar.derived(since = 2, split = (field = "name", by = " ", part = 0));
@@ -240,7 +244,7 @@ TEST_F(CanaryKeeperTest, JudgesWhatSeveralProcessesHaveSeenTogether) {
   ChildProcess first([&](const Steps& parent) {
     {
       const Store other = Store::open(path);
-      fill(other, "no number");
+      putNames(other, kRows, "no number");
       readAll(other, other.stage("contacts", contactWithNumber(), {.shadow = 100, .guardRails = rails}));
     }
     parent.tell();
@@ -260,7 +264,7 @@ TEST_F(CanaryKeeperTest, ABreachInOneProcessEndsServingInTheOther) {
   store.reset();
   ChildProcess serving([&](const Steps& parent) {
     const Store other = Store::open(path);
-    fill(other, "77");
+    putNames(other, kRows, "77");
     std::promise<StagingEnd> ended;
     const auto rows = other.stage("contacts", contactWithNumber(),
                                   {.percent = 100, .guardRails = kRails, .ended = [&](const StagingEnd& how) {
@@ -279,7 +283,7 @@ TEST_F(CanaryKeeperTest, ABreachInOneProcessEndsServingInTheOther) {
   });
   serving.await();
   store = Store::open(path);
-  fill(*store, "no number");
+  putNames(*store, kRows, "no number");
   readAll(*store, store->stage("contacts", contactWithNumber()));
   ASSERT_TRUE(comes([&] { return statusOf(*store).state == VersionState::aborted; }));
   serving.tell();

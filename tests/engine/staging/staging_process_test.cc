@@ -21,18 +21,6 @@ namespace {
 
 using namespace testing;
 
-void fill(const Store& store) {
-  const auto older = store.collection("contacts", contact1());
-  auto transaction = store.write();
-  for (std::uint64_t id = 1; id <= 20; ++id) {
-    auto draft = older.create();
-    draft->set("id", id);
-    draft->set("name", "Ada Lovelace");
-    older.put(transaction, draft);
-  }
-  transaction.commit();
-}
-
 std::size_t servedRows(const Store& store, const StagedRows& rows) {
   std::size_t served = 0;
   const auto snapshot = store.read();
@@ -45,7 +33,7 @@ TEST(StagingProcesses, OneStagesAndChangesWhatTheOtherServes) {
   const auto path = folder / "store.instar";
   ChildProcess serving([&](const Steps& parent) {
     const Store store = Store::open(path);
-    fill(store);
+    putNames(store, 20, "Ada Lovelace");
     const auto older = store.collection("contacts", contact1());
     parent.tell();
     parent.await();  // staged
@@ -99,7 +87,7 @@ TEST(StagingProcesses, AChildOfAForkLetsGoOfATrialThatItsParentHas) {
   const TemporaryFolder folder;
   std::optional<Store> store =
       Store::open(folder / "store.instar", {.compaction = {.mode = CompactionMode::upgrade}});
-  fill(*store);
+  putNames(*store, 20, "Ada Lovelace");
   std::optional<StagedRows> rows = store->stage("contacts", contact2(), {.shadow = 100});
   // Both threads wait for something to do.
   while (store->compaction().status().wait != WaitReason::idle) std::this_thread::yield();
@@ -264,7 +252,7 @@ TEST_P(StagingCrashTest, LeavesTheStateBeforeOrTheOneBehind) {
     const TemporaryFolder folder;
     const auto path = folder / "store.instar";
     {
-      ChildProcess filling([&](const Steps&) { fill(Store::open(path)); });
+      ChildProcess filling([&](const Steps&) { putNames(Store::open(path), 20, "Ada Lovelace"); });
       filling.expectSuccess();
     }
     const int exit = runUntil(path, change, calls);

@@ -23,16 +23,7 @@ using ::testing::HasSubstr;
 
 class StagingTest : public ::testing::Test {
  protected:
-  StagingTest() {
-    auto transaction = store.write();
-    for (std::uint64_t id = 1; id <= 100; ++id) {
-      auto draft = older.create();
-      draft->set("id", id);
-      draft->set("name", "Ada Lovelace");
-      older.put(transaction, draft);
-    }
-    transaction.commit();
-  }
+  StagingTest() { putNames(store, 100, "Ada Lovelace"); }
 
   StagedRows stage(const RecordSchema& schema, const StagingOptions& options = {}) const {
     return store.stage("contacts", schema, options);
