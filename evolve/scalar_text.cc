@@ -5,20 +5,14 @@
 #include <cmath>
 #include <limits>
 
+#include "instar/format/number_text.h"
+
 namespace instar {
 namespace {
 
 using Type = capnp::schema::Type;
 
 std::string_view view(kj::StringPtr text) noexcept { return {text.begin(), text.size()}; }
-
-template <class Number>
-std::optional<Number> parseNumber(std::string_view text) {
-  Number number{};
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
 
 template <class Number>
 std::optional<capnp::DynamicValue::Reader> parseInteger(std::string_view text) {

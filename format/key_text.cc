@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "instar/format/error.h"
+#include "instar/format/number_text.h"
 
 namespace instar {
 namespace {
@@ -105,23 +106,14 @@ std::string_view takeBare(std::string_view& rest) {
   return part;
 }
 
-template <class Number>
-bool parseNumber(std::string_view text, Number& number) {
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
-  return failure == std::errc() && end == text.data() + text.size();
-}
-
 KeyValue parseScalar(const KeyPart& part, std::string_view text) {
-  std::int64_t whole;
-  std::uint64_t natural;
-  double real;
   if (part.type == KeyType::boolean && (text == "true" || text == "false")) return text == "true";
   if (part.type == KeyType::float32 || part.type == KeyType::float64) {
-    if (parseNumber(text, real)) return real;
+    if (const auto real = parseNumber<double>(text)) return *real;
     refuse(part.name, "this part of the key is a number", text);
   }
-  if (parseNumber(text, natural)) return natural;
-  if (parseNumber(text, whole)) return whole;
+  if (const auto natural = parseNumber<std::uint64_t>(text)) return *natural;
+  if (const auto whole = parseNumber<std::int64_t>(text)) return *whole;
   if (part.type == KeyType::enumeration) return text;
   refuse(part.name,
          part.type == KeyType::boolean ? "this part of the key is true or false"

@@ -4,10 +4,10 @@
 #include <kj/exception.h>
 #include <unistd.h>
 
-#include <charconv>
 #include <new>
 
 #include "instar/format/key_text.h"
+#include "instar/format/number_text.h"
 #include "instar/tools/interruption.h"
 #include "instar/tools/scalar_text.h"
 
@@ -193,6 +193,12 @@ CollectionInfo requireCollection(const Store& store, const Transaction& transact
               {{"collection", std::string(name)}});
 }
 
+std::vector<CollectionInfo> chosenCollections(const Store& store, const Transaction& transaction,
+                                              std::string_view name) {
+  if (name.empty()) return store.collections(transaction);
+  return {requireCollection(store, transaction, name)};
+}
+
 Masking collectionMasking(const Store& store, const Transaction& transaction, std::string_view name,
                           const RecordSchema* beside) {
   std::vector<RecordSchema> schemas;
@@ -218,9 +224,7 @@ RecordSchema schemaVersion(const Store& store, const Transaction& transaction, s
 }
 
 std::string wholeNumberProblem(const std::string& text) {
-  std::uint64_t number = 0;
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (failure == std::errc() && end == text.data() + text.size()) return {};
+  if (parseNumber<std::uint64_t>(text)) return {};
   return "expected a whole number from 0 to " + std::to_string(UINT64_MAX) + ", found " + text;
 }
 

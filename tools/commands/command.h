@@ -85,6 +85,10 @@ std::optional<CollectionInfo> findCollection(const Store& store, const Transacti
 // The same; throws Error(fixCall) where there is none.
 CollectionInfo requireCollection(const Store& store, const Transaction& transaction, std::string_view name);
 
+// That one alone, or all where no name is given. Throws as requireCollection().
+std::vector<CollectionInfo> chosenCollections(const Store& store, const Transaction& transaction,
+                                              std::string_view name);
+
 // All that is sensitive in any version of the collection, and in a schema that may not be in the file
 // yet. Throws as Store::versions does.
 Masking collectionMasking(const Store& store, const Transaction& transaction, std::string_view name,

@@ -1,25 +1,16 @@
 #include "instar/tools/commands/guard_rail_options.h"
 
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <utility>
 
+#include "instar/format/number_text.h"
 #include "instar/tools/commands/command.h"
 
 namespace instar::tools {
 namespace {
 
 constexpr std::uint64_t kLongest = 10000;  // days; a version that is tried for longer is forgotten
-
-// Whole, from the beginning to the end.
-template <class Number>
-std::optional<Number> parseNumber(std::string_view text) {
-  Number number{};
-  const auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (failure != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return number;
-}
 
 std::string_view withoutSpaces(std::string_view text) {
   while (text.ends_with(' ')) text.remove_suffix(1);

@@ -196,8 +196,7 @@ std::vector<ReaderInfo> olderSnapshots(const Store& store, const Transaction& tr
 void runVersions(Context& context, const VersionsOptions& options) {
   const Store store = openToRead(options.file);
   const ReadTransaction transaction = store.read();
-  std::vector<CollectionInfo> collections = store.collections(transaction);
-  if (!options.collection.empty()) collections = {requireCollection(store, transaction, options.collection)};
+  const auto collections = chosenCollections(store, transaction, options.collection);
   ProgressLine progress(context.messages, "rows", context.clock);
   std::string out;
   JsonWriter writer(out);

@@ -27,11 +27,10 @@ struct MigrateOptions {
   bool json = false;
 };
 
-std::vector<std::string> chosenCollections(const Store& store, const MigrateOptions& options) {
-  const ReadTransaction transaction = store.read();
-  if (!options.collection.empty()) return {requireCollection(store, transaction, options.collection).name};
+std::vector<std::string> chosenNames(const Store& store, const MigrateOptions& options) {
   std::vector<std::string> names;
-  for (const CollectionInfo& collection : store.collections(transaction)) names.push_back(collection.name);
+  for (const CollectionInfo& collection : chosenCollections(store, store.read(), options.collection))
+    names.push_back(collection.name);
   return names;
 }
 
@@ -162,7 +161,7 @@ void runMigrate(Context& context, const MigrateOptions& options) {
   const Interruption interruption;
   if (!options.dryRun) context.interrupted = kDoneStays;
   Report report(context, options.json);
-  for (const std::string& name : chosenCollections(store, options)) {
+  for (const std::string& name : chosenNames(store, options)) {
     const Estimate estimated = estimate(store, name, mode, rate);
     ProgressLine progress(context.messages, "rows", context.clock);
     const ProgressCallback look = [&](const Progress& state) {

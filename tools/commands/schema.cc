@@ -80,8 +80,7 @@ void printJudgements(Output& output, const std::vector<Judgement>& judgements) {
 void runList(Context& context, const SchemaOptions& options) {
   const Store store = openToRead(options.file);
   const ReadTransaction transaction = store.read();
-  std::vector<CollectionInfo> collections = store.collections(transaction);
-  if (!options.collection.empty()) collections = {requireCollection(store, transaction, options.collection)};
+  const auto collections = chosenCollections(store, transaction, options.collection);
   std::string out;
   JsonWriter writer(out);
   Table table({"collection", ">version", "type", "keys", "fingerprint", "added", "by"});

@@ -118,8 +118,7 @@ class Report {
 void runStatus(Context& context, const StatusOptions& options) {
   const Store store = openToRead(options.file);
   const ReadTransaction transaction = store.read();
-  std::vector<CollectionInfo> collections = store.collections(transaction);
-  if (!options.collection.empty()) collections = {requireCollection(store, transaction, options.collection)};
+  const auto collections = chosenCollections(store, transaction, options.collection);
   std::string out;
   JsonWriter writer(out);
   writer.beginObject().name("collections").beginArray();
