@@ -1,0 +1,46 @@
+#include "instar/bench/upgrade/subject.h"
+
+#include <stdexcept>
+
+#include "instar/bench/upgrade/systems.h"
+
+namespace instar::bench {
+
+bool isOffered(const Scenario& scenario) {
+  switch (scenario.system) {
+    case System::instar:
+      return instarOffers(scenario);
+    case System::sqlite:
+      return sqliteOffers(scenario);
+    case System::lmdb:
+      return lmdbOffers(scenario);
+    case System::rocksdb:
+#ifdef INSTAR_BENCH_ROCKSDB
+      return rocksDbOffers(scenario);
+#else
+      return false;
+#endif
+  }
+  return false;
+}
+
+std::unique_ptr<Subject> makeSubject(const Scenario& scenario, const std::filesystem::path& path) {
+  if (!isOffered(scenario)) throw std::invalid_argument(nameOf(scenario) + " is not offered by this build");
+  switch (scenario.system) {
+    case System::instar:
+      return makeInstarSubject(scenario, path);
+    case System::sqlite:
+      return makeSqliteSubject(scenario, path);
+    case System::lmdb:
+      return makeLmdbSubject(scenario, path);
+    case System::rocksdb:
+      break;
+  }
+#ifdef INSTAR_BENCH_ROCKSDB
+  return makeRocksDbSubject(scenario, path);
+#else
+  throw std::logic_error("RocksDB is not part of this build");
+#endif
+}
+
+}  // namespace instar::bench
