@@ -39,6 +39,9 @@ enum class Change : std::uint8_t {
 enum class Mix : std::uint8_t { a, b, c, d, e, f };
 enum class Access : std::uint8_t { uniform, zipf, latest };
 
+// Bytes a second where a strategy is paced and nothing else is said.
+inline constexpr std::uint64_t kStandardRate = std::uint64_t{4} << 20;
+
 struct Scenario {
   System system = System::instar;
   Strategy strategy = Strategy::standard;
@@ -62,7 +65,8 @@ struct Scenario {
 // Whether the system has this strategy, in this build.
 bool isOffered(const Scenario& scenario);
 
-// "instar/standard/derived/b/zipf/100000", with what differs from the default behind; what `run` takes.
+// "instar/standard/derived/b/zipf/100000", with what differs from the default behind; what `run` takes. Of
+// the six the last ones may be missing, and are what a Scenario has then.
 std::string nameOf(const Scenario& scenario);
 // Throws std::invalid_argument that says what is wrong and what is known.
 Scenario scenarioOf(std::string_view name);
@@ -72,5 +76,6 @@ std::string_view textOf(Strategy strategy) noexcept;
 std::string_view textOf(Change change) noexcept;
 std::string_view textOf(Mix mix) noexcept;
 std::string_view textOf(Access access) noexcept;
+std::string_view textOf(Durability durability) noexcept;
 
 }  // namespace instar::bench
