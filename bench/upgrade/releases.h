@@ -136,6 +136,21 @@ inline void writeNew(HistoryOrder::Builder order, const NewRow& row) {
   order.setLoyaltyPoints(row.loyaltyPoints);
 }
 
+// Sets the price in a record, and what goes with it, as setPrice() does in a row.
+inline void storePrice(AdditiveOrder::Builder order, std::int64_t cents) { order.setPriceCents(cents); }
+inline void storePrice(DerivedOrder::Builder order, std::int64_t cents) { order.setPriceCents(cents); }
+inline void storePrice(Parcel::Builder parcel, std::int64_t cents) {
+  NewRow row;
+  setPrice(Change::replaced, row, cents);
+  parcel.setPriceMills(row.priceMills);
+}
+inline void storePrice(HistoryOrder::Builder order, std::int64_t cents) {
+  NewRow row;
+  setPrice(Change::history, row, cents);
+  order.setPriceCents(row.priceCents);
+  order.setPriceMills(row.priceMills);
+}
+
 // Calls `use` with a null pointer to the change's record type: withRelease(change, [](auto* type) {
 // using Record = std::remove_pointer_t<decltype(type)>; … }).
 template <class Use>

@@ -24,7 +24,7 @@ enum class Strategy : std::uint8_t {
   writeBack,   // on reading, and stored then
   background,  // a thread beside the load, without limit (Instar: compaction, rate 0)
   paced,       // the same at a rate in bytes a second
-  standard,    // Instar as it is opened without any option
+  standard,    // Instar's thread with nothing set but that it runs
 };
 
 enum class Change : std::uint8_t {

@@ -24,20 +24,20 @@ bool isOffered(const Scenario& scenario) {
   return false;
 }
 
-std::unique_ptr<Subject> makeSubject(const Scenario& scenario, const std::filesystem::path& path) {
+std::unique_ptr<Subject> makeSubject(const Scenario& scenario, const std::filesystem::path& folder) {
   if (!isOffered(scenario)) throw std::invalid_argument(nameOf(scenario) + " is not offered by this build");
   switch (scenario.system) {
     case System::instar:
-      return makeInstarSubject(scenario, path);
+      return makeInstarSubject(scenario, folder);
     case System::sqlite:
-      return makeSqliteSubject(scenario, path);
+      return makeSqliteSubject(scenario, folder);
     case System::lmdb:
-      return makeLmdbSubject(scenario, path);
+      return makeLmdbSubject(scenario, folder);
     case System::rocksdb:
       break;
   }
 #ifdef INSTAR_BENCH_ROCKSDB
-  return makeRocksDbSubject(scenario, path);
+  return makeRocksDbSubject(scenario, folder);
 #else
   throw std::logic_error("RocksDB is not part of this build");
 #endif
