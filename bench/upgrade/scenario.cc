@@ -1,5 +1,6 @@
 #include "instar/bench/upgrade/scenario.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -14,7 +15,7 @@ using namespace std::string_view_literals;
 
 // In the order of the enumerants.
 constexpr std::array kSystems{"instar"sv, "sqlite"sv, "lmdb"sv, "rocksdb"sv};
-constexpr std::array kStrategies{"none"sv, "eager"sv,     "eager-later"sv, "rebuild"sv, "batches"sv,
+constexpr std::array kStrategies{"none"sv, "eager"sv,      "eager-later"sv, "rebuild"sv, "batches"sv,
                                  "lazy"sv, "write-back"sv, "background"sv,  "paced"sv,   "standard"sv};
 constexpr std::array kChanges{"additive"sv, "derived"sv, "replaced"sv, "history"sv};
 constexpr std::array kMixes{"a"sv, "b"sv, "c"sv, "d"sv, "e"sv, "f"sv};
@@ -45,8 +46,17 @@ Number numberOf(std::string_view name, std::string_view what, std::string_view t
   return number;
 }
 
-// SCENARIO's name: system/strategy/change/mix/access/rows, of which the last ones may be missing, then what
-// differs from the default.
+double secondsOf(std::string_view name, std::string_view text) {
+  const auto seconds = numberOf<double>(name, "a time in seconds", text);
+  if (!(seconds >= 0 && std::isfinite(seconds))) refuse(name, "a time in seconds is not negative");
+  return seconds;
+}
+
+std::string textOfSeconds(double seconds) {
+  std::array<char, 64> text;
+  return {text.data(), std::to_chars(text.data(), text.data() + text.size(), seconds).ptr};
+}
+
 void setOption(Scenario& scenario, std::string_view name, std::string_view part) {
   const std::size_t equals = part.find('=');
   const std::string_view key = part.substr(0, equals);
@@ -64,11 +74,13 @@ void setOption(Scenario& scenario, std::string_view name, std::string_view part)
   } else if (key == "rps") {
     scenario.perSecond = numberOf<unsigned>(name, "rps", value);
   } else if (key == "seconds") {
-    scenario.seconds = numberOf<double>(name, "seconds", value);
-    if (!(scenario.seconds >= 0 && std::isfinite(scenario.seconds))) refuse(name, "seconds are not negative");
+    scenario.seconds = secondsOf(name, value);
+  } else if (key == "longest") {
+    scenario.longest = secondsOf(name, value);
   } else {
-    refuse(name, "\"" + std::string(part) +
-                     "\" is no option; there are cold, packs, kill, durability=, rate=, rps=, seconds=");
+    refuse(name,
+           "\"" + std::string(part) +
+               "\" is no option; there are cold, packs, kill, durability=, rate=, rps=, seconds=, longest=");
   }
 }
 
@@ -100,7 +112,9 @@ constexpr std::size_t kParts = 6;  // before the options
 }  // namespace
 
 std::string_view textOf(System system) noexcept { return kSystems[static_cast<std::size_t>(system)]; }
-std::string_view textOf(Strategy strategy) noexcept { return kStrategies[static_cast<std::size_t>(strategy)]; }
+std::string_view textOf(Strategy strategy) noexcept {
+  return kStrategies[static_cast<std::size_t>(strategy)];
+}
 std::string_view textOf(Change change) noexcept { return kChanges[static_cast<std::size_t>(change)]; }
 std::string_view textOf(Mix mix) noexcept { return kMixes[static_cast<std::size_t>(mix)]; }
 std::string_view textOf(Access access) noexcept { return kAccesses[static_cast<std::size_t>(access)]; }
@@ -108,11 +122,15 @@ std::string_view textOf(Durability durability) noexcept {
   return kDurabilities[static_cast<std::size_t>(durability)];
 }
 
+bool comesToAnEnd(Strategy strategy) noexcept {
+  return strategy != Strategy::none && strategy != Strategy::lazy && strategy != Strategy::writeBack;
+}
+
 std::string nameOf(const Scenario& scenario) {
   const Scenario standard;
   std::string name;
-  for (const std::string_view part : {textOf(scenario.system), textOf(scenario.strategy), textOf(scenario.change),
-                                      textOf(scenario.mix), textOf(scenario.access)})
+  for (const std::string_view part : {textOf(scenario.system), textOf(scenario.strategy),
+                                      textOf(scenario.change), textOf(scenario.mix), textOf(scenario.access)})
     name.append(part).append("/");
   name += std::to_string(scenario.rows);
   if (scenario.durability != standard.durability)
@@ -120,11 +138,8 @@ std::string nameOf(const Scenario& scenario) {
   const std::uint64_t usual = scenario.strategy == Strategy::paced ? kStandardRate : 0;
   if (scenario.rate != usual) name += "/rate=" + std::to_string(scenario.rate);
   if (scenario.perSecond != standard.perSecond) name += "/rps=" + std::to_string(scenario.perSecond);
-  if (scenario.seconds != standard.seconds) {
-    std::array<char, 64> text;
-    const auto end = std::to_chars(text.data(), text.data() + text.size(), scenario.seconds).ptr;
-    name.append("/seconds=").append(text.data(), end);
-  }
+  if (scenario.seconds != standard.seconds) name += "/seconds=" + textOfSeconds(scenario.seconds);
+  if (scenario.longest != standard.longest) name += "/longest=" + textOfSeconds(scenario.longest);
   if (scenario.cold) name += "/cold";
   if (scenario.packs) name += "/packs";
   if (scenario.kill) name += "/kill";
@@ -141,7 +156,7 @@ Scenario scenarioOf(std::string_view name) {
     const std::string_view part = name.substr(from, to - from);
     from = to + 1;
     inOptions = inOptions || place >= kParts || part.find('=') != part.npos || part == "cold" ||
-        part == "packs" || part == "kill";
+                part == "packs" || part == "kill";
     if (inOptions) {
       setOption(scenario, name, part);
       rateGiven = rateGiven || part.starts_with("rate=");

@@ -54,13 +54,17 @@ struct Scenario {
   // Operations a second of an open loop, where latency counts from when an operation was due; 0: a closed
   // loop, each as soon as the one before has ended.
   unsigned perSecond = 0;
-  double seconds = 5;   // of load after the first answer, at least
-  bool cold = false;    // the file is dropped from the system's cache before it is opened
-  bool packs = false;   // Instar: rows are packed as well as upgraded
-  bool kill = false;    // the process is killed halfway through the migration
+  double seconds = 5;  // of load after the first answer, at least: it goes on until the migration is complete
+  double longest = 600;  // it ends then, however far the migration is
+  bool cold = false;     // the file is dropped from the system's cache before it is opened
+  bool packs = false;    // Instar: rows are packed as well as upgraded
+  bool kill = false;     // the process is killed halfway through the migration
 
   bool operator==(const Scenario&) const = default;
 };
+
+// Whether the strategy brings all rows over by itself, so that its end can be waited for.
+bool comesToAnEnd(Strategy strategy) noexcept;
 
 // Whether the system has this strategy, in this build.
 bool isOffered(const Scenario& scenario);

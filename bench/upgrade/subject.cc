@@ -7,6 +7,8 @@
 namespace instar::bench {
 
 bool isOffered(const Scenario& scenario) {
+  if (scenario.packs && scenario.system != System::instar) return false;
+  if (scenario.kill && !comesToAnEnd(scenario.strategy)) return false;
   switch (scenario.system) {
     case System::instar:
       return instarOffers(scenario);
