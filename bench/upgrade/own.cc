@@ -1,7 +1,6 @@
 #include "instar/bench/upgrade/own.h"
 
 #include <capnp/any.h>
-#include <capnp/message.h>
 
 #include <optional>
 #include <stdexcept>
@@ -22,7 +21,7 @@ constexpr std::uint64_t kMostKeys = 1'000'000;
 
 // The same for a row however its texts and lists lie.
 std::uint64_t digestOf(Bytes key, capnp::DynamicStruct::Reader record) {
-  const auto words = capnp::canonicalize(record);
+  const auto words = record.as<capnp::AnyStruct>().canonicalize();
   return hash64(std::as_bytes(std::span(words.begin(), words.size())), hash64(key));
 }
 
