@@ -179,6 +179,13 @@ function showTip(text, x, y) {
 }
 const hideTip = () => tooltip.classList.remove("shown");
 
+// What is pointed at moves away; what has the focus still has it, where reaching it has scrolled the page.
+function followTip() {
+  const { tell } = document.activeElement;
+  if (tell === undefined) hideTip();
+  else tell();
+}
+
 // A mark that can be pointed at, touched or reached by keyboard, and then says `text` (or text(x), x within the drawing).
 function telling(node, text, name) {
   const at = (event) => (typeof text === "function"
@@ -190,10 +197,11 @@ function telling(node, text, name) {
     node.setAttribute("tabindex", "0");
     node.setAttribute("role", "img");
     node.setAttribute("aria-label", name ?? text.replaceAll("\n", ", "));
-    node.addEventListener("focus", () => {
+    node.tell = () => {
       const { right, top } = node.getBoundingClientRect();
       showTip(text, right, top);
-    });
+    };
+    node.addEventListener("focus", node.tell);
     node.addEventListener("blur", hideTip);
   }
   return node;

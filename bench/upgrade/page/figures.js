@@ -50,13 +50,13 @@ function latencyLegend(kinds) {
     entries.push([swatch(whose, line(1, 6, 25, 6, "p99")), `${both ? `${whose}, ` : ""}p99`],
       [swatch(whose, line(1, 6, 25, 6, "longest")), `${both ? `${whose}, ` : ""}longest`]);
   }
-  entries.push([[box(1, 1, 24, 10, "gap")], "opened, no answer yet"], [[line(13, 0, 13, 12, "change")], "the change begins"],
+  entries.push([[box(1, 1, 24, 10, "gap")], "opened, no answer yet"], [[line(13, 0, 13, 12, "change")], "the migration begins"],
     [[box(1, 3, 24, 6, "track"), box(1, 3, 14, 6, "progress")], "rows migrated"]);
   return legend(...entries);
 }
 
 function latencyPanel({ group, lines, first, completion, changeAt, end: own }, values, end, width, height) {
-  const left = 48, right = width - 6, top = 6, bottom = height - 40;
+  const left = 52, right = width - 6, top = 6, bottom = height - 40;
   const x = linearScale(0, end, left, right, width > 300 ? 6 : 4);
   const y = logScale(values, bottom, top, 6);
   const picture = drawing(width, height, `${group.title}: latency over time`);
@@ -101,14 +101,11 @@ function latencyPanel({ group, lines, first, completion, changeAt, end: own }, v
 // How much is in the new form, under the time axis: filled as far up as rows are migrated.
 function progressStrip(group, points, completion, first, x, left, right, top, end) {
   const height = 6;
-  const nodes = [box(left, top, right - left, height, "track")];
+  const outline = [[left, top + height]];
   let from = 0, share = 0;
   const add = (to, next) => {
-    const [a, b] = [x(from), Math.min(right, x(to))];
-    if (b > a && (share > 0 || next > 0)) {
-      nodes.push(shape("polygon", { class: "progress", points: [[a, top + height], [a, top + height * (1 - share)],
-        [b, top + height * (1 - next)], [b, top + height]].map((point) => point.map(near).join(",")).join(" ") }));
-    }
+    const [a, b] = [from, to].map((time) => Math.min(right, x(time)));
+    outline.push([a, top + height * (1 - share)], [b, top + height * (1 - next)]);
     from = to;
     share = next;
   };
@@ -120,8 +117,10 @@ function progressStrip(group, points, completion, first, x, left, right, top, en
     if (done && share < 1) add(Math.max(from, completion.median), 1);
     add(point.to, done ? 1 : Math.max(share, part(point.migrated)));
   }
-  if (share > 0) add(end, share);
-  return nodes;
+  if (share > 0) add(Math.max(from, end), share);
+  outline.push([Math.min(right, x(from)), top + height]);
+  return [box(left, top, right - left, height, "track"),
+    shape("polygon", { class: "progress", points: outline.map((point) => point.map(near).join(",")).join(" ") })];
 }
 
 function momentText(group, lines, first, time) {
@@ -218,12 +217,12 @@ function scalingPanel(view, families, key, width) {
     title, group, points: groups.map((one) => ({ rows: one.rows, summary: summarize(one, key, view.onlyQuiet) }))
       .filter(({ summary }) => summary.median > 0),
   })).filter(({ points }) => points.length > 0);
-  const height = 290;
+  const height = Math.max(290, families.length * 13 + 60);
   const picture = drawing(width, height, `${metric.long} over rows`);
   const frame = element("div", { class: "panel" }, element("h3", {}, metric.title), picture);
   if (lines.length === 0) return frame;
   const room = Math.min(width * 0.42, Math.max(...lines.map(({ title }) => widthOf(title, 11))) + 16);
-  const left = 48, right = width - room, top = 8, bottom = height - 34;
+  const left = 52, right = width - room, top = 8, bottom = height - 34;
   const values = lines.flatMap(({ points }) => points.flatMap(({ summary }) => [summary.least, summary.most]));
   const sizes = [...new Set(lines.flatMap(({ points }) => points.map(({ rows }) => rows)))].sort((a, b) => a - b);
   const y = logScale(values, bottom, top, 9);

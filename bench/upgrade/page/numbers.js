@@ -274,5 +274,7 @@ function spreadText(summary, unit) {
   return `${textOf(summary.median, unit)} [${textOf(summary.least, unit)} – ${textOf(summary.most, unit)}]`;
 }
 
-// "3.4 ×"
-const timesText = (factor) => `${factor >= 1000 ? whole(Number(factor.toPrecision(3))) : digits(factor, 2)} ×`;
+// "3.4 ×"; of the reference's, where it is far less than that: "1/340".
+const rounded = (value) => (value >= 1000 ? whole(Number(value.toPrecision(3))) : digits(value, 2));
+const timesText = (factor) => `${rounded(factor)} ×`;
+const shareText = (factor) => (factor < 0.1 ? `1/${rounded(1 / factor)}` : timesText(factor));

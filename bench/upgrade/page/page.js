@@ -59,7 +59,8 @@ function viewOf() {
   const few = main.length < 3 || main.length === series.length;
   return {
     series, reference, few, shown: few || chosen.only === "all" ? series : main, onlyQuiet: chosen.onlyQuiet,
-    killed: all.filter(({ killed }) => killed), kinds: chosen.kinds === "both" ? ["writes", "reads"] : [chosen.kinds],
+    killed: all.filter(({ killed }) => killed)
+      .sort((a, b) => order(a, reference.series) - order(b, reference.series)), kinds: chosen.kinds === "both" ? ["writes", "reads"] : [chosen.kinds],
   };
 }
 
@@ -227,8 +228,8 @@ let sorting = { key: "", down: false };
 
 function showRuns(view) {
   const listed = (chosen.everything ? groups : groups.filter((group) => agrees(group, chosen))).slice();
-  const place1 = (group) => order(group, view.reference.series);
-  listed.sort((a, b) => place1(a) - place1(b) || a.name.localeCompare(b.name));
+  const rankOf = (group) => order(group, view.reference.series);
+  listed.sort((a, b) => rankOf(a) - rankOf(b) || a.name.localeCompare(b.name));
   if (sorting.key !== "") {
     const value = (group) => summarize(group, sorting.key, view.onlyQuiet).median;
     const rank = (group) => (Number.isNaN(value(group)) ? Infinity : value(group) * (sorting.down ? -1 : 1));
@@ -263,12 +264,12 @@ function rowOf(group, view) {
   const reasons = [...new Set(disturbed.map((run) => run.reason || "others were busy"))].join("; ");
   const cells = kColumns.map((key) => {
     const own = summarize(group, key, view.onlyQuiet);
-    const other = reference && reference !== group ? summarize(reference, key, view.onlyQuiet).median : NaN;
+    const other = reference && reference !== group && !group.killed ? summarize(reference, key, view.onlyQuiet).median : NaN;
     const factor = own.median / other;
     return element("td", {}, element("span", { class: "median" }, textOf(own.median, kMetrics[key].unit)),
       own.count > 1 ? element("span", { class: "spread" },
         `[${textOf(own.least, kMetrics[key].unit)} – ${textOf(own.most, kMetrics[key].unit)}]`) : null,
-      Number.isFinite(factor) && factor > 0 ? element("span", { class: "factor" }, timesText(factor)) : null);
+      Number.isFinite(factor) && factor > 0 ? element("span", { class: "factor" }, shareText(factor)) : null);
   });
   const [run] = group.runs;
   return element("tr", { class: group === reference ? "reference" : undefined },
@@ -371,7 +372,7 @@ function update(key) {
 }
 
 document.body.append(tooltip);
-window.addEventListener("scroll", hideTip, { passive: true });
+window.addEventListener("scroll", followTip, { passive: true });
 window.addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
 window.addEventListener("beforeprint", () => document.querySelectorAll("#main section:not(#runs) details")
   .forEach((details) => { details.open = true; }));
