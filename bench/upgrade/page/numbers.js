@@ -209,7 +209,8 @@ function secondsOf(group, kind, onlyQuiet) {
   for (let index = 0; index < most; ++index) {
     const present = runs.filter((run) => index < run.seconds.length);
     const busy = present.filter((run) => run.seconds[index][kind].count > 0);
-    const end = (run) => run.seconds[index + 1]?.from ?? Math.min(run.seconds[index].from + 1, run.duration);
+    const end = ({ seconds, duration }) => seconds[index + 1]?.from
+      ?? Math.max(seconds[index].from, Math.min(seconds[index].from + 1, duration));
     points.push({
       from: summaryOf(present.map((run) => run.seconds[index].from)).median,
       to: summaryOf(present.map(end)).median,

@@ -235,12 +235,12 @@ function showRuns(view) {
     const rank = (group) => (Number.isNaN(value(group)) ? Infinity : value(group) * (sorting.down ? -1 : 1));
     listed.sort((a, b) => (rank(a) === rank(b) ? 0 : rank(a) - rank(b)));
   }
-  const caption = "Medians, [least – most] of the repetitions, and how many times the reference's";
-  section("runs", "All runs", `The reference is ${view.reference.title}, under the same conditions each.`,
+  section("runs", "All runs", `Medians, [least – most] of the repetitions, and how many times those of ${view.reference.title} `
+    + "under the same conditions.",
     element("div", { class: "controls" }, tick(`all ${groups.length} scenarios, whatever was chosen above`, "everything"),
       download("totals.csv", totalsCsv), download("seconds.csv", secondsCsv)),
-    element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
-      element("table", { class: "all" }, element("caption", {}, caption),
+    element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "all runs" },
+      element("table", { class: "all" },
         element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "Strategy"),
           element("th", { scope: "col" }, "Conditions"), kColumns.map(sortable), element("th", { scope: "col" }, "Command"))),
         element("tbody", {}, listed.map((group) => rowOf(group, view))))));
