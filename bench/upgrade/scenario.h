@@ -24,7 +24,7 @@ enum class Strategy : std::uint8_t {
   writeBack,   // on reading, and stored then
   background,  // a thread beside the load, without limit (Instar: compaction, rate 0)
   paced,       // the same at a rate in bytes a second
-  standard,    // Instar as it is opened without any option
+  standard,    // Instar's thread with nothing set but that it runs
 };
 
 enum class Change : std::uint8_t {
@@ -39,6 +39,9 @@ enum class Change : std::uint8_t {
 enum class Mix : std::uint8_t { a, b, c, d, e, f };
 enum class Access : std::uint8_t { uniform, zipf, latest };
 
+// Bytes a second where a strategy is paced and nothing else is said.
+inline constexpr std::uint64_t kStandardRate = std::uint64_t{4} << 20;
+
 struct Scenario {
   System system = System::instar;
   Strategy strategy = Strategy::standard;
@@ -51,18 +54,23 @@ struct Scenario {
   // Operations a second of an open loop, where latency counts from when an operation was due; 0: a closed
   // loop, each as soon as the one before has ended.
   unsigned perSecond = 0;
-  double seconds = 5;   // of load after the first answer, at least
-  bool cold = false;    // the file is dropped from the system's cache before it is opened
-  bool packs = false;   // Instar: rows are packed as well as upgraded
-  bool kill = false;    // the process is killed halfway through the migration
+  double seconds = 5;  // of load after the first answer, at least: it goes on until the migration is complete
+  double longest = 600;  // it ends then, however far the migration is
+  bool cold = false;     // the file is dropped from the system's cache before it is opened
+  bool packs = false;    // Instar: rows are packed as well as upgraded
+  bool kill = false;     // the process is killed halfway through the migration
 
   bool operator==(const Scenario&) const = default;
 };
 
+// Whether the strategy brings all rows over by itself, so that its end can be waited for.
+bool comesToAnEnd(Strategy strategy) noexcept;
+
 // Whether the system has this strategy, in this build.
 bool isOffered(const Scenario& scenario);
 
-// "instar/standard/derived/b/zipf/100000", with what differs from the default behind; what `run` takes.
+// "instar/standard/derived/b/zipf/100000", with what differs from the default behind; what `run` takes. Of
+// the six the last ones may be missing, and are what a Scenario has then.
 std::string nameOf(const Scenario& scenario);
 // Throws std::invalid_argument that says what is wrong and what is known.
 Scenario scenarioOf(std::string_view name);
@@ -72,5 +80,6 @@ std::string_view textOf(Strategy strategy) noexcept;
 std::string_view textOf(Change change) noexcept;
 std::string_view textOf(Mix mix) noexcept;
 std::string_view textOf(Access access) noexcept;
+std::string_view textOf(Durability durability) noexcept;
 
 }  // namespace instar::bench

@@ -42,7 +42,8 @@ struct MigrationProgress {
 class Subject {
  public:
   virtual ~Subject() = default;
-  // The old release: `rows` rows in one file or folder, flushed and closed.
+  // The old release puts `rows` rows in the order of their keys, without syncing each commit, and everything
+  // is on the disk and closed when the process ends. With Strategy::none it is the new release that does so.
   virtual void fill() = 0;
   // The new release: everything that must be done before its first answer can be given. A strategy that
   // migrates at open does all of it here.
@@ -59,11 +60,11 @@ class Subject {
     std::uint64_t digest = 0;
   };
   virtual Census census() = 0;
-  // Every file that belongs to the subject now, its logs too.
-  virtual std::filesystem::path path() const = 0;
 };
 
-// Throws std::invalid_argument where isOffered() (scenario.h) says no.
-std::unique_ptr<Subject> makeSubject(const Scenario& scenario, const std::filesystem::path& path);
+// The subject keeps its files, logs and all, in `folder`, which is there, is empty before fill(), and is
+// copied as a whole between fill() and open(). Throws std::invalid_argument where isOffered() (scenario.h)
+// says no.
+std::unique_ptr<Subject> makeSubject(const Scenario& scenario, const std::filesystem::path& folder);
 
 }  // namespace instar::bench

@@ -1,0 +1,44 @@
+#pragma once
+// Many runs, one after another, into one folder of results. One thread.
+
+#include <chrono>
+#include <filesystem>
+#include <iosfwd>
+#include <vector>
+
+#include "instar/bench/upgrade/results.h"
+#include "instar/bench/upgrade/scenario.h"
+
+namespace instar::bench {
+
+// Writes the files that are made from runs, and prints the table of all of them.
+void report(const Results& results, std::ostream& out);
+
+class Campaign {
+ public:
+  // On `messages` it says what it does: on a terminal also how much time is left.
+  Campaign(const std::filesystem::path& out, std::filesystem::path data, std::ostream& tables,
+           std::ostream& messages, bool isTerminal);
+
+  // Those that the folder does not have yet. Repetition by repetition, in the order given, but what uses the
+  // same filled files behind one another. At the end, and where a run has failed, what there is is reported.
+  void run(const std::vector<Scenario>& scenarios, unsigned repetitions);
+
+ private:
+  struct Task {
+    Scenario scenario;
+    unsigned repetition;
+  };
+
+  std::vector<Task> missing(const std::vector<Scenario>& scenarios, unsigned repetitions) const;
+  void announce(const Task& task, std::size_t number, std::size_t count);
+
+  Results results_;
+  const std::filesystem::path data_;
+  std::ostream& tables_;
+  std::ostream& messages_;
+  const bool isTerminal_;
+  std::chrono::steady_clock::time_point start_{};
+};
+
+}  // namespace instar::bench

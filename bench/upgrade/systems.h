@@ -1,0 +1,21 @@
+#pragma once
+// The subjects of each system, for makeSubject() in subject.h, and which strategies each of them has.
+
+#include "instar/bench/upgrade/subject.h"
+
+namespace instar::bench {
+
+bool instarOffers(const Scenario& scenario) noexcept;
+std::unique_ptr<Subject> makeInstarSubject(const Scenario& scenario, const std::filesystem::path& folder);
+
+bool sqliteOffers(const Scenario& scenario) noexcept;
+std::unique_ptr<Subject> makeSqliteSubject(const Scenario& scenario, const std::filesystem::path& folder);
+
+bool lmdbOffers(const Scenario& scenario) noexcept;
+std::unique_ptr<Subject> makeLmdbSubject(const Scenario& scenario, const std::filesystem::path& folder);
+
+// Only where INSTAR_BENCH_ROCKSDB is defined.
+bool rocksDbOffers(const Scenario& scenario) noexcept;
+std::unique_ptr<Subject> makeRocksDbSubject(const Scenario& scenario, const std::filesystem::path& folder);
+
+}  // namespace instar::bench
