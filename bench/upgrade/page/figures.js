@@ -198,16 +198,17 @@ const behind = (...tables) => element("details", { class: "behind" },
 
 // `families` are series over their sizes: [{title, group (any of them), groups (one a size)}].
 function scalingFigure(view, families) {
+  const keys = ["firstAnswer", "completion", view.wait];
   const draw = (width) => {
     const columns = width >= 900 ? 3 : 1;
     const each = Math.floor((width - 22 * (columns - 1)) / columns);
     const grid = element("div", { class: "panels", style: `grid-template-columns: repeat(${columns}, 1fr)` });
-    for (const key of ["firstAnswer", "completion", "writeWait"]) grid.append(scalingPanel(view, families, key, each));
+    for (const key of keys) grid.append(scalingPanel(view, families, key, each));
     return grid;
   };
-  const headings = ["strategy", "rows", "first answer", "complete", "longest wait of a write"];
+  const headings = ["strategy", "rows", ...keys.map((key) => kMetrics[key].title)];
   const rows = families.flatMap(({ groups, title }) => groups.map((group) => [title, whole(group.rows),
-    ...["firstAnswer", "completion", "writeWait"].map((key) => spreadText(summarize(group, key, view.onlyQuiet), "time"))]));
+    ...keys.map((key) => spreadText(summarize(group, key, view.onlyQuiet), "time"))]));
   return [canvas(draw), behind(tableOf("Scaling with rows", headings, rows))];
 }
 

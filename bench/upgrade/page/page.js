@@ -59,6 +59,7 @@ function viewOf() {
   const few = main.length < 3 || main.length === series.length;
   return {
     series, reference, few, shown: few || chosen.only === "all" ? series : main, onlyQuiet: chosen.onlyQuiet,
+    wait: series.some((group) => summarize(group, "writeWait", false).count > 0) ? "writeWait" : "readWait",
     killed: all.filter(({ killed }) => killed)
       .sort((a, b) => order(a, reference.series) - order(b, reference.series)), kinds: chosen.kinds === "both" ? ["writes", "reads"] : [chosen.kinds],
   };
@@ -77,7 +78,7 @@ function finding(view) {
   const eager = find("instar/eager") ?? (lazy && view.reference !== lazy ? view.reference : undefined);
   if (lazy === undefined || eager === undefined) return undefined;
   const of = (group, key) => summarize(group, key, view.onlyQuiet);
-  const wait = Number.isFinite(of(lazy, "writeWait").median) ? ["writeWait", "write"] : ["readWait", "read"];
+  const wait = [view.wait, view.wait === "writeWait" ? "write" : "read"];
   const first = [of(lazy, "firstAnswer"), of(eager, "firstAnswer")];
   const waits = [of(lazy, wait[0]), of(eager, wait[0])];
   const sooner = isBetter(first[0], first[1]), later = isBetter(first[1], first[0]);
@@ -192,6 +193,7 @@ const kLatencyColumns = ["firstAnswer", "completion", "writeWait", "writeP99", "
   "throughput"];
 
 function showCost(view) {
+  if (view.wait === "readWait" && chosen.latency.startsWith("write")) chosen.latency = "readWait";
   const axis = (keys) => keys.map((key) => [key, kMetrics[key].long]);
   section("cost", "What it costs, and what it costs those who wait",
     "Down and left is better. Whiskers hold all repetitions. A write that cannot be made before the file is open waits for "
