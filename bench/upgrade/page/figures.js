@@ -29,7 +29,8 @@ function latencyFigure(view) {
   }));
   const values = series.flatMap(({ lines }) => lines.flatMap(({ points }) =>
     points.flatMap(({ p99, longest }) => [p99.least, longest.most])));
-  const end = Math.max(0.001, ...finite(series.map((one) => one.end)));
+  const end = Math.max(0.001, ...finite(series.flatMap((one) =>
+    [one.end, ...one.lines.flatMap(({ points }) => points.map(({ to }) => to))])));
   const draw = (width) => {
     const columns = width >= 1060 ? 4 : width >= 780 ? 3 : width >= 520 ? 2 : 1;
     const space = 18;
