@@ -5,6 +5,9 @@
 
 namespace instar::bench {
 
+inline constexpr std::uint64_t kRowsPerBatch = 1'000;  // of Strategy::batches, where the program makes them
+inline constexpr std::uint64_t kRowsPerFilling = 10'000;  // of a transaction of fill()
+
 bool instarOffers(const Scenario& scenario) noexcept;
 std::unique_ptr<Subject> makeInstarSubject(const Scenario& scenario, const std::filesystem::path& folder);
 
