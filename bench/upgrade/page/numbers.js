@@ -147,10 +147,11 @@ function summaryOf(values) {
 const longestWait = (run, latency) =>
   (latency.count > 0 ? Math.max(run.openToFirstAnswer, latency.longest) : NaN);
 
-// Bytes that the migration wrote for each byte it rewrote: those of the same load alone are taken off where they are
-// known. Where nothing is rewritten, nothing is written for it.
+// Bytes that the migration wrote for each byte it rewrote, without those of the same load alone; where these are not
+// known, only a load that writes nothing can be told apart. Where nothing is rewritten, nothing is written for it.
 function amplification(run) {
   if (run.rowsMigrated === 0 || run.bytesMigrated === 0) return run.strategy === "lazy" ? 0 : NaN;
+  if (run.bytesWrittenByLoad === 0 && run.writes.count > 0) return NaN;
   return Math.max(0, run.bytesWritten - run.bytesWrittenByLoad) / run.bytesMigrated;
 }
 
@@ -212,7 +213,7 @@ function secondsOf(group, kind, onlyQuiet) {
     const end = ({ seconds, duration }) => seconds[index + 1]?.from
       ?? Math.max(seconds[index].from, Math.min(seconds[index].from + 1, duration));
     points.push({
-      from: summaryOf(present.map((run) => run.seconds[index].from)).median,
+      from: summaryOf(present.map((run) => Math.max(run.seconds[index].from, run.openToFirstAnswer || 0))).median,
       to: summaryOf(present.map(end)).median,
       p99: summaryOf(busy.map((run) => run.seconds[index][kind].p99)),
       longest: summaryOf(busy.map((run) => run.seconds[index][kind].longest)),

@@ -10,12 +10,11 @@
 #include <stdexcept>
 #include <string_view>
 
+#include "instar/bench/upgrade/page/page_text.h"
 #include "instar/bench/upgrade/run.capnp.h"
 
 namespace instar::bench {
 namespace {
-
-#include "page_text.inc"  // kPage, made by assemble.cmake
 
 constexpr std::array<std::string_view, 9> kHeadings = {"Run",
                                                        "Repetition",
@@ -120,14 +119,13 @@ std::string dataOf(std::span<const std::string> runs) {
 void writePage(std::span<const std::string> runsAsJson, const std::filesystem::path& to) {
   constexpr std::string_view kTable = "{{table}}";
   constexpr std::string_view kRuns = "{{runs}}";
-  constexpr std::size_t kTableAt = kPage.find(kTable);
-  constexpr std::size_t kRunsAt = kPage.find(kRuns);
-  static_assert(kTableAt < kRunsAt && kRunsAt < kPage.size());
+  const std::size_t tableAt = kPageText.find(kTable);
+  const std::size_t runsAt = kPageText.find(kRuns);
   const std::string table = tableOf(runsAsJson);
   std::ofstream file(to, std::ios::binary | std::ios::trunc);
-  file << kPage.substr(0, kTableAt) << table
-       << kPage.substr(kTableAt + kTable.size(), kRunsAt - kTableAt - kTable.size()) << dataOf(runsAsJson)
-       << kPage.substr(kRunsAt + kRuns.size());
+  file << kPageText.substr(0, tableAt) << table
+       << kPageText.substr(tableAt + kTable.size(), runsAt - tableAt - kTable.size()) << dataOf(runsAsJson)
+       << kPageText.substr(runsAt + kRuns.size());
   file.close();
   if (!file)
     throw std::runtime_error("cannot write " + to.string() + "; is its folder there, and the disk not full?");

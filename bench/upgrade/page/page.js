@@ -53,7 +53,8 @@ const order = (group, reference) => {
 function viewOf() {
   const all = groups.filter((group) => agrees(group, chosen));
   const series = all.filter(({ killed }) => !killed);
-  const reference = series.find((group) => group.series === chosen.reference) ?? series[0];
+  const reference = series.find((group) => group.series === chosen.reference)
+    ?? series.find(({ strategy }) => strategy === "eager") ?? series[0];
   series.sort((a, b) => order(a, reference.series) - order(b, reference.series));
   const main = series.filter((group) => group === reference || kMain.includes(group.series));
   const few = main.length < 3 || main.length === series.length;
@@ -131,7 +132,8 @@ function showFinding(view) {
   place("finding").replaceChildren(element("em", {}, `${found.verdict}. `), ...found.sentence);
   const disturbed = view.series.filter((one) => one.runs.some((run) => run.disturbed)).length;
   place("second").replaceChildren(...found.second,
-    ...(disturbed > 0 ? [` ${disturbed} of ${view.series.length} were disturbed by others; see the `,
+    ...(disturbed > 0 ? [` ${disturbed === view.series.length ? "All" : `${disturbed} of ${view.series.length}`} scenarios were disturbed `
+      + "by others on the machine; see the ",
       element("a", { href: "#runs-heading" }, "table"), "."] : []));
 }
 
@@ -194,6 +196,8 @@ const kLatencyColumns = ["firstAnswer", "completion", "writeWait", "writeP99", "
 
 function showCost(view) {
   if (view.wait === "readWait" && chosen.latency.startsWith("write")) chosen.latency = "readWait";
+  const isKnown = (group) => summarize(group, "amplification", false).median > 0;
+  if (chosen.cost === "amplification" && !view.shown.some(isKnown)) chosen.cost = "processorPerMillion";
   const axis = (keys) => keys.map((key) => [key, kMetrics[key].long]);
   section("cost", "What it costs, and what it costs those who wait",
     "Down and left is better. Whiskers hold all repetitions. A write that cannot be made before the file is open waits for "
@@ -263,7 +267,6 @@ function sortable(key) {
 function rowOf(group, view) {
   const reference = groups.find((other) => other.series === view.reference.series && !other.killed && agrees(other, group));
   const disturbed = group.runs.filter((run) => run.disturbed);
-  const reasons = [...new Set(disturbed.map((run) => run.reason || "others were busy"))].join("; ");
   const cells = kColumns.map((key) => {
     const own = summarize(group, key, view.onlyQuiet);
     const other = reference && reference !== group && !group.killed ? summarize(reference, key, view.onlyQuiet).median : NaN;
@@ -277,8 +280,9 @@ function rowOf(group, view) {
   return element("tr", { class: group === reference ? "reference" : undefined },
     element("th", { scope: "row" }, keyOf(group), group.killed ? element("span", { class: "spread" },
       `killed halfway; ${spreadText(summarize(group, "lost", view.onlyQuiet), "time")} to do again`) : null,
-    disturbed.length === 0 ? null : element("span", { class: "disturbed" },
-      `⚠ ${disturbed.length} of ${group.runs.length} disturbed: ${reasons}`)),
+    disturbed.length === 0 ? null : element("details", { class: "disturbed" },
+      element("summary", {}, `⚠ ${disturbed.length} of ${group.runs.length} disturbed`),
+      disturbed.map((run) => element("span", {}, `${run.repetition}: ${run.reason || "others were busy"}`)))),
     element("td", { class: "conditions" }, `${whole(group.rows)} rows, ${group.change}`, element("span", { class: "spread" },
       `${run.mix.toUpperCase()}, ${run.access}, ${storageText(group.storage)}, ${group.runs.length} ×`)),
     cells, element("td", { class: "command" }, commandOf(run.command)));
@@ -355,7 +359,7 @@ function showAbout() {
           .map((strategy) => kStrategies[strategy]).concat([
             ["longest wait", "The longest that one operation took, or the opening, where that took longer."],
             ["written per byte migrated", "Bytes that the process handed to the kernel, without those that the same load alone "
-              + "writes where these are known, for each byte of the rows that were rewritten. 0 where none is."],
+              + "writes, for each byte of the rows that were rewritten. 0 where none is."],
             ["disturbed", "Others took more of the processors, or syncs were slower, than a fair comparison bears."]])))));
 }
 
