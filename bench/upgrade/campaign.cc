@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <ostream>
 
+#include "instar/bench/upgrade/page/page.h"
 #include "instar/bench/upgrade/runner.h"
 #include "instar/bench/upgrade/table.h"
 
@@ -21,7 +22,10 @@ std::string minutes(double seconds) {
   return std::to_string(whole / 60) + (rest.size() < 2 ? ":0" : ":") + rest;
 }
 
-void writeFiles(const Results& results) { results.writeCsv(); }
+void writeFiles(const Results& results) {
+  results.writeCsv();
+  writePage(results.asJson(), results.folder() / "index.html");
+}
 
 }  // namespace
 
