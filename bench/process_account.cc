@@ -25,6 +25,8 @@ std::uint64_t bytesWritten(pid_t process) {
   return valueIn("/proc/" + (process == 0 ? "self" : std::to_string(process)) + "/io", "wchar:");
 }
 
+std::uint64_t bytesReadFromDevice() { return valueIn("/proc/self/io", "read_bytes:"); }
+
 std::uint64_t ownMemory() { return valueIn("/proc/self/status", "RssAnon:") * 1024; }
 
 double processorTime() {

@@ -11,6 +11,9 @@ namespace instar::bench {
 // Bytes that it has handed to write calls so far; 0: this process.
 std::uint64_t bytesWritten(pid_t process = 0);
 
+// From the device, by this process.
+std::uint64_t bytesReadFromDevice();
+
 // Memory of this process that is not of files, now.
 std::uint64_t ownMemory();
 

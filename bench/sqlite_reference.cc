@@ -7,7 +7,10 @@ namespace instar::bench {
 namespace {
 
 void check(int code, const char* what) {
-  if (code != SQLITE_OK) throw std::runtime_error(std::string(what) + ": " + sqlite3_errstr(code));
+  if (code == SQLITE_OK) return;
+  const std::string message = std::string(what) + ": " + sqlite3_errstr(code);
+  if ((code & 0xff) == SQLITE_BUSY) throw SqliteBusy(message);
+  throw std::runtime_error(message);
 }
 
 const char* synchronousOf(Durability durability) noexcept {
@@ -30,7 +33,10 @@ SqliteStatement::SqliteStatement(sqlite3* connection, const char* text) {
 
 bool SqliteStatement::step() {
   const int code = sqlite3_step(statement_);
-  if (code != SQLITE_ROW && code != SQLITE_DONE) check(code, sqlite3_sql(statement_));
+  if (code != SQLITE_ROW && code != SQLITE_DONE) {
+    reset();
+    check(code, sqlite3_sql(statement_));
+  }
   return code == SQLITE_ROW;
 }
 
@@ -39,21 +45,33 @@ void SqliteReference::configure() {
   check(sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0), "sqlite3_config");
 }
 
+SqliteConnection::SqliteConnection(const std::filesystem::path& path, Durability durability,
+                                   SqliteSharing sharing) {
+  constexpr int kFlags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+  const int code = sqlite3_open_v2(path.c_str(), &connection_, kFlags, nullptr);
+  try {
+    check(code, "sqlite3_open_v2");
+    if (sharing == SqliteSharing::exclusive) execute("PRAGMA locking_mode = EXCLUSIVE");
+    sqlite3_busy_timeout(connection_, 60'000);
+    execute("PRAGMA journal_mode = WAL");
+    execute(synchronousOf(durability));
+    execute("PRAGMA mmap_size = 8589934592");
+    execute("PRAGMA cache_size = -1048576");
+  } catch (...) {
+    sqlite3_close(connection_);
+    throw;
+  }
+}
+
 SqliteReference::SqliteReference(const std::filesystem::path& path, Durability durability,
-                                 SqliteSharing sharing) {
-  check(sqlite3_open(path.c_str(), &connection_), "sqlite3_open");
-  if (sharing == SqliteSharing::exclusive) execute("PRAGMA locking_mode = EXCLUSIVE");
-  sqlite3_busy_timeout(connection_, 60'000);
-  execute("PRAGMA journal_mode = WAL");
-  execute(synchronousOf(durability));
-  execute("PRAGMA mmap_size = 8589934592");
-  execute("PRAGMA cache_size = -1048576");
+                                 SqliteSharing sharing)
+    : SqliteConnection(path, durability, sharing) {
   execute(
       "CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY, customer INTEGER, quantity INTEGER, "
       "priceCents INTEGER, placedAt INTEGER, state INTEGER, recipient TEXT, street TEXT, note TEXT)");
 }
 
-void SqliteReference::execute(const char* text) {
+void SqliteConnection::execute(const char* text) {
   check(sqlite3_exec(connection_, text, nullptr, nullptr, nullptr), text);
 }
 

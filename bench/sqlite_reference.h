@@ -7,11 +7,18 @@
 #include <sqlite3.h>
 
 #include <filesystem>
+#include <stdexcept>
 
 #include "instar/bench/sample.h"
 #include "instar/engine/options.h"
 
 namespace instar::bench {
+
+// Another connection has held the lock for as long as this one waits.
+class SqliteBusy : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
 
 class SqliteStatement {
  public:
@@ -35,22 +42,28 @@ class SqliteStatement {
 // shared: by connections of several threads, each of which waits a minute for another one's lock.
 enum class SqliteSharing : std::uint8_t { exclusive, shared };
 
-class SqliteReference {
+class SqliteConnection {
  public:
-  // Before the first connection of the process; then only one thread may use SQLite.
-  static void configure();
-
-  SqliteReference(const std::filesystem::path& path, Durability durability,
-                  SqliteSharing sharing = SqliteSharing::exclusive);
-  SqliteReference(const SqliteReference&) = delete;
-  SqliteReference& operator=(const SqliteReference&) = delete;
-  ~SqliteReference() { sqlite3_close(connection_); }
+  SqliteConnection(const std::filesystem::path& path, Durability durability, SqliteSharing sharing);
+  SqliteConnection(const SqliteConnection&) = delete;
+  SqliteConnection& operator=(const SqliteConnection&) = delete;
+  ~SqliteConnection() { sqlite3_close(connection_); }
 
   sqlite3* connection() const noexcept { return connection_; }
   void execute(const char* text);
 
  private:
   sqlite3* connection_ = nullptr;
+};
+
+// Has the table of orders, which it makes where it is missing.
+class SqliteReference : public SqliteConnection {
+ public:
+  // Before the first connection of the process; then only one thread may use SQLite.
+  static void configure();
+
+  SqliteReference(const std::filesystem::path& path, Durability durability,
+                  SqliteSharing sharing = SqliteSharing::exclusive);
 };
 
 inline constexpr const char* kSelectThree = "SELECT customer, priceCents, recipient FROM orders WHERE id = ?";

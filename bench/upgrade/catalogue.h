@@ -1,0 +1,22 @@
+#pragma once
+// Which scenarios are measured together. Pure.
+
+#include <vector>
+
+#include "instar/bench/upgrade/scenario.h"
+
+namespace instar::bench {
+
+// A few that answer the question in under two minutes.
+std::vector<Scenario> quickScenarios(std::uint64_t rows);
+
+// All strategies of all systems around a middle (derived, mix B, Zipf, 1,000,000 rows, full durability), from
+// which one thing at a time is changed: the change, the mix, the access, the rows, the durability, the loop;
+// what is packed, cold or killed. In the order in which they are run: those that use the same filled files
+// behind one another, systems in turn.
+std::vector<Scenario> matrixScenarios(std::uint64_t rows);
+
+// Instar's strategies over a file of the user's that has so many rows.
+std::vector<Scenario> ownScenarios(std::uint64_t rows);
+
+}  // namespace instar::bench

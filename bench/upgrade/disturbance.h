@@ -1,0 +1,43 @@
+#pragma once
+// What others do on the machine meanwhile, and what machine it is.
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <filesystem>
+
+#include "instar/bench/upgrade/run.capnp.h"
+
+namespace instar::bench {
+
+// Of all processors since the system was started, in seconds.
+struct ProcessorTimes {
+  double all = 0;
+  double busy = 0;    // stolen time left out
+  double stolen = 0;  // that the host took
+};
+ProcessorTimes processorTimes();
+
+// User and system, of this process.
+double ownProcessorSeconds();
+
+// Milliseconds that a write of 4 KiB and its sync take in this folder: the median of several.
+double measureSync(const std::filesystem::path& folder);
+
+// From its making to describe().
+class DisturbanceWatch {
+ public:
+  explicit DisturbanceWatch(const std::filesystem::path& folder);
+  void describe(Disturbance::Builder disturbance) const;
+
+ private:
+  std::filesystem::path folder_;
+  double syncBefore_;
+  ProcessorTimes before_;
+  double ownBefore_;
+};
+
+// `folder` is where the data lies.
+void describeMachine(const std::filesystem::path& folder, Machine::Builder machine);
+
+}  // namespace instar::bench

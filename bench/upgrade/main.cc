@@ -1,0 +1,203 @@
+// instar_upgrade_bench: an application that is upgraded, over Instar and over what others use, by every
+// strategy that each has.
+//
+//     instar_upgrade_bench [quick] [--rows N] [--repetitions N] [--out FOLDER]   a first answer
+//     instar_upgrade_bench run NAME… [--repetitions N] [--out FOLDER]           these scenarios
+//     instar_upgrade_bench matrix [--rows N] [--only TEXT] [--out FOLDER]       all; goes on where it was ended
+//     instar_upgrade_bench own FILE COLLECTION --schema NEW.capnp:STRUCT       the same over a file of yours
+//     instar_upgrade_bench list [--rows N]                                      their names
+//     instar_upgrade_bench report [--out FOLDER]                                tables from runs that were made
+
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <iostream>
+#include <optional>
+
+#include "instar/bench/upgrade/campaign.h"
+#include "instar/bench/upgrade/catalogue.h"
+#include "instar/bench/upgrade/play.h"
+#include "instar/bench/upgrade/table.h"
+
+namespace instar::bench {
+namespace {
+
+// What a process that Runner starts is told.
+struct ChildTask {
+  std::string scenario;
+  std::filesystem::path folder;
+  std::filesystem::path result;  // JSON of a Run
+  double killAfter = 0;          // seconds
+  OwnFile own;
+  std::string expectedDigest;
+};
+
+struct Arguments {
+  std::uint64_t quickRows = 100'000;
+  std::uint64_t matrixRows = 1'000'000;
+  unsigned repetitions = 0;  // 0: as usual for the command
+  std::string out = "build/bench-results";
+  std::string data = "build/bench-data";
+  std::vector<std::string> names;
+  std::string only;
+  OwnFile own;
+  ChildTask task;
+};
+
+std::vector<Scenario> chosen(std::vector<Scenario> scenarios, const std::string& only) {
+  std::erase_if(scenarios, [&](const Scenario& one) { return nameOf(one).find(only) == std::string::npos; });
+  if (scenarios.empty())
+    throw std::invalid_argument("no scenario has \"" + only + "\" in its name; see list");
+  return scenarios;
+}
+
+std::vector<Scenario> named(const std::vector<std::string>& names) {
+  std::vector<Scenario> scenarios;
+  for (const std::string& name : names) {
+    scenarios.push_back(scenarioOf(name));
+    if (scenarios.back().change == Change::own)
+      throw std::invalid_argument(name + ": the command own takes the file and its schema");
+    if (!isOffered(scenarios.back()))
+      throw std::invalid_argument(name +
+                                  ": this system does not have this strategy, or it is not in this build");
+  }
+  return scenarios;
+}
+
+void storeResult(const RunRecord& run, const std::filesystem::path& path) {
+  if (path.empty()) throw std::invalid_argument("--result is missing");
+  writeText(path, toJson(run.reader()));
+}
+
+Stage stageOf(const ChildTask& task) {
+  Stage stage{.scenario = scenarioOf(task.scenario)};
+  if (stage.scenario.change == Change::own) {
+    stage.own = task.own;
+    stage.expectedDigest = task.expectedDigest;
+  }
+  return stage;
+}
+
+// The commands of the processes that Runner starts.
+void addChildCommands(CLI::App& application, ChildTask& task) {
+  const auto add = [&](const char* name, const std::function<void(const ChildTask&)>& work) {
+    auto* const command = application.add_subcommand(name)->group("");
+    command->add_option("scenario", task.scenario)->required();
+    command->add_option("--folder", task.folder)->required();
+    command->add_option("--result", task.result);
+    command->add_option("--kill-after", task.killAfter);
+    command->add_option("--own-file", task.own.file);
+    command->add_option("--own-collection", task.own.collection);
+    command->add_option("--own-schema", task.own.schema);
+    command->add_option("--own-bytes", task.own.bytesOfRow);
+    command->add_option("--expect", task.expectedDigest);
+    command->final_callback([&task, work] { work(task); });
+  };
+  add("fill", [](const ChildTask& task) { fillFolder(stageOf(task), task.folder); });
+  add("play", [](const ChildTask& task) {
+    RunRecord run;
+    play(stageOf(task), task.folder, run.builder());
+    storeResult(run, task.result);
+  });
+  add("migrate", [](const ChildTask& task) {
+    RunRecord run;
+    migrateAlone(stageOf(task), task.folder, task.killAfter, run.builder());
+    storeResult(run, task.result);
+  });
+}
+
+void addCommonOptions(CLI::App* command, Arguments& arguments) {
+  command->add_option("--repetitions", arguments.repetitions, "Of each scenario")->check(CLI::PositiveNumber);
+  command->add_option("--out", arguments.out, "Folder for results");
+  command->add_option("--data", arguments.data, "Folder for the files of the runs; emptied at the end");
+}
+
+int run(int count, char** texts) {
+  CLI::App application{
+      "Upgrades an application over Instar, SQLite, LMDB and RocksDB, and measures what it costs."};
+  Arguments arguments;
+  enum class Earlier : std::uint8_t { keep, forget };  // runs of the same scenarios
+  const auto measure = [&](const std::vector<Scenario>& scenarios, unsigned repetitions, Earlier earlier,
+                           const std::optional<OwnFile>& own = {}) {
+    Campaign campaign({.out = arguments.out, .data = arguments.data, .own = own}, std::cout, std::cerr,
+                      ::isatty(STDERR_FILENO) != 0);
+    if (earlier == Earlier::forget) campaign.forget(scenarios);
+    campaign.run(scenarios, arguments.repetitions == 0 ? repetitions : arguments.repetitions);
+  };
+
+  auto* const quick =
+      application.add_subcommand("quick", "A first answer, in under two minutes (the default)");
+  quick->add_option("--rows", arguments.quickRows)->check(CLI::PositiveNumber);
+  addCommonOptions(quick, arguments);
+  quick->final_callback([&] { measure(quickScenarios(arguments.quickRows), 2, Earlier::forget); });
+
+  auto* const some = application.add_subcommand("run", "Scenarios by name");
+  some->add_option("names", arguments.names, "instar/lazy/derived/b/zipf/100000; see list")->required();
+  addCommonOptions(some, arguments);
+  some->final_callback([&] { measure(named(arguments.names), 3, Earlier::forget); });
+
+  auto* const matrix = application.add_subcommand("matrix", "Everything; goes on where it was ended");
+  matrix
+      ->add_option("--rows", arguments.matrixRows,
+                   "In the middle; others have a hundredth to ten times as many")
+      ->check(CLI::PositiveNumber);
+  matrix->add_option("--only", arguments.only, "Scenarios that have this in their names");
+  addCommonOptions(matrix, arguments);
+  matrix->final_callback(
+      [&] { measure(chosen(matrixScenarios(arguments.matrixRows), arguments.only), 3, Earlier::keep); });
+
+  auto* const own = application.add_subcommand("own", "Instar's strategies over copies of a file of yours");
+  own->add_option("file", arguments.own.file, "Is only read")->required()->check(CLI::ExistingFile);
+  own->add_option("collection", arguments.own.collection)->required();
+  own->add_option("--schema", arguments.own.schema, "Of the next release: FILE.capnp:STRUCT")->required();
+  own->add_option("--only", arguments.only, "Scenarios that have this in their names");
+  addCommonOptions(own, arguments);
+  own->final_callback([&] {
+    schemaOf(arguments.own);  // what is wrong with it is said at once
+    measureOwn(arguments.own);
+    measure(chosen(ownScenarios(arguments.own.rows), arguments.only), 3, Earlier::forget, arguments.own);
+  });
+
+  auto* const list = application.add_subcommand("list", "The scenarios of quick and matrix");
+  list->add_option("--rows", arguments.matrixRows)->check(CLI::PositiveNumber);
+  list->final_callback([&] {
+    for (const Scenario& scenario : quickScenarios(arguments.quickRows))
+      std::cout << nameOf(scenario) << '\n';
+    for (const Scenario& scenario : matrixScenarios(arguments.matrixRows))
+      std::cout << nameOf(scenario) << '\n';
+  });
+
+  auto* const again = application.add_subcommand("report", "Tables and files from the runs of a folder");
+  again->add_option("--out", arguments.out)->check(CLI::ExistingDirectory);
+  again->final_callback([&] { report(Results(arguments.out), std::cout); });
+
+  addChildCommands(application, arguments.task);
+  application.require_subcommand(0, 1);
+  try {
+    application.parse(count, texts);
+    if (application.get_subcommands().empty())
+      measure(quickScenarios(arguments.quickRows), 2, Earlier::forget);
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    return application.exit(error) == 0 ? 0 : 2;
+  }
+}
+
+}  // namespace
+}  // namespace instar::bench
+
+int main(int count, char** arguments) {
+  try {
+    return instar::bench::run(count, arguments);
+  } catch (const std::invalid_argument& error) {
+    std::cerr << "instar_upgrade_bench: " << error.what() << '\n';
+    return 2;
+  } catch (const std::exception& error) {
+    std::cerr << "instar_upgrade_bench: " << error.what() << '\n';
+    return 1;
+  }
+}

@@ -1,0 +1,282 @@
+// What the runs say: reading them, medians with their spread, metrics, and numbers as text. Draws nothing.
+
+const kSystems = {
+  instar: { title: "Instar", shape: "circle" },
+  sqlite: { title: "SQLite", shape: "square" },
+  lmdb: { title: "LMDB", shape: "triangle" },
+  rocksdb: { title: "RocksDB", shape: "diamond" },
+};
+
+const kStrategies = {
+  none: ["no migration", "The rows are in the new form already: what the load takes without any migration."],
+  eager: ["eager", "Every row in one transaction, before the first answer (SQLite: ALTER TABLE and UPDATE)."],
+  "eager-later": ["eager, later", "The same transaction beside the load, after the first answer."],
+  rebuild: ["rebuild", "SQLite: a new table is filled and takes the old one's name, before the first answer."],
+  batches: ["in batches", "Transactions of 1,000 rows, one after the other, beside the load."],
+  lazy: ["lazy", "A row is upgraded when it is read, and nothing is stored by that. In SQLite, LMDB and RocksDB: "
+    + "the pattern that people write by hand."],
+  "write-back": ["write-back", "A row is upgraded when it is read, and the new form is stored then."],
+  background: ["background", "On reading, and a thread rewrites the rest beside the load without limit."],
+  paced: ["paced", "The same, at a rate in bytes a second."],
+  standard: ["standard", "Instar's thread beside the load, with nothing set but that it runs."],
+};
+
+const kChanges = {
+  additive: "additive: a field with a default",
+  derived: "derived: a text split into a new field",
+  replaced: "replaced: another record type",
+  history: "history: ten versions, four derive",
+};
+
+const kMixes = {
+  a: "A: half reads, half updates",
+  b: "B: 95 % reads, 5 % updates",
+  c: "C: reads only",
+  d: "D: 95 % reads, 5 % inserts, the latest most",
+  e: "E: 95 % short scans, 5 % inserts",
+  f: "F: half reads, half read-modify-write",
+};
+
+const nameOf = (texts, key) => (Object.hasOwn(texts, key) ? texts[key] : key);
+const systemTitle = (system) => (Object.hasOwn(kSystems, system) ? kSystems[system].title : system);
+const strategyTitle = (strategy) =>
+  (Object.hasOwn(kStrategies, strategy) ? kStrategies[strategy][0] : strategy);
+
+// --- reading
+
+// capnp-json writes 64-bit integers, and floats that are not finite, as strings; what is absent is 0.
+function number(value) {
+  if (typeof value === "string") {
+    if (/^[+-]?inf/i.test(value)) return value[0] === "-" ? -Infinity : Infinity;
+    return value.trim() === "" ? NaN : Number(value);
+  }
+  return typeof value === "number" ? value : 0;
+}
+
+const kMicro = 1e-6;
+
+function latencyOf(raw = {}) {
+  const seconds = (value) => number(value) * kMicro;
+  return {
+    count: number(raw.count), p50: seconds(raw.p50), p95: seconds(raw.p95), p99: seconds(raw.p99),
+    p999: seconds(raw.p999), longest: seconds(raw.longest),
+  };
+}
+
+// Times in seconds, sizes in bytes.
+function runOf(raw) {
+  const run = {};
+  for (const key of ["name", "system", "strategy", "change", "mix", "access", "durability", "command", "at",
+    "digest"]) run[key] = String(raw[key] ?? "");
+  for (const key of ["rows", "rate", "perSecond", "repetition", "openToFirstAnswer", "completeAfter", "duration",
+    "changeAt", "rowsMigrated", "rowsLeft", "bytesMigrated", "bytesWritten", "bytesWrittenByLoad", "bytesRead",
+    "processorSeconds", "fileBefore", "fileHighest", "fileAfter", "memoryHighest"]) run[key] = number(raw[key]);
+  run.lostByKill = raw.lostByKill === undefined ? -1 : number(raw.lostByKill);
+  run.reads = latencyOf(raw.reads);
+  run.writes = latencyOf(raw.writes);
+  run.seconds = (raw.seconds ?? []).map((second) => ({
+    from: number(second.from), reads: latencyOf(second.reads), writes: latencyOf(second.writes),
+    migrated: number(second.migrated), written: number(second.written),
+  }));
+  const disturbance = raw.disturbance ?? {};
+  run.disturbed = disturbance.disturbed === true;
+  run.reason = String(disturbance.reason ?? "");
+  run.disturbance = {};
+  for (const key of ["stolen", "others", "syncBefore", "syncAfter"]) run.disturbance[key] = number(disturbance[key]);
+  const machine = raw.machine ?? {};
+  run.machine = { processors: number(machine.processors), memory: number(machine.memory) };
+  for (const key of ["processor", "system", "fileSystem", "build"]) run.machine[key] = String(machine[key] ?? "");
+  return run;
+}
+
+// What a name says beyond system/strategy/change/mix/access/rows: what differs from the default.
+const optionsOf = (run) => run.name.split("/").slice(6).filter((part) => part !== "");
+
+// The repetitions of one scenario. `series` names what competes: system, strategy and their own options;
+// `change`, `load`, `rows` and `storage` are the conditions, equal for those that are compared.
+function groupOf(run) {
+  const options = optionsOf(run);
+  const own = options.filter((part) => part === "packs" || part.startsWith("rate="));
+  const texts = own.map((part) => (part.startsWith("rate=") ? `${bytesText(number(part.slice(5)))}/s` : part));
+  const seconds = options.find((part) => part.startsWith("seconds="));
+  const { name, system, strategy, change, rows, durability } = run;
+  return {
+    name, system, strategy, change, rows, options, runs: [], summaries: new Map(),
+    load: [run.mix, run.access, run.perSecond, seconds?.slice(8) ?? ""].join("/"),
+    storage: options.includes("cold") ? `${durability}/cold` : durability,
+    series: [system, strategy, ...own].join("/"),
+    title: [`${systemTitle(system)} ${strategyTitle(strategy)}`, ...texts].join(" · "),
+    killed: options.includes("kill") || run.lostByKill >= 0,
+  };
+}
+
+function groupsOf(runs) {
+  const groups = new Map();
+  for (const run of runs) {
+    if (!groups.has(run.name)) groups.set(run.name, groupOf(run));
+    groups.get(run.name).runs.push(run);
+  }
+  for (const group of groups.values()) group.runs.sort((a, b) => a.repetition - b.repetition);
+  return [...groups.values()];
+}
+
+function changeText(change) { return nameOf(kChanges, change); }
+function loadText(load) {
+  const [mix, access, perSecond, seconds] = load.split("/");
+  const rest = [access === "" ? "" : access, Number(perSecond) > 0 ? `${whole(Number(perSecond))} a second` : "",
+    seconds === "" ? "" : `${seconds} s`];
+  return [nameOf(kMixes, mix), ...rest.filter((text) => text !== "")].join(", ");
+}
+function storageText(storage) {
+  const [durability, cold] = storage.split("/");
+  return cold === undefined ? durability : `${durability}, file not in memory`;
+}
+
+// --- statistics
+
+function summaryOf(values) {
+  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
+  const count = sorted.length;
+  if (count === 0) return { median: NaN, least: NaN, most: NaN, count };
+  const half = count >> 1;
+  const median = count % 2 === 1 ? sorted[half] : (sorted[half - 1] + sorted[half]) / 2;
+  return { median, least: sorted[0], most: sorted[count - 1], count };
+}
+
+// How long writes waited at most. Whoever waits for a file to be opened waits as well, so that counts.
+const longestWait = (run, latency) =>
+  (latency.count > 0 ? Math.max(run.openToFirstAnswer, latency.longest) : NaN);
+
+// Bytes that the migration wrote for each byte it rewrote, without those of the same load alone; where these are not
+// known, only a load that writes nothing can be told apart. Where nothing is rewritten, nothing is written for it.
+function amplification(run) {
+  if (run.rowsMigrated === 0 || run.bytesMigrated === 0) return run.strategy === "lazy" ? 0 : NaN;
+  if (run.bytesWrittenByLoad === 0 && run.writes.count > 0) return NaN;
+  return Math.max(0, run.bytesWritten - run.bytesWrittenByLoad) / run.bytesMigrated;
+}
+
+const ifCounted = (latency, key) => (latency.count > 0 ? latency[key] : NaN);
+
+const kMetrics = {
+  firstAnswer: { title: "First answer", long: "time to first answer", unit: "time", of: (run) => run.openToFirstAnswer },
+  completion: { title: "Complete", long: "time to completion", unit: "time",
+    of: (run) => (run.completeAfter > 0 ? run.completeAfter : NaN) },
+  writeWait: { title: "Longest wait of a write", long: "longest wait of a write, opening counted", unit: "time",
+    of: (run) => longestWait(run, run.writes) },
+  readWait: { title: "Longest wait of a read", long: "longest wait of a read, opening counted", unit: "time",
+    of: (run) => longestWait(run, run.reads) },
+  writeP99: { title: "Writes p99", long: "p99 of writes", unit: "time", of: (run) => ifCounted(run.writes, "p99") },
+  writeP50: { title: "Writes p50", long: "median of writes", unit: "time", of: (run) => ifCounted(run.writes, "p50") },
+  readP99: { title: "Reads p99", long: "p99 of reads", unit: "time", of: (run) => ifCounted(run.reads, "p99") },
+  readP50: { title: "Reads p50", long: "median of reads", unit: "time", of: (run) => ifCounted(run.reads, "p50") },
+  throughput: { title: "Operations a second", long: "operations a second", unit: "count", more: true,
+    of: (run) => (run.reads.count + run.writes.count) / (run.duration - run.openToFirstAnswer) },
+  amplification: { title: "Written per byte migrated", long: "bytes written per byte migrated", unit: "factor",
+    of: amplification },
+  written: { title: "Bytes written", long: "bytes written, the load's too", unit: "bytes", of: (run) => run.bytesWritten },
+  read: { title: "Bytes read from disk", long: "bytes read from the disk", unit: "bytes", of: (run) => run.bytesRead },
+  processor: { title: "Processor time", long: "processor time, the load's too", unit: "time",
+    of: (run) => run.processorSeconds },
+  processorPerMillion: { title: "Processor time a million rows", long: "processor time per million rows, the load's too",
+    unit: "time", of: (run) => run.processorSeconds / run.rows * 1e6 },
+  fileBefore: { title: "File before", long: "file before", unit: "bytes", of: (run) => run.fileBefore },
+  fileHighest: { title: "File at its highest", long: "file at its highest", unit: "bytes", of: (run) => run.fileHighest },
+  fileAfter: { title: "File after", long: "file after", unit: "bytes", of: (run) => run.fileAfter },
+  memory: { title: "Memory", long: "memory at its highest", unit: "bytes", of: (run) => run.memoryHighest },
+  lost: { title: "Lost by a kill", long: "work done again after a kill", unit: "time",
+    of: (run) => (run.lostByKill >= 0 ? run.lostByKill : NaN) },
+};
+
+// Median and spread over the repetitions, without the disturbed ones where that was asked for and any are left.
+function summarize(group, key, onlyQuiet) {
+  const cached = `${key} ${onlyQuiet}`;
+  if (!group.summaries.has(cached)) {
+    const values = countedRuns(group, onlyQuiet).map(kMetrics[key].of);
+    group.summaries.set(cached, summaryOf(values));
+  }
+  return group.summaries.get(cached);
+}
+
+function countedRuns(group, onlyQuiet) {
+  const quiet = group.runs.filter((run) => !run.disturbed);
+  return onlyQuiet && quiet.length > 0 ? quiet : group.runs;
+}
+
+// The latencies of `kind` ("reads", "writes") second by second: medians over the repetitions, with the spread.
+function secondsOf(group, kind, onlyQuiet) {
+  const runs = countedRuns(group, onlyQuiet);
+  const most = Math.max(0, ...runs.map((run) => run.seconds.length));
+  const points = [];
+  for (let index = 0; index < most; ++index) {
+    const present = runs.filter((run) => index < run.seconds.length);
+    const busy = present.filter((run) => run.seconds[index][kind].count > 0);
+    const end = ({ seconds, duration }) => seconds[index + 1]?.from
+      ?? Math.max(seconds[index].from, Math.min(seconds[index].from + 1, duration));
+    points.push({
+      from: summaryOf(present.map((run) => Math.max(run.seconds[index].from, run.openToFirstAnswer || 0))).median,
+      to: summaryOf(present.map(end)).median,
+      p99: summaryOf(busy.map((run) => run.seconds[index][kind].p99)),
+      longest: summaryOf(busy.map((run) => run.seconds[index][kind].longest)),
+      migrated: summaryOf(present.map((run) => run.seconds[index].migrated)).median,
+    });
+  }
+  return points;
+}
+
+// --- numbers as text
+
+const kDigits = new Map();
+
+function digits(value, significant = 3) {
+  if (!kDigits.has(significant)) {
+    kDigits.set(significant, new Intl.NumberFormat("en", { maximumSignificantDigits: significant }));
+  }
+  return kDigits.get(significant).format(value);
+}
+
+const whole = (value) => new Intl.NumberFormat("en", { maximumFractionDigits: 0 }).format(value);
+
+function timeText(seconds, significant = 3) {
+  if (seconds === 0) return "0";
+  const size = Math.abs(seconds);
+  if (size >= 119.5) return `${digits(seconds / 60, significant)} min`;
+  if (size >= 0.9995) return `${digits(seconds, significant)} s`;
+  if (size >= 0.9995e-3) return `${digits(seconds * 1e3, significant)} ms`;
+  if (size >= 0.9995e-6) return `${digits(seconds * 1e6, significant)} µs`;
+  return `${digits(seconds * 1e9, significant)} ns`;
+}
+
+function bytesText(bytes, significant = 3) {
+  let value = bytes;
+  let unit = "B";
+  for (const next of ["KiB", "MiB", "GiB", "TiB"]) {
+    if (Math.abs(value) < 1023.5) break;
+    value /= 1024;
+    unit = next;
+  }
+  return `${digits(value, significant)} ${unit}`;
+}
+
+function countText(value) {
+  if (value >= 1e6) return `${digits(value / 1e6)} M`;
+  return value >= 1e4 ? `${digits(value / 1e3)} k` : digits(value);
+}
+
+function textOf(value, unit, significant = 3) {
+  if (!Number.isFinite(value)) return "–";
+  if (unit === "time") return timeText(value, significant);
+  if (unit === "bytes") return bytesText(value, significant);
+  if (unit === "count") return countText(value);
+  return digits(value, significant);
+}
+
+function spreadText(summary, unit) {
+  if (!Number.isFinite(summary.median)) return "–";
+  if (summary.count < 2) return textOf(summary.median, unit);
+  return `${textOf(summary.median, unit)} [${textOf(summary.least, unit)} – ${textOf(summary.most, unit)}]`;
+}
+
+// "3.4 ×"; of the reference's, where it is far less than that: "1/340".
+const rounded = (value) => (value >= 1000 ? whole(Number(value.toPrecision(3))) : digits(value, 2));
+const timesText = (factor) => `${rounded(factor)} ×`;
+const shareText = (factor) => (factor < 0.1 ? `1/${rounded(1 / factor)}` : timesText(factor));

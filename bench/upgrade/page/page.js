@@ -1,0 +1,392 @@
+// What is compared, what was found, the table of all runs, and everything put in its place.
+
+const kMain = ["sqlite/eager", "instar/eager", "instar/lazy", "instar/standard", "instar/background", "sqlite/batches",
+  "sqlite/lazy", "lmdb/eager", "rocksdb/batches"];
+
+const runs = JSON.parse(document.getElementById("data").textContent).map(runOf);
+const groups = groupsOf(runs);
+const place = (id) => document.getElementById(id);
+
+// --- what is chosen
+
+const kConditions = ["change", "load", "rows", "storage"];
+const kConditionTexts = { change: ["Change", changeText], load: ["Load", loadText], rows: ["Rows", whole],
+  storage: ["Durability", storageText] };
+
+const chosen = { only: "main", kinds: "both", onlyQuiet: false, reference: "sqlite/eager", cost: "amplification",
+  latency: "writeWait", everything: false };
+
+const agrees = (group, condition) => kConditions.every((key) => group[key] === condition[key]);
+
+// Conditions that runs have, those with the most series first, then the most rows.
+function conditionsOf() {
+  const found = new Map();
+  for (const group of groups.filter(({ killed }) => !killed)) {
+    const key = kConditions.map((name) => group[name]).join(" ");
+    if (!found.has(key)) {
+      found.set(key, { condition: Object.fromEntries(kConditions.map((name) => [name, group[name]])), count: 0 });
+    }
+    ++found.get(key).count;
+  }
+  return [...found.values()].sort((a, b) => b.count - a.count || b.condition.rows - a.condition.rows)
+    .map(({ condition }) => condition);
+}
+const conditions = conditionsOf();
+Object.assign(chosen, conditions[0]);
+
+// Where nothing was run under the chosen conditions: those that keep `key` and most of the others.
+function settle(key) {
+  const kept = (condition) => kConditions.filter((name) => condition[name] === chosen[name]).length;
+  const candidates = conditions.filter((condition) => condition[key] === chosen[key]);
+  const best = candidates.reduce((a, b) => (kept(b) > kept(a) ? b : a), candidates[0]);
+  Object.assign(chosen, best);
+}
+
+const order = (group, reference) => {
+  if (group.series === reference) return -1;
+  const main = kMain.indexOf(group.series);
+  if (main >= 0) return main;
+  const [systems, strategies] = [Object.keys(kSystems), Object.keys(kStrategies)];
+  return 100 + 100 * systems.indexOf(group.system) + strategies.indexOf(group.strategy);
+};
+
+function viewOf() {
+  const all = groups.filter((group) => agrees(group, chosen));
+  const series = all.filter(({ killed }) => !killed);
+  const reference = series.find((group) => group.series === chosen.reference)
+    ?? series.find(({ strategy }) => strategy === "eager") ?? series[0];
+  series.sort((a, b) => order(a, reference.series) - order(b, reference.series));
+  const main = series.filter((group) => group === reference || kMain.includes(group.series));
+  const few = main.length < 3 || main.length === series.length;
+  return {
+    series, reference, few, shown: few || chosen.only === "all" ? series : main, onlyQuiet: chosen.onlyQuiet,
+    wait: series.some((group) => summarize(group, "writeWait", false).count > 0) ? "writeWait" : "readWait",
+    killed: all.filter(({ killed }) => killed)
+      .sort((a, b) => order(a, reference.series) - order(b, reference.series)), kinds: chosen.kinds === "both" ? ["writes", "reads"] : [chosen.kinds],
+  };
+}
+
+// --- what was found
+
+const strong = (text) => element("strong", {}, text);
+
+// Whether the medians differ by a twentieth and the repetitions do not overlap.
+const isBetter = (a, b) => a.median < b.median * 0.95 && a.most < b.least;
+
+function finding(view) {
+  const find = (name) => view.series.find((group) => group.series === name);
+  const lazy = ["instar/standard", "instar/lazy", "instar/background", "instar/write-back"].map(find).find(Boolean);
+  const eager = find("instar/eager") ?? (lazy && view.reference !== lazy ? view.reference : undefined);
+  if (lazy === undefined || eager === undefined) return undefined;
+  const of = (group, key) => summarize(group, key, view.onlyQuiet);
+  const wait = [view.wait, view.wait === "writeWait" ? "write" : "read"];
+  const first = [of(lazy, "firstAnswer"), of(eager, "firstAnswer")];
+  const waits = [of(lazy, wait[0]), of(eager, wait[0])];
+  const sooner = isBetter(first[0], first[1]), later = isBetter(first[1], first[0]);
+  const smoother = isBetter(waits[0], waits[1]), rougher = isBetter(waits[1], waits[0]);
+  const verdict = (sooner || smoother) && !later && !rougher ? "Lazy"
+    : (later || rougher) && !sooner && !smoother ? "Eager" : "It depends";
+  const time = (summary) => strong(timeText(summary.median));
+  const firstPart = sooner || later
+    ? [`${lazy.title} answers `, time(first[0]), ` after opening, ${timesText(sooner ? first[1].median / first[0].median
+      : first[0].median / first[1].median)} ${sooner ? "sooner" : "later"} than ${eager.title} (`, time(first[1]), ")"]
+    : [`${lazy.title} and ${eager.title} answer equally soon, `, time(first[0]), " and ", time(first[1]), " after opening"];
+  const wordsOfWait = [", and no ", wait[1], " waits longer than ", time(waits[0]),
+    smoother || rougher ? " instead of " : ", about as with the other: ", time(waits[1]), "."];
+  return { lazy, eager, verdict, sentence: [...firstPart, ...(Number.isFinite(waits[0].median) ? wordsOfWait : ["."])],
+    second: [...counterpart(view, lazy, eager, verdict), ...beside(view, lazy, wait)] };
+}
+
+// What the one that lost is better at.
+function counterpart(view, lazy, eager, verdict) {
+  const [winner, loser] = verdict === "Eager" ? [eager, lazy] : [lazy, eager];
+  const better = ["firstAnswer", "completion", "writeWait", "writeP99", "readP99", "amplification", "processor"].filter((key) =>
+    isBetter(summarize(loser, key, view.onlyQuiet), summarize(winner, key, view.onlyQuiet)));
+  if (better.length === 0) return [`${loser.title} was better at nothing that is measured here. `];
+  return [`${loser.title} is better at: `, better.map((key) => {
+    const { long, unit } = kMetrics[key];
+    const values = [loser, winner].map((group) => textOf(summarize(group, key, view.onlyQuiet).median, unit));
+    return `${long} (${values[0]} against ${values[1]})`;
+  }).join(", "), ". "];
+}
+
+function beside(view, lazy, [key, what]) {
+  const { reference } = view;
+  if (reference.system === lazy.system) return [];
+  const first = summarize(reference, "firstAnswer", view.onlyQuiet).median;
+  const wait = summarize(reference, key, view.onlyQuiet).median;
+  return ["Beside it, ", strong(reference.title), `: first answer after ${timeText(first)}`,
+    Number.isFinite(wait) ? `, longest wait of a ${what} ${timeText(wait)}` : "", "."];
+}
+
+function showFinding(view) {
+  const found = finding(view);
+  const [group] = view.series;
+  place("scope").replaceChildren(`${whole(group.rows)} rows · ${changeText(group.change)} · ${loadText(group.load)} · `
+    + `durability ${storageText(group.storage)}`);
+  if (found === undefined) {
+    place("finding").replaceChildren("These runs hold no lazy strategy beside an eager one under the same conditions.");
+    place("second").replaceChildren();
+    return;
+  }
+  place("finding").replaceChildren(element("em", {}, `${found.verdict}. `), ...found.sentence);
+  const disturbed = view.series.filter((one) => one.runs.some((run) => run.disturbed)).length;
+  place("second").replaceChildren(...found.second,
+    ...(disturbed > 0 ? [` ${disturbed === view.series.length ? "All" : `${disturbed} of ${view.series.length}`} scenarios were disturbed `
+      + "by others on the machine; see the ",
+      element("a", { href: "#runs-heading" }, "table"), "."] : []));
+}
+
+// --- controls
+
+function selection(label, key, options, title) {
+  const select = element("select", { name: key }, options.map(([value, text]) => {
+    const option = element("option", { value }, text);
+    option.selected = String(chosen[key]) === String(value);
+    return option;
+  }));
+  select.addEventListener("change", () => {
+    chosen[key] = options.find(([value]) => String(value) === select.value)[0];
+    if (kConditions.includes(key)) settle(key);
+    update(key);
+  });
+  return element("label", { title }, element("span", {}, label), select);
+}
+
+function tick(label, key) {
+  const input = element("input", { type: "checkbox", name: key });
+  input.checked = chosen[key];
+  input.addEventListener("change", () => {
+    chosen[key] = input.checked;
+    update(key);
+  });
+  return element("label", { class: "tick" }, input, element("span", {}, label));
+}
+
+function showFilters(view) {
+  const options = (key) => [...new Set(conditions.map((condition) => condition[key]))]
+    .sort((a, b) => (typeof a === "number" ? a - b : String(a).localeCompare(b)))
+    .map((value) => [value, kConditionTexts[key][1](value)]);
+  place("filters").replaceChildren(
+    ...kConditions.map((key) => selection(kConditionTexts[key][0], key, options(key))),
+    selection("Reference", "reference", view.series.map((group) => [group.series, group.title])),
+    ...(view.few ? [] : [selection("Strategies", "only", [["main", `the main ones (${kMain.length} at most)`],
+      ["all", `all ${view.series.length}`]])]),
+    ...(runs.some((run) => run.disturbed) ? [tick("leave disturbed runs out", "onlyQuiet")] : []));
+}
+
+// --- sections
+
+function section(id, heading, note, ...content) {
+  place(id).replaceChildren(...[element("h2", { id: `${id}-heading` }, heading),
+    note === "" ? null : element("p", { class: "note" }, note), ...content.flat(Infinity)].filter(Boolean));
+}
+
+function showLatency(view) {
+  const table = tableOf("Latency, whole load", ["strategy", ...kLatencyColumns.map((key) => kMetrics[key].title)],
+    view.shown.map((group) => [group.title,
+      ...kLatencyColumns.map((key) => spreadText(summarize(group, key, view.onlyQuiet), kMetrics[key].unit))]));
+  section("latency", "Latency while the rows come over", "", element("div", { class: "controls" },
+    selection("Operations", "kinds", [["both", "writes and reads"], ["writes", "writes"], ["reads", "reads"]])),
+  latencyFigure(view), element("p", { class: "note" }, "Each second from opening the file, scales alike in all panels. "
+    + "Medians of the repetitions; the bands hold all of them."), behind(table));
+}
+const kLatencyColumns = ["firstAnswer", "completion", "writeWait", "writeP99", "writeP50", "readWait", "readP99", "readP50",
+  "throughput"];
+
+function showCost(view) {
+  if (view.wait === "readWait" && chosen.latency.startsWith("write")) chosen.latency = "readWait";
+  const isKnown = (group) => summarize(group, "amplification", false).median > 0;
+  if (chosen.cost === "amplification" && !view.shown.some(isKnown)) chosen.cost = "processorPerMillion";
+  const axis = (keys) => keys.map((key) => [key, kMetrics[key].long]);
+  section("cost", "What it costs, and what it costs those who wait",
+    "Down and left is better. Whiskers hold all repetitions. A write that cannot be made before the file is open waits for "
+    + "that, so the opening counts.",
+    element("div", { class: "controls" },
+      selection("Across", "cost", axis(["amplification", "processorPerMillion", "written", "completion", "fileHighest"])),
+      selection("Up", "latency", axis(["writeWait", "writeP99", "readWait", "readP99", "firstAnswer"]))),
+    costFigure(view, chosen.cost, chosen.latency));
+}
+
+function showScaling(view) {
+  const same = groups.filter((group) => !group.killed && kConditions.every((key) => key === "rows" || group[key] === chosen[key]));
+  const families = view.shown.map((group) => ({ title: group.title, group,
+    groups: same.filter(({ series }) => series === group.series).sort((a, b) => a.rows - b.rows) }));
+  const several = families.filter(({ groups: sizes }) => sizes.length > 1);
+  place("scaling").hidden = several.length === 0;
+  if (several.length > 0) {
+    section("scaling", "With more rows", "The same change and load over other numbers of rows; both scales are logarithmic.",
+      scalingFigure(view, several));
+  }
+}
+
+function showSizes(view) {
+  section("sizes", "Bytes, processor, memory", "Of the whole process, to the end of the load and the migration.",
+    sizesFigure(view));
+}
+
+// --- all runs
+
+const kColumns = ["firstAnswer", "completion", "writeWait", "writeP99", "readP99", "throughput", "amplification", "written",
+  "processor", "fileHighest"];
+
+let sorting = { key: "", down: false };
+
+function showRuns(view) {
+  const listed = (chosen.everything ? groups : groups.filter((group) => agrees(group, chosen))).slice();
+  const rankOf = (group) => order(group, view.reference.series);
+  listed.sort((a, b) => rankOf(a) - rankOf(b) || a.name.localeCompare(b.name));
+  if (sorting.key !== "") {
+    const value = (group) => summarize(group, sorting.key, view.onlyQuiet).median;
+    const rank = (group) => (Number.isNaN(value(group)) ? Infinity : value(group) * (sorting.down ? -1 : 1));
+    listed.sort((a, b) => (rank(a) === rank(b) ? 0 : rank(a) - rank(b)));
+  }
+  section("runs", "All runs", `Medians, [least – most] of the repetitions, and how many times those of ${view.reference.title} `
+    + "under the same conditions.",
+    element("div", { class: "controls" }, tick(`all ${groups.length} scenarios, whatever was chosen above`, "everything"),
+      download("totals.csv", totalsCsv), download("seconds.csv", secondsCsv)),
+    element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "all runs" },
+      element("table", { class: "all" },
+        element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "Strategy"),
+          element("th", { scope: "col" }, "Conditions"), kColumns.map(sortable), element("th", { scope: "col" }, "Command"))),
+        element("tbody", {}, listed.map((group) => rowOf(group, view))))));
+}
+
+function sortable(key) {
+  const direction = sorting.key !== key ? "none" : sorting.down ? "descending" : "ascending";
+  const button = element("button", { type: "button" }, kMetrics[key].title);
+  button.addEventListener("click", () => {
+    sorting = { key, down: sorting.key === key && !sorting.down };
+    showRuns(viewOf());
+    document.querySelector(`#runs button[data-key="${key}"]`)?.focus();
+  });
+  button.setAttribute("data-key", key);
+  return element("th", { scope: "col", "aria-sort": direction }, button);
+}
+
+function rowOf(group, view) {
+  const reference = groups.find((other) => other.series === view.reference.series && !other.killed && agrees(other, group));
+  const disturbed = group.runs.filter((run) => run.disturbed);
+  const cells = kColumns.map((key) => {
+    const own = summarize(group, key, view.onlyQuiet);
+    const other = reference && reference !== group && !group.killed ? summarize(reference, key, view.onlyQuiet).median : NaN;
+    const factor = own.median / other;
+    return element("td", {}, element("span", { class: "median" }, textOf(own.median, kMetrics[key].unit)),
+      own.count > 1 ? element("span", { class: "spread" },
+        `[${textOf(own.least, kMetrics[key].unit)} – ${textOf(own.most, kMetrics[key].unit)}]`) : null,
+      Number.isFinite(factor) && factor > 0 ? element("span", { class: "factor" }, shareText(factor)) : null);
+  });
+  const [run] = group.runs;
+  return element("tr", { class: group === reference ? "reference" : undefined },
+    element("th", { scope: "row" }, keyOf(group), group.killed ? element("span", { class: "spread" },
+      `killed halfway; ${spreadText(summarize(group, "lost", view.onlyQuiet), "time")} to do again`) : null,
+    disturbed.length === 0 ? null : element("details", { class: "disturbed" },
+      element("summary", {}, `⚠ ${disturbed.length} of ${group.runs.length} disturbed`),
+      disturbed.map((run) => element("span", {}, `${run.repetition}: ${run.reason || "others were busy"}`)))),
+    element("td", { class: "conditions" }, `${whole(group.rows)} rows, ${group.change}`, element("span", { class: "spread" },
+      `${run.mix.toUpperCase()}, ${run.access}, ${storageText(group.storage)}, ${group.runs.length} ×`)),
+    cells, element("td", { class: "command" }, commandOf(run.command)));
+}
+
+function commandOf(command) {
+  const button = element("button", { type: "button", "aria-label": `copy: ${command}` }, "copy");
+  button.addEventListener("click", () => navigator.clipboard?.writeText(command).then(() => { button.textContent = "copied"; },
+    () => { button.textContent = "select it"; }));
+  return [element("code", {}, command), button];
+}
+
+// --- CSV
+
+const csvCell = (value) => (/[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value));
+const csvOf = (rows) => rows.map((row) => row.map(csvCell).join(",")).join("\n") + "\n";
+
+// Times in seconds, sizes in bytes.
+function totalsCsv() {
+  const keys = Object.keys(kMetrics);
+  const header = ["name", "system", "strategy", "change", "mix", "access", "rows", "durability", "repetitions", "disturbed",
+    ...keys.flatMap((key) => [key, `${key}Least`, `${key}Most`]), "command"];
+  return csvOf([header, ...groups.map((group) => {
+    const [run] = group.runs;
+    const figures = keys.flatMap((key) => {
+      const { median, least, most } = summarize(group, key, chosen.onlyQuiet);
+      return [median, least, most].map((value) => (Number.isFinite(value) ? value : ""));
+    });
+    return [group.name, run.system, run.strategy, run.change, run.mix, run.access, run.rows, run.durability,
+      group.runs.length, group.runs.filter(({ disturbed }) => disturbed).length, ...figures, run.command];
+  })]);
+}
+
+function secondsCsv() {
+  const kinds = ["reads", "writes"];
+  const parts = ["count", "p50", "p95", "p99", "p999", "longest"];
+  const header = ["name", "repetition", "from", ...kinds.flatMap((kind) => parts.map((part) => `${kind}_${part}`)),
+    "migrated", "written"];
+  return csvOf([header, ...runs.flatMap((run) => run.seconds.map((second) => [run.name, run.repetition, second.from,
+    ...kinds.flatMap((kind) => parts.map((part) => second[kind][part])), second.migrated, second.written]))]);
+}
+
+// Made when it is asked for.
+function download(name, make) {
+  const link = element("a", { href: "#", download: name, class: "download" }, name);
+  link.addEventListener("click", () => { link.href = `data:text/csv;charset=utf-8,${encodeURIComponent(make())}`; });
+  return link;
+}
+
+// --- machine, method, words
+
+function showAbout() {
+  const machines = [...new Map(runs.map((run) => [JSON.stringify(run.machine), run.machine])).values()];
+  const times = runs.map((run) => run.at).filter((at) => at !== "").sort();
+  const list = (entries) => element("dl", {}, entries.map(([term, text]) =>
+    [element("dt", {}, term), element("dd", {}, text)]));
+  section("about", "Machine, method, words", "",
+    element("div", { class: "columns" },
+      element("div", {}, element("h3", {}, machines.length > 1 ? `${machines.length} machines` : "Machine"),
+        machines.map((machine) => list([["Processor", `${machine.processor || "not known"}, ${machine.processors} of them`],
+          ["Memory", bytesText(machine.memory)], ["System", machine.system], ["File system", machine.fileSystem],
+          ["Build", machine.build]])),
+        times.length > 0 ? element("p", {}, `${runs.length} runs from ${times[0]} to ${times.at(-1)}.`) : null,
+        element("h3", {}, "Method"),
+        element("p", {}, "An old release of a program fills a file, and a new release, in a process of its own, opens a copy of "
+          + "it, answers, and brings the rows over by one strategy while one thread reads and one writes. Every system has the "
+          + "same rows, the same operations and the same durability, and all rows are compared with a model afterwards. The "
+          + "systems take turns within each repetition, so that what disturbs one disturbs the others. Medians stand with the "
+          + "least and the most of the repetitions, and a run during which others took more of the machine than a fair "
+          + "comparison bears is marked.")),
+      element("div", {}, element("h3", {}, "Words"),
+        list([...new Set(runs.map((run) => run.strategy))].filter((strategy) => Object.hasOwn(kStrategies, strategy))
+          .sort((a, b) => Object.keys(kStrategies).indexOf(a) - Object.keys(kStrategies).indexOf(b))
+          .map((strategy) => kStrategies[strategy]).concat([
+            ["longest wait", "The longest that one operation took, or the opening, where that took longer."],
+            ["written per byte migrated", "Bytes that the process handed to the kernel, without those that the same load alone "
+              + "writes, for each byte of the rows that were rewritten. 0 where none is."],
+            ["disturbed", "Others took more of the processors, or syncs were slower, than a fair comparison bears."]])))));
+}
+
+// --- start
+
+function update(key) {
+  const view = viewOf();
+  showFinding(view);
+  if (key === undefined || kConditions.includes(key)) showFilters(view);
+  showLatency(view);
+  showCost(view);
+  showScaling(view);
+  showSizes(view);
+  showRuns(view);
+  if (key !== undefined) document.querySelector(`[name="${key}"]`)?.focus({ preventScroll: true });
+}
+
+document.body.append(tooltip);
+window.addEventListener("scroll", followTip, { passive: true });
+window.addEventListener("keydown", (event) => { if (event.key === "Escape") hideTip(); });
+window.addEventListener("beforeprint", () => document.querySelectorAll("#main section:not(#runs) details")
+  .forEach((details) => { details.open = true; }));
+place("filters").addEventListener("submit", (event) => event.preventDefault());
+if (conditions.length > 0) {
+  place("main").hidden = false;
+  update();
+  showAbout();
+} else {
+  place("finding").replaceChildren("There are no runs yet.");
+}

@@ -1,0 +1,213 @@
+#include "instar/bench/upgrade/results.h"
+
+#include <capnp/compat/json.h>
+#include <capnp/dynamic.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+#include "instar/bench/upgrade/scenario.h"
+
+namespace instar::bench {
+namespace {
+
+constexpr const char* kRunsFolder = "runs";
+
+std::string fileNameOf(std::string_view name, unsigned repetition) {
+  std::string file(name);
+  std::ranges::replace(file, '/', '_');
+  return file + "." + std::to_string(repetition) + ".json";
+}
+
+// A text as a field of CSV.
+std::string quoted(std::string_view text) {
+  if (text.find_first_of(",\"\r\n") == text.npos) return std::string(text);
+  std::string result = "\"";
+  for (const char c : text) result.append(c == '"' ? 2 : 1, c);
+  return result + '"';
+}
+
+std::string textOfNumber(double number) {
+  char text[40];
+  return {text, std::to_chars(text, text + sizeof text, number).ptr};
+}
+
+std::string textOfValue(const capnp::DynamicValue::Reader& value) {
+  switch (value.getType()) {
+    case capnp::DynamicValue::TEXT:
+      return quoted(value.as<capnp::Text>().cStr());
+    case capnp::DynamicValue::FLOAT:
+      return textOfNumber(value.as<double>());
+    case capnp::DynamicValue::BOOL:
+      return value.as<bool>() ? "1" : "0";
+    default:
+      return std::to_string(value.as<std::uint64_t>());
+  }
+}
+
+// All fields that are not lists, those of structs inside with the struct's name before theirs.
+template <class Use>
+void forEachField(capnp::StructSchema schema, const std::string& prefix, const Use& use) {
+  for (const auto field : schema.getFields()) {
+    const std::string name = prefix + field.getProto().getName().cStr();
+    if (field.getType().isStruct())
+      forEachField(field.getType().asStruct(), name + ".", use);
+    else if (!field.getType().isList())
+      use(name);
+  }
+}
+
+void addNames(capnp::StructSchema schema, std::string& line) {
+  forEachField(schema, "",
+               [&](const std::string& name) { line.append(line.empty() ? "" : ",").append(name); });
+}
+
+void addValues(capnp::DynamicStruct::Reader record, std::string& line) {
+  for (const auto field : record.getSchema().getFields()) {
+    if (field.getType().isStruct()) {
+      addValues(record.get(field).as<capnp::DynamicStruct>(), line);
+    } else if (!field.getType().isList()) {
+      line.append(line.empty() ? "" : ",").append(textOfValue(record.get(field)));
+    }
+  }
+}
+
+bool isSameLoad(Run::Reader one, Run::Reader other) {
+  return one.getSystem() == other.getSystem() && one.getChange() == other.getChange() &&
+         one.getMix() == other.getMix() && one.getAccess() == other.getAccess() &&
+         one.getRows() == other.getRows() && one.getDurability() == other.getDurability() &&
+         one.getPerSecond() == other.getPerSecond();
+}
+
+}  // namespace
+
+std::string toJson(Run::Reader run) {
+  capnp::JsonCodec codec;
+  codec.setPrettyPrint(true);
+  return codec.encode(run).cStr();
+}
+
+void fromJson(const std::string& text, Run::Builder run) {
+  try {
+    const capnp::JsonCodec codec;
+    codec.decode(kj::ArrayPtr<const char>(text.data(), text.size()), run);
+  } catch (const kj::Exception& exception) {
+    throw std::runtime_error(std::string("not a run: ") + exception.getDescription().cStr());
+  }
+  if (run.getName().size() == 0) throw std::runtime_error("not a run: it has no name");
+}
+
+std::string readText(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file) throw std::runtime_error("cannot read " + path.string());
+  return text.str();
+}
+
+void writeText(const std::filesystem::path& path, const std::string& text) {
+  const std::filesystem::path beside = path.string() + ".new";
+  std::ofstream file(beside, std::ios::binary);
+  file << text;
+  file.close();
+  if (!file) throw std::runtime_error("cannot write " + beside.string());
+  std::filesystem::rename(beside, path);
+}
+
+Results::Results(std::filesystem::path folder) : folder_(std::move(folder)) {
+  std::filesystem::create_directories(folder_ / kRunsFolder);
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / kRunsFolder)) {
+    if (entry.path().extension() == ".json") files.push_back(entry.path());
+  }
+  std::ranges::sort(files);
+  for (const auto& file : files) {
+    try {
+      fromJson(readText(file), runs_.emplace_back().builder());
+    } catch (const std::runtime_error& error) {
+      throw std::runtime_error(file.string() + ": " + error.what() +
+                               "; remove it, and the run is done again");
+    }
+  }
+}
+
+bool Results::has(std::string_view name, unsigned repetition) const {
+  return std::ranges::any_of(runs_, [&](const RunRecord& run) {
+    return run.reader().getName().cStr() == name && run.reader().getRepetition() == repetition;
+  });
+}
+
+void Results::forget(std::string_view name) {
+  std::erase_if(runs_, [&](const RunRecord& run) {
+    if (run.reader().getName().cStr() != name) return false;
+    std::filesystem::remove(folder_ / kRunsFolder / fileNameOf(name, run.reader().getRepetition()));
+    return true;
+  });
+}
+
+double Results::bytesPerWriteWithoutMigration(Run::Reader run) const {
+  std::vector<double> seen;
+  for (const RunRecord& other : runs_) {
+    const Run::Reader reader = other.reader();
+    const std::uint64_t writes = reader.getWrites().getCount();
+    if (reader.getStrategy() == kj::StringPtr("none") && writes > 0 && isSameLoad(reader, run))
+      seen.push_back(static_cast<double>(reader.getBytesWritten()) / static_cast<double>(writes));
+  }
+  if (seen.empty()) return 0;
+  std::ranges::sort(seen);
+  return seen[seen.size() / 2];
+}
+
+void Results::add(RunRecord run) {
+  const double perWrite = bytesPerWriteWithoutMigration(run.reader());
+  const auto writes = static_cast<double>(run.reader().getWrites().getCount());
+  run.builder().setBytesWrittenByLoad(static_cast<std::uint64_t>(perWrite * writes));
+  const std::string file = fileNameOf(run.reader().getName().cStr(), run.reader().getRepetition());
+  writeText(folder_ / kRunsFolder / file, toJson(run.reader()));
+  runs_.push_back(std::move(run));
+}
+
+std::vector<std::string> Results::asJson() const {
+  std::vector<std::string> texts;
+  for (const RunRecord& run : runs_) texts.push_back(toJson(run.reader()));
+  return texts;
+}
+
+void Results::writeCsv() const {
+  writeText(folder_ / "totals.csv", totalsAsCsv(runs_));
+  writeText(folder_ / "series.csv", seriesAsCsv(runs_));
+}
+
+std::string totalsAsCsv(const std::vector<RunRecord>& runs) {
+  std::string names;
+  addNames(capnp::Schema::from<Run>(), names);
+  std::string text = names + "\n";
+  for (const RunRecord& run : runs) {
+    std::string line;
+    addValues(capnp::DynamicStruct::Reader(run.reader()), line);
+    text += line + "\n";
+  }
+  return text;
+}
+
+std::string seriesAsCsv(const std::vector<RunRecord>& runs) {
+  std::string names = "name,repetition";
+  addNames(capnp::Schema::from<Second>(), names);
+  std::string text = names + "\n";
+  for (const RunRecord& run : runs) {
+    const std::string which =
+        quoted(run.reader().getName().cStr()) + "," + std::to_string(run.reader().getRepetition());
+    for (const auto second : run.reader().getSeconds()) {
+      std::string line = which;
+      addValues(capnp::DynamicStruct::Reader(second), line);
+      text += line + "\n";
+    }
+  }
+  return text;
+}
+
+}  // namespace instar::bench

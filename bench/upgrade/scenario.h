@@ -1,0 +1,86 @@
+#pragma once
+// What is measured, as a value: which system migrates how, which change, under which load, how many rows.
+// Immutable; any thread.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "instar/engine/options.h"
+
+namespace instar::bench {
+
+enum class System : std::uint8_t { instar, sqlite, lmdb, rocksdb };
+
+enum class Strategy : std::uint8_t {
+  none,        // the rows are in the new form already: what the load takes without any migration
+  eager,       // everything in one transaction, before the first answer (SQLite: ALTER TABLE and UPDATE)
+  eagerLater,  // the same beside the load, after the first answer
+  rebuild,     // SQLite: a new table is filled and renamed, in one transaction, before the first answer
+  batches,     // transactions of 1,000 rows, one after the other, beside the load
+  lazy,        // on reading; nothing is stored by that (others: the pattern that people write by hand)
+  writeBack,   // on reading, and stored then
+  background,  // a thread beside the load, without limit (Instar: compaction, rate 0)
+  paced,       // the same at a rate in bytes a second
+  standard,    // Instar's thread with nothing set but that it runs
+};
+
+enum class Change : std::uint8_t {
+  additive,  // a field with a default
+  derived,   // a text split into a new field
+  replaced,  // another record type, all of whose fields are made from the old ones
+  history,   // ten versions, four of which derive something
+  own,       // a file of the user's under its next schema (own.h)
+};
+
+// YCSB's core workloads: A half reads, half updates; B 95 % reads; C reads only; D 95 % reads, 5 % inserts,
+// the latest most; E 95 % short scans, 5 % inserts; F half reads, half read-modify-write.
+enum class Mix : std::uint8_t { a, b, c, d, e, f };
+enum class Access : std::uint8_t { uniform, zipf, latest };
+
+// Bytes a second where a strategy is paced and nothing else is said.
+inline constexpr std::uint64_t kStandardRate = std::uint64_t{4} << 20;
+
+struct Scenario {
+  System system = System::instar;
+  Strategy strategy = Strategy::standard;
+  Change change = Change::derived;
+  Mix mix = Mix::b;
+  Access access = Access::zipf;
+  std::uint64_t rows = 100'000;
+  Durability durability = Durability::full;
+  std::uint64_t rate = 0;  // bytes a second where the strategy is paced
+  // Operations a second of an open loop, where latency counts from when an operation was due; 0: a closed
+  // loop, each as soon as the one before has ended.
+  unsigned perSecond = 0;
+  double seconds = 5;  // of load after the first answer, at least: it goes on until the migration is complete
+  double longest = 600;  // it ends then, however far the migration is
+  bool cold = false;     // the file is dropped from the system's cache before it is opened
+  bool packs = false;    // Instar: rows are packed as well as upgraded
+  bool kill = false;     // the process is killed halfway through the migration
+
+  bool operator==(const Scenario&) const = default;
+};
+
+// Whether the strategy brings all rows over by itself, so that its end can be waited for.
+bool comesToAnEnd(Strategy strategy) noexcept;
+
+// Whether the system has this strategy, in this build.
+bool isOffered(const Scenario& scenario);
+
+// "instar/standard/derived/b/zipf/100000", with what differs from the default behind; what `run` takes. Of
+// the six the last ones may be missing, and are what a Scenario has then.
+std::string nameOf(const Scenario& scenario);
+// Throws std::invalid_argument that says what is wrong and what is known.
+Scenario scenarioOf(std::string_view name);
+
+std::string_view textOf(System system) noexcept;
+std::string_view textOf(Strategy strategy) noexcept;
+std::string_view textOf(Change change) noexcept;
+std::string_view textOf(Mix mix) noexcept;
+std::string_view textOf(Access access) noexcept;
+std::string_view textOf(Durability durability) noexcept;
+
+}  // namespace instar::bench
