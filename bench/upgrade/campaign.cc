@@ -39,9 +39,8 @@ void report(const Results& results, std::ostream& out) {
   writeFiles(results);
 }
 
-Campaign::Campaign(const std::filesystem::path& out, std::filesystem::path data, std::ostream& tables,
-                   std::ostream& messages, bool isTerminal)
-    : results_(out), data_(std::move(data)), tables_(tables), messages_(messages), isTerminal_(isTerminal) {}
+Campaign::Campaign(const Places& places, std::ostream& tables, std::ostream& messages, bool isTerminal)
+    : places_(places), results_(places.out), tables_(tables), messages_(messages), isTerminal_(isTerminal) {}
 
 std::vector<Campaign::Task> Campaign::missing(const std::vector<Scenario>& scenarios,
                                               unsigned repetitions) const {
@@ -75,7 +74,7 @@ void Campaign::run(const std::vector<Scenario>& scenarios, unsigned repetitions)
   const std::vector<Task> tasks = missing(scenarios, repetitions);
   start_ = std::chrono::steady_clock::now();
   try {
-    Runner runner("/proc/self/exe", data_);
+    Runner runner(places_.program, places_.data, places_.own);
     for (std::size_t i = 0; i < tasks.size(); ++i) {
       announce(tasks[i], i + 1, tasks.size());
       runner.keepOnly(tasks[i].scenario.change, tasks[i].scenario.rows);

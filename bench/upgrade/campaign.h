@@ -4,8 +4,10 @@
 #include <chrono>
 #include <filesystem>
 #include <iosfwd>
+#include <optional>
 #include <vector>
 
+#include "instar/bench/upgrade/own.h"
 #include "instar/bench/upgrade/results.h"
 #include "instar/bench/upgrade/scenario.h"
 
@@ -16,9 +18,15 @@ void report(const Results& results, std::ostream& out);
 
 class Campaign {
  public:
+  struct Places {
+    std::filesystem::path out;                         // of results
+    std::filesystem::path data;                        // of the files of runs
+    std::filesystem::path program = "/proc/self/exe";  // that makes the runs: see Runner
+    std::optional<OwnFile> own{};                      // likewise
+  };
+
   // On `messages` it says what it does: on a terminal also how much time is left.
-  Campaign(const std::filesystem::path& out, std::filesystem::path data, std::ostream& tables,
-           std::ostream& messages, bool isTerminal);
+  Campaign(const Places& places, std::ostream& tables, std::ostream& messages, bool isTerminal);
 
   // Those that the folder does not have yet. Repetition by repetition, in the order given, but what uses the
   // same filled files behind one another. At the end, and where a run has failed, what there is is reported.
@@ -33,8 +41,8 @@ class Campaign {
   std::vector<Task> missing(const std::vector<Scenario>& scenarios, unsigned repetitions) const;
   void announce(const Task& task, std::size_t number, std::size_t count);
 
+  const Places places_;
   Results results_;
-  const std::filesystem::path data_;
   std::ostream& tables_;
   std::ostream& messages_;
   const bool isTerminal_;

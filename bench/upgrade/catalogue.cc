@@ -108,4 +108,14 @@ std::vector<Scenario> matrixScenarios(std::uint64_t rows) {
   return all.inOrder();
 }
 
+std::vector<Scenario> ownScenarios(std::uint64_t rows) {
+  Collector all;
+  const Scenario middle{.change = Change::own, .rows = rows, .perSecond = bearable(Mix::b), .seconds = 3};
+  all.addAll(middle);
+  Scenario packing = middle;
+  packing.packs = true;
+  all.addAll(packing);
+  return all.inOrder();
+}
+
 }  // namespace instar::bench

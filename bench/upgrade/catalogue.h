@@ -16,4 +16,7 @@ std::vector<Scenario> quickScenarios(std::uint64_t rows);
 // behind one another, systems in turn.
 std::vector<Scenario> matrixScenarios(std::uint64_t rows);
 
+// Instar's strategies over a file of the user's that has so many rows.
+std::vector<Scenario> ownScenarios(std::uint64_t rows);
+
 }  // namespace instar::bench

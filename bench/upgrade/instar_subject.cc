@@ -26,6 +26,7 @@ RecordSchema oldSchema(Change change) {
     case Change::history:
       return versionBefore(capnp::Schema::from<HistoryOrder>(), 9, 1);
     case Change::replaced:
+    case Change::own:
       break;
   }
   return RecordSchema::fromStruct(capnp::Schema::from<Order>());

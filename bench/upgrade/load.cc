@@ -7,7 +7,6 @@
 #include <optional>
 #include <thread>
 
-
 namespace instar::bench {
 namespace {
 

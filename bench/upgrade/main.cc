@@ -4,6 +4,7 @@
 //     instar_upgrade_bench [quick] [--rows N] [--repetitions N] [--out FOLDER]   a first answer
 //     instar_upgrade_bench run NAME… [--repetitions N] [--out FOLDER]           these scenarios
 //     instar_upgrade_bench matrix [--rows N] [--only TEXT] [--out FOLDER]       all; goes on where it was ended
+//     instar_upgrade_bench own FILE COLLECTION --schema NEW.capnp:STRUCT       the same over a file of yours
 //     instar_upgrade_bench list [--rows N]                                      their names
 //     instar_upgrade_bench report [--out FOLDER]                                tables from runs that were made
 
@@ -29,6 +30,8 @@ struct ChildTask {
   std::filesystem::path folder;
   std::filesystem::path result;  // JSON of a Run
   double killAfter = 0;          // seconds
+  OwnFile own;
+  std::string expectedDigest;
 };
 
 struct Arguments {
@@ -39,6 +42,7 @@ struct Arguments {
   std::string data = "build/bench-data";
   std::vector<std::string> names;
   std::string only;
+  OwnFile own;
   ChildTask task;
 };
 
@@ -53,6 +57,8 @@ std::vector<Scenario> named(const std::vector<std::string>& names) {
   std::vector<Scenario> scenarios;
   for (const std::string& name : names) {
     scenarios.push_back(scenarioOf(name));
+    if (scenarios.back().change == Change::own)
+      throw std::invalid_argument(name + ": the command own takes the file and its schema");
     if (!isOffered(scenarios.back()))
       throw std::invalid_argument(name +
                                   ": this system does not have this strategy, or it is not in this build");
@@ -65,26 +71,39 @@ void storeResult(const RunRecord& run, const std::filesystem::path& path) {
   writeText(path, toJson(run.reader()));
 }
 
+Stage stageOf(const ChildTask& task) {
+  Stage stage{.scenario = scenarioOf(task.scenario)};
+  if (stage.scenario.change == Change::own) {
+    stage.own = task.own;
+    stage.expectedDigest = task.expectedDigest;
+  }
+  return stage;
+}
+
 // The commands of the processes that Runner starts.
-void addChildCommands(CLI::App& application, Arguments& arguments) {
-  const auto add = [&](const char* name, const std::function<void(const Scenario&, const ChildTask&)>& work) {
+void addChildCommands(CLI::App& application, ChildTask& task) {
+  const auto add = [&](const char* name, const std::function<void(const ChildTask&)>& work) {
     auto* const command = application.add_subcommand(name)->group("");
-    command->add_option("scenario", arguments.task.scenario)->required();
-    command->add_option("--folder", arguments.task.folder)->required();
-    command->add_option("--result", arguments.task.result);
-    command->add_option("--kill-after", arguments.task.killAfter);
-    command->final_callback(
-        [&arguments, work] { work(scenarioOf(arguments.task.scenario), arguments.task); });
+    command->add_option("scenario", task.scenario)->required();
+    command->add_option("--folder", task.folder)->required();
+    command->add_option("--result", task.result);
+    command->add_option("--kill-after", task.killAfter);
+    command->add_option("--own-file", task.own.file);
+    command->add_option("--own-collection", task.own.collection);
+    command->add_option("--own-schema", task.own.schema);
+    command->add_option("--own-bytes", task.own.bytesOfRow);
+    command->add_option("--expect", task.expectedDigest);
+    command->final_callback([&task, work] { work(task); });
   };
-  add("fill", [](const Scenario& scenario, const ChildTask& task) { fillFolder(scenario, task.folder); });
-  add("play", [](const Scenario& scenario, const ChildTask& task) {
+  add("fill", [](const ChildTask& task) { fillFolder(stageOf(task), task.folder); });
+  add("play", [](const ChildTask& task) {
     RunRecord run;
-    play(scenario, task.folder, run.builder());
+    play(stageOf(task), task.folder, run.builder());
     storeResult(run, task.result);
   });
-  add("migrate", [](const Scenario& scenario, const ChildTask& task) {
+  add("migrate", [](const ChildTask& task) {
     RunRecord run;
-    migrateAlone(scenario, task.folder, task.killAfter, run.builder());
+    migrateAlone(stageOf(task), task.folder, task.killAfter, run.builder());
     storeResult(run, task.result);
   });
 }
@@ -99,8 +118,10 @@ int run(int count, char** texts) {
   CLI::App application{
       "Upgrades an application over Instar, SQLite, LMDB and RocksDB, and measures what it costs."};
   Arguments arguments;
-  const auto measure = [&](const std::vector<Scenario>& scenarios, unsigned repetitions) {
-    Campaign campaign(arguments.out, arguments.data, std::cout, std::cerr, ::isatty(STDERR_FILENO) != 0);
+  const auto measure = [&](const std::vector<Scenario>& scenarios, unsigned repetitions,
+                           const std::optional<OwnFile>& own = {}) {
+    Campaign campaign({.out = arguments.out, .data = arguments.data, .own = own}, std::cout, std::cerr,
+                      ::isatty(STDERR_FILENO) != 0);
     campaign.run(scenarios, arguments.repetitions == 0 ? repetitions : arguments.repetitions);
   };
 
@@ -124,6 +145,17 @@ int run(int count, char** texts) {
   addCommonOptions(matrix, arguments);
   matrix->final_callback([&] { measure(chosen(matrixScenarios(arguments.matrixRows), arguments.only), 3); });
 
+  auto* const own = application.add_subcommand("own", "Instar's strategies over copies of a file of yours");
+  own->add_option("file", arguments.own.file, "Is only read")->required()->check(CLI::ExistingFile);
+  own->add_option("collection", arguments.own.collection)->required();
+  own->add_option("--schema", arguments.own.schema, "Of the next release: FILE.capnp:STRUCT")->required();
+  own->add_option("--only", arguments.only, "Scenarios that have this in their names");
+  addCommonOptions(own, arguments);
+  own->final_callback([&] {
+    measureOwn(arguments.own);
+    measure(chosen(ownScenarios(arguments.own.rows), arguments.only), 3, arguments.own);
+  });
+
   auto* const list = application.add_subcommand("list", "The scenarios of quick and matrix");
   list->add_option("--rows", arguments.matrixRows)->check(CLI::PositiveNumber);
   list->final_callback([&] {
@@ -137,7 +169,7 @@ int run(int count, char** texts) {
   again->add_option("--out", arguments.out)->check(CLI::ExistingDirectory);
   again->final_callback([&] { report(Results(arguments.out), std::cout); });
 
-  addChildCommands(application, arguments);
+  addChildCommands(application, arguments.task);
   application.require_subcommand(0, 1);
   try {
     application.parse(count, texts);

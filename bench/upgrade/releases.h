@@ -163,6 +163,7 @@ decltype(auto) withRelease(Change change, Use&& use) {
     case Change::history:
       return use(static_cast<HistoryOrder*>(nullptr));
     case Change::derived:
+    case Change::own:  // has types of its own (own.h)
       break;
   }
   return use(static_cast<DerivedOrder*>(nullptr));

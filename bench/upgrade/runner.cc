@@ -29,9 +29,10 @@ void copyFolder(const std::filesystem::path& from, const std::filesystem::path& 
 
 }  // namespace
 
-Runner::Runner(std::filesystem::path program, const std::filesystem::path& data)
+Runner::Runner(std::filesystem::path program, const std::filesystem::path& data, std::optional<OwnFile> own)
     : program_(std::move(program)),
-      folder_(std::filesystem::absolute(data) / ("upgrade-" + std::to_string(::getpid()))) {
+      folder_(std::filesystem::absolute(data) / ("upgrade-" + std::to_string(::getpid()))),
+      own_(std::move(own)) {
   std::filesystem::create_directories(folder_);
 }
 
@@ -45,6 +46,11 @@ bool Runner::call(const char* command, const Scenario& scenario, const std::file
   std::vector<std::string> texts{program_, command, nameOf(scenario), "--folder", folder};
   if (!result.empty()) texts.insert(texts.end(), {"--result", result});
   if (killAfter > 0) texts.insert(texts.end(), {"--kill-after", std::to_string(killAfter)});
+  if (own_) {
+    texts.insert(texts.end(), {"--own-file", own_->file, "--own-collection", own_->collection, "--own-schema",
+                               own_->schema, "--own-bytes", std::to_string(own_->bytesOfRow)});
+    if (!expectedDigest_.empty()) texts.insert(texts.end(), {"--expect", expectedDigest_});
+  }
   std::vector<char*> arguments;
   for (std::string& text : texts) arguments.push_back(text.data());
   arguments.push_back(nullptr);
@@ -102,14 +108,27 @@ double Runner::secondsLostByKill(const Scenario& scenario) {
   return std::max(whole / 2 + secondsOf(folder) - whole, 0.0);
 }
 
+void Runner::findOwnDigest(const Scenario& scenario) {
+  Scenario lazy = scenario;
+  lazy.strategy = Strategy::lazy;
+  const auto result = folder_ / "lazy.json";
+  call("migrate", lazy, copyOf(lazy), result);
+  RunRecord run;
+  fromJson(readText(result), run.builder());
+  expectedDigest_ = run.reader().getDigest().cStr();
+}
+
 RunRecord Runner::run(const Scenario& scenario, unsigned repetition) {
+  if (own_ && expectedDigest_.empty()) findOwnDigest(scenario);
   const auto folder = copyOf(scenario);
   const auto result = folder_ / "run.json";
   call("play", scenario, folder, result);
   RunRecord run;
   fromJson(readText(result), run.builder());
   run.builder().setRepetition(repetition);
-  run.builder().setCommand("./dev bench upgrade run " + nameOf(scenario));
+  run.builder().setCommand(own_ ? "./dev bench upgrade own " + own_->file.string() + " " + own_->collection +
+                                      " --schema " + own_->schema + " --only " + nameOf(scenario)
+                                : "./dev bench upgrade run " + nameOf(scenario));
   if (scenario.kill) run.builder().setLostByKill(secondsLostByKill(scenario));
   std::filesystem::remove_all(folder);
   return run;

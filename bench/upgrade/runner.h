@@ -4,9 +4,11 @@
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "instar/bench/upgrade/own.h"
 #include "instar/bench/upgrade/results.h"
 #include "instar/bench/upgrade/scenario.h"
 
@@ -16,7 +18,8 @@ class Runner {
  public:
   // `program` takes the hidden commands fill, play and migrate. Files lie in a folder of its own inside
   // `data`, which is removed at the end.
-  Runner(std::filesystem::path program, const std::filesystem::path& data);
+  // `own` is for scenarios of Change::own.
+  Runner(std::filesystem::path program, const std::filesystem::path& data, std::optional<OwnFile> own = {});
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
   ~Runner();
@@ -39,12 +42,15 @@ class Runner {
   const std::filesystem::path& filled(const Scenario& scenario);
   std::filesystem::path copyOf(const Scenario& scenario);
   double secondsLostByKill(const Scenario& scenario);
+  void findOwnDigest(const Scenario& scenario);
   // Whether it has ended by itself; throws where it has failed.
   bool call(const char* command, const Scenario& scenario, const std::filesystem::path& folder,
             const std::filesystem::path& result = {}, double killAfter = 0) const;
 
   const std::filesystem::path program_;
   const std::filesystem::path folder_;
+  const std::optional<OwnFile> own_;
+  std::string expectedDigest_;  // of the rows of `own`, as they are read without any migration
   std::map<Filling, std::filesystem::path> filled_;
 };
 

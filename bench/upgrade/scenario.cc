@@ -17,7 +17,7 @@ using namespace std::string_view_literals;
 constexpr std::array kSystems{"instar"sv, "sqlite"sv, "lmdb"sv, "rocksdb"sv};
 constexpr std::array kStrategies{"none"sv, "eager"sv,      "eager-later"sv, "rebuild"sv, "batches"sv,
                                  "lazy"sv, "write-back"sv, "background"sv,  "paced"sv,   "standard"sv};
-constexpr std::array kChanges{"additive"sv, "derived"sv, "replaced"sv, "history"sv};
+constexpr std::array kChanges{"additive"sv, "derived"sv, "replaced"sv, "history"sv, "own"sv};
 constexpr std::array kMixes{"a"sv, "b"sv, "c"sv, "d"sv, "e"sv, "f"sv};
 constexpr std::array kAccesses{"uniform"sv, "zipf"sv, "latest"sv};
 constexpr std::array kDurabilities{"full"sv, "normal"sv, "off"sv};

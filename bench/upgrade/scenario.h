@@ -32,6 +32,7 @@ enum class Change : std::uint8_t {
   derived,   // a text split into a new field
   replaced,  // another record type, all of whose fields are made from the old ones
   history,   // ten versions, four of which derive something
+  own,       // a file of the user's under its next schema (own.h)
 };
 
 // YCSB's core workloads: A half reads, half updates; B 95 % reads; C reads only; D 95 % reads, 5 % inserts,

@@ -7,6 +7,7 @@
 namespace instar::bench {
 
 bool isOffered(const Scenario& scenario) {
+  if (scenario.change == Change::own && scenario.system != System::instar) return false;
   if (scenario.packs && scenario.system != System::instar) return false;
   if (scenario.kill && !comesToAnEnd(scenario.strategy)) return false;
   switch (scenario.system) {

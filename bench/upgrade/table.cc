@@ -59,7 +59,7 @@ std::string printSpread(const Spread& spread) {
 
 std::string referenceName(const std::string& name) {
   Scenario scenario = scenarioOf(name);
-  scenario.system = System::sqlite;
+  if (scenario.change != Change::own) scenario.system = System::sqlite;
   scenario.strategy = Strategy::eager;
   scenario.rate = 0;
   scenario.packs = false;

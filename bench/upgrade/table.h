@@ -17,7 +17,8 @@ double longestStall(Run::Reader run) noexcept;
 double writtenPerMigrated(Run::Reader run) noexcept;
 
 // Of the scenarios named, in this order, what there is of them. The reference is SQLite's eager strategy
-// under the same load.
+// under the same load, and for a
+// file of the user's Instar's.
 void printTable(std::ostream& out, const std::vector<RunRecord>& runs, const std::vector<std::string>& names);
 
 }  // namespace instar::bench

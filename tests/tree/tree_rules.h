@@ -35,7 +35,8 @@ struct SourceFile {
 // Every .h and .cc file in the layers, bench and tests, in order of path.
 std::vector<SourceFile> readTree(const std::filesystem::path& root);
 
-// format <- evolve <- engine <- tools; bench and tests stand on top, and nothing uses them.
+// format <- evolve <- engine <- tools; bench and tests stand on top, and nothing uses them but the
+// tests of bench, which use bench.
 std::vector<Violation> wrongDirections(const std::vector<SourceFile>& files);
 
 // Headers under internal/ belong to their layer; only tests may look at them too.

@@ -66,6 +66,7 @@ TEST_F(TreeRules, NothingUsesTestsOrBenchmarks) {
   write("tools/dump.cc", "#include \"instar/tests/support/file.h\"\n");
   write("bench/get.cc", "#include \"instar/tests/support/file.h\"\n");
   write("tests/engine/store_test.cc", "#include \"instar/bench/data.h\"\n");
+  write("tests/bench/data_test.cc", "#include \"instar/bench/data.h\"\n");
   EXPECT_EQ(places(wrongDirections(files())), "bench/get.cc:1 tests/engine/store_test.cc:1 tools/dump.cc:1 ");
 }
 

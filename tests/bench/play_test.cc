@@ -1,0 +1,102 @@
+// One run from filling to the comparison with the model, within this process.
+
+#include "instar/bench/upgrade/play.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <string>
+
+#include "instar/bench/upgrade/results.h"
+#include "instar/tests/support/temporary_folder.h"
+
+namespace instar::bench {
+namespace {
+
+using ::testing::HasSubstr;
+
+RunRecord runOf(const Scenario& scenario) {
+  const testing::TemporaryFolder folder;
+  const auto data = folder.path() / "data";
+  std::filesystem::create_directory(data);
+  fillFolder({scenario}, data);
+  RunRecord run;
+  play({scenario}, data, run.builder());
+  return run;
+}
+
+Scenario smallScenario(Strategy strategy, Change change) {
+  return {.strategy = strategy,
+          .change = change,
+          .mix = Mix::c,
+          .rows = 300,
+          .durability = Durability::off,
+          .seconds = 0.02,
+          .longest = 20};
+}
+
+class EveryChangeTest : public ::testing::TestWithParam<Change> {};
+
+TEST_P(EveryChangeTest, AllStrategiesLeaveTheSameRows) {
+  std::set<std::string> digests;
+  for (const Strategy strategy :
+       {Strategy::none, Strategy::eager, Strategy::eagerLater, Strategy::batches, Strategy::lazy,
+        Strategy::writeBack, Strategy::background, Strategy::paced, Strategy::standard}) {
+    const RunRecord record = runOf(smallScenario(strategy, GetParam()));
+    const Run::Reader run = record.reader();
+    digests.insert(run.getDigest().cStr());
+    EXPECT_GT(run.getOpenToFirstAnswer(), 0);
+    EXPECT_GT(run.getReads().getCount(), 0U);
+    if (!comesToAnEnd(strategy)) continue;
+    EXPECT_EQ(run.getRowsLeft(), 0U) << textOf(strategy);
+    EXPECT_GT(run.getCompleteAfter(), 0) << textOf(strategy);
+    if (GetParam() != Change::additive) EXPECT_EQ(run.getRowsMigrated(), 300U) << textOf(strategy);
+  }
+  EXPECT_EQ(digests.size(), 1U);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, EveryChangeTest,
+                         ::testing::Values(Change::additive, Change::derived, Change::replaced,
+                                           Change::history),
+                         [](const auto& parameter) { return std::string(textOf(parameter.param)); });
+
+TEST(PlayTest, WhatALoadWritesIsWhatTheModelExpects) {
+  for (const Mix mix : {Mix::a, Mix::d, Mix::e, Mix::f}) {
+    Scenario scenario = smallScenario(Strategy::background, Change::history);
+    scenario.mix = mix;
+    const RunRecord run = runOf(scenario);
+    EXPECT_GT(run.reader().getWrites().getCount(), 0U) << textOf(mix);
+  }
+}
+
+TEST(PlayTest, ARunOverOtherRowsThanItsScenarioSaysFails) {
+  const testing::TemporaryFolder folder;
+  const auto data = folder.path() / "data";
+  std::filesystem::create_directory(data);
+  Scenario scenario = smallScenario(Strategy::lazy, Change::derived);
+  fillFolder({scenario}, data);
+  --scenario.rows;
+  RunRecord run;
+  try {
+    play({scenario}, data, run.builder());
+    FAIL();
+  } catch (const std::runtime_error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("wrong rows are stored: 300"));
+  }
+}
+
+TEST(PlayTest, AnOpenLoopKeepsToItsOperationsASecond) {
+  Scenario scenario = smallScenario(Strategy::lazy, Change::derived);
+  scenario.mix = Mix::a;
+  scenario.perSecond = 500;
+  scenario.seconds = 0.4;
+  const RunRecord run = runOf(scenario);
+  const auto operations = run.reader().getReads().getCount() + run.reader().getWrites().getCount();
+  EXPECT_GT(operations, 0U);
+  // No more than are due until the load has ended; fewer where the machine is slow.
+  EXPECT_LE(static_cast<double>(operations), 500 * run.reader().getDuration() + 2);
+}
+
+}  // namespace
+}  // namespace instar::bench

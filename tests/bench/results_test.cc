@@ -1,0 +1,96 @@
+#include "instar/bench/upgrade/results.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "instar/bench/upgrade/table.h"
+#include "instar/tests/support/temporary_folder.h"
+
+namespace instar::bench {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+RunRecord runOf(const char* name, const char* strategy, unsigned repetition = 1) {
+  RunRecord record;
+  auto run = record.builder();
+  run.setName(name);
+  run.setSystem("instar");
+  run.setStrategy(strategy);
+  run.setRepetition(repetition);
+  return record;
+}
+
+class ResultsTest : public ::testing::Test {
+ protected:
+  const testing::TemporaryFolder folder_;
+};
+
+TEST_F(ResultsTest, ARunIsThereAgainWhenTheFolderIsOpenedAgain) {
+  {
+    Results results(folder_.path());
+    auto run = runOf("instar/lazy/x", "lazy", 2);
+    run.builder().setRows(UINT64_MAX);
+    run.builder().initSeconds(2)[1].setFrom(1);
+    results.add(std::move(run));
+  }
+  const Results again(folder_.path());
+  EXPECT_TRUE(again.has("instar/lazy/x", 2));
+  EXPECT_FALSE(again.has("instar/lazy/x", 1));
+  EXPECT_FALSE(again.has("instar/lazy/y", 2));
+  ASSERT_EQ(again.runs().size(), 1U);
+  EXPECT_EQ(again.runs()[0].reader().getRows(), UINT64_MAX);
+  EXPECT_EQ(again.runs()[0].reader().getSeconds()[1].getFrom(), 1);
+}
+
+TEST_F(ResultsTest, AFileThatIsNoRunIsNamed) {
+  Results{folder_.path()};
+  writeText(folder_.path() / "runs" / "half.json", "{\"name\": \"instar");
+  try {
+    Results{folder_.path()};
+    FAIL();
+  } catch (const std::runtime_error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("half.json: not a run"));
+    EXPECT_THAT(error.what(), HasSubstr("remove it"));
+  }
+}
+
+TEST_F(ResultsTest, BytesOfTheLoadAreThoseOfTheSameLoadWithoutMigration) {
+  Results results(folder_.path());
+  auto none = runOf("instar/none/x", "none");
+  none.builder().setBytesWritten(1000);
+  none.builder().initWrites().setCount(10);
+  results.add(std::move(none));
+  auto lazy = runOf("instar/batches/x", "batches");
+  lazy.builder().setBytesWritten(9000);
+  lazy.builder().setBytesMigrated(3500);
+  lazy.builder().initWrites().setCount(20);
+  results.add(std::move(lazy));
+  EXPECT_EQ(results.runs()[1].reader().getBytesWrittenByLoad(), 2000U);
+  EXPECT_DOUBLE_EQ(writtenPerMigrated(results.runs()[1].reader()), 2);
+}
+
+TEST_F(ResultsTest, EveryRunIsALineOfTheTotalsAndEverySecondOneOfTheSeries) {
+  std::vector<RunRecord> runs;
+  runs.push_back(runOf("instar/lazy", "lazy"));
+  runs.back().builder().initDisturbance().setReason("the host, \"cloud\", took it");
+  runs.back().builder().getReads().setP50(1.5);
+  auto seconds = runs.back().builder().initSeconds(2);
+  seconds[1].setFrom(1);
+  seconds[1].initWrites().setCount(4);
+  const std::string totals = totalsAsCsv(runs);
+  EXPECT_THAT(totals, StartsWith("name,system,strategy,"));
+  EXPECT_THAT(totals, HasSubstr(",reads.p50,"));
+  EXPECT_THAT(totals, HasSubstr("\"the host, \"\"cloud\"\", took it\""));
+  EXPECT_EQ(std::ranges::count(totals, '\n'), 2);
+  EXPECT_EQ(
+      seriesAsCsv(runs),
+      "name,repetition,from,reads.count,reads.p50,reads.p95,reads.p99,reads.p999,reads.longest,writes.count,"
+      "writes.p50,writes.p95,writes.p99,writes.p999,writes.longest,migrated,written\n"
+      "instar/lazy,1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0\n"
+      "instar/lazy,1,1,0,0,0,0,0,0,4,0,0,0,0,0,0,0\n");
+}
+
+}  // namespace
+}  // namespace instar::bench

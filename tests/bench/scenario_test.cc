@@ -1,0 +1,85 @@
+#include "instar/bench/upgrade/scenario.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <stdexcept>
+
+#include "instar/bench/upgrade/catalogue.h"
+
+namespace instar::bench {
+namespace {
+
+using ::testing::HasSubstr;
+
+TEST(ScenarioTest, ItsNameMakesItAgain) {
+  const Scenario scenario{.system = System::sqlite,
+                          .strategy = Strategy::paced,
+                          .change = Change::history,
+                          .mix = Mix::e,
+                          .access = Access::latest,
+                          .rows = 123,
+                          .durability = Durability::off,
+                          .rate = 77,
+                          .perSecond = 5,
+                          .seconds = 0.25,
+                          .longest = 3,
+                          .cold = true,
+                          .packs = true,
+                          .kill = true};
+  EXPECT_EQ(scenarioOf(nameOf(scenario)), scenario);
+  EXPECT_EQ(nameOf(scenario),
+            "sqlite/paced/history/e/latest/123/durability=off/rate=77/rps=5/seconds=0.25/longest=3/cold/"
+            "packs/kill");
+}
+
+TEST(ScenarioTest, WhatANameLeavesOutIsAsUsual) {
+  EXPECT_EQ(nameOf(scenarioOf("lmdb/batches")), "lmdb/batches/derived/b/zipf/100000");
+  EXPECT_EQ(nameOf(scenarioOf("instar/lazy/cold")), "instar/lazy/derived/b/zipf/100000/cold");
+  EXPECT_EQ(scenarioOf("instar/paced").rate, kStandardRate);
+  EXPECT_EQ(scenarioOf("instar/paced/rate=0").rate, 0U);
+  EXPECT_EQ(scenarioOf(nameOf(scenarioOf("instar/paced/rate=0"))).rate, 0U);
+}
+
+std::string refusalOf(std::string_view name) {
+  try {
+    scenarioOf(name);
+  } catch (const std::invalid_argument& refusal) {
+    return refusal.what();
+  }
+  return "none";
+}
+
+TEST(ScenarioTest, AWrongNameIsRefusedWithWhatIsKnown) {
+  EXPECT_THAT(refusalOf("oracle/lazy"), HasSubstr("there are instar, sqlite, lmdb, rocksdb"));
+  EXPECT_THAT(refusalOf("instar/lazy/derived/b/zipf/many"), HasSubstr("rows is a number, not \"many\""));
+  EXPECT_THAT(refusalOf("instar/lazy/derived/b/zipf/0"), HasSubstr("at least one row"));
+  EXPECT_THAT(refusalOf("instar/lazy/derived/b/zipf/10/fast"), HasSubstr("\"fast\" is no option"));
+  EXPECT_THAT(refusalOf("instar/lazy/seconds=-1"), HasSubstr("not negative"));
+}
+
+TEST(CatalogueTest, EveryScenarioIsThereOnceAndHasAName) {
+  for (const auto& scenarios : {quickScenarios(1000), matrixScenarios(1000)}) {
+    std::set<std::string> names;
+    for (const Scenario& scenario : scenarios) {
+      EXPECT_TRUE(isOffered(scenario)) << nameOf(scenario);
+      EXPECT_EQ(scenarioOf(nameOf(scenario)), scenario);
+      EXPECT_TRUE(names.insert(nameOf(scenario)).second) << nameOf(scenario);
+    }
+  }
+}
+
+// Each group of files is filled once, and nothing is left filled for long.
+TEST(CatalogueTest, WhatUsesTheSameFilesIsTogether) {
+  std::set<std::pair<std::uint64_t, Change>> seen;
+  std::pair<std::uint64_t, Change> last;
+  for (const Scenario& scenario : matrixScenarios(1000)) {
+    const std::pair<std::uint64_t, Change> now(scenario.rows, scenario.change);
+    if (now != last) EXPECT_TRUE(seen.insert(now).second) << nameOf(scenario);
+    last = now;
+  }
+}
+
+}  // namespace
+}  // namespace instar::bench
