@@ -76,7 +76,9 @@ TEST(CatalogueTest, WhatUsesTheSameFilesIsTogether) {
   std::pair<std::uint64_t, Change> last;
   for (const Scenario& scenario : matrixScenarios(1000)) {
     const std::pair<std::uint64_t, Change> now(scenario.rows, scenario.change);
-    if (now != last) EXPECT_TRUE(seen.insert(now).second) << nameOf(scenario);
+    if (now != last) {
+      EXPECT_TRUE(seen.insert(now).second) << nameOf(scenario);
+    }
     last = now;
   }
 }
