@@ -91,8 +91,8 @@ function finding(view) {
     ? [`${lazy.title} answers `, time(first[0]), ` after opening, ${timesText(sooner ? first[1].median / first[0].median
       : first[0].median / first[1].median)} ${sooner ? "sooner" : "later"} than ${eager.title} (`, time(first[1]), ")"]
     : [`${lazy.title} and ${eager.title} answer equally soon, `, time(first[0]), " and ", time(first[1]), " after opening"];
-  const wordsOfWait = [", and no ", wait[1], " waits longer than ", time(waits[0]),
-    smoother || rougher ? " instead of " : ", about as with the other: ", time(waits[1]), "."];
+  const wordsOfWait = [", and the longest wait of a ", wait[1], " is ", time(waits[0]),
+    smoother || rougher ? " instead of " : ", much the same as ", time(waits[1]), "."];
   return { lazy, eager, verdict, sentence: [...firstPart, ...(Number.isFinite(waits[0].median) ? wordsOfWait : ["."])],
     second: [...counterpart(view, lazy, eager, verdict), ...beside(view, lazy, wait)] };
 }
