@@ -8,7 +8,7 @@
 #include "instar/format/checksum.h"
 #include "instar/format/cold_block.h"
 #include "instar/format/internal/block_header.h"
-#include "instar/tests/fuzz/fuzzing.h"
+#include "instar/tests/fuzz/fuzzers.h"
 
 namespace {
 
@@ -107,11 +107,9 @@ void checkRoundTrip(Bytes input) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const Bytes bytes = fuzz::inputBytes(data, size);
-  if (size <= kKeyLength) return 0;
+void instar::fuzz::fuzzBlock(Bytes bytes) {
+  if (bytes.size() <= kKeyLength) return;
   checkBlock(bytes.first(kKeyLength), bytes.subspan(kKeyLength));
   checkUnpacked(bytes.first(kKeyLength), bytes.subspan(kKeyLength));
   checkRoundTrip(bytes);
-  return 0;
 }

@@ -4,7 +4,7 @@
 #include <capnp/message.h>
 
 #include "instar/format/error.h"
-#include "instar/tests/fuzz/fuzzing.h"
+#include "instar/tests/fuzz/fuzzers.h"
 #include "instar/tests/fuzz/sample.capnp.h"
 #include "instar/tools/json_form.h"
 #include "instar/tools/json_text.h"
@@ -31,16 +31,15 @@ std::string readAndWrite(std::string_view text, const tools::Masking& masking) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+void instar::fuzz::fuzzJson(Bytes bytes) {
   static const tools::Masking shown;
   std::string once;
   try {
-    once = readAndWrite(asText(fuzz::inputBytes(data, size)), shown);
+    once = readAndWrite(asText(bytes), shown);
   } catch (const Error& error) {
     fuzz::require(error.code() == ErrorCode::fixInput, "text that is no row is the input's mistake");
     fuzz::require(!error.fact("reason").empty(), "and the reason is given");
-    return 0;
+    return;
   }
   fuzz::require(readAndWrite(once, shown) == once, "a row that is written reads as the same row");
-  return 0;
 }

@@ -1,10 +1,10 @@
 // Arbitrary bytes as a key: what decodes encodes to the same bytes again, and what is printed is read back as
-// the same key.
+// the same key. Arbitrary text as a key: an error, or a key that survives being printed.
 
 #include "instar/evolve/record_schema.h"
 #include "instar/format/error.h"
 #include "instar/format/key_text.h"
-#include "instar/tests/fuzz/fuzzing.h"
+#include "instar/tests/fuzz/fuzzers.h"
 #include "instar/tests/fuzz/sample.capnp.h"
 
 namespace {
@@ -22,27 +22,44 @@ void checkDecoded(const KeySpec& spec, Bytes bytes) {
   fuzz::require(read == again, "a printed key is read back as the same key");
 }
 
-// Arbitrary text as a key: either an error, or a key that survives being printed.
 void checkText(const KeySpec& spec, std::string_view text) {
-  try {
-    const Key key = parseKey(spec, text, KeyForm::whole);
-    fuzz::require(parseKey(spec, printKey(spec, key.bytes()), KeyForm::whole) == key,
-                  "a key survives being printed");
-  } catch (const Error& error) {
-    fuzz::require(error.code() == ErrorCode::fixCall, "text that is no key is the caller's mistake");
+  for (const KeyForm form : {KeyForm::whole, KeyForm::prefix, KeyForm::openPrefix}) {
+    try {
+      const Key key = parseKey(spec, text, form);
+      if (form != KeyForm::whole) continue;
+      fuzz::require(parseKey(spec, printKey(spec, key.bytes()), KeyForm::whole) == key,
+                    "a key survives being printed");
+      Key next;
+      fuzz::require(!nextAfterPrefix(key.bytes(), next) || next > key, "what is behind a prefix is greater");
+    } catch (const Error& error) {
+      fuzz::require(error.code() == ErrorCode::fixCall, "text that is no key is the caller's mistake");
+    }
   }
+}
+
+// One to four parts of any type.
+KeySpec specOf(fuzz::Input& input) {
+  constexpr auto kTypes = static_cast<unsigned>(KeyType::data);
+  KeySpec spec;
+  for (std::size_t parts = 1 + input.below(4); parts > 0; --parts) {
+    KeyPart part{.name = "part" + std::to_string(parts),
+                 .type = static_cast<KeyType>(1 + input.below(kTypes))};
+    if (part.type == KeyType::enumeration) part.enumerants = {"red", "green", "7", "true"};
+    spec.push_back(std::move(part));
+  }
+  return spec;
 }
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const RecordSchema schema = RecordSchema::fromStruct(capnp::Schema::from<fuzz::Sample>());
+void instar::fuzz::fuzzKey(Bytes bytes) {
+  static const RecordSchema schema = RecordSchema::fromStruct(capnp::Schema::from<Sample>());
   static const KeySpec byteStrings;
-  const Bytes bytes = fuzz::inputBytes(data, size);
-  checkText(schema.key(), asText(bytes));
-  checkText(byteStrings, asText(bytes));
-  if (size == 0 || size > kMaxKeyLength) return 0;
-  checkDecoded(schema.key(), bytes);
-  checkDecoded(byteStrings, bytes);
-  return 0;
+  Input input(bytes);
+  const KeySpec any = specOf(input);
+  for (const KeySpec* spec : {&schema.key(), &byteStrings, &any}) {
+    const Bytes key = spec == &any ? input.rest() : bytes;
+    checkText(*spec, asText(key));
+    if (!key.empty() && key.size() <= kMaxKeyLength) checkDecoded(*spec, key);
+  }
 }

@@ -1,5 +1,6 @@
-// Arbitrary bytes as a stored row: they are refused or read as a record, and never more than that. A sound
-// row with any one byte changed is refused.
+// Arbitrary bytes as a stored row: they are refused or read as a record, and never more than that; every form
+// in which the row is printed ends with it or with an exception. A sound row with any one byte changed is
+// refused.
 
 #include <capnp/dynamic.h>
 #include <capnp/pretty-print.h>
@@ -7,9 +8,14 @@
 
 #include <vector>
 
+#include "instar/format/key_text.h"
+#include "instar/format/payload.h"
 #include "instar/format/row.h"
-#include "instar/tests/fuzz/fuzzing.h"
+#include "instar/tests/fuzz/fuzzers.h"
 #include "instar/tests/fuzz/sample.capnp.h"
+#include "instar/tools/csv_form.h"
+#include "instar/tools/json_form.h"
+#include "instar/tools/text_form.h"
 
 namespace {
 
@@ -17,15 +23,47 @@ using namespace instar;
 
 constexpr std::size_t kKeyLength = 5;
 
-// Reads every field; whatever is wrong with the payload ends as an exception.
-void readAll(Bytes payload) {
+// Prints every field in each form; whatever is wrong with the payload ends as an exception.
+void printAll(Bytes payload) {
+  static const tools::CsvColumns columns(capnp::Schema::from<fuzz::Sample>(), {},
+                                         tools::CsvColumns::Use::write);
   std::vector<capnp::word> words(payload.size() / sizeof(capnp::word));
   std::memcpy(words.data(), payload.data(), payload.size());
-  const kj::ArrayPtr<const capnp::word> segment(words.data(), words.size());
+  const auto print = [&](auto&& form) {
+    try {
+      const kj::ArrayPtr<const capnp::word> segment(words.data(), words.size());
+      capnp::SegmentArrayMessageReader message(kj::arrayPtr(&segment, 1), {1024, 64});
+      form(capnp::DynamicStruct::Reader(message.getRoot<fuzz::Sample>()));
+    } catch (const kj::Exception&) {
+      return;
+    }
+  };
+  std::string out;
+  print([](capnp::DynamicStruct::Reader record) { kj::str(capnp::prettyPrint(record)); });
+  print([&](capnp::DynamicStruct::Reader record) {
+    tools::JsonWriter json(out);
+    json.beginObject();
+    tools::writeJsonMembers(json, record, {});
+    json.endObject();
+    fuzz::require(isValidUtf8(out), "JSON is UTF-8");
+  });
+  out.clear();
+  print([&](capnp::DynamicStruct::Reader record) {
+    tools::writeText(out, record, {});
+    fuzz::require(isValidUtf8(out), "text is UTF-8");
+  });
+  print([](capnp::DynamicStruct::Reader record) { columns.write(record); });
+}
+
+// A payload that is called whole is read without Cap'n Proto's own checks.
+void readUnchecked(Bytes payload) {
+  if (!isWhole(payload)) return;
+  std::vector<capnp::word> words(payload.size() / sizeof(capnp::word));
+  std::memcpy(words.data(), payload.data(), payload.size());
   try {
-    capnp::SegmentArrayMessageReader message(kj::arrayPtr(&segment, 1), {1024, 64});
-    kj::str(capnp::prettyPrint(message.getRoot<fuzz::Sample>()));
-  } catch (const kj::Exception&) {
+    const auto record = capnp::readMessageUnchecked<fuzz::Sample>(words.data());
+    kj::str(capnp::prettyPrint(record));
+  } catch (const kj::Exception&) {  // of another type than the reader wants
     return;
   }
 }
@@ -36,14 +74,17 @@ void checkRow(Bytes key, Bytes value) {
   fuzz::require(row.version != 0, "a row has a version");
   fuzz::require(row.payload.data() + row.payload.size() == value.data() + value.size(),
                 "the payload ends the row");
-  readAll(row.payload);
+  std::string out;
+  tools::writeHex(out, key, value);
 }
 
 // Takes the input as a payload, and flips one bit of the row made of it.
-void checkDamage(Bytes key, Bytes input) {
+void checkPayload(Bytes key, Bytes input) {
   const std::size_t length = input.size() / sizeof(capnp::word) * sizeof(capnp::word);
   if (length == 0) return;
   const Bytes payload = input.first(length);
+  printAll(payload);
+  readUnchecked(payload);
   std::vector<std::byte> value(rowHeaderLength(key.size(), RowPlacement::leaf) + length);
   encodeRow(value, key, 1, payload, RowPlacement::leaf);
   RowView row;
@@ -56,10 +97,8 @@ void checkDamage(Bytes key, Bytes input) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const Bytes bytes = fuzz::inputBytes(data, size);
-  if (size <= kKeyLength) return 0;
+void instar::fuzz::fuzzRow(Bytes bytes) {
+  if (bytes.size() <= kKeyLength) return;
   checkRow(bytes.first(kKeyLength), bytes.subspan(kKeyLength));
-  checkDamage(bytes.first(kKeyLength), bytes.subspan(kKeyLength));
-  return 0;
+  checkPayload(bytes.first(kKeyLength), bytes.subspan(kKeyLength));
 }
