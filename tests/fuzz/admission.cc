@@ -29,7 +29,8 @@ std::optional<RecordSchema> damagedSchema(NodeList::Reader nodes, fuzz::Input& i
     const std::size_t place = input.below(std::min<std::size_t>(words.size() * sizeof(capnp::word), 65536));
     bytes[place] ^= input.byte();
   }
-  const kj::ArrayPtr<const capnp::word> changed(reinterpret_cast<const capnp::word*>(words.data()), words.size());
+  const kj::ArrayPtr<const capnp::word> changed(reinterpret_cast<const capnp::word*>(words.data()),
+                                                words.size());
   try {
     capnp::SegmentArrayMessageReader reader(kj::arrayPtr(&changed, 1));
     return RecordSchema::fromNodes(reader.getRoot<capnp::AnyPointer>().getAs<NodeList>(), fuzz::kRecordId);

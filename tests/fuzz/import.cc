@@ -19,6 +19,8 @@ namespace {
 using namespace instar;
 using tools::InputFormat;
 
+const tools::Masking kShown;
+
 struct Form {
   InputFormat format = InputFormat::ndjson;
   tools::RowSourceOptions options;
@@ -66,7 +68,7 @@ void checkRow(const Form& form, const RecordSchema& schema, capnp::DynamicStruct
   std::istringstream input(once);
   Form second = form;
   second.options.header = tools::Header::present;
-  const auto source = tools::makeRowSource(form.format, input, schema, {}, second.options);
+  const auto source = tools::makeRowSource(form.format, input, schema, kShown, second.options);
   fuzz::require(source->next(), "a row that is written is one");
   capnp::MallocMessageBuilder message;
   const auto again = message.initRoot<capnp::DynamicStruct>(schema.root());
@@ -78,7 +80,7 @@ void checkSource(const Form& form, const RecordSchema& schema, Bytes bytes) {
   std::istringstream input{std::string(asText(bytes))};
   std::size_t steps = 0;
   try {
-    const auto source = tools::makeRowSource(form.format, input, schema, {}, form.options);
+    const auto source = tools::makeRowSource(form.format, input, schema, kShown, form.options);
     for (bool more = true; more;) {
       fuzz::require(steps++ <= bytes.size() + 1, "a source comes to its end");
       try {

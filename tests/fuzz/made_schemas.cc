@@ -140,7 +140,7 @@ void buildDefault(Value::Builder value, Type::Which which, std::uint64_t bits) {
 void name(Node::Builder node, std::uint64_t id, const char* name, std::uint64_t scope) {
   node.setId(id);
   node.setDisplayName(name);
-  node.setDisplayNamePrefixLength(static_cast<unsigned>(std::string_view(name).rfind(':') + 1));
+  node.setDisplayNamePrefixLength(static_cast<unsigned>(std::string_view(name).find_last_of(":.") + 1));
   node.setScopeId(scope);
 }
 
@@ -155,7 +155,7 @@ void slot(Field::Builder field, const char* name, unsigned ordinal, Type::Which 
 }
 
 void buildInner(Node::Builder node) {
-  name(node, kInnerId, "made.capnp:Inner", 1);
+  name(node, kInnerId, "made.capnp:Record.Inner", kRecordId);
   auto type = node.initStruct();
   type.setDataWordCount(1);
   type.setPointerCount(1);
@@ -166,7 +166,7 @@ void buildInner(Node::Builder node) {
 }
 
 void buildColour(Node::Builder node, bool isNewer) {
-  name(node, kColourId, "made.capnp:Colour", 1);
+  name(node, kColourId, "made.capnp:Record.Colour", kRecordId);
   constexpr const char* kNames[] = {"red", "green", "blue", "grey"};
   auto enumerants = node.initEnum().initEnumerants(isNewer ? 4 : 3);
   for (unsigned i = 0; i < enumerants.size(); ++i) {
