@@ -21,6 +21,11 @@ bool holdsPointers(capnp::Type type) {
 void readAll(const capnp::DynamicValue::Reader& value) {
   if (value.getType() == capnp::DynamicValue::STRUCT) {
     const auto record = value.as<capnp::DynamicStruct>();
+    if (record.getSchema().getUnionFields().size() > 0 && record.which() == nullptr) {
+      throw Error(ErrorCode::restoreFromBackup,
+                  "a stored schema is inconsistent; restore the file from a backup",
+                  {{"reason", "it has something of an unknown kind"}});
+    }
     for (const auto field : record.getSchema().getFields()) {
       if (holdsPointers(field.getType()) && record.has(field)) readAll(record.get(field));
     }

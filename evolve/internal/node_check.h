@@ -1,7 +1,7 @@
 #pragma once
 
-// Whether nodes as a file has them can be gone over without surprises: every pointer in them is of its kind, and
-// neither groups nor scopes contain themselves. Cap'n Proto's SchemaLoader checks neither. Pure; any thread.
+// Whether nodes as a file has them can be gone over without surprises: every pointer and every union in them is of
+// a kind that is known, and neither groups nor scopes contain themselves. Cap'n Proto's SchemaLoader checks none of it. Pure; any thread.
 
 #include "instar/evolve/internal/node_index.h"
 

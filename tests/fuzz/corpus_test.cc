@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <kj/debug.h>
 
 #include <fstream>
 
@@ -42,7 +43,7 @@ TEST(Corpus, OfAFuzzerThatFailsNamesTheInput) {
   std::ofstream(folder / "bad") << "bad";
   const Fuzzer failing{"failing", [](Bytes input) {
                          require(asText(input) != "bad", "nothing is bad");
-                         KJ_REQUIRE(asText(input) != "kj", "nothing is worse");
+                         KJ_REQUIRE(asText(input) != "kj");
                        }};
   const CorpusReport report = runCorpus(failing, folder.path());
   EXPECT_EQ(report.inputs, 3U);
