@@ -17,7 +17,7 @@ namespace {
 using namespace instar;
 using NodeList = capnp::List<capnp::schema::Node>;
 
-std::optional<RecordSchema> damagedSchema(NodeList::Reader nodes, fuzz::Input& input) {
+std::optional<RecordSchema> damagedSchema(NodeList::Reader nodes, std::uint64_t id, fuzz::Input& input) {
   capnp::MallocMessageBuilder message(8192);
   message.initRoot<capnp::AnyPointer>().setAs<NodeList>(nodes);
   const auto segments = message.getSegmentsForOutput();
@@ -33,7 +33,7 @@ std::optional<RecordSchema> damagedSchema(NodeList::Reader nodes, fuzz::Input& i
                                                 words.size());
   try {
     capnp::SegmentArrayMessageReader reader(kj::arrayPtr(&changed, 1));
-    return RecordSchema::fromNodes(reader.getRoot<capnp::AnyPointer>().getAs<NodeList>(), fuzz::kRecordId);
+    return RecordSchema::fromNodes(reader.getRoot<capnp::AnyPointer>().getAs<NodeList>(), id);
   } catch (const Error& error) {
     fuzz::require(error.code() == ErrorCode::restoreFromBackup, "what the file has is damaged");
   } catch (const kj::Exception&) {  // the list itself
@@ -89,6 +89,9 @@ void checkPair(const RecordSchema& older, const RecordSchema& newer) {
     fuzz::require(!one.what.empty() && (!refused || (!one.why.empty() && !one.instead.empty())),
                   "a refusal has its reason and the safe way");
   }
+  fuzz::require(!describe(judgements).empty() || changes.empty(), "changes can be told");
+  fuzz::require(judgeStored(onlyVersion(older), newer).size() <= changes.size(),
+                "those against what is stored");
   for (const Opening opening : {Opening::plain, Opening::staged}) {
     try {
       const Admission admission = admit({.current = older.version()}, onlyVersion(older), newer, opening);
@@ -108,8 +111,8 @@ void checkPair(const RecordSchema& older, const RecordSchema& newer) {
 void instar::fuzz::fuzzAdmission(Bytes bytes) {
   Input input(bytes);
   MadeSchemas made(input);
-  const auto older = damagedSchema(made.older(), input);
-  const auto newer = damagedSchema(made.newer(), input);
+  const auto older = damagedSchema(made.older(), kRecordId, input);
+  const auto newer = damagedSchema(made.newer(), made.newerId(), input);
   if (older) checkAlone(*older);
   if (newer) checkAlone(*newer);
   if (older && newer) {

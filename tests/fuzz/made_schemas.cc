@@ -18,7 +18,7 @@ using capnp::schema::Value;
 constexpr std::uint64_t kInnerId = kRecordId + 1;
 constexpr std::uint64_t kColourId = kRecordId + 2;
 constexpr std::uint64_t kGroupId = kRecordId + 3;
-constexpr std::uint64_t kOtherRecordId = kRecordId + 4;
+constexpr std::uint64_t kNewRecordId = kRecordId + 4;
 
 // A field has a word of data and a pointer of its own, whichever it needs, so that no choice of types is wrong.
 constexpr unsigned kMaxFields = 12;
@@ -221,10 +221,11 @@ capnp::List<Node>::Reader MadeSchemas::nodesOf(capnp::MallocMessageBuilder& mess
 
 void MadeSchemas::build(capnp::MallocMessageBuilder& message, Input& input, bool isNewer) {
   bool hasGroup = false;
+  if (isNewer && input.below(8) == 1) newerId_ = kNewRecordId;
   const std::size_t count = isNewer ? fields_.size() : olderFields_;
   for (std::size_t i = 0; i < count; ++i) hasGroup = hasGroup || fields_[i].inGroup;
   auto nodes = message.initRoot<capnp::AnyPointer>().initAs<capnp::List<Node>>(hasGroup ? 4U : 3U);
-  name(nodes[0], kRecordId, "made.capnp:Record", 1);
+  name(nodes[0], isNewer ? newerId_ : kRecordId, "made.capnp:Record", 1);
   buildInner(nodes[1]);
   buildColour(nodes[2], isNewer && input.chance());
   if (hasGroup) name(nodes[3], kGroupId, "made.capnp:Record.group", kRecordId);
@@ -316,7 +317,7 @@ void MadeSchemas::annotateRecord(Node::Builder record, Input& input, bool isNewe
   const std::uint8_t choice = isNewer ? input.byte() : std::uint8_t{0};
   const bool hasStep = choice % 8 == 1;
   const bool hasRule = choice / 8 % 4 == 1;
-  const bool replaces = choice / 32 == 1;
+  const bool replaces = choice / 32 % 2 == 1;
   auto annotations = record.initAnnotations(1U + (hasStep ? 1 : 0) + (hasRule ? 1 : 0) + (replaces ? 1 : 0));
   unsigned next = 0;
   annotation(annotations[next++], internal::kVersionAnnotation).setUint16(isNewer ? 2 : 1);
@@ -338,7 +339,7 @@ void MadeSchemas::annotateRecord(Node::Builder record, Input& input, bool isNewe
                            .initStruct()
                            .initAs<annotation::Replacement>();
     replacement.setSince(2);
-    replacement.setType(input.chance() ? kOtherRecordId : kRecordId);
+    replacement.setType(newerId_ == kRecordId ? kNewRecordId : kRecordId);
     replacement.setCall("remake");
   }
 }

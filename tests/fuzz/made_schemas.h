@@ -26,6 +26,9 @@ class MadeSchemas {
   // The nodes of a version, the record struct first; borrowed.
   capnp::List<capnp::schema::Node>::Reader older() { return nodesOf(older_); }
   capnp::List<capnp::schema::Node>::Reader newer() { return nodesOf(newer_); }
+  std::uint64_t newerId() const noexcept {
+    return newerId_;
+  }  // of the record struct; of the older one kRecordId
 
  private:
   struct MadeField {
@@ -52,6 +55,7 @@ class MadeSchemas {
 
   std::vector<MadeField> fields_;  // by ordinal
   std::size_t olderFields_ = 0;    // of these
+  std::uint64_t newerId_ = kRecordId;
   capnp::MallocMessageBuilder older_;
   capnp::MallocMessageBuilder newer_;
 };

@@ -17,9 +17,9 @@ namespace {
 using namespace instar;
 using capnp::DynamicStruct;
 
-std::optional<RecordSchema> schemaOf(capnp::List<capnp::schema::Node>::Reader nodes) {
+std::optional<RecordSchema> schemaOf(capnp::List<capnp::schema::Node>::Reader nodes, std::uint64_t id) {
   try {
-    return RecordSchema::fromNodes(nodes, fuzz::kRecordId);
+    return RecordSchema::fromNodes(nodes, id);
   } catch (const Error& error) {
     fuzz::require(error.code() == ErrorCode::restoreFromBackup, "nodes that are no schema are damaged");
     return std::nullopt;
@@ -153,13 +153,31 @@ void checkMirrors(const Plans& plans, DynamicStruct::Builder record) {
                 "and hold what they are made from");
 }
 
+// The functions that are missing are named, and a record whose field has changed is derived again or refused.
+void checkFunctions(const Plans& plans, const Plan& plan, DynamicStruct::Builder record) {
+  bool missing = !plan.unusable().empty() || !plans.unusableForPut().empty();
+  try {
+    plans.requireFunctions();
+  } catch (const Error& error) {
+    fuzz::require(error.code() == ErrorCode::fixCall, "who lacks a function is told to bring it");
+    missing = false;
+  }
+  fuzz::require(!missing, "no function is missing where none is required");
+  try {
+    const bool isGrouped = record.getSchema().findFieldByName("f0") == nullptr;
+    plans.deriveAgain(record, {isGrouped ? "group.f0" : "f0"});
+  } catch (const Error& error) {
+    fuzz::require(error.code() == ErrorCode::fixRow, "a record that cannot be derived again is wrong");
+  }
+}
+
 }  // namespace
 
 void instar::fuzz::fuzzPlan(Bytes bytes) {
   Input input(bytes);
   MadeSchemas made(input);
-  const auto older = schemaOf(made.older());
-  const auto newer = schemaOf(made.newer());
+  const auto older = schemaOf(made.older(), kRecordId);
+  const auto newer = schemaOf(made.newer(), made.newerId());
   if (!older || !newer) return;
   const SchemaBelow below = [&](std::uint16_t version) -> std::optional<RecordSchema> {
     if (version <= older->version()) return std::nullopt;
@@ -191,4 +209,5 @@ void instar::fuzz::fuzzPlan(Bytes bytes) {
   const auto record = first.getRoot<DynamicStruct>(newer->root());
   plans.brokenRules(record.asReader());
   checkMirrors(plans, record);
+  checkFunctions(plans, plan, record);
 }
