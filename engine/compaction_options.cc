@@ -13,7 +13,7 @@ constexpr int kMinutesPerDay = 24 * 60;
 int minuteOf(std::string_view text) {
   if (text.size() != 5 || text[2] != ':') return -1;
   int digits[4];
-  for (int i = 0; const std::size_t at : {0, 1, 3, 4}) {
+  for (int i = 0; const std::size_t at : {0U, 1U, 3U, 4U}) {
     if (text[at] < '0' || text[at] > '9') return -1;
     digits[i++] = text[at] - '0';
   }

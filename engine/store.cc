@@ -152,7 +152,10 @@ Store Store::open(std::shared_ptr<storage::Environment> environment, const Store
 void Store::startThreads() {
   const StoreOptions& options = state_->options();
   if (options.mode == OpenMode::readOnly) return;
-  auto open = std::make_shared<OpenStore>(state_, nullptr, std::make_shared<CanaryKeeper>(state_));
+  auto canaryKeeper = std::make_shared<CanaryKeeper>(state_);
+  const auto open = std::make_shared<OpenStore>();
+  open->state = state_;
+  open->canaryKeeper = std::move(canaryKeeper);
   state_->setCanaryKeeper(open->canaryKeeper);
   if (options.compaction.mode != CompactionMode::off) {
     open->compactor = std::make_shared<Compactor>(state_);

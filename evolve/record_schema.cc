@@ -13,6 +13,7 @@
 #include "instar/evolve/internal/closure.h"
 #include "instar/evolve/internal/derivation.h"
 #include "instar/evolve/internal/key_spec.h"
+#include "instar/evolve/internal/node_check.h"
 #include "instar/evolve/internal/node_index.h"
 #include "instar/evolve/internal/record_code.h"
 #include "instar/format/checksum.h"
@@ -138,6 +139,7 @@ RecordSchema RecordSchema::fromNodes(capnp::List<Node>::Reader stored, std::uint
     for (unsigned position = 0; position < stored.size(); ++position) {
       nodes.setWithCaveats(position, stored[position]);
     }
+    internal::checkNodes(nodes.asReader());
     state->describe(nodes, rootId);
     return RecordSchema(std::move(state));
   } catch (const kj::Exception& exception) {

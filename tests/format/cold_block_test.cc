@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <random>
+#include <set>
 #include <string>
 
 #include "instar/format/checksum.h"
@@ -530,6 +531,15 @@ RC_GTEST_PROP(Packing, AnyRowsComeBack,
     rest = rest.subspan(count);
   }
   RC_ASSERT(seen == rows);
+}
+
+TEST(BlockDamage, IsToldApartInWords) {
+  std::set<std::string> words;
+  const unsigned last = static_cast<unsigned>(BlockDamage::boundaries);
+  for (unsigned damage = 0; damage <= last; ++damage)
+    words.insert(describe(static_cast<BlockDamage>(damage)));
+  EXPECT_EQ(words.size(), last + 1);
+  EXPECT_EQ(words.count(describe(static_cast<BlockDamage>(last + 1))), 0U) << "a kind was added: put it here";
 }
 
 }  // namespace

@@ -69,6 +69,15 @@ TEST(KeyText, MistakesAreNamed) {
   EXPECT_EQ(refusal(kComposite, R"("a\qb",7)"), "after a backslash a key has a quote, a backslash or xNN");
 }
 
+TEST(Hexadecimal, IsReadInEitherCaseAndInWholeBytes) {
+  std::string bytes;
+  EXPECT_TRUE(fromHex("00aAfF7b", bytes));
+  EXPECT_EQ(bytes, std::string("\0\xaa\xff\x7b", 4));
+  EXPECT_EQ(toHex(asBytes(bytes)), "00aaff7b");
+  for (const char* text : {"0", "0g", "@0", "`0", "G0", "/0", ":0", "a "})
+    EXPECT_FALSE(fromHex(text, bytes)) << text;
+}
+
 RC_GTEST_PROP(KeyText, EveryKeyComesBackFromItsText,
               (const std::string& name, std::int32_t count, bool color, const std::string& blob, bool flag)) {
   RC_PRE(name.size() + blob.size() < 100U);

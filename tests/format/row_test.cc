@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -90,6 +91,14 @@ TEST(RowDecoding, WithoutVerificationOnlyTheChecksumIsSkipped) {
   EXPECT_EQ(row.version, 1);
   value[0] = std::byte{0};
   EXPECT_EQ(decodeRow(asBytes("key"), value, Verify::no, row), RowDamage::unknownFormat);
+}
+
+TEST(RowDamage, IsToldApartInWords) {
+  std::set<std::string> words;
+  const unsigned last = static_cast<unsigned>(RowDamage::checksum);
+  for (unsigned damage = 0; damage <= last; ++damage) words.insert(describe(static_cast<RowDamage>(damage)));
+  EXPECT_EQ(words.size(), last + 1);
+  EXPECT_EQ(words.count(describe(static_cast<RowDamage>(last + 1))), 0U) << "a kind was added: put it here";
 }
 
 RC_GTEST_PROP(RowDecoding, ARowComesBack,

@@ -27,3 +27,16 @@ struct Sample $Instar.version(1) {
     inner @13 :Sample;
   }
 }
+
+struct Plain $Instar.version(2) {
+  # Under byte-string keys, for the forms in which a row brings its key along.
+  name @0 :Text;
+  number @1 :Float32;
+  data @2 :Data;
+  address :group {
+    city @3 :Text;
+    house @4 :UInt16;
+  }
+  gone @5 :Text $Instar.retired(2);
+  tags @6 :List(Text);
+}

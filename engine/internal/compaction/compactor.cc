@@ -246,7 +246,7 @@ void Compactor::asideIfDamaged(const std::string& collection, Do&& act) {
 template <class Do>
 void Compactor::forEachReadable(Do&& act) {
   for (auto& [name, worker] : workers_) {
-    if (!asides_.contains(name)) asideIfDamaged(name, [&] { act(*worker); });
+    if (!asides_.contains(name)) asideIfDamaged(name, [&, &worker = worker] { act(*worker); });
   }
 }
 
@@ -409,7 +409,9 @@ WaitReason Compactor::whyIdle() const {
     if (catalog.versionState(name, known.version) == VersionState::aborted) why = WaitReason::abortedVersion;
     const auto partitions =
         known.lacksFunctions ? Partitions(transaction, name).all() : std::vector<Partition>();
-    const auto isPending = [&](const Partition& partition) { return partition.floor < known.completeFrom; };
+    const auto isPending = [&known = known](const Partition& partition) {
+      return partition.floor < known.completeFrom;
+    };
     if (std::ranges::any_of(partitions, isPending)) why = WaitReason::missingFunctions;
   }
   return why;

@@ -1,0 +1,171 @@
+// One record of a file's catalog, or an entry of its audit, is another one: with a checksum that is right, so
+// that what reads it has to make something of it. Whatever looks at the file, at its rows and at the
+// records ends with an answer or an error.
+
+#include <array>
+#include <memory>
+#include <vector>
+
+#include "instar/engine/check.h"
+#include "instar/engine/compaction.h"
+#include "instar/engine/internal/catalog.h"
+#include "instar/engine/internal/staging/canary_record.h"
+#include "instar/engine/internal/staging/divergence_log.h"
+#include "instar/engine/internal/storage/memory_storage.h"
+#include "instar/engine/migration.h"
+#include "instar/engine/staging.h"
+#include "instar/format/error.h"
+#include "instar/format/file_format.h"
+#include "instar/tests/engine/staging/contacts.h"
+#include "instar/tests/fuzz/fuzzers.h"
+
+namespace {
+
+using namespace instar;
+
+constexpr std::chrono::milliseconds kWait{1000};
+constexpr const char* kCollection = "contacts";
+
+// A file in memory that has a record of every kind.
+class Template {
+ public:
+  Template() : environment_(storage::openMemory()) {
+    makeRows();
+    stage();
+    const Store store = Store::open(environment_, {.mode = OpenMode::readOnly});
+    const auto transaction = environment_->begin(storage::Access::read, kWait);
+    for (const std::string_view tree : {kCatalogTree, kAuditTree}) {
+      const storage::TreeId id = environment_->openTree(tree, false).value();
+      const auto cursor = transaction->cursor(id);
+      for (bool more = cursor->first(); more; more = cursor->next())
+        records_.push_back({id, Key(cursor->key()), {cursor->value().begin(), cursor->value().end()}});
+    }
+  }
+
+  struct Record {
+    storage::TreeId tree = 0;
+    Key key;
+    std::vector<std::byte> value;
+  };
+  const std::vector<Record>& records() const { return records_; }
+  const std::shared_ptr<storage::Environment>& environment() const { return environment_; }
+
+  void put(const Record& record, Bytes value) const {
+    const auto transaction = environment_->begin(storage::Access::write, kWait);
+    const auto place = transaction->reserve(record.tree, record.key.bytes(), value.size());
+    std::copy(value.begin(), value.end(), place.begin());
+    transaction->commit();
+  }
+
+ private:
+  void makeRows() const {
+    const Store store = Store::open(environment_);
+    const auto rows = store.collection(kCollection, testing::contact1());
+    auto transaction = store.write();
+    for (std::uint64_t id = 0; id < 40; ++id) {
+      auto draft = rows.create();
+      draft->set("id", id);
+      draft->set("name", id % 2 == 0 ? "Ada Lovelace" : "Grace Hopper");
+      rows.put(transaction, draft);
+    }
+    transaction.commit();
+    migrate(store, kCollection, {.mode = CompactionMode::compress});
+    testing::putName(store, rows, 7, "covers a cold row");
+    auto more = store.write();
+    rows.erase(more, 9);
+    more.commit();
+  }
+
+  void stage() const {
+    const Store store = Store::open(environment_);
+    const auto rows = store.stage(kCollection, testing::contact2(), {.percent = 50, .shadow = 100});
+    auto transaction = store.write();
+    CanaryStatistics seen;
+    seen.samples = 3;
+    seen.failures.add({.field = "first", .function = "f", .reason = "r"});
+    seen.fields.push_back({.name = "first"});
+    seen.activeLatency.add(std::chrono::nanoseconds(100));
+    seen.stagedLatency.add(std::chrono::nanoseconds(200));
+    addToCanaryRecord(transaction.state(), kCollection, 2, seen);
+    logDivergences(transaction.state(), kCollection, 2, {{Key("a"), {"name"}}});
+    Catalog catalog(transaction.state());
+    Draft<catalog::Dictionary> dictionary{{}};
+    dictionary->setNumber(1);
+    dictionary->setVersion(1);
+    dictionary->initContent(64);
+    Key dictionaryKey = recordPrefix(kDictionaryKeyPrefix, kCollection);
+    dictionaryKey.appendNumber(1, 4);
+    catalog.write(dictionaryKey, dictionary);
+    Draft<catalog::Compaction> compaction{{}};
+    compaction->setProgram("fuzzer");
+    compaction->setCollection(kCollection);
+    catalog.write(Key(kCompactionKey), compaction);
+    transaction.commit();
+  }
+
+  std::shared_ptr<storage::Environment> environment_;
+  std::vector<Record> records_;
+};
+
+template <class Look>
+void look(Look&& how) {
+  try {
+    how();
+  } catch (const Error&) {
+  } catch (const kj::Exception&) {  // a pointer in the record
+  }
+}
+
+void lookAtEverything(const std::shared_ptr<storage::Environment>& environment) {
+  const Store store = Store::open(environment, {.mode = OpenMode::readOnly});
+  const ReadTransaction transaction = store.read();
+  look([&] { store.fileInfo(transaction); });
+  look([&] { store.collections(transaction); });
+  look([&] { store.versions(transaction, kCollection); });
+  look([&] { compactionProgress(store, transaction); });
+  look([&] { countVersions(store, transaction, kCollection); });
+  look([&] { readAudit(store, transaction); });
+  look([&] { stagingStatus(store, transaction, kCollection); });
+  look([&] { divergences(store, transaction, kCollection); });
+  look([&] { estimate(store, kCollection, CompactionMode::compress, 0); });
+  look([&] { verify(store); });
+  look([&] { check(store); });
+  look([&] {
+    const auto rows = store.collection(kCollection);
+    for (const std::uint64_t id : {3, 7, 9}) rows.get(transaction, id);
+    for (auto row : rows.scan(transaction)) row->totalSize();
+  });
+  look([&] { store.collection(kCollection, testing::contact2()).get(transaction, 3); });
+  look([&] { store.stage(kCollection, testing::contact2()).get(transaction, 3); });
+}
+
+// The record's own bytes with some changed, or others in their place.
+std::vector<std::byte> payloadFor(const Template::Record& record, fuzz::Input& input) {
+  RowView stored;
+  fuzz::require(decodeRow(record.key.bytes(), record.value, Verify::yes, stored) == RowDamage::none,
+                "a record is a row");
+  if (input.chance()) {
+    const Bytes rest = input.rest();
+    std::vector<std::byte> payload(rest.begin(), rest.end());
+    payload.resize(std::max<std::size_t>(rest.size() / 8, 1) * 8);
+    return payload;
+  }
+  std::vector<std::byte> payload(stored.payload.begin(), stored.payload.end());
+  while (input.left() >= 3) payload[input.number(2) % payload.size()] ^= std::byte{input.byte()};
+  return payload;
+}
+
+}  // namespace
+
+void instar::fuzz::fuzzCatalog(Bytes bytes) {
+  static const Template file;
+  Input input(bytes);
+  const Template::Record& record = file.records()[input.below(file.records().size())];
+  const std::vector<std::byte> payload = payloadFor(record, input);
+  const Bytes key = record.key.bytes();
+  std::vector<std::byte> value(rowHeaderLength(key.size(), RowPlacement::leaf) + payload.size());
+  encodeRow(value, key, kFileFormat1, payload, RowPlacement::leaf);
+  file.put(record, value);
+  look([&] { lookAtEverything(file.environment()); });
+  file.put(record, record.value);
+}
