@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <ctime>
 #include <exception>
+#include <new>
 #include <utility>
 
 #include "instar/engine/internal/compaction/compactor_record.h"
@@ -32,6 +33,12 @@ void lowerPriority() noexcept {
   const auto thread = static_cast<id_t>(::syscall(SYS_gettid));
   ::setpriority(PRIO_PROCESS, thread, kNice);
   ::syscall(SYS_ioprio_set, kWhoProcess, 0L, kBestEffortLast);
+}
+
+// What may be otherwise at the next try, though nobody has changed the file.
+bool mayPass(ErrorCode code) noexcept {
+  return code == ErrorCode::retry || code == ErrorCode::freeSpace || code == ErrorCode::fixEnvironment ||
+         code == ErrorCode::readBack;
 }
 
 int minuteOfDay() noexcept {
@@ -199,7 +206,10 @@ void Compactor::openCollections() {
     try {
       openCollection(opened.key(), opened.mapped());
     } catch (const Error& error) {
-      if (error.code() == ErrorCode::retry) toOpen_.insert(std::move(opened));
+      if (mayPass(error.code())) toOpen_.insert(std::move(opened));
+      throw;
+    } catch (const std::bad_alloc&) {
+      toOpen_.insert(std::move(opened));
       throw;
     }
   }
@@ -219,15 +229,16 @@ void Compactor::openCollection(const std::string& name, const Opened& opened) {
       state = std::make_shared<CollectionState>(store_, opened.plans, opened.tree, *record, transaction);
   }
   if (state) {
-    auto& worker = workers_[name];
-    worker = std::make_unique<Worker>(store_, std::move(state),
-                                      Worker::Settings{.mode = options_.mode,
-                                                       .lockTime = options_.lockTime,
-                                                       .rate = pacer_.rate(),
-                                                       .threads = options_.preparingThreads,
-                                                       .keepPreimages = options_.keepPreimages,
-                                                       .mostFailures = kMostNamed});
-    keepHeat(*worker);
+    auto worker = std::make_unique<Worker>(store_, std::move(state),
+                                           Worker::Settings{.mode = options_.mode,
+                                                            .lockTime = options_.lockTime,
+                                                            .rate = pacer_.rate(),
+                                                            .threads = options_.preparingThreads,
+                                                            .keepPreimages = options_.keepPreimages,
+                                                            .mostFailures = kMostNamed});
+    auto& place = workers_[name];
+    place = std::move(worker);
+    keepHeat(*place);
   }
   known_[name] = {schema.version(), schema.completeFrom(), lacksFunctions};
 }
