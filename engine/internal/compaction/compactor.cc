@@ -35,10 +35,9 @@ void lowerPriority() noexcept {
   ::syscall(SYS_ioprio_set, kWhoProcess, 0L, kBestEffortLast);
 }
 
-// What may be otherwise at the next try, though nobody has changed the file.
+// What may be otherwise some time later, though nobody has changed the file.
 bool mayPass(ErrorCode code) noexcept {
-  return code == ErrorCode::retry || code == ErrorCode::freeSpace || code == ErrorCode::fixEnvironment ||
-         code == ErrorCode::readBack;
+  return code == ErrorCode::freeSpace || code == ErrorCode::fixEnvironment || code == ErrorCode::readBack;
 }
 
 int minuteOfDay() noexcept {
@@ -136,6 +135,11 @@ void Compactor::work() {
     if (isMismatched_) return waitFor(kLookAgain, WaitReason::circuitOpen);
     openCollections();
     if (!mayGo()) return;
+    if (!toOpenAgain_.empty()) {
+      toOpen_.merge(toOpenAgain_);
+      toOpenAgain_.clear();
+      openCollections();
+    }
     if (const auto next = pick()) {
       if (begin(next->worker->collection().name())) return;
       step(*next);
@@ -206,10 +210,11 @@ void Compactor::openCollections() {
     try {
       openCollection(opened.key(), opened.mapped());
     } catch (const Error& error) {
-      if (mayPass(error.code())) toOpen_.insert(std::move(opened));
+      if (error.code() == ErrorCode::retry) toOpen_.insert(std::move(opened));
+      if (mayPass(error.code())) toOpenAgain_.insert(std::move(opened));
       throw;
     } catch (const std::bad_alloc&) {
-      toOpen_.insert(std::move(opened));
+      toOpenAgain_.insert(std::move(opened));
       throw;
     }
   }
