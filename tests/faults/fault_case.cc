@@ -136,7 +136,7 @@ class Run {
   const Step& step() const { return scenario_.steps[step_]; }
 
   void noteCalls() {
-    for (std::size_t i = 0; i < faults_.size(); ++i) report_.hits[i] = wasHit(i);
+    for (std::size_t i = 0; i < faults_.size(); ++i) report_.hits[i] = report_.hits[i] || wasHit(i);
     for (std::size_t i = 0; i < kFaultCalls; ++i) report_.calls[i] = callsOf(static_cast<FaultCall>(i));
   }
 
@@ -170,11 +170,6 @@ class Run {
     disarmFaults();
     // What is still there of the failure may take one more try; nothing takes two.
     if (!succeeds() && !(failure_.isRetry && succeeds())) throw Wrong("it does not go on: " + failure_.text);
-    armFaults(faultsLeft());
-  }
-
-  std::vector<Fault> faultsLeft() const {
-    return {};  // each has been hit, or lasts and was lifted
   }
 
   // Reads, and takes the range of states down to what is there.

@@ -61,6 +61,8 @@ TEST_P(FaultSweep, EveryNumberOfTheCall) {
     GTEST_SKIP() << "the sanitizer's allocator cannot be made to fail";
   const Scenario& scenario = scenarioNamed(name);
   FaultCases cases(scenario);
+  const CaseResult whole = cases.run({}, AfterFailure::goOn);
+  ASSERT_EQ(whole.wrong, "");
   unsigned ran = 0;
   unsigned failedSteps = 0;
   for (const int error : errorsOf(call)) {
@@ -69,7 +71,8 @@ TEST_P(FaultSweep, EveryNumberOfTheCall) {
       // A call may be missing in one run of several threads and not in the next.
       unsigned missing = 0;
       std::uint64_t step = 1;
-      for (std::uint64_t number = 1; missing < (scenario.isConcurrent ? 3U : 1U); number += step) {
+      std::uint64_t number = 1;
+      for (; missing < (scenario.isConcurrent ? 3U : 1U); number += step) {
         const Fault fault{call, error, number, isLasting};
         const auto after = (number + (isLasting ? 1 : 0)) % 2 == 0 ? AfterFailure::leave : AfterFailure::goOn;
         for (const AfterFailure way : {AfterFailure::goOn, AfterFailure::leave}) {
@@ -83,6 +86,9 @@ TEST_P(FaultSweep, EveryNumberOfTheCall) {
         // Of many allocations those that come later are alike.
         if (call == FaultCall::allocate && !leavesNothingOut()) step = 1 + number / 20;
         if (kIsSlow) step += 4;
+      }
+      if (!scenario.isConcurrent) {
+        ASSERT_GT(number, whole.calls[static_cast<std::size_t>(call)]) << "it has ended too early";
       }
     }
   }
