@@ -9,6 +9,7 @@
 #include "instar/format/error.h"
 #include "instar/tools/embedded_schemas.h"
 #include "instar/tools/scalar_text.h"
+#include "instar/tools/schema_limits.h"
 
 namespace instar::tools {
 namespace {
@@ -19,6 +20,7 @@ namespace fs = std::filesystem;
 struct Compilation {
   std::vector<fs::path> roots;  // canonical: the schema's own folder, then the import folders
   std::vector<std::string> mistakes = {};
+  SchemaLimits limits = {};
 
   bool isAllowed(const fs::path& canonical) const {
     return std::any_of(roots.begin(), roots.end(), [&](const fs::path& root) {
@@ -97,6 +99,7 @@ class SourceFile final : public capnp::SchemaFile {
     std::string text(std::istreambuf_iterator<char>(stream), {});
     if (!stream)
       throw Error(ErrorCode::fixEnvironment, "the schema file cannot be read", {{"file", displayName_}});
+    compilation_.limits.check(text, displayName_);
     return text;
   }
 

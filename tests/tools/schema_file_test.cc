@@ -106,6 +106,79 @@ TEST_F(SchemaFileTest, HugeFilesAreRefused) {
   EXPECT_EQ(failure("own/a.capnp:A", ""), "the schema file is too large");
 }
 
+std::string repeated(const std::string& text, int count) {
+  std::string all;
+  for (int i = 0; i < count; ++i) all += text;
+  return all;
+}
+
+TEST_F(SchemaFileTest, WhatIsNestedTooDeeplyIsRefused) {
+  // Cap'n Proto's compiler follows all of these on its stack: files of 100 KB ended the process with a signal.
+  const auto refused = [&](const std::string& text, const char* message) {
+    write("own/a.capnp", kHead + text);
+    EXPECT_EQ(failure("own/a.capnp:A", ""), message) << text.substr(0, 60);
+  };
+  const char* const nested = "the schema is nested too deeply: declare inner types outside";
+  refused("struct A { x @0 :" + repeated("List(", 20000) + "Text" + repeated(")", 20000) + "; }\n", nested);
+  refused("struct A { x @0 :Int64 = " + repeated("(", 100000) + "1" + repeated(")", 100000) + "; }\n",
+          nested);
+  refused("const y :List(Text) = " + repeated("[", 100000) + "; struct A { x @0 :Text; }\n", nested);
+  refused(repeated("struct A {", 20000) + repeated("}", 20000) + "\n", nested);
+  refused("# \"\nstruct A { \"a\\\"b#\" " + repeated("{", 20000) + "\n", nested);
+  refused("struct A { x @0 :A" + repeated(".A", 100000) + "; }\n",
+          "a name in the schema has too many parts: give it a shorter one");
+}
+
+TEST_F(SchemaFileTest, TooManyDeclarationsAreRefusedAlsoInSeveralFiles) {
+  // Types, constants and names that lead to one another were followed on the stack likewise.
+  const char* const message =
+      "the schema has too many declarations: import fewer files, or keep other types elsewhere";
+  const auto chain = [](const std::string& before, const std::string& after, int from, int to) {
+    std::string text;
+    for (int i = from; i < to; ++i)
+      text += before + std::to_string(i) + after + std::to_string(i + 1) + ";" +
+              (before[0] == 's' ? "}\n" : "\n");
+    return text;
+  };
+  write("own/a.capnp", kHead + "struct A { x @0 :S0; }\n" + chain("struct S", " { a @0 :S", 0, 8000));
+  EXPECT_EQ(failure("own/a.capnp:A", ""), message);
+  write("own/b.capnp",
+        kHead + "struct A { x @0 :Text = .c0; }\n" + chain("const c", " :Text = .c", 0, 20000));
+  EXPECT_EQ(failure("own/b.capnp:A", ""), message);
+  write("own/c.capnp", kHead + "struct A { x @0 :U0; }\n" + chain("using U", " = U", 0, 20000));
+  EXPECT_EQ(failure("own/c.capnp:A", ""), message);
+  std::string imports = kHead;
+  for (int file = 0; file < 3; ++file) {
+    const std::string name = "part" + std::to_string(file) + ".capnp";
+    write(("own/" + name).c_str(), "@0xa0b31b6a4c2f7e9" + std::to_string(file) + ";\n" +
+                                       chain("struct S", " { a @0 :S", 0, 450) + "struct S450 {}\n");
+    imports += "using P" + std::to_string(file) + " = import \"" + name + "\";\n";
+  }
+  write("own/d.capnp", imports + "struct A { a @0 :P0.S0; b @1 :P1.S0; }\n");
+  EXPECT_NO_THROW(load("own/d.capnp:A"));
+  write("own/d.capnp", imports + "struct A { a @0 :P0.S0; b @1 :P1.S0; c @2 :P2.S0; }\n");
+  EXPECT_EQ(failure("own/d.capnp:A", ""), message);
+}
+
+TEST_F(SchemaFileTest, CommentsAndStringsMayHaveBrackets) {
+  write("own/a.capnp", kHead + "# " + repeated("(", 1000) + "\nstruct A { x @0 :Text = \"" +
+                           repeated("[", 1000) + "\\\"{\"; }\n");
+  EXPECT_NO_THROW(load("own/a.capnp:A"));
+}
+
+TEST_F(SchemaFileTest, AbsoluteImportsLeadIntoTheGivenFoldersOnly) {
+  write("shared/b.capnp", "@0xa0b31b6a4c2f7e91;\nstruct B { x @0 :Text; }\n");
+  const std::string absolute = (root_ / "shared/b.capnp").string();
+  write("own/a.capnp", kHead + "using B = import \"" + absolute + "\";\nstruct A { b @0 :B.B; }\n");
+  EXPECT_NE(failure("own/a.capnp:A", "mistakes").find("Import failed"), std::string::npos);
+  EXPECT_NE(failure("own/a.capnp:A", "mistakes", {root_ / "own"}).find("Import failed"), std::string::npos);
+  write("own/c.capnp", kHead +
+                           "const secret :Data = embed \"/../shared/b.capnp\";\n"
+                           "struct A { x @0 :Data = .secret; }\n");
+  EXPECT_NE(failure("own/c.capnp:A", "mistakes", {root_ / "own"}).find("leads out"), std::string::npos);
+  EXPECT_NE(failure("own/c.capnp:A", "mistakes").find("failed"), std::string::npos);
+}
+
 TEST_F(SchemaFileTest, WhatCannotBeARecordIsRefused) {
   write("own/a.capnp", kHead + "struct A $Instar.version(0) { x @0 :Text; }\n");
   EXPECT_THROW(load("own/a.capnp:A"), Error);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <ctime>
 #include <exception>
+#include <new>
 #include <utility>
 
 #include "instar/engine/internal/compaction/compactor_record.h"
@@ -32,6 +33,11 @@ void lowerPriority() noexcept {
   const auto thread = static_cast<id_t>(::syscall(SYS_gettid));
   ::setpriority(PRIO_PROCESS, thread, kNice);
   ::syscall(SYS_ioprio_set, kWhoProcess, 0L, kBestEffortLast);
+}
+
+// What may be otherwise some time later, though nobody has changed the file.
+bool mayPass(ErrorCode code) noexcept {
+  return code == ErrorCode::freeSpace || code == ErrorCode::fixEnvironment || code == ErrorCode::readBack;
 }
 
 int minuteOfDay() noexcept {
@@ -129,6 +135,11 @@ void Compactor::work() {
     if (isMismatched_) return waitFor(kLookAgain, WaitReason::circuitOpen);
     openCollections();
     if (!mayGo()) return;
+    if (!toOpenAgain_.empty()) {
+      toOpen_.merge(toOpenAgain_);
+      toOpenAgain_.clear();
+      openCollections();
+    }
     if (const auto next = pick()) {
       if (begin(next->worker->collection().name())) return;
       step(*next);
@@ -200,6 +211,10 @@ void Compactor::openCollections() {
       openCollection(opened.key(), opened.mapped());
     } catch (const Error& error) {
       if (error.code() == ErrorCode::retry) toOpen_.insert(std::move(opened));
+      if (mayPass(error.code())) toOpenAgain_.insert(std::move(opened));
+      throw;
+    } catch (const std::bad_alloc&) {
+      toOpenAgain_.insert(std::move(opened));
       throw;
     }
   }
@@ -219,15 +234,16 @@ void Compactor::openCollection(const std::string& name, const Opened& opened) {
       state = std::make_shared<CollectionState>(store_, opened.plans, opened.tree, *record, transaction);
   }
   if (state) {
-    auto& worker = workers_[name];
-    worker = std::make_unique<Worker>(store_, std::move(state),
-                                      Worker::Settings{.mode = options_.mode,
-                                                       .lockTime = options_.lockTime,
-                                                       .rate = pacer_.rate(),
-                                                       .threads = options_.preparingThreads,
-                                                       .keepPreimages = options_.keepPreimages,
-                                                       .mostFailures = kMostNamed});
-    keepHeat(*worker);
+    auto worker = std::make_unique<Worker>(store_, std::move(state),
+                                           Worker::Settings{.mode = options_.mode,
+                                                            .lockTime = options_.lockTime,
+                                                            .rate = pacer_.rate(),
+                                                            .threads = options_.preparingThreads,
+                                                            .keepPreimages = options_.keepPreimages,
+                                                            .mostFailures = kMostNamed});
+    auto& place = workers_[name];
+    place = std::move(worker);
+    keepHeat(*place);
   }
   known_[name] = {schema.version(), schema.completeFrom(), lacksFunctions};
 }

@@ -118,10 +118,11 @@ class Compactor {
   // Of the thread alone.
   std::map<std::string, std::unique_ptr<Worker>, std::less<>> workers_;  // by collection
   std::map<std::string, Opened> toOpen_;                                 // as opened_, once it has been seen
-  std::map<std::string, Known, std::less<>> known_;                      // by collection, as what follows
-  std::map<std::string, Job, std::less<>> jobs_;  // of those where something is left to do
-  std::set<std::string, std::less<>> asides_;     // collections that cannot be read: others need not wait
-  std::string lastDone_;                          // collection of the last pass
+  std::map<std::string, Opened> toOpenAgain_;  // those that could not be, when the pacer lets it try again
+  std::map<std::string, Known, std::less<>> known_;  // by collection, as what follows
+  std::map<std::string, Job, std::less<>> jobs_;     // of those where something is left to do
+  std::set<std::string, std::less<>> asides_;        // collections that cannot be read: others need not wait
+  std::string lastDone_;                             // collection of the last pass
   CompactorJournal journal_;
   std::unique_ptr<IoAccount> account_;
   Pacer pacer_;

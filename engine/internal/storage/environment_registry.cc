@@ -19,6 +19,16 @@ Entries& entries() {
   return *instance;
 }
 
+// Of an entry that this thread has just made; without memory for it there is no such entry.
+std::unique_ptr<Registration> registrationOf(Entries::iterator entry, FileIdentity file) {
+  try {
+    return std::make_unique<Registration>(file, forkGeneration());
+  } catch (...) {
+    entries().erase(entry);
+    throw;
+  }
+}
+
 }  // namespace
 
 Registration::~Registration() {
@@ -39,7 +49,7 @@ Registered findOrRegister(FileIdentity file, Deadline deadline) {
   for (;; std::this_thread::sleep_for(std::chrono::milliseconds(1))) {
     const std::lock_guard lock(forkSafeMutex());
     const auto [entry, isNew] = entries().try_emplace(key);
-    if (isNew) return {nullptr, std::make_unique<Registration>(file, forkGeneration())};
+    if (isNew) return {nullptr, registrationOf(entry, file)};
     if (auto environment = entry->second.lock()) return {std::move(environment), nullptr};
     if (std::chrono::steady_clock::now() >= deadline) {
       throw Error(ErrorCode::retry, "another thread is opening or closing the store: try again later");
@@ -50,8 +60,8 @@ Registered findOrRegister(FileIdentity file, Deadline deadline) {
 std::unique_ptr<Registration> tryRegister(FileIdentity file) {
   installForkHandlers();
   const std::lock_guard lock(forkSafeMutex());
-  const bool isNew = entries().try_emplace({forkGeneration(), file.device, file.inode}).second;
-  return isNew ? std::make_unique<Registration>(file, forkGeneration()) : nullptr;
+  const auto [entry, isNew] = entries().try_emplace({forkGeneration(), file.device, file.inode});
+  return isNew ? registrationOf(entry, file) : nullptr;
 }
 
 void doWhileUnregistered(FileIdentity file, const std::function<void()>& look) {

@@ -54,6 +54,8 @@ Verdict verdictOn(int number, const std::filesystem::path& path) noexcept {
       return {ErrorCode::freeSpace, "memory or address space is used up: free some, then try again"};
     case EIO:
       return verdictOnIoError(path);
+    case EINTR:
+      return {ErrorCode::retry, "a signal has interrupted it: try again"};
     case ENOENT:
       return {ErrorCode::fixEnvironment, "there is no such file or folder"};
     case EACCES:
@@ -146,7 +148,7 @@ FileDescriptor openRegularFile(const std::filesystem::path& path, int flags) {
                 {{"path", path.string()}});
   };
   refuseUnlessRegular();
-  FileDescriptor file(::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK));
+  FileDescriptor file(uninterrupted([&] { return ::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK); }));
   if (!file.valid()) throwSystemError("open", path);
   status = statusOf(file.get(), path);  // it may have been exchanged in between
   refuseUnlessRegular();
@@ -155,9 +157,11 @@ FileDescriptor openRegularFile(const std::filesystem::path& path, int flags) {
 
 void syncFolderOf(const std::filesystem::path& path) {
   const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  const FileDescriptor descriptor(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const FileDescriptor descriptor(
+      uninterrupted([&] { return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
   if (!descriptor.valid()) throwSystemError("open", folder);
-  if (::fsync(descriptor.get()) != 0 && errno != EINVAL) throwSystemError("fsync", folder);
+  const int result = uninterrupted([&] { return ::fsync(descriptor.get()); });
+  if (result != 0 && errno != EINVAL) throwSystemError("fsync", folder);
 }
 
 TemporaryFile::TemporaryFile(std::filesystem::path target, mode_t mode) : target_(std::move(target)) {
@@ -165,7 +169,8 @@ TemporaryFile::TemporaryFile(std::filesystem::path target, mode_t mode) : target
   for (int attempt = 0; attempt < kAttempts && !file_.valid(); ++attempt) {
     path_ = target_.parent_path() /
             std::string(1, '.').append(target_.filename().string()).append(randomSuffix());
-    file_ = FileDescriptor(::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+    file_ = FileDescriptor(
+        uninterrupted([&] { return ::open(path_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode); }));
     if (!file_.valid() && errno != EEXIST) throw withTarget(systemError(errno, "open", path_));
   }
   if (!file_.valid()) throw withTarget(systemError(EEXIST, "open", path_));
@@ -176,7 +181,8 @@ TemporaryFile::~TemporaryFile() {
 }
 
 bool TemporaryFile::publish(Existing existing) {
-  if (::fsync(file_.get()) != 0) throw withTarget(systemError(errno, "fsync", path_));
+  if (uninterrupted([&] { return ::fsync(file_.get()); }) != 0)
+    throw withTarget(systemError(errno, "fsync", path_));
   const bool replace = existing == Existing::replace;
   const int result =
       replace ? ::rename(path_.c_str(), target_.c_str()) : renameToNewName(path_.c_str(), target_.c_str());

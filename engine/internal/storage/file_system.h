@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <filesystem>
 #include <string_view>
@@ -44,9 +45,18 @@ FileIdentity identityOf(const struct stat& status) noexcept;
 bool stillNames(const std::filesystem::path& path, FileIdentity file) noexcept;
 
 // An error number of the system as an Error: a full disk, quota or file size limit is freeSpace, also where
-// it only shows as EIO (LMDB reports a short write so) and the disk turns out to be full; everything else is
-// fixEnvironment.
+// it only shows as EIO (LMDB reports a short write so) and the disk turns out to be full; a call that a
+// signal has interrupted is retry; everything else is fixEnvironment.
 Error systemError(int number, const char* call, const std::filesystem::path& path);
+
+// Makes the call again as long as a signal interrupts it; it returns less than 0 where it fails.
+template <class Call>
+auto uninterrupted(Call call) {
+  for (;;) {
+    const auto result = call();
+    if (result >= 0 || errno != EINTR) return result;
+  }
+}
 
 // Opens an existing regular file, never anything else: Error(fixEnvironment) for a folder, a device, a pipe,
 // for what is missing and for what may not be opened. `flags` as for open(2); O_CLOEXEC is added.

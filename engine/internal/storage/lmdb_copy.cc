@@ -45,10 +45,10 @@ class Sender {
 
  private:
   void run(const LmdbHandle& lmdb, bool compact) noexcept {
-    // A write to a pipe that nobody reads is an error here, not the end of the process.
+    // A write to a pipe that nobody reads is an error here, not the end of the process; and LMDB gives up
+    // where a signal interrupts one.
     sigset_t signals;
-    ::sigemptyset(&signals);
-    ::sigaddset(&signals, SIGPIPE);
+    ::sigfillset(&signals);
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     code_ = lmdb.copy(output_.get(), compact);
     output_.close();

@@ -83,7 +83,8 @@ static_assert(sizeof(NodeHeader) == 8);
 
 std::size_t readAt(int descriptor, void* buffer, std::size_t size, std::uint64_t offset,
                    const std::filesystem::path& path) {
-  const ssize_t count = ::pread(descriptor, buffer, size, static_cast<off_t>(offset));
+  const ssize_t count =
+      uninterrupted([&] { return ::pread(descriptor, buffer, size, static_cast<off_t>(offset)); });
   if (count < 0) throw systemError(errno, "pread", path);
   return static_cast<std::size_t>(count);
 }

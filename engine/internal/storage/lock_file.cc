@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <utility>
 
 #include "instar/engine/internal/storage/fork_guard.h"
@@ -35,12 +36,34 @@ bool mayBeUsedByReader(const std::filesystem::path& path) {
 // A file that this process has just made is used by no environment of it, so closing it here drops no locks.
 void createWhereMissing(const std::filesystem::path& path, const struct stat& data) {
   const mode_t mode = data.st_mode & 0777;
-  const FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode));
+  const FileDescriptor file(
+      uninterrupted([&] { return ::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode); }));
   if (!file.valid() && errno == EEXIST) return;
   if (!file.valid()) throw systemError(errno, "open", path);
   ::fchmod(file.get(), mode);
   // Root must not lock the owner of the file out. It does not matter to root if this fails.
   if (::geteuid() == 0 && ::fchown(file.get(), data.st_uid, data.st_gid) != 0) errno = 0;
+}
+
+// LMDB makes a lock file of whatever has its name: through a link, or in place of something else, that would
+// destroy what somebody keeps there.
+void refuseOthers(const std::filesystem::path& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == 0 && S_ISLNK(status.st_mode)) {
+    throw Error(ErrorCode::fixEnvironment, "a link has the name of the lock file: remove it",
+                {{"path", path.string()}});
+  }
+}
+
+void refuseUnlessLockFile(int descriptor, const std::filesystem::path& path) {
+  constexpr std::uint32_t kMagic = 0xbeefc0de;  // 0 where a process has died as it made the file
+  std::uint32_t magic = 0;
+  const ssize_t count = uninterrupted([&] { return ::pread(descriptor, &magic, sizeof magic, 0); });
+  if (count < 0) throw systemError(errno, "pread", path);
+  if (count == 0 || (count == sizeof magic && (magic == 0 || magic == kMagic))) return;
+  throw Error(ErrorCode::fixEnvironment,
+              "another file has the name of the lock file: move it away, or name the store otherwise",
+              {{"path", path.string()}});
 }
 
 // LMDB maps its lock file and writes to the map; on a full disk that would be a signal. So the blocks are
@@ -87,6 +110,7 @@ LockFile::~LockFile() {
 std::unique_ptr<LockFile> LockFile::use(const std::filesystem::path& dataFile, const struct stat& data,
                                         bool readOnly) {
   const std::filesystem::path path = lockFileOf(dataFile);
+  refuseOthers(path);
   if (readOnly && !mayBeUsedByReader(path)) return nullptr;
   if (!readOnly) createWhereMissing(path, data);
   struct stat status {};
@@ -95,6 +119,7 @@ std::unique_ptr<LockFile> LockFile::use(const std::filesystem::path& dataFile, c
   if (!registration) throwInUse(path);
   std::unique_ptr<LockFile> file(new LockFile(path, identityOf(status), std::move(registration)));
   const int descriptor = file->file_.get();
+  refuseUnlessLockFile(descriptor, path);
   if (!readOnly) allocate(descriptor, path);
   // In this order: of two that come at the same time with different data files, one at least sees the other.
   if (!tryLock(descriptor, F_RDLCK, placeOf(data.st_ino), path) ||

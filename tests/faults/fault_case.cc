@@ -1,0 +1,278 @@
+#include "instar/tests/faults/fault_case.h"
+
+#include <kj/exception.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <new>
+#include <system_error>
+
+#include "instar/engine/check.h"
+#include "instar/tests/faults/failure_rules.h"
+
+namespace instar::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr unsigned kSecondsUntilHung = 60;
+
+// What a child tells its parent, also where a signal ends it.
+struct Report {
+  std::array<bool, 4> hits;
+  std::array<std::uint64_t, kFaultCalls> calls;
+  unsigned failedSteps;
+  std::size_t lowest;   // the first state that the rows may be in
+  std::size_t highest;  // and the last one
+  char step[64];        // that is being done
+  char wrong[4000];
+};
+
+void say(Report& report, std::string_view text) {
+  if (report.wrong[0] != '\0') return;
+  const std::size_t length = std::min(text.size(), sizeof report.wrong - 1);
+  std::memcpy(report.wrong, text.data(), length);
+  report.wrong[length] = '\0';
+}
+
+class SharedReport {
+ public:
+  SharedReport()
+      : report_(static_cast<Report*>(
+            ::mmap(nullptr, sizeof(Report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))) {
+    if (report_ == MAP_FAILED) throw std::bad_alloc();
+  }
+  SharedReport(const SharedReport&) = delete;
+  SharedReport& operator=(const SharedReport&) = delete;
+  ~SharedReport() { ::munmap(report_, sizeof(Report)); }
+  Report& operator*() const { return *report_; }
+  Report* operator->() const { return report_; }
+
+ private:
+  Report* report_;
+};
+
+template <class Body>
+void runInChild(Report& report, Body&& body) {
+  std::fflush(nullptr);
+  const pid_t child = ::fork();
+  if (child < 0) throw std::system_error(errno, std::generic_category(), "fork");
+  if (child == 0) {
+    ::alarm(kSecondsUntilHung);
+    try {
+      body();
+    } catch (const std::exception& exception) {
+      disarmFaults();
+      say(report, std::string(report.step) + ": " + exception.what());
+    } catch (...) {
+      disarmFaults();
+      say(report, std::string(report.step) + ": something else than an exception was thrown");
+    }
+    ::_exit(0);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (!WIFSIGNALED(status)) return;
+  const char* const signal = WTERMSIG(status) == SIGALRM ? "it hangs" : ::strsignal(WTERMSIG(status));
+  say(report, std::string(report.step) + ": " + signal);
+}
+
+// Each row is as in one of the two.
+bool isBetween(const ModelRows& rows, const ModelRows& before, const ModelRows& after) {
+  const auto fits = [](const ModelRows& some, const ModelRows& either, const ModelRows& other) {
+    return std::ranges::all_of(some, [&](const auto& row) {
+      const auto inEither = either.find(row.first);
+      const auto inOther = other.find(row.first);
+      return (inEither != either.end() && inEither->second == row.second) ||
+             (inOther != other.end() && inOther->second == row.second);
+    });
+  };
+  const bool nothingIsLost = std::ranges::all_of(
+      before, [&](const auto& row) { return rows.contains(row.first) || !after.contains(row.first); });
+  return fits(rows, before, after) && nothingIsLost;
+}
+
+class Run {
+ public:
+  Run(const Scenario& scenario, const std::vector<ModelRows>& states, World& world,
+      std::span<const Fault> faults, AfterFailure after, Report& report)
+      : scenario_(scenario),
+        states_(states),
+        world_(world),
+        faults_(faults),
+        after_(after),
+        report_(report) {}
+
+  void run() {
+    try {
+      play();
+    } catch (...) {
+      noteCalls();
+      throw;
+    }
+  }
+
+ private:
+  void play() {
+    armFaults(faults_);
+    for (step_ = 0; step_ < scenario_.steps.size(); ++step_) {
+      report_.lowest = step_;
+      report_.highest = step_ + 1;
+      std::snprintf(report_.step, sizeof report_.step, "step %zu, %s", step_, step().name.c_str());
+      if (!succeeds()) goOnAfterFailure();
+      report_.lowest = report_.highest;
+    }
+    disarmFaults();
+    noteCalls();
+    world_.store.reset();
+  }
+
+  const Step& step() const { return scenario_.steps[step_]; }
+
+  void noteCalls() {
+    for (std::size_t i = 0; i < faults_.size(); ++i) report_.hits[i] = report_.hits[i] || wasHit(i);
+    for (std::size_t i = 0; i < kFaultCalls; ++i) report_.calls[i] = callsOf(static_cast<FaultCall>(i));
+  }
+
+  bool isArmed() const {
+    return std::ranges::any_of(faults_, [](const Fault& fault) { return fault.isLasting; }) ||
+           faults_.size() > 1;
+  }
+
+  // Whether it does, under the faults; otherwise failure_ is an error that may be.
+  bool succeeds() {
+    try {
+      step().run(world_);
+      return true;
+    } catch (...) {
+      failure_ = describeCurrent(faults_);
+    }
+    noteCalls();
+    if (!failure_.wrong.empty()) throw Wrong(failure_.wrong);
+    return false;
+  }
+
+  void goOnAfterFailure() {
+    ++report_.failedSteps;
+    settleWhatIsThere();
+    if (after_ == AfterFailure::leave) {
+      disarmFaults();
+      ::_exit(0);
+    }
+    if (isArmed() && succeeds()) return;
+    settleWhatIsThere();
+    disarmFaults();
+    // What is still there of the failure may take one more try; nothing takes two.
+    if (!succeeds() && !(failure_.isRetry && succeeds())) throw Wrong("it does not go on: " + failure_.text);
+  }
+
+  // Reads, and takes the range of states down to what is there.
+  void settleWhatIsThere() {
+    if (!world_.store) return;
+    ModelRows rows;
+    try {
+      rows = rowsIn(*world_.store, scenario_.hasDiverged);
+    } catch (...) {
+      const Failure failure = describeCurrent(faults_);
+      if (!failure.wrong.empty()) throw Wrong("in reading: " + failure.wrong);
+      if (!mayKeepFromReading(faults_)) throw Wrong("reading does not go on: " + failure.text);
+      return;
+    }
+    const bool isBefore = rows == states_[step_];
+    const bool isBehind = rows == states_[step_ + 1];
+    if (step().kind == StepKind::gradual) {
+      if (!isBetween(rows, states_[step_], states_[step_ + 1]))
+        throw Wrong("rows are neither as before nor as behind");
+      return;
+    }
+    if (!isBefore && !isBehind) throw Wrong("rows are neither as before nor as behind");
+    if (step().kind == StepKind::commit && !isBefore && !failure_.isReadBack)
+      throw Wrong("it is stored, and was reported not to be: " + failure_.text);
+    if (!isBehind) report_.highest = step_;
+    if (!isBefore) report_.lowest = step_ + 1;
+    if (!isBehind) report_.highest = step_ + (after_ == AfterFailure::leave ? 0 : 1);
+  }
+
+  const Scenario& scenario_;
+  const std::vector<ModelRows>& states_;
+  World& world_;
+  std::span<const Fault> faults_;
+  const AfterFailure after_;
+  Report& report_;
+  std::size_t step_ = 0;
+  Failure failure_;
+};
+
+bool isExpectedFile(const std::string& name) {
+  constexpr std::string_view kNames[] = {"items.instar", "items.instar-lock", "copy",        "compact",
+                                         "input.ndjson", "printed",           "item1.capnp", "item2.capnp"};
+  return std::ranges::find(kNames, name) != std::end(kNames);
+}
+
+// What another process finds.
+void examine(const Scenario& scenario, const std::vector<ModelRows>& states, const World& world,
+             Report& report) {
+  std::snprintf(report.step, sizeof report.step, "afterwards");
+  for (const auto& entry : fs::directory_iterator(world.folder)) {
+    if (!isExpectedFile(entry.path().filename())) throw Wrong("left behind: " + entry.path().string());
+  }
+  ModelRows rows;
+  if (fs::exists(world.file())) {
+    const Store store = Store::open(world.file(), {.mode = OpenMode::openExisting});
+    const CheckReport found = check(store);
+    if (!found.sound()) throw Wrong("check finds damage: " + found.problems.at(0).message);
+    if (verify(store).problems != 0) throw Wrong("verify finds damage");
+    if (!readAudit(store, store.read()).damage.empty()) throw Wrong("the audit is damaged");
+    rows = rowsIn(store, scenario.hasDiverged);
+  }
+  bool isKnown = false;
+  for (std::size_t state = report.lowest; state <= report.highest; ++state)
+    isKnown = isKnown || rows == states[state];
+  const bool isGradual =
+      report.highest > report.lowest && scenario.steps[report.lowest].kind == StepKind::gradual;
+  if (!isKnown && !(isGradual && isBetween(rows, states[report.lowest], states[report.highest])))
+    throw Wrong("rows are lost, or there that should not be: " + std::to_string(rows.size()));
+  constexpr std::uint64_t kNewRow = 1'000'000;
+  putAsNewest(Store::open(world.file()), kNewRow, "after wards");
+  rows[kNewRow] = "after wards";
+  if (rowsIn(Store::open(world.file()), scenario.hasDiverged) != rows) throw Wrong("it cannot be written to");
+}
+
+}  // namespace
+
+FaultCases::FaultCases(const Scenario& scenario) : scenario_(scenario), states_(scenario.states()) {
+  SharedReport report;
+  runInChild(*report, [&] {
+    World world{.folder = folder_.path()};
+    scenario_.prepare(world);
+  });
+  if (report->wrong[0] != '\0') throw Wrong("preparing: " + std::string(report->wrong));
+}
+
+CaseResult FaultCases::run(std::span<const Fault> faults, AfterFailure after) {
+  const TemporaryFolder folder;
+  World world{.folder = folder.path(), .options = scenario_.options};
+  for (const auto& entry : fs::directory_iterator(folder_.path()))
+    fs::copy_file(entry.path(), folder.path() / entry.path().filename());
+  SharedReport report;
+  runInChild(*report, [&] { Run(scenario_, states_, world, faults, after, *report).run(); });
+  if (report->wrong[0] == '\0') {
+    runInChild(*report, [&] { examine(scenario_, states_, world, *report); });
+  }
+  CaseResult result{report->hits, report->calls, report->failedSteps, report->wrong};
+  if (!result.wrong.empty()) result.wrong += "\n  " + command(faults, after);
+  return result;
+}
+
+std::string FaultCases::command(std::span<const Fault> faults, AfterFailure after) const {
+  return "instar_fault_tests --case " + scenario_.name + " " + describe(faults) +
+         (after == AfterFailure::leave ? " leave" : "");
+}
+
+}  // namespace instar::testing

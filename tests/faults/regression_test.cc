@@ -1,0 +1,93 @@
+// What the sweep has found, each with its story.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cerrno>
+#include <new>
+
+#include "instar/engine/check.h"
+#include "instar/tests/faults/failure_rules.h"
+#include "instar/tests/faults/fault_case.h"
+#include "instar/tests/support/child_process.h"
+#include "instar/tests/support/expect_error.h"
+
+namespace instar::testing {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kHasOtherAllocator = true;
+#else
+constexpr bool kHasOtherAllocator = false;
+#endif
+
+TEST(FaultRegressions, AFileThatCouldNotBeOpenedForWantOfMemoryIsOpenedWhenThereIsSome) {
+  // The process kept the entry of its registry that nobody owned: each further try waited for half a minute
+  // and said that another thread was opening or closing the store; or that the lock file was in use.
+  if (kHasOtherAllocator) GTEST_SKIP() << "the sanitizer's allocator cannot be made to fail";
+  const TemporaryFolder folder;
+  ChildProcess child([&](const Steps&) {
+    Store::open(folder / "store");
+    bool wasHit = true;
+    for (std::uint64_t number = 1; wasHit; ++number) {
+      const Fault fault{.call = FaultCall::allocate, .error = ENOMEM, .number = number};
+      armFaults({&fault, 1});
+      try {
+        Store::open(folder / "store", {.writeTimeout = std::chrono::milliseconds(100)});
+      } catch (const std::bad_alloc&) {
+      } catch (const Error& error) {
+        disarmFaults();
+        EXPECT_EQ(error.code(), ErrorCode::freeSpace) << error.what();
+      }
+      disarmFaults();
+      wasHit = testing::wasHit(0);
+      EXPECT_NO_THROW(Store::open(folder / "store", {.writeTimeout = std::chrono::milliseconds(100)}))
+          << "after allocation " << number;
+    }
+  });
+  child.expectSuccess();
+}
+
+TEST(FaultRegressions, AThreadThatCannotKeepPreimagesYetDoesSoLater) {
+  // Its list of workers had one that was never made, and the thread went on with that: a signal. Nor was the
+  // collection taken up again when the disk was sound.
+  FaultCases cases(scenarioNamed("thread"));
+  for (std::uint64_t number = 1; number <= 8; ++number) {
+    for (const bool isLasting : {false, true}) {
+      const Fault fault{FaultCall::fdatasync, EIO, number, isLasting};
+      EXPECT_EQ(cases.run({&fault, 1}, AfterFailure::goOn).wrong, "");
+    }
+  }
+}
+
+TEST(FaultRegressions, ASignalDuringASyncSaysToTryAgain) {
+  // "The system refuses: see the reason" with a code that sent people to look at permissions.
+  const TemporaryFolder folder;
+  ChildProcess child([&](const Steps&) {
+    const Store store = Store::open(folder / "store");
+    putAsNewest(store, 1, "row 1");
+    const Fault fault{.call = FaultCall::fdatasync, .error = EINTR};
+    armFaults({&fault, 1});
+    EXPECT_ERROR(putAsNewest(store, 1, "row 2"), retry, "a signal has interrupted it");
+    disarmFaults();
+    EXPECT_EQ(rowsIn(store, false), (ModelRows{{1, "row 1"}}));
+    putAsNewest(store, 1, "row 2");
+  });
+  child.expectSuccess();
+}
+
+TEST(FaultRegressions, SignalsDuringOpeningAndCreationGoUnnoticed) {
+  for (const char* const faults : {"fsync:EINTR:1+", "open:EINTR:1"}) {
+    const TemporaryFolder folder;
+    ChildProcess child([&](const Steps&) {
+      armFaults(parseFaults(faults));
+      const Store store = Store::open(folder / "store");
+      disarmFaults();
+      putAsNewest(store, 1, "row 1");
+    });
+    child.expectSuccess();
+  }
+}
+
+}  // namespace
+}  // namespace instar::testing

@@ -1,0 +1,111 @@
+#include "instar/tools/schema_limits.h"
+
+#include <algorithm>
+#include <cctype>
+
+#include "instar/format/error.h"
+
+namespace instar::tools {
+namespace {
+
+constexpr std::string_view kDeclaring[] = {"struct", "enum",  "interface",  "union",  "group",
+                                           "using",  "const", "annotation", "import", "embed"};
+
+bool isWordCharacter(char character) {
+  return std::isalnum(static_cast<unsigned char>(character)) != 0 || character == '_';
+}
+
+// Walks over the text as Cap'n Proto's lexer does: comments end with their line, and so do strings that
+// nobody has closed, where that one ends altogether.
+class Walk {
+ public:
+  Walk(std::string_view text, const std::string& file, std::size_t& declarations)
+      : text_(text), file_(file), declarations_(declarations) {}
+
+  void run() {
+    while (!text_.empty()) {
+      const char first = text_.front();
+      if (isWordCharacter(first)) {
+        word();
+      } else {
+        mark(first);
+      }
+    }
+  }
+
+ private:
+  [[noreturn]] void refuse(const char* message, std::size_t limit) const {
+    throw Error(ErrorCode::fixSchema, message,
+                {{"file", file_}, {"line", std::to_string(line_)}, {"limit", std::to_string(limit)}});
+  }
+
+  void skip(std::size_t count) { text_.remove_prefix(std::min(count, text_.size())); }
+
+  void word() {
+    const auto end = std::ranges::find_if_not(text_, isWordCharacter);
+    const std::string_view word = text_.substr(0, static_cast<std::size_t>(end - text_.begin()));
+    if (std::ranges::find(kDeclaring, word) != std::end(kDeclaring) &&
+        ++declarations_ > kMaxSchemaDeclarations) {
+      refuse("the schema has too many declarations: import fewer files, or keep other types elsewhere",
+             kMaxSchemaDeclarations);
+    }
+    skip(word.size());
+  }
+
+  void mark(char first) {
+    switch (first) {
+      case '#':
+        return skip(text_.find('\n'));
+      case '"':
+        return string();
+      case '\n':
+        ++line_;
+        break;
+      case '(':
+      case '[':
+      case '{':
+        if (++nesting_ > kMaxSchemaNesting)
+          refuse("the schema is nested too deeply: declare inner types outside", kMaxSchemaNesting);
+        dots_ = 0;
+        break;
+      case ')':
+      case ']':
+      case '}':
+        if (nesting_ > 0) --nesting_;
+        break;
+      case ';':
+      case ',':
+        dots_ = 0;
+        break;
+      case '.':
+        if (++dots_ > kMaxSchemaPath)
+          refuse("a name in the schema has too many parts: give it a shorter one", kMaxSchemaPath);
+        break;
+      default:
+        break;
+    }
+    skip(1);
+  }
+
+  void string() {
+    skip(1);
+    while (!text_.empty() && text_.front() != '"' && text_.front() != '\n')
+      skip(text_.front() == '\\' && text_.size() > 1 && text_[1] != '\n' ? 2 : 1);
+    if (!text_.empty() && text_.front() == '"') skip(1);
+  }
+
+  std::string_view text_;
+  const std::string& file_;
+  std::size_t& declarations_;
+  std::size_t line_ = 1;
+  std::size_t nesting_ = 0;
+  std::size_t dots_ = 0;
+};
+
+}  // namespace
+
+void SchemaLimits::check(std::string_view text, const std::string& file) {
+  Walk(text, file, declarations_).run();
+}
+
+}  // namespace instar::tools
