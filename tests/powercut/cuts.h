@@ -53,8 +53,8 @@ struct SystematicCuts {
 };
 SystematicCuts systematicCuts(const Recording& recording, DiskModel::Syncs syncs);
 
-// `count` cuts by seed, in order of their points: a third of them whole, a third single, or all of these where
-// they are fewer, and random ones.
+// `count` cuts by seed, in order of their points: a third of them whole, a third single, or all of these
+// where they are fewer, and random ones.
 std::vector<Cut> chooseCuts(const Recording& recording, DiskModel::Syncs syncs, std::size_t count,
                             std::uint64_t seed);
 

@@ -2,14 +2,15 @@
 
 // What a disk may hold after a power cut, by a model of what file systems and disks promise:
 //
-//  - A write, and the size that a file gets by it, is durable when an fsync or fdatasync of the file that began
-//    after it has ended; on a descriptor with O_DSYNC that write alone, when it returns.
+//  - A write, and the size that a file gets by it, is durable when an fsync or fdatasync of the file that
+//    began after it has ended; on a descriptor with O_DSYNC that write alone, when it returns.
 //  - Of everything else each sector (512 bytes) holds what it held when it was last made durable or after any
 //    of the writes since, whatever its neighbours hold. No sector is half written.
 //  - The file's size is the durable one or any that a write has given it since, whether or not the bytes of
 //    that write are there: what is missing reads as zeros, what lies beyond the size is lost.
 //  - Names come, change and go durably when an fsync of their folder that began afterwards has ended; before
-//    that each such change is there or not, a rename as a whole. An fsync of the file does nothing for its name.
+//    that each such change is there or not, a rename as a whole. An fsync of the file does nothing for its
+//    name.
 //
 // One thread. Holds views into the recording.
 

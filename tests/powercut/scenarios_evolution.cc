@@ -57,15 +57,15 @@ void require(bool isSo, const char* what) {
   if (!isSo) throw std::runtime_error(std::string("this did not happen: ") + what);
 }
 
-void migrateRows(const Play& play, CompactionMode mode, bool keepsPreimages) {
+void migrateRows(const Play& play, std::uint64_t count, CompactionMode mode, bool keepsPreimages) {
   const Store store = play.create();
-  fill(play, store, add(play, store, "notes", noteVersion(1)), 400);
+  fill(play, store, add(play, store, "notes", noteVersion(1)), count);
   for (int version = 2; version <= 3; ++version) {
     const Rows rows = add(play, store, "notes", noteVersion(version));
     compact(play, store,
             {.mode = mode, .lockTime = std::chrono::microseconds(0), .keepPreimages = keepsPreimages});
     play.commit(store, [&](WriteTransaction& transaction) {
-      for (std::uint64_t id = 0; id < 400; id += 9) {
+      for (std::uint64_t id = 0; id < count; id += 9) {
         if (id % 2 == 0)
           rows.erase(transaction, id);
         else
@@ -79,9 +79,9 @@ void migrateRows(const Play& play, CompactionMode mode, bool keepsPreimages) {
   require(hasBlocks == (mode == CompactionMode::compress), "rows are packed");
 }
 
-void upgrade(const Play& play) { migrateRows(play, CompactionMode::upgrade, false); }
-void pack(const Play& play) { migrateRows(play, CompactionMode::compress, false); }
-void packKeepingPreimages(const Play& play) { migrateRows(play, CompactionMode::compress, true); }
+void upgrade(const Play& play) { migrateRows(play, 150, CompactionMode::upgrade, false); }
+void pack(const Play& play) { migrateRows(play, 400, CompactionMode::compress, false); }
+void packKeepingPreimages(const Play& play) { migrateRows(play, 300, CompactionMode::compress, true); }
 
 // As few rows as a dictionary is made for, and alike enough that it is worth while.
 void trainDictionary(const Play& play) {

@@ -1,8 +1,8 @@
 #pragma once
 
-// All that a store holds for its users, as text: collections, versions with their states and floors, and every
-// row as the newest version has it, upgraded where it is older. Where rows lie, which version they are stamped
-// with and how far compaction is does not show, except that a version is settled: it counts as active. One
+// All that a store holds for its users, as text: collections, versions with their states and floors, and
+// every row as the newest version has it, upgraded where it is older. Where rows lie, which version they are
+// stamped with and how far compaction is does not show; a version that is settled counts as active. One
 // thread.
 
 #include <string>
