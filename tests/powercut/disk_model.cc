@@ -113,6 +113,7 @@ void DiskModel::makeDurableThrough(const Event& event) {
   File& file = files_[event.file];
   file.size = std::max(file.size, event.offset + event.payload.size());
   const PendingWrite through{0, event.file, event.offset, event.payload, file.size};
+  if (through.sectors() > 1) throw std::runtime_error("a synchronous write that can be torn is not modelled");
   // A sector goes to the disk as a whole, with what earlier writes have put into it.
   for (std::uint64_t index = 0; index < through.sectors(); ++index) {
     const std::uint64_t sector = through.firstSector() + index;

@@ -3,7 +3,8 @@
 // What a disk may hold after a power cut, by a model of what file systems and disks promise:
 //
 //  - A write, and the size that a file gets by it, is durable when an fsync or fdatasync of the file that
-//    began after it has ended; on a descriptor with O_DSYNC that write alone, when it returns.
+//    began after it has ended; on a descriptor with O_DSYNC that write alone, when it returns. LMDB writes
+//    so within one sector; a longer one is refused, as it could be torn.
 //  - Of everything else each sector (512 bytes) holds what it held when it was last made durable or after any
 //    of the writes since, whatever its neighbours hold. No sector is half written.
 //  - The file's size is the durable one or any that a write has given it since, whether or not the bytes of

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <utility>
 
@@ -161,6 +162,12 @@ TEST(DiskModel, AWriteThroughTakesItsSectorAlong) {
   const auto found = outcomes(onFile({write(1, 0, sectors("zz")), syncBegin(1, 1), syncEnd(1, 1),
                                       write(1, 0, sectors("ab")), writeThrough(1, kSector + 8, "m")}));
   EXPECT_THAT(found, UnorderedElementsAre("z?", "a?"));
+}
+
+TEST(DiskModel, AWriteThroughThatCanBeTornIsRefused) {
+  const Recording recording(onFile({writeThrough(1, 0, sectors("ab"))}));
+  DiskModel model(recording);
+  EXPECT_THROW(model.advanceTo(recording.events().size()), std::runtime_error);
 }
 
 TEST(DiskModel, ANameIsDurableWithItsFolder) {

@@ -15,14 +15,17 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <iterator>
+#include <map>
+#include <memory>
 #include <set>
-#include <sstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "instar/tests/powercut/cuts.h"
@@ -143,7 +146,8 @@ class Inspector {
   Inspector(const Recording& recording, std::filesystem::path folder) noexcept
       : recording_(recording), folder_(std::move(folder)) {}
 
-  std::string fault(const Sample& sample, std::size_t number) const {
+  // Throws nothing: the child must not get out of here.
+  std::string fault(const Sample& sample, std::size_t number) const noexcept try {
     const std::filesystem::path folder = folder_ / ("image-" + std::to_string(::getpid()));
     std::filesystem::remove_all(folder);
     std::filesystem::create_directory(folder);
@@ -151,6 +155,8 @@ class Inspector {
         faultOf(sample.image, folder, recording_, sample.allowed, checkFor(sample.cut, number));
     std::filesystem::remove_all(folder);
     return fault;
+  } catch (const std::exception& exception) {
+    return exception.what();
   }
 
  private:

@@ -1,6 +1,12 @@
 // Power cuts while whole files are made: copies under their final name are absent or whole, and a store that
 // is compacted in place is the old file or the new one.
 
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <stdexcept>
+
 #include "instar/tests/powercut/play.h"
 
 namespace instar::powercut {
@@ -51,10 +57,30 @@ void compactFile(const Play& play) {
   }
 }
 
+// Two programs whose recording is worth nothing, which has to be noticed: one writes past the recorder, the
+// other makes a call that the disk model does not know.
+void writePastRecorder(const Play& play) {
+  play.create();
+  const int file = ::open((play / kCopy).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (::syscall(SYS_pwrite64, file, "x", 1, 0) != 1) throw std::runtime_error("pwrite failed");
+  ::close(file);
+}
+
+void allocate(const Play& play) {
+  play.create();
+  const int file = ::open((play / kCopy).c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (::posix_fallocate(file, 0, 4096) != 0) throw std::runtime_error("posix_fallocate failed");
+  ::close(file);
+}
+
 }  // namespace
 
 Group fileScenarios() {
-  return {{"backup", backup}, {"backup_compact", backupCompact}, {"compact_file", compactFile}};
+  return {{"past_recorder_with_fault", writePastRecorder},
+          {"unknown_call_with_fault", allocate},
+          {"backup", backup},
+          {"backup_compact", backupCompact},
+          {"compact_file", compactFile}};
 }
 
 }  // namespace instar::powercut
