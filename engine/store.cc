@@ -144,6 +144,8 @@ Store Store::open(std::shared_ptr<storage::Environment> environment, const Store
     if (!isUnfinished(transaction.state())) refuseForeignFile();
     catalog.createFile();
     transaction.commit();
+    // That there is a store is durable at every level, so that no reader ever meets an unfinished file.
+    if (options.durability != Durability::full) environment->sync();
   }
   store.startThreads();
   return store;

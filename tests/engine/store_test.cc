@@ -15,6 +15,7 @@
 #include "instar/format/row.h"
 #include "instar/tests/engine/contact.capnp.h"
 #include "instar/tests/support/expect_error.h"
+#include "instar/tests/support/fault_io.h"
 #include "instar/tests/support/forwarding_storage.h"
 #include "instar/tests/support/temporary_folder.h"
 
@@ -127,6 +128,21 @@ TEST(StoreTest, AThousandCollectionsAreTheLimit) {
   const auto last = store.info().lastTransaction;
   EXPECT_ERROR(store.collection<Visit>("another"), fixCall, "at most 1,000 collections");
   EXPECT_EQ(store.info().lastTransaction, last) << "a refused collection must not leave a tree";
+}
+
+// A power cut after open() had created a store with Durability::normal or off left a file without its catalog:
+// programs that only read were told that it was not finished, and had to wait for one that writes.
+TEST(StoreTest, IsDurableAtEveryLevelOnceItIsCreated) {
+  for (const Durability durability : {Durability::normal, Durability::off}) {
+    const testing::TemporaryFolder folder;
+    bool isSynced = false;
+    const testing::ScopedIoRule rule([&](const testing::IoEvent& event) {
+      isSynced = event.call == testing::IoCall::fdatasync || event.call == testing::IoCall::fsync;
+      return testing::IoOutcome();
+    });
+    const Store store = Store::open(folder / "store.instar", {.durability = durability});
+    EXPECT_TRUE(isSynced) << "something was written after the last sync";
+  }
 }
 
 TEST(StoreTest, TheOwnWriteTransactionIsNotWaitedFor) {

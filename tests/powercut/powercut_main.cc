@@ -1,0 +1,408 @@
+// Records scenarios, cuts the power at many points of each, and looks at what is left:
+//
+//     instar_powercut --scenario pack --images 1000 --seed 1
+//     instar_powercut --replay FILE --cut 412:without:3:0 --keep FOLDER     one image again
+//
+// Images are looked at in child processes, some at a time, so that a signal is a failure like others. What
+// fails is printed with the command that makes it again from the recording, which is kept.
+
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+#include <map>
+#include <memory>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "instar/tests/powercut/cuts.h"
+#include "instar/tests/powercut/image_check.h"
+#include "instar/tests/powercut/recording.h"
+
+namespace instar::powercut {
+namespace {
+
+constexpr std::size_t kImagesPerChild = 40;
+constexpr std::uint64_t kBytesPerChild = std::uint64_t{256} << 20;
+constexpr std::size_t kMostPrinted = 10;
+
+struct Arguments {
+  std::string scenario;
+  std::string replay;
+  std::string cut;
+  std::string keep;
+  std::filesystem::path recordings = "powercut-failures";
+  std::filesystem::path scratch = "/dev/shm";
+  std::size_t images = 1000;
+  std::uint64_t seed = 1;
+  unsigned jobs = 1;
+  bool ignoresSyncs = false;
+  bool expectsFaults = false;
+};
+
+class ScratchFolder {
+ public:
+  explicit ScratchFolder(const std::filesystem::path& parent) {
+    std::error_code ignored;
+    const bool isThere = std::filesystem::is_directory(parent, ignored);
+    std::string name =
+        ((isThere ? parent : std::filesystem::temp_directory_path()) / "instar-powercut-XXXXXX").string();
+    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("cannot make a folder like " + name);
+    path_ = std::filesystem::canonical(name);
+  }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+  ~ScratchFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  const std::filesystem::path& path() const noexcept { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::filesystem::path programFolder() {
+  return std::filesystem::read_symlink("/proc/self/exe").parent_path();
+}
+
+int runAndWait(const std::function<void()>& child) {
+  std::fflush(nullptr);
+  const pid_t process = ::fork();
+  if (process < 0) throw std::runtime_error("fork failed");
+  if (process == 0) {
+    child();
+    ::_exit(127);
+  }
+  int status = 0;
+  ::waitpid(process, &status, 0);
+  return status;
+}
+
+// Plays the scenario in `folder` and leaves the recording in `log`.
+void record(const std::string& scenario, const std::filesystem::path& folder,
+            const std::filesystem::path& log) {
+  const std::string program = programFolder() / "instar_powercut_scenarios";
+  const int status = runAndWait([&] {
+    ::setenv(kFolderVariable, folder.c_str(), 1);
+    ::setenv(kLogVariable, log.c_str(), 1);
+    ::setenv("LD_PRELOAD", (programFolder() / "libinstar_powercut_recorder.so").c_str(), 1);
+    const char* const sanitizer = ::getenv("ASAN_OPTIONS");
+    const std::string options =
+        std::string(sanitizer == nullptr ? "" : sanitizer) + ":verify_asan_link_order=0";
+    ::setenv("ASAN_OPTIONS", options.c_str(), 1);
+    ::execl(program.c_str(), program.c_str(), scenario.c_str(), folder.c_str(), nullptr);
+  });
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+    throw std::runtime_error("the scenario \"" + scenario + "\" failed, status " + std::to_string(status));
+}
+
+// Whether the recording explains the files: nothing went past the recorder.
+void checkExplains(const Recording& recording, const std::filesystem::path& folder) {
+  DiskModel model(recording);
+  model.advanceTo(recording.events().size());
+  const Image expected = model.buildWithEverything();
+  Image found;
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    std::ifstream file(entry.path(), std::ios::binary);
+    found[entry.path().filename()] = std::string((std::istreambuf_iterator<char>(file)), {});
+  }
+  if (found.size() != expected.size())
+    throw std::runtime_error("the recording does not explain which files there are");
+  for (const auto& [name, content] : found) {
+    const auto known = expected.find(name);
+    if (known == expected.end()) throw std::runtime_error("the recording does not know the file " + name);
+    if (!name.ends_with("-lock") && known->second != content)
+      throw std::runtime_error("the recording does not explain what is in " + name);
+  }
+}
+
+struct Sample {
+  Cut cut;
+  Image image;
+  std::map<std::string, Allowed> allowed;
+};
+
+ImageCheck checkFor(const Cut& cut, std::size_t number) {
+  return {.readsFirst = (number + cut.point) % 2 == 0, .compacts = (number + cut.point) % 5 == 0};
+}
+
+// Looks at the images of one batch in a child process.
+class Inspector {
+ public:
+  Inspector(const Recording& recording, std::filesystem::path folder) noexcept
+      : recording_(recording), folder_(std::move(folder)) {}
+
+  // Throws nothing: the child must not get out of here.
+  std::string fault(const Sample& sample, std::size_t number) const noexcept try {
+    const std::filesystem::path folder = folder_ / ("image-" + std::to_string(::getpid()));
+    std::filesystem::remove_all(folder);
+    std::filesystem::create_directory(folder);
+    std::string fault =
+        faultOf(sample.image, folder, recording_, sample.allowed, checkFor(sample.cut, number));
+    std::filesystem::remove_all(folder);
+    return fault;
+  } catch (const std::exception& exception) {
+    return exception.what();
+  }
+
+ private:
+  const Recording& recording_;
+  std::filesystem::path folder_;
+};
+
+struct Failure {
+  Cut cut;
+  std::string fault;
+};
+
+// A batch that is looked at by a child process, which writes what it finds to a file.
+class Batch {
+ public:
+  Batch(std::vector<Sample> samples, std::size_t firstNumber, const Inspector& inspector,
+        std::filesystem::path results)
+      : samples_(std::move(samples)), results_(std::move(results)) {
+    progress_ = static_cast<std::size_t*>(
+        ::mmap(nullptr, sizeof(std::size_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    if (progress_ == MAP_FAILED) throw std::runtime_error("mmap failed");
+    start(0, firstNumber, inspector);
+    firstNumber_ = firstNumber;
+  }
+  Batch(const Batch&) = delete;
+  Batch& operator=(const Batch&) = delete;
+  ~Batch() { ::munmap(progress_, sizeof *progress_); }
+
+  std::vector<Failure> await(const Inspector& inspector) {
+    for (;;) {
+      int status = 0;
+      ::waitpid(process_, &status, 0);
+      if (WIFEXITED(status) && WEXITSTATUS(status) == 0) break;
+      const std::size_t index = *progress_;
+      std::ofstream(results_, std::ios::app)
+          << index << " the program ended with "
+          << (WIFSIGNALED(status) ? "signal " + std::to_string(WTERMSIG(status))
+                                  : "status " + std::to_string(WEXITSTATUS(status)))
+          << '\0';
+      if (index + 1 >= samples_.size()) break;
+      start(index + 1, firstNumber_, inspector);
+    }
+    std::vector<Failure> failures;
+    std::ifstream results(results_, std::ios::binary);
+    for (std::string line; std::getline(results, line, '\0');) {
+      const std::size_t space = line.find(' ');
+      failures.push_back({samples_[std::stoul(line.substr(0, space))].cut, line.substr(space + 1)});
+    }
+    std::filesystem::remove(results_);
+    return failures;
+  }
+
+ private:
+  void start(std::size_t first, std::size_t firstNumber, const Inspector& inspector) {
+    std::fflush(nullptr);
+    process_ = ::fork();
+    if (process_ < 0) throw std::runtime_error("fork failed");
+    if (process_ != 0) return;
+    for (std::size_t index = first; index < samples_.size(); ++index) {
+      *progress_ = index;
+      const std::string fault = inspector.fault(samples_[index], firstNumber + index);
+      if (!fault.empty()) std::ofstream(results_, std::ios::app) << index << ' ' << fault << '\0';
+    }
+    ::_exit(0);
+  }
+
+  std::vector<Sample> samples_;
+  std::filesystem::path results_;
+  std::size_t firstNumber_ = 0;
+  std::size_t* progress_ = nullptr;  // index of the image that is looked at
+  pid_t process_ = 0;
+};
+
+class Run {
+ public:
+  Run(const Arguments& arguments, std::filesystem::path folder, std::filesystem::path log,
+      Recording recording)
+      : arguments_(arguments),
+        folder_(std::move(folder)),
+        log_(std::move(log)),
+        recording_(std::move(recording)),
+        inspector_(recording_, folder_) {}
+
+  // Until there are as many different images as were asked for, or no more are found.
+  void play() {
+    const auto syncs = arguments_.ignoresSyncs ? DiskModel::Syncs::ignored : DiskModel::Syncs::kept;
+    for (std::uint64_t round = 0; images_ < arguments_.images; ++round) {
+      const std::size_t before = images_;
+      const std::size_t missing = arguments_.images - images_;
+      DiskModel model(recording_, syncs);
+      for (const Cut& cut : chooseCuts(recording_, syncs, missing, arguments_.seed + round)) {
+        model.advanceTo(cut.point);
+        add({cut, imageOf(model, cut), recording_.allowedAt(cut.point)});
+      }
+      flush();
+      if (images_ - before < missing / 50 + 1) break;  // nearly all of them were there before
+    }
+    while (!batches_.empty()) awaitFirst();
+  }
+
+  std::size_t images() const noexcept { return images_; }
+  const std::vector<Failure>& failures() const noexcept { return failures_; }
+  const Recording& recording() const noexcept { return recording_; }
+
+ private:
+  void add(Sample sample) {
+    std::size_t hash = 0;
+    const auto mix = [&](std::size_t value) { hash = hash * 0x9e3779b97f4a7c15 + (value ^ hash >> 29); };
+    for (const auto& [name, content] : sample.image) {
+      mix(std::hash<std::string>()(name));
+      mix(std::hash<std::string>()(content));
+      waitingBytes_ += content.size();
+    }
+    for (const auto& [name, allowed] : sample.allowed) {
+      if (allowed.anything) mix(1);
+      mix(allowed.first * 65'537 + allowed.last);
+    }
+    const bool isPromised = std::any_of(sample.allowed.begin(), sample.allowed.end(),
+                                        [](const auto& allowed) { return !allowed.second.anything; });
+    if (!isPromised || !seen_.insert(hash).second) return;
+    ++images_;
+    waiting_.push_back(std::move(sample));
+    if (waiting_.size() == kImagesPerChild || waitingBytes_ > kBytesPerChild) flush();
+  }
+
+  void flush() {
+    waitingBytes_ = 0;
+    if (waiting_.empty()) return;
+    if (batches_.size() == arguments_.jobs) awaitFirst();
+    const std::size_t first = images_ - waiting_.size();
+    batches_.push_back(std::make_unique<Batch>(std::move(waiting_), first, inspector_,
+                                               folder_ / ("results-" + std::to_string(first))));
+    waiting_.clear();
+  }
+
+  void awaitFirst() {
+    for (Failure& failure : batches_.front()->await(inspector_)) failures_.push_back(std::move(failure));
+    batches_.erase(batches_.begin());
+  }
+
+  const Arguments& arguments_;
+  std::filesystem::path folder_;
+  std::filesystem::path log_;
+  Recording recording_;
+  Inspector inspector_;
+  std::set<std::size_t> seen_;
+  std::size_t images_ = 0;
+  std::vector<Sample> waiting_;
+  std::uint64_t waitingBytes_ = 0;
+  std::vector<std::unique_ptr<Batch>> batches_;
+  std::vector<Failure> failures_;
+};
+
+int replay(const Arguments& arguments) {
+  const Recording recording = Recording::read(arguments.replay);
+  const Cut cut = parseCut(arguments.cut);
+  DiskModel model(recording, arguments.ignoresSyncs ? DiskModel::Syncs::ignored : DiskModel::Syncs::kept);
+  if (cut.point > recording.events().size()) throw std::invalid_argument("the recording ends before the cut");
+  model.advanceTo(cut.point);
+  const Image image = imageOf(model, cut);
+  if (!arguments.keep.empty()) {
+    std::filesystem::create_directories(arguments.keep);
+    for (const auto& [name, content] : image)
+      std::ofstream(std::filesystem::path(arguments.keep) / name, std::ios::binary) << content;
+  }
+  std::printf("%zu files, %zu writes and %zu names pending\n", image.size(), model.writes().size(),
+              model.names().size());
+  for (const bool readsFirst : {false, true}) {
+    const ScratchFolder folder(arguments.scratch);
+    const std::string fault = faultOf(image, folder.path(), recording, recording.allowedAt(cut.point),
+                                      {.readsFirst = readsFirst, .compacts = true});
+    std::printf("%s: %s\n", readsFirst ? "opened by a reader first" : "opened by a writer",
+                fault.empty() ? "as promised" : fault.c_str());
+    if (!fault.empty()) return EXIT_FAILURE;
+  }
+  return EXIT_SUCCESS;
+}
+
+int run(const Arguments& arguments) {
+  const auto begin = std::chrono::steady_clock::now();
+  const ScratchFolder folder(arguments.scratch);
+  const std::filesystem::path files = folder.path() / "files";
+  const std::filesystem::path log = folder.path() / "recording";
+  std::filesystem::create_directory(files);
+  record(arguments.scenario, files, log);
+  Recording recording = Recording::read(log);
+  checkExplains(recording, files);
+  std::filesystem::remove_all(files);
+  Run run(arguments, folder.path(), log, std::move(recording));
+  run.play();
+  const auto taken =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+  std::printf("%s, seed %llu: %zu images of %zu events, %zu failures, %.1f s\n", arguments.scenario.c_str(),
+              static_cast<unsigned long long>(arguments.seed), run.images(), run.recording().events().size(),
+              run.failures().size(), static_cast<double>(taken.count()) / 1000);
+  if (run.images() == 0) throw std::runtime_error("there was nothing to look at");
+  if (arguments.expectsFaults) {
+    if (run.failures().empty()) {
+      std::puts("this had to be found out, and was not");
+      return EXIT_FAILURE;
+    }
+    std::printf("for example %s\n", run.failures().front().fault.c_str());
+    return EXIT_SUCCESS;
+  }
+  if (run.failures().empty()) return EXIT_SUCCESS;
+  std::filesystem::create_directories(arguments.recordings);
+  const auto kept = std::filesystem::absolute(arguments.recordings /
+                                              (arguments.scenario + "-" + std::to_string(arguments.seed)));
+  std::filesystem::copy_file(log, kept, std::filesystem::copy_options::overwrite_existing);
+  for (std::size_t index = 0; index < std::min(run.failures().size(), kMostPrinted); ++index) {
+    const Failure& failure = run.failures()[index];
+    std::printf("%s\n  %s/instar_powercut --replay %s --cut %s%s\n", failure.fault.c_str(),
+                programFolder().c_str(), kept.c_str(), textOf(failure.cut).c_str(),
+                arguments.ignoresSyncs ? " --ignore-syncs" : "");
+  }
+  return EXIT_FAILURE;
+}
+
+}  // namespace
+}  // namespace instar::powercut
+
+int main(int count, char** argumentTexts) {
+  using namespace instar::powercut;
+  CLI::App app("Cuts the power at many points of a scenario, and looks at what is left.");
+  Arguments arguments;
+  auto* const scenario =
+      app.add_option("--scenario", arguments.scenario, "one of instar_powercut_scenarios --list");
+  app.add_option("--images", arguments.images, "how many different images to look at")->capture_default_str();
+  app.add_option("--seed", arguments.seed, "which ones")->capture_default_str();
+  app.add_option("--jobs", arguments.jobs, "child processes at the same time")->check(CLI::Range(1, 1024));
+  app.add_option("--recordings", arguments.recordings, "where the recordings of failures are kept");
+  app.add_option("--scratch", arguments.scratch, "where images are made; best in memory")
+      ->capture_default_str();
+  app.add_flag("--ignore-syncs", arguments.ignoresSyncs, "as if the disk lied about every sync");
+  app.add_flag("--expect-faults", arguments.expectsFaults, "fails where no image is wrong");
+  auto* const log = app.add_option("--replay", arguments.replay, "a recording that was kept");
+  app.add_option("--cut", arguments.cut, "the image of it to look at again")->needs(log);
+  app.add_option("--keep", arguments.keep, "a folder to leave the image in, as the power cut left it")
+      ->needs(log);
+  scenario->excludes(log);
+  CLI11_PARSE(app, count, argumentTexts);
+  try {
+    if (!arguments.replay.empty()) return replay(arguments);
+    return run(arguments);
+  } catch (const std::exception& exception) {
+    std::fprintf(stderr, "instar_powercut: %s\n", exception.what());
+    return EXIT_FAILURE;
+  }
+}

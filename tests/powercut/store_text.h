@@ -1,0 +1,16 @@
+#pragma once
+
+// All that a store holds for its users, as text: collections, versions with their states and floors, and
+// every row as the newest version has it, upgraded where it is older. Where rows lie, which version they are
+// stamped with and how far compaction is does not show; a version that is settled counts as active. One
+// thread.
+
+#include <string>
+
+#include "instar/engine/store.h"
+
+namespace instar::powercut {
+
+std::string textOf(const Store& store);
+
+}  // namespace instar::powercut
