@@ -197,14 +197,16 @@ void refuseExisting(const std::filesystem::path& path) {
 
 bool SalvageReport::isComplete() const noexcept {
   return !mayBeOlder && lostCatalogRecords == 0 && olderCatalogRecords == 0 && !auditIsLost &&
-         unassignedRows == 0 && std::all_of(collections.begin(), collections.end(), [](const auto& collection) {
+         unassignedRows == 0 &&
+         std::all_of(collections.begin(), collections.end(), [](const auto& collection) {
            return collection.lostRangeCount == 0 && collection.leftOut == 0 && collection.sweptRows == 0 &&
                   collection.lostVersions.empty() && collection.isUsable && !collection.isRebuilt;
          });
 }
 
 SalvageReport salvageInto(int descriptor, const std::filesystem::path& from,
-                          const std::shared_ptr<storage::Environment>& target, const SalvageOptions& options) {
+                          const std::shared_ptr<storage::Environment>& target,
+                          const SalvageOptions& options) {
   const pages::PageFile file(descriptor, from);
   const Store store = Store::open(target);
   return Salvage(file, store, options).run();

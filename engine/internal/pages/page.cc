@@ -32,7 +32,8 @@ std::uint64_t loadNumber(Bytes bytes, std::size_t offset, unsigned width) noexce
 }
 
 bool isBefore(Bytes left, Bytes right, bool numbers) noexcept {
-  if (numbers && left.size() == 8 && right.size() == 8) return loadNumber(left, 0, 8) < loadNumber(right, 0, 8);
+  if (numbers && left.size() == 8 && right.size() == 8)
+    return loadNumber(left, 0, 8) < loadNumber(right, 0, 8);
   return compareBytes(left, right) < 0;
 }
 
@@ -77,7 +78,8 @@ const char* Page::decode(Bytes bytes, PageNumber number) noexcept {
   kind_ = flags == kBranch ? PageKind::branch : PageKind::leaf;
   const std::uint64_t lower = loadNumber(bytes, 12, 2);
   upper_ = loadNumber(bytes, 14, 2);
-  if (lower < kPageHeaderLength || lower % 2 != 0 || upper_ % 2 != 0 || lower > upper_ || upper_ > bytes.size())
+  if (lower < kPageHeaderLength || lower % 2 != 0 || upper_ % 2 != 0 || lower > upper_ ||
+      upper_ > bytes.size())
     return "the bounds of its nodes are wrong";
   nodes_ = (lower - kPageHeaderLength) / 2;
   if (nodes_ == 0) return "it has no nodes";

@@ -1,7 +1,7 @@
 #pragma once
 
 // One page of an LMDB 0.9 file, read without trust: nothing in it is assumed to be right, and every number is
-// checked before it is used. LMDB writes numbers as its machine has them; only little-endian files are read here.
+// checked before it is used. LMDB writes numbers as its machine has them; only little-endian files are read.
 //
 //      0  u64  number of the page: where it lies in the file, in pages
 //      8  u16  not used
@@ -10,9 +10,9 @@
 //     14  u16  upper: where the first node lies; nodes fill the page from there to its end without holes
 //     12  u32  in place of both, in the first of some overflow pages: how many they are
 //
-//     a node: u16 u16 u16 u16 length of the key, key, value. The first three numbers are, in a branch page, the number of
-//     the page below; in a leaf the length of the value and flags: 01 the value is the number of an overflow page, 02 it is
-//     the record of a tree
+//     a node: three u16, u16 length of the key, key, value. The first three are, in a branch page, the
+//     number of the page below; in a leaf the length of the value and flags: 01 the value is the number of an
+//     overflow page, 02 it is the record of a tree
 //
 // Pure functions over memory; any thread.
 
@@ -62,12 +62,12 @@ MetaDamage decodeMeta(Bytes page, Meta& meta) noexcept;
 
 struct Node {
   Bytes key;
-  PageNumber child = 0;          // of a branch page
-  std::uint32_t length = 0;      // of the value
-  Bytes value;                   // where it lies in the leaf
-  bool isOverflow = false;       // it lies on overflow pages
-  PageNumber overflowPage = 0;   // and these begin here
-  bool isTree = false;           // the value is the record of a tree
+  PageNumber child = 0;         // of a branch page
+  std::uint32_t length = 0;     // of the value
+  Bytes value;                  // where it lies in the leaf
+  bool isOverflow = false;      // it lies on overflow pages
+  PageNumber overflowPage = 0;  // and these begin here
+  bool isTree = false;          // the value is the record of a tree
 };
 
 // A branch or leaf page whose header is sound, or the first of some overflow pages. Borrows the bytes.
@@ -114,6 +114,7 @@ class NodeSearch {
 // How keys of the free list are ordered, and those of all other trees.
 bool isBefore(Bytes left, Bytes right, bool numbers) noexcept;
 
-std::uint64_t loadNumber(Bytes bytes, std::size_t offset, unsigned width) noexcept;  // little-endian; inside `bytes`
+std::uint64_t loadNumber(Bytes bytes, std::size_t offset,
+                         unsigned width) noexcept;  // little-endian; inside `bytes`
 
 }  // namespace instar::pages

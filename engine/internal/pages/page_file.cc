@@ -32,7 +32,8 @@ const char* describe(MetaDamage damage) noexcept {
 
 }  // namespace
 
-PageFile::PageFile(int descriptor, std::filesystem::path path) : descriptor_(descriptor), path_(std::move(path)) {
+PageFile::PageFile(int descriptor, std::filesystem::path path)
+    : descriptor_(descriptor), path_(std::move(path)) {
   size_ = static_cast<std::uint64_t>(storage::statusOf(descriptor_, path_).st_size);
   findPageSize();
   pages_ = size_ / pageSize_;
@@ -58,7 +59,8 @@ bool PageFile::read(PageNumber page, std::vector<std::byte>& bytes) const {
   return read(page, 0, bytes);
 }
 
-// The meta pages tell it. Where both are damaged: the size at which most pages have the number of their place.
+// The meta pages tell it. Where both are damaged: the size at which most pages have the number of their
+// place.
 void PageFile::findPageSize() {
   std::array<std::byte, kMetaLength> bytes{};
   Meta meta;
@@ -88,9 +90,11 @@ void PageFile::findPageSize() {
   const std::vector<Error::Fact> facts{{"path", path_.string()}, {"bytes", std::to_string(size_)}};
   if (isForeign) {
     throw Error(ErrorCode::fixEnvironment,
-                "the file was written by a machine with another byte order: read it on such a machine", facts);
+                "the file was written by a machine with another byte order: read it on such a machine",
+                facts);
   }
-  throw Error(ErrorCode::fixEnvironment, "nothing in this file is of an Instar file: name another one", facts);
+  throw Error(ErrorCode::fixEnvironment, "nothing in this file is of an Instar file: name another one",
+              facts);
 }
 
 std::uint64_t PageFile::plausiblePages(std::uint32_t pageSize) const {

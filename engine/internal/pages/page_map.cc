@@ -1,7 +1,6 @@
 #include "instar/engine/internal/pages/page_map.h"
 
 #include <algorithm>
-#include <map>
 
 #include "instar/format/file_format.h"
 
@@ -18,8 +17,8 @@ bool isTreeName(std::string_view name) noexcept {
 }
 
 std::string counts(const char* what, std::uint64_t stored, std::uint64_t met) {
-  return std::string("the tree counts ") + std::to_string(stored) + ' ' + what + ", and " + std::to_string(met) +
-         " are met";
+  return std::string("the tree counts ") + std::to_string(stored) + ' ' + what + ", and " +
+         std::to_string(met) + " are met";
 }
 
 }  // namespace
@@ -68,8 +67,9 @@ void PageMap::chooseMeta() {
   }
   // Every commit adds one; the first of a copy stands beside the empty page of a new file.
   if (meta_ && older_ && meta_->transaction - older_->transaction > 1) {
-    note(kNoPage, "", "the two meta pages are of commits " + std::to_string(older_->transaction) + " and " +
-                          std::to_string(meta_->transaction) + ", which do not follow each other");
+    note(kNoPage, "",
+         "the two meta pages are of commits " + std::to_string(older_->transaction) + " and " +
+             std::to_string(meta_->transaction) + ", which do not follow each other");
     mayBeOlder_ = true;
   }
   // Pages behind the last one were never written, or were not committed.
@@ -93,7 +93,8 @@ void PageMap::readFreeList(const Meta& meta) {
         freeListIsSound_ = false;
     }
   }
-  for (const PageNumber page : walk.claimed) freeListIsSound_ = freeListIsSound_ && ledger_.freedBy(page) == 0;
+  for (const PageNumber page : walk.claimed)
+    freeListIsSound_ = freeListIsSound_ && ledger_.freedBy(page) == 0;
   if (freeListIsSound_) return;
   ledger_.forgetFree();  // half of it would be taken for all of it
   const PageNumber at = walk.gaps.empty() ? kNoPage : walk.gaps.front().page;
@@ -145,7 +146,8 @@ void PageMap::forEachLeaf(const std::function<void(PageNumber, const Page&)>& vi
     if (number % kPagesPerReport == 0) progress_(number);
     if (isUsed(number)) continue;
     Page page;
-    if (file_.read(number, bytes) && page.decode(bytes, number) == nullptr && page.isLeaf()) visit(number, page);
+    if (file_.read(number, bytes) && page.decode(bytes, number) == nullptr && page.isLeaf())
+      visit(number, page);
   }
 }
 
@@ -160,12 +162,13 @@ void PageMap::findLostNames() {
                  node.value.size() == kTreeRecordLength;
     }
     if (!hasNames) return;
-    const bool isInUse = freeListIsSound_ && meta_ && number <= meta_->lastPage && ledger_.freedBy(number) == 0;
+    const bool isInUse =
+        freeListIsSound_ && meta_ && number <= meta_->lastPage && ledger_.freedBy(number) == 0;
     (isInUse ? inUse : others).push_back(number);
   });
   std::vector<PageNumber> claimed;
   for (const PageNumber page : inUse) ledger_.claim(page, 1, claimed);
-  addNames(readNames(inUse), false);
+  addNames(readNames(inUse), true);
   if (older_) {
     PageLedger unused(file_.pages());
     const TreeWalk main = walkTree(file_, unused, older_->mainTree, {});
@@ -175,8 +178,9 @@ void PageMap::findLostNames() {
   if (meta_) return;
   mayBeOlder_ = true;
   Records names = readNames(others);
-  std::stable_sort(names.begin(), names.end(),
-                   [](const auto& left, const auto& right) { return left.second.entries > right.second.entries; });
+  std::stable_sort(names.begin(), names.end(), [](const auto& left, const auto& right) {
+    return left.second.entries > right.second.entries;
+  });
   for (const auto& name : names) {
     const TreeWalk walk = walkTree(file_, ledger_, name.second, {});
     ledger_.release(walk.claimed);
@@ -203,8 +207,9 @@ void PageMap::walkTrees() {
   }
   for (NamedTree& tree : trees_) {
     if (!tree.isOlder) continue;
-    // The commit that came after has freed none of its pages, so it has not changed the tree.
-    if (tree.isSound && freeListIsSound_ && meta_) tree.isOlder = false;
+    // The commit that came after has freed none of its pages, so it has not changed the tree. Where there
+    // were none, that says nothing.
+    if (tree.isSound && freeListIsSound_ && meta_ && tree.record.root != kNoPage) tree.isOlder = false;
     tree.isSound = !tree.isOlder;
     mayBeOlder_ = mayBeOlder_ || (tree.isOlder && !freeListIsSound_);
   }
@@ -215,9 +220,10 @@ void PageMap::noteTree(const NamedTree& tree) {
   const std::string name = tree.name.empty() ? "the list of trees" : tree.name;
   for (const Gap& gap : tree.walk.gaps) {
     if (!tree.isOlder) note(gap.page, name, gap.reason);
-    if (gap.wasFound && !tree.name.empty()) stale_.push_back({gap.page, UINT64_MAX, tree.name});
+    if (gap.wasFound && !tree.name.empty()) damaged_.insert(gap.page);
   }
-  if (tree.isOlder) return note(kNoPage, name, "what is stored about it is lost, and taken from an older commit");
+  if (tree.isOlder)
+    return note(kNoPage, name, "what is stored about it is lost, and taken from an older commit");
   if (tree.isSound || !tree.walk.gaps.empty()) return;
   if (tree.walk.entries != tree.record.entries)
     note(kNoPage, name, counts("entries", tree.record.entries, tree.walk.entries));
@@ -227,19 +233,21 @@ void PageMap::noteTree(const NamedTree& tree) {
 
 void PageMap::sweep() {
   const bool knowsFree = freeListIsSound_ && meta_.has_value();
-  std::map<PageNumber, bool> isKnown;
-  for (const StalePage& page : stale_) isKnown.emplace(page.page, true);
+  for (const PageNumber page : damaged_) {
+    if (!isUsed(page)) stale_.push_back({page, UINT64_MAX});
+  }
   forEachLeaf([&](PageNumber number, const Page& page) {
     const std::uint64_t freedBy = ledger_.freedBy(number);
     const bool isBehind = meta_ && number > meta_->lastPage;
     if (isBehind && !mayBeOlder_) return;  // it was never committed
     if (knowsFree && freedBy == 0 && !isBehind && page.findDisorder(false) == nullptr)
       orphans_.push_back(number);
-    else if (!isKnown.contains(number))
-      stale_.push_back({number, isBehind ? UINT64_MAX : freedBy, {}});
+    else if (!damaged_.contains(number))
+      stale_.push_back({number, isBehind ? UINT64_MAX : freedBy});
   });
-  std::stable_sort(stale_.begin(), stale_.end(),
-                   [](const StalePage& left, const StalePage& right) { return left.freedBy > right.freedBy; });
+  std::stable_sort(stale_.begin(), stale_.end(), [](const StalePage& left, const StalePage& right) {
+    return left.freedBy > right.freedBy;
+  });
 }
 
 }  // namespace instar::pages

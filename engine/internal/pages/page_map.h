@@ -4,16 +4,17 @@
 //
 // 1. The newest commit whose meta page can be read is the state that is looked for.
 // 2. Its list of free pages says which pages are of older commits. All others are in use.
-// 3. Its main tree names the trees, and each is walked; first those whose pages add up to what is stored about
-//    them, so that a damaged number cannot take pages from a sound tree. Names that are lost with a page of
-//    the main tree are looked for in pages in use that nothing leads to, then in the commit before.
-// 4. A leaf in use that no tree leads to is an orphan: what led to it is damaged. It belongs to the state, but
-//    to which tree has to be found out from its rows. Leaves that are free, damaged or of unknown age are
+// 3. Its main tree names the trees, and each is walked; first those whose pages add up to what is stored
+//    about them, so that a damaged number cannot take pages from a sound tree. Names that are lost with a
+//    page of the main tree are looked for in pages in use that nothing leads to, then in the commit before.
+// 4. A leaf in use that no tree leads to is an orphan: what led to it is damaged. It belongs to the state,
+//    but to which tree has to be found out from its rows. Leaves that are free, damaged or of unknown age are
 //    stale: what they hold may be out of date or erased.
 //
 // One thread.
 
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -31,14 +32,13 @@ struct NamedTree {
   std::string name;
   TreeRecord record;
   TreeWalk walk;
-  bool isOlder = false;    // the record is of an older commit, or of unknown age: its counts prove nothing
-  bool isSound = false;    // nothing is missing, and what is stored about it adds up
+  bool isOlder = false;  // the record is of an older commit, or of unknown age: its counts prove nothing
+  bool isSound = false;  // nothing is missing, and what is stored about it adds up
 };
 
 struct StalePage {
   PageNumber page = 0;
   std::uint64_t freedBy = 0;  // the commit since which it is out of use; UINT64_MAX: none
-  std::string tree;           // that leads to it; empty: unknown
 };
 
 class PageMap {
@@ -87,6 +87,7 @@ class PageMap {
   std::vector<NamedTree> trees_;
   std::vector<PageNumber> orphans_;
   std::vector<StalePage> stale_;
+  std::set<PageNumber> damaged_;  // that trees lead to
   std::vector<PageNote> notes_;
   bool freeListIsSound_ = false;
   bool mainIsSound_ = false;

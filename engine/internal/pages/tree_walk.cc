@@ -16,7 +16,9 @@ std::uint64_t overflowRun(const PageFile& file, const Node& node) {
     return 0;
   }
   const std::uint64_t room = std::uint64_t{page.overflowPages()} * file.pageSize() - kPageHeaderLength;
-  return room >= node.length && page.overflowPages() <= file.pages() - node.overflowPage ? page.overflowPages() : 0;
+  return room >= node.length && page.overflowPages() <= file.pages() - node.overflowPage
+             ? page.overflowPages()
+             : 0;
 }
 
 class Walker {
@@ -51,7 +53,8 @@ class Walker {
 
   void visit(PageNumber number, const Range& range, unsigned depth) {
     if (depth >= kMaxDepth) return miss(number, range, "the tree is too deep");
-    if (number < 2 || number >= file_.pages()) return miss(number, range, "it lies beyond the end of the file");
+    if (number < 2 || number >= file_.pages())
+      return miss(number, range, "it lies beyond the end of the file");
     if (ledger_.isClaimed(number)) return miss(number, range, "something else has it too");
     std::vector<std::byte> bytes;
     if (!file_.read(number, bytes)) return miss(number, range, "it cannot be read");
@@ -62,8 +65,7 @@ class Walker {
     if (isFree && (page.isLeaf() || !options_.throughFree))
       return miss(number, range, "it is on the list of free pages, so it is of an older commit");
     const char* const disorder = page.findDisorder(options_.numbers);
-    if (!liesIn(page, range, disorder != nullptr))
-      return miss(number, range, "its keys belong elsewhere");
+    if (!liesIn(page, range, disorder != nullptr)) return miss(number, range, "its keys belong elsewhere");
     if (!isFree) ledger_.claim(number, 1, walk_.claimed);
     if (page.isLeaf()) return visitLeaf(page, number, range, disorder);
     ++walk_.branchPages;
@@ -96,8 +98,9 @@ class Walker {
         continue;
       }
       std::string key(asText(node.key));
-      flaw(node.overflowPage, {key, key + '\0', true},
-           run == 0 ? "the pages of a large value are damaged" : "the pages of a large value are not its own");
+      flaw(
+          node.overflowPage, {key, key + '\0', true},
+          run == 0 ? "the pages of a large value are damaged" : "the pages of a large value are not its own");
     }
   }
 
@@ -156,7 +159,8 @@ void PageLedger::release(const std::vector<PageNumber>& claimed) {
   for (const PageNumber page : claimed) isClaimed_[page] = false;
 }
 
-TreeWalk walkTree(const PageFile& file, PageLedger& ledger, const TreeRecord& tree, const WalkOptions& options) {
+TreeWalk walkTree(const PageFile& file, PageLedger& ledger, const TreeRecord& tree,
+                  const WalkOptions& options) {
   return Walker(file, ledger, options).run(tree.root);
 }
 

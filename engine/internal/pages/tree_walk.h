@@ -61,11 +61,12 @@ struct TreeWalk {
 };
 
 struct WalkOptions {
-  bool numbers = false;       // the list of free pages
-  bool throughFree = false;   // of an older commit: branch pages that are free by now still lead on
+  bool numbers = false;      // the list of free pages
+  bool throughFree = false;  // of an older commit: branch pages that are free by now still lead on
 };
 
-TreeWalk walkTree(const PageFile& file, PageLedger& ledger, const TreeRecord& tree, const WalkOptions& options);
+TreeWalk walkTree(const PageFile& file, PageLedger& ledger, const TreeRecord& tree,
+                  const WalkOptions& options);
 
 // The value of a leaf's node: in the page, or read into `copy` from its overflow pages. Nothing where these
 // are damaged.

@@ -18,6 +18,24 @@ bool readLeafPage(const pages::PageFile& file, PageNumber number, std::vector<st
   return file.read(number, bytes) && page.decode(bytes, number) == nullptr && page.isLeaf();
 }
 
+// Every node that a row or a block can be in; of a page that is none any more whatever looks like one.
+void forEachNode(const pages::PageFile& file, PageNumber number,
+                 const std::function<void(const Node&)>& visit) {
+  std::vector<std::byte> bytes;
+  Page page;
+  Node node;
+  if (readLeafPage(file, number, bytes, page)) {
+    for (std::size_t i = 0; i < page.nodes(); ++i) {
+      if (page.node(i, node) && !node.isTree && node.key.size() <= kMaxKeyLength) visit(node);
+    }
+    return;
+  }
+  pages::NodeSearch search(bytes);
+  while (search.next(node)) {
+    if (!node.isTree && node.key.size() <= kMaxKeyLength) visit(node);
+  }
+}
+
 Key boundedKey(std::string_view text) { return Key(asBytes(text.substr(0, kMaxKeyLength))); }
 
 }  // namespace
@@ -46,12 +64,9 @@ SalvagedCollection CollectionSalvage::run() {
                        coldLost_.all().empty() && !coversAreLost_;
   if (options_.swept || !isWhole) {
     for (const pages::StalePage& page : source_.map.stale()) {
-      bool isCold = page.tree == coldTreeName(collection_.name);
-      if (!page.tree.empty() && !isCold && page.tree != rowTreeName(collection_.name)) continue;
-      if (page.tree.empty() &&
-          OrphanOwners::ownerOf(source_.file, source_.catalog, page.page, isCold) != &collection_)
-        continue;
-      readStale(page.page, isCold);
+      bool isCold = false;
+      if (OrphanOwners::ownerOf(source_.file, source_.catalog, page.page, isCold) == &collection_)
+        readStale(page.page, isCold);
     }
   }
   for (const LostRanges* lost : {&hotHoles_, &hotLost_, &coldHoles_, &coldLost_}) report(*lost);
@@ -75,7 +90,7 @@ void CollectionSalvage::noteRow(std::uint16_t version) {
 }
 
 void CollectionSalvage::addGaps(const NamedTree* tree, bool isCold, LostRanges& holes, LostRanges& lost) {
-  if (tree == nullptr) {
+  if (tree == nullptr || (tree->isOlder && tree->record.root == pages::kNoPage)) {
     holes.add({.cold = isCold, .reason = "what is stored about the tree is lost"});
     return;
   }
@@ -159,7 +174,8 @@ void CollectionSalvage::readHotLeaf(PageNumber number, bool isOrphan) {
     const RowDamage damage = value ? decodeRow(node.key, *value, Verify::yes, row) : RowDamage::truncated;
     if (damage != RowDamage::none) {
       ++damagedRows_;
-      startLoss(false, number, value ? describe(damage) : "an entry of the page, or a large value, is damaged");
+      startLoss(false, number,
+                value ? describe(damage) : "an entry of the page, or a large value, is damaged");
       continue;
     }
     if (isOrphan && first.empty()) {
@@ -200,7 +216,8 @@ std::shared_ptr<const UnpackedBlock> CollectionSalvage::unpack(Bytes lastKey, By
 
 void CollectionSalvage::readCold() {
   const NamedTree* cold = tree(kColdTreePrefix);
-  const bool hasNone = source_.map.knowsAllNames() || (collection_.tiers && collection_.tiers->coldBlocks == 0);
+  const bool hasNone =
+      source_.map.knowsAllNames() || (collection_.tiers && collection_.tiers->coldBlocks == 0);
   if (cold == nullptr && hasNone) return;
   addGaps(cold, true, coldHoles_, coldLost_);
   if (cold != nullptr) {
@@ -273,11 +290,8 @@ void CollectionSalvage::takeDoubtful(Bytes key, const RowView& row, Bytes value)
 }
 
 void CollectionSalvage::readStale(PageNumber number, bool isCold) {
-  std::vector<std::byte> bytes;
   std::vector<std::byte> copy;
-  if (!source_.file.read(number, bytes)) return;
-  const auto take = [&](const Node& node) {
-    if (node.key.size() > kMaxKeyLength) return;
+  forEachNode(source_.file, number, [&](const Node& node) {
     const auto value = valueOf(source_.file, node, copy);
     RowView row;
     if (!value) return;
@@ -286,76 +300,63 @@ void CollectionSalvage::readStale(PageNumber number, bool isCold) {
       const auto block = unpack(node.key, *value, damage);
       for (std::size_t i = 0; block && i < block->rows(); ++i)
         takeDoubtful(block->key(i), {block->version(), RowFlags::none, block->payload(i)}, {});
-    } else if (decodeRow(node.key, *value, Verify::yes, row) == RowDamage::none && collection_.canHave(node.key, row)) {
+    } else if (decodeRow(node.key, *value, Verify::yes, row) == RowDamage::none &&
+               collection_.fit(node.key, row) == FoundCollection::Fit::yes) {
       takeDoubtful(node.key, row, *value);
     }
-  };
-  Page page;
-  Node node;
-  if (page.decode(bytes, number) == nullptr && page.isLeaf()) {
-    for (std::size_t i = 0; i < page.nodes(); ++i) {
-      if (page.node(i, node)) take(node);
-    }
-    return;
-  }
-  pages::NodeSearch search(bytes);
-  while (search.next(node)) take(node);
+  });
 }
 
 // --- orphans
 
 namespace {
 
-// Whether every sound entry of the page can be the collection's, and there is one.
-bool canHavePage(const pages::PageFile& file, const FoundCollection& collection, PageNumber number, bool isCold) {
-  std::vector<std::byte> bytes;
+using Fit = FoundCollection::Fit;
+
+Fit fitOfBlock(const FoundCollection& collection, Bytes lastKey, const ColdBlockHeader& header) {
+  const auto dictionary = collection.dictionaries.find(header.dictionary);
+  if (header.dictionary != 0 && dictionary == collection.dictionaries.end())
+    return collection.knowsAllVersions ? Fit::no : Fit::unknown;
+  BlockDamage damage;
+  const auto block = UnpackedBlock::unpack(
+      lastKey, header.value, header.dictionary == 0 ? nullptr : dictionary->second.get(), damage);
+  if (!block) return Fit::no;
+  return collection.fit(block->key(0), {block->version(), RowFlags::none, block->payload(0)});
+}
+
+// What the sound entries of the page say; `no` where there is none.
+Fit fitOfPage(const pages::PageFile& file, const FoundCollection& collection, PageNumber number,
+              bool isCold) {
   std::vector<std::byte> copy;
-  Page page;
-  if (!readLeafPage(file, number, bytes, page)) return false;
-  Node node;
-  std::size_t fitting = 0;
-  for (std::size_t i = 0; i < page.nodes(); ++i) {
-    if (!page.node(i, node)) continue;
-    if (node.isTree || node.key.size() > kMaxKeyLength) return false;
+  std::optional<Fit> all;
+  forEachNode(file, number, [&](const Node& node) {
     const auto value = valueOf(file, node, copy);
-    if (!value) continue;
-    if (isCold) {
-      ColdBlockHeader header;
-      if (decodeBlockHeader(*value, header) != BlockDamage::none || !blockIsIntact(node.key, header)) continue;
-      const auto dictionary = collection.dictionaries.find(header.dictionary);
-      if (header.dictionary != 0 && dictionary == collection.dictionaries.end()) return false;
-      BlockDamage damage;
-      const auto block = UnpackedBlock::unpack(
-          node.key, *value, header.dictionary == 0 ? nullptr : dictionary->second.get(), damage);
-      if (!block || !collection.canHave(block->key(0), {block->version(), RowFlags::none, block->payload(0)}))
-        return false;
-      ++fitting;
-    } else {
-      RowView row;
-      if (decodeRow(node.key, *value, Verify::yes, row) != RowDamage::none) continue;
-      if (!collection.canHave(node.key, row)) return false;
-      ++fitting;
-    }
-  }
-  return fitting != 0;
+    RowView row;
+    ColdBlockHeader header;
+    if (!value || all == Fit::no) return;
+    if (isCold &&
+        (decodeBlockHeader(*value, header) != BlockDamage::none || !blockIsIntact(node.key, header)))
+      return;
+    if (!isCold && decodeRow(node.key, *value, Verify::yes, row) != RowDamage::none) return;
+    const Fit fit = isCold ? fitOfBlock(collection, node.key, header) : collection.fit(node.key, row);
+    all = all ? std::min(*all, fit) : fit;
+  });
+  return all.value_or(Fit::no);
 }
 
 std::uint64_t countSound(const pages::PageFile& file, PageNumber number) {
-  std::vector<std::byte> bytes;
   std::vector<std::byte> copy;
-  Page page;
-  if (!readLeafPage(file, number, bytes, page)) return 0;
-  Node node;
-  RowView row;
   std::uint64_t sound = 0;
-  for (std::size_t i = 0; i < page.nodes(); ++i) {
-    const auto value = page.node(i, node) ? valueOf(file, node, copy) : std::nullopt;
+  forEachNode(file, number, [&](const Node& node) {
+    const auto value = valueOf(file, node, copy);
+    RowView row;
     ColdBlockHeader header;
     if (value && decodeRow(node.key, *value, Verify::yes, row) == RowDamage::none)
       ++sound;
-    else if (value && decodeBlockHeader(*value, header) == BlockDamage::none && blockIsIntact(node.key, header))
+    else if (value && decodeBlockHeader(*value, header) == BlockDamage::none &&
+             blockIsIntact(node.key, header))
       sound += header.rows;
-  }
+  });
   return sound;
 }
 
@@ -369,19 +370,22 @@ OrphanOwners::OrphanOwners(const pages::PageFile& file, const pages::PageMap& ma
     const auto last = firstKey(page, true);
     if (!first || !last) continue;
     std::vector<std::string> owners;
+    bool isSure = catalog.knowsAllCollections();
     for (const FoundCollection& collection : catalog.collections()) {
-      for (const auto& [prefix, isCold] : {std::pair(kRowTreePrefix, false), std::pair(kColdTreePrefix, true),
-                                           std::pair(kPreimageRowTreePrefix, false),
-                                           std::pair(kPreimageColdTreePrefix, true)}) {
+      for (const auto& [prefix, isCold] :
+           {std::pair(kRowTreePrefix, false), std::pair(kColdTreePrefix, true),
+            std::pair(kPreimageRowTreePrefix, false), std::pair(kPreimageColdTreePrefix, true)}) {
         const std::string name = std::string(prefix) + collection.name;
         const NamedTree* tree = map.find(name);
         const bool isPreimage = prefix == kPreimageRowTreePrefix || prefix == kPreimageColdTreePrefix;
         if (tree == nullptr && isPreimage) continue;
         if (tree != nullptr && (tree->isSound || !hasRoom(*tree, asBytes(*first), asBytes(*last)))) continue;
-        if (canHavePage(file, collection, page, isCold)) owners.push_back(name);
+        const Fit fit = fitOfPage(file, collection, page, isCold);
+        if (fit == Fit::yes) owners.push_back(name);
+        isSure = isSure && fit != Fit::unknown;
       }
     }
-    if (owners.size() == 1)
+    if (owners.size() == 1 && isSure)
       pages_[owners.front()].push_back(page);
     else
       unassignedRows_ += countSound(file, page);
@@ -405,8 +409,8 @@ std::optional<std::string> OrphanOwners::firstKey(PageNumber number, bool last) 
 
 // Whether no leaf of the tree has keys from there to there.
 bool OrphanOwners::hasRoom(const NamedTree& tree, Bytes first, Bytes last) const {
-  const auto behind = std::partition_point(
-      tree.walk.leaves.begin(), tree.walk.leaves.end(), [&](PageNumber leaf) {
+  const auto behind =
+      std::partition_point(tree.walk.leaves.begin(), tree.walk.leaves.end(), [&](PageNumber leaf) {
         const auto key = firstKey(leaf, false);
         return key && compareBytes(asBytes(*key), last) <= 0;
       });
@@ -416,22 +420,25 @@ bool OrphanOwners::hasRoom(const NamedTree& tree, Bytes first, Bytes last) const
 }
 
 Key OrphanOwners::lastKeyBefore(const NamedTree& tree, Bytes key) const {
-  const auto behind = std::partition_point(tree.walk.leaves.begin(), tree.walk.leaves.end(), [&](PageNumber leaf) {
-    const auto first = firstKey(leaf, false);
-    return first && compareBytes(asBytes(*first), key) < 0;
-  });
+  const auto behind =
+      std::partition_point(tree.walk.leaves.begin(), tree.walk.leaves.end(), [&](PageNumber leaf) {
+        const auto first = firstKey(leaf, false);
+        return first && compareBytes(asBytes(*first), key) < 0;
+      });
   if (behind == tree.walk.leaves.begin()) return {};
   const auto last = firstKey(*(behind - 1), true);
   return last && compareBytes(asBytes(*last), key) < 0 ? boundedKey(*last) : Key();
 }
 
-const FoundCollection* OrphanOwners::ownerOf(const pages::PageFile& file, FoundCatalog& catalog, PageNumber page,
-                                             bool& isCold) {
+const FoundCollection* OrphanOwners::ownerOf(const pages::PageFile& file, FoundCatalog& catalog,
+                                             PageNumber page, bool& isCold) {
   const FoundCollection* owner = nullptr;
+  if (!catalog.knowsAllCollections()) return nullptr;
   for (const FoundCollection& collection : catalog.collections()) {
     for (const bool cold : {false, true}) {
-      if (!canHavePage(file, collection, page, cold)) continue;
-      if (owner != nullptr) return nullptr;
+      const Fit fit = fitOfPage(file, collection, page, cold);
+      if (fit == Fit::no) continue;
+      if (owner != nullptr || fit == Fit::unknown) return nullptr;
       owner = &collection;
       isCold = cold;
     }

@@ -84,7 +84,7 @@ class CollectionSalvage {
   storage::TreeId rows_;
   SalvagedCollection result_;
   LostRanges hotHoles_;
-  LostRanges hotLost_;   // single entries
+  LostRanges hotLost_;  // single entries
   LostRanges coldHoles_;
   LostRanges coldLost_;
   std::optional<LostRange> pending_;

@@ -18,8 +18,9 @@ constexpr std::string_view kNamedKinds[] = {kCollectionKeyPrefix, kVersionKeyPre
 
 bool isCatalogKey(std::string_view key) noexcept {
   if (key == kFormatKey || key == kGenerationKey || key == kCompactionKey || key == kAuditKey) return true;
-  return std::any_of(std::begin(kNamedKinds), std::end(kNamedKinds),
-                     [&](std::string_view kind) { return key.starts_with(kind) && key.size() > kind.size(); });
+  return std::any_of(std::begin(kNamedKinds), std::end(kNamedKinds), [&](std::string_view kind) {
+    return key.starts_with(kind) && key.size() > kind.size();
+  });
 }
 
 // Records that are written once and never become wrong, so that an older commit's are as good.
@@ -44,25 +45,42 @@ void readRecord(Bytes key, Bytes value, Read&& read) {
   }
 }
 
+// Such a key is one of rows too, so what lies under it has to look like it.
+bool isAuditEntry(Bytes key, const RowView& row) noexcept {
+  constexpr std::int64_t kLongAgo = 1'000'000'000'000'000'000;  // the year 2001 in nanoseconds
+  if (key.size() != 8 || row.version != kFileFormat1 || row.isTombstone()) return false;
+  try {
+    const AlignedRecord record(row.payload);
+    const auto entry = record.root().getAs<catalog::AuditEntry>();
+    Key expected;
+    expected.appendNumber(entry.getNumber(), 8);
+    return compareBytes(expected.bytes(), key) == 0 && entry.getTime() > kLongAgo &&
+           entry.getEvent() != catalog::AuditEvent::INVALID;
+  } catch (const kj::Exception&) {
+    return false;
+  }
+}
+
 bool isStaged(VersionState state) noexcept {
   return state == VersionState::staged || state == VersionState::aborted;
 }
 
 }  // namespace
 
-bool FoundCollection::canHave(Bytes key, const RowView& row) const {
+FoundCollection::Fit FoundCollection::fit(Bytes key, const RowView& row) const {
+  if (isAuditEntry(key, row) || (isCatalogKey(asText(key)) && row.version <= kFileFormat)) return Fit::no;
   const auto schema = schemas.find(row.version);
-  if (schema == schemas.end()) return false;
-  if (row.isTombstone() || schema->second.key().empty()) return true;
+  if (schema == schemas.end()) return knowsAllVersions ? Fit::no : Fit::unknown;
+  if (row.isTombstone() || schema->second.key().empty()) return Fit::yes;
   try {
     const AlignedRecord record(row.payload);
     Key expected;
     encodeKey(schema->second.key(), record.root().getAs<capnp::AnyStruct>(), expected);
-    return compareBytes(expected.bytes(), key) == 0;
+    return compareBytes(expected.bytes(), key) == 0 ? Fit::yes : Fit::no;
   } catch (const kj::Exception&) {
-    return false;
+    return Fit::no;
   } catch (const Error&) {
-    return false;
+    return Fit::no;
   }
 }
 
@@ -78,11 +96,10 @@ FoundCatalog::FoundCatalog(const pages::PageFile& file, const pages::PageMap& ma
       readLeaf(page, false);
     }
   }
+  isWhole_ = tree != nullptr && tree->isSound && damaged_ == 0;
   // Sound pages can hold damaged records as well.
   if (tree == nullptr || !tree->isSound || damaged_ != 0) {
-    for (const pages::StalePage& page : map.stale()) {
-      if (page.tree.empty() || page.tree == kCatalogTree) readLeaf(page.page, true);
-    }
+    for (const pages::StalePage& page : map.stale()) readLeaf(page.page, true);
   }
   findCollections(map);
 }
@@ -119,7 +136,8 @@ void FoundCatalog::readLeaf(PageNumber number, bool isStale) {
       return;
     }
     if (isStale && !staysTrue(asText(node.key))) return;
-    const bool isNew = records_.try_emplace(std::string(asText(node.key)), value->begin(), value->end()).second;
+    const bool isNew =
+        records_.try_emplace(std::string(asText(node.key)), value->begin(), value->end()).second;
     if (isNew && isStale) ++older_;
   };
   Node node;
@@ -167,6 +185,7 @@ void FoundCatalog::findCollections(const pages::PageMap& map) {
   }
   for (FoundCollection& collection : collections_) {
     readCollection(collection);
+    collection.knowsAllVersions = isWhole_;
     if (!collection.record) rebuildRecord(collection);
   }
 }
@@ -208,7 +227,8 @@ void FoundCatalog::readCollection(FoundCollection& collection) {
         const auto record = root.getAs<catalog::Dictionary>();
         if (record.getNumber() == 0) return;
         collection.dictionaries.emplace(
-            record.getNumber(), std::make_shared<const Dictionary>(record.getNumber(), bytesOf(record.getContent())));
+            record.getNumber(),
+            std::make_shared<const Dictionary>(record.getNumber(), bytesOf(record.getContent())));
       });
     }
   }

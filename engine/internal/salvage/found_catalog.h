@@ -1,7 +1,7 @@
 #pragma once
 
-// What is left of the catalog of a damaged file: every record whose checksum holds, and what the collections are
-// by these. One thread.
+// What is left of the catalog of a damaged file: every record whose checksum holds, and what the collections
+// are by these. One thread.
 
 #include <map>
 #include <memory>
@@ -26,10 +26,12 @@ struct FoundCollection {
   std::optional<Tiers> tiers = {};  // nothing where the record is lost; all zero where there are no blocks
   std::map<std::uint32_t, std::shared_ptr<const Dictionary>> dictionaries = {};
   bool hasPartitions = false;
+  bool knowsAllVersions = false;
 
-  // Whether a row with that payload can be of this collection: its version is known, and its $key fields give
-  // its key.
-  bool canHave(Bytes key, const RowView& row) const;
+  // Whether a row can be of this collection: its version is known, and its $key fields give its key. What is
+  // Instar's own is no row.
+  enum class Fit : std::uint8_t { no, unknown, yes };  // unknown: the schema may be lost
+  Fit fit(Bytes key, const RowView& row) const;
 };
 
 class FoundCatalog {
@@ -38,8 +40,12 @@ class FoundCatalog {
 
   std::vector<FoundCollection>& collections() noexcept { return collections_; }
   // As they are stored: all but those that depend on where rows lie.
-  const std::map<std::string, std::vector<std::byte>, std::less<>>& records() const noexcept { return records_; }
+  const std::map<std::string, std::vector<std::byte>, std::less<>>& records() const noexcept {
+    return records_;
+  }
   std::uint64_t damaged() const noexcept { return damaged_; }
+  // Whether there are no other collections than those that were found.
+  bool knowsAllCollections() const noexcept { return isWhole_ || map_.knowsAllNames(); }
   std::uint64_t older() const noexcept { return older_; }
   // Leaves that belong to it, though nothing leads to them.
   bool owns(pages::PageNumber page) const { return orphans_.contains(page); }
@@ -60,6 +66,7 @@ class FoundCatalog {
   std::vector<FoundCollection> collections_;
   std::uint64_t damaged_ = 0;
   std::uint64_t older_ = 0;
+  bool isWhole_ = false;  // no record is missing
 };
 
 // A copy of a payload that Cap'n Proto can read. The record is valid as long as this object.

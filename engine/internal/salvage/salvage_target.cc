@@ -30,7 +30,9 @@ void SalvageTarget::commit() {
   bytes_ = 0;
 }
 
-bool SalvageTarget::has(storage::TreeId tree, Bytes key) { return state().storage().get(tree, key).has_value(); }
+bool SalvageTarget::has(storage::TreeId tree, Bytes key) {
+  return state().storage().get(tree, key).has_value();
+}
 
 void SalvageTarget::count(std::size_t bytes) {
   bytes_ += bytes;

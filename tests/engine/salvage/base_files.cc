@@ -35,7 +35,8 @@ RecordSchema named() {
 }
 
 const char* const kLength = "length @2 :UInt32 = 7;";
-const char* const kWords = "length @2 :UInt32 = 7; words @3 :Text $Instar.derived(since = 3, concat = [(field = \"text\")]);";
+const char* const kWords =
+    "length @2 :UInt32 = 7; words @3 :Text $Instar.derived(since = 3, concat = [(field = \"text\")]);";
 
 std::string textOf(std::uint64_t seed, std::size_t length) {
   std::string text;
@@ -59,7 +60,8 @@ class Maker {
 
   const Store& store() const { return *store_; }
 
-  void fill(const Rows& rows, std::uint64_t first, std::uint64_t count, std::uint64_t step, std::size_t length) {
+  void fill(const Rows& rows, std::uint64_t first, std::uint64_t count, std::uint64_t step,
+            std::size_t length) {
     auto transaction = store_->write();
     for (std::uint64_t i = 0; i < count; ++i) {
       const std::uint64_t id = first + i * step;
@@ -256,15 +258,16 @@ State readState(const Store& store) {
       RowView row;
       if (decodeRow(scan.key(), scan.value(), Verify::yes, row) != RowDamage::none)
         throw std::runtime_error("a row is damaged");
-      rows[std::string(asText(scan.key()))] = std::to_string(row.version) + ' ' + std::string(asText(row.payload));
+      rows[std::string(asText(scan.key()))] =
+          std::to_string(row.version) + ' ' + std::string(asText(row.payload));
     }
   }
   return state;
 }
 
 const std::vector<std::string>& baseKinds() {
-  static const std::vector<std::string> kinds = {"plain",     "versions",   "compacted", "staged", "text keys",
-                                                 "large rows", "several", "empty",     "small"};
+  static const std::vector<std::string> kinds = {"plain",      "versions", "compacted", "staged", "text keys",
+                                                 "large rows", "several",  "empty",     "small"};
   return kinds;
 }
 

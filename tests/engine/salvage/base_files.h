@@ -15,9 +15,9 @@
 
 namespace instar::testing {
 
-using RowText = std::string;                             // version and payload
+using RowText = std::string;  // version and payload
 using RowsByKey = std::map<std::string, RowText>;
-using State = std::map<std::string, RowsByKey>;          // by collection
+using State = std::map<std::string, RowsByKey>;  // by collection
 
 // All rows of the file as they are stored, in order of their keys.
 State readState(const Store& store);

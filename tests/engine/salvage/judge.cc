@@ -60,21 +60,23 @@ class Judge {
   void judgeRow(const std::string& name, const std::string& key, const RowText& row) {
     const RowText* now = find(base_.state, name, key);
     if (now != nullptr && *now == row) return;
-    if (!mayBeOlder()) return complain(name, key, now == nullptr ? "an erased row is back" : "an older row is back");
+    if (!mayBeOlder())
+      return complain(name, key, now == nullptr ? "an erased row is back" : "an older row is back");
     if (!wasCommitted(name, key, &row)) complain(name, key, "the row was never there");
   }
 
   void judgeAbsence(const std::string& name, const std::string& key) {
     if (find(salvaged_.state, name, key) != nullptr) return;
+    // Pages of one earlier commit can make up a sound file of that commit.
+    if (file_.kind == DamageKind::oldPages && wasCommitted(name, key, nullptr)) return;
     if (isOnTouchedPage(name, key)) {
-      if (isListed(name, key)) return;
-      if (file_.kind == DamageKind::oldPages && wasCommitted(name, key, nullptr)) return;
-      return complain(name, key, "it is missing, and nobody was told");
+      if (!isListed(name, key)) complain(name, key, "it is missing, and nobody was told");
+      return;
     }
     // What led to it is damaged: it is brought out where its collection can be told.
-    if (!isListed(name, key)) return complain(name, key, "it is missing though its page is sound, and nobody was told");
-    if (report_.unassignedRows == 0 && salvaged_.swept && !report_.mayBeOlder && !lostItsName(name) &&
-        file_.kind != DamageKind::oldPages) {
+    if (!isListed(name, key))
+      return complain(name, key, "it is missing though its page is sound, and nobody was told");
+    if (report_.unassignedRows == 0 && salvaged_.swept && !report_.mayBeOlder && !lostItsName(name)) {
       complain(name, key, "it is missing though its page is sound");
     }
   }
@@ -134,9 +136,10 @@ MemoryFile::~MemoryFile() { ::close(descriptor_); }
 Salvaged salvageBytes(const std::string& bytes, bool swept) {
   const MemoryFile file(bytes);
   const auto target = storage::openMemory();
-  Salvaged salvaged{salvageInto(file.descriptor(), "damaged", target, {.swept = swept, .maxListed = UINT64_MAX}),
-                    {},
-                    swept};
+  Salvaged salvaged{
+      salvageInto(file.descriptor(), "damaged", target, {.swept = swept, .maxListed = UINT64_MAX}),
+      {},
+      swept};
   // Rows of collections without a schema too.
   const auto transaction = target->begin(storage::Access::read, std::chrono::milliseconds(1000));
   for (const SalvagedCollection& collection : salvaged.report.collections) {
