@@ -390,6 +390,13 @@ OrphanOwners::OrphanOwners(const pages::PageFile& file, const pages::PageMap& ma
     else
       unassignedRows_ += countSound(file, page);
   }
+  for (const pages::StalePage& page : map.stale()) {
+    bool isCold = false;
+    bool isDisputed = false;
+    if (page.freedBy != 0) continue;  // it is known to be out of use
+    ownerOf(file, catalog, page.page, isCold, &isDisputed);
+    if (isDisputed) unassignedRows_ += countSound(file, page.page);
+  }
 }
 
 const std::vector<PageNumber>& OrphanOwners::of(const std::string& tree) const {
@@ -431,19 +438,22 @@ Key OrphanOwners::lastKeyBefore(const NamedTree& tree, Bytes key) const {
 }
 
 const FoundCollection* OrphanOwners::ownerOf(const pages::PageFile& file, FoundCatalog& catalog,
-                                             PageNumber page, bool& isCold) {
+                                             PageNumber page, bool& isCold, bool* isDisputed) {
   const FoundCollection* owner = nullptr;
-  if (!catalog.knowsAllCollections()) return nullptr;
+  bool isSure = catalog.knowsAllCollections();
+  std::size_t owners = 0;
   for (const FoundCollection& collection : catalog.collections()) {
     for (const bool cold : {false, true}) {
       const Fit fit = fitOfPage(file, collection, page, cold);
       if (fit == Fit::no) continue;
-      if (owner != nullptr || fit == Fit::unknown) return nullptr;
+      ++owners;
+      isSure = isSure && fit == Fit::yes && owners == 1;
       owner = &collection;
       isCold = cold;
     }
   }
-  return owner;
+  if (isDisputed != nullptr) *isDisputed = owners != 0 && !isSure;
+  return isSure ? owner : nullptr;
 }
 
 }  // namespace instar

@@ -29,9 +29,10 @@ class OrphanOwners {
   std::uint64_t unassignedRows() const noexcept { return unassignedRows_; }
   // The last key of the tree's leaf before the key; empty where there is none.
   Key lastKeyBefore(const pages::NamedTree& tree, Bytes key) const;
-  // The one collection whose rows, or blocks, the page can have; null where there are several or none.
+  // The one collection whose rows, or blocks, the page can have; null where there are several or none:
+  // `isDisputed` says which.
   static const FoundCollection* ownerOf(const pages::PageFile& file, FoundCatalog& catalog,
-                                        pages::PageNumber page, bool& isCold);
+                                        pages::PageNumber page, bool& isCold, bool* isDisputed = nullptr);
 
  private:
   bool hasRoom(const pages::NamedTree& tree, Bytes first, Bytes last) const;
