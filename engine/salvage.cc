@@ -23,11 +23,13 @@ namespace {
 using pages::Node;
 using pages::PageNumber;
 
-void listNotes(const pages::PageMap& map, std::uint64_t mostListed, std::uint64_t& count,
+// Where only damage counts, what a crash can leave as well is passed over.
+void listNotes(const pages::PageMap& map, bool damageOnly, std::uint64_t mostListed, std::uint64_t& count,
                std::vector<PageProblem>& problems) {
-  count = map.notes().size();
   for (const pages::PageNote& note : map.notes()) {
-    if (problems.size() == mostListed) return;
+    if (damageOnly && !note.isDamage) continue;
+    ++count;
+    if (problems.size() == mostListed) continue;
     PageProblem problem{.tree = note.tree, .message = note.what};
     if (note.page != pages::kNoPage) problem.page = note.page;
     problems.push_back(std::move(problem));
@@ -73,7 +75,7 @@ class Salvage {
     report_.pageSize = file_.pageSize();
     report_.transaction = map_.transaction();
     report_.mayBeOlder = map_.mayBeOlder();
-    listNotes(map_, options_.maxListed, report_.problemCount, report_.problems);
+    listNotes(map_, false, options_.maxListed, report_.problemCount, report_.problems);
     report_.lostCatalogRecords = catalog_.damaged();
     report_.olderCatalogRecords = catalog_.older();
     report_.unassignedRows = orphans_.unassignedRows();
@@ -238,7 +240,7 @@ PageReport checkPagesOf(int descriptor, const std::filesystem::path& path, const
     report = {};
     report.pages = file.pages();
     report.transaction = map.transaction();
-    listNotes(map, options.maxListed, report.problemCount, report.problems);
+    listNotes(map, true, options.maxListed, report.problemCount, report.problems);
     report.changes = file.newestTransaction() != before;
     if (report.sound() || !report.changes) return report;
   }

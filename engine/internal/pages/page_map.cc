@@ -25,7 +25,7 @@ std::string counts(const char* what, std::uint64_t stored, std::uint64_t met) {
 
 PageMap::PageMap(const PageFile& file, Sweep sweep, const std::function<void(std::uint64_t)>& progress)
     : file_(file), progress_(progress), ledger_(file.pages()) {
-  if (file_.endsInPage()) note(kNoPage, "", "the file ends inside of a page");
+  if (file_.endsInPage()) note(kNoPage, "", "the file ends inside of a page", false);
   chooseMeta();
   if (meta_) {
     transaction_ = meta_->transaction;
@@ -40,8 +40,12 @@ PageMap::PageMap(const PageFile& file, Sweep sweep, const std::function<void(std
   if (sweep == Sweep::always || (sweep == Sweep::whereNeeded && !notes_.empty())) this->sweep();
 }
 
-void PageMap::note(PageNumber page, std::string tree, std::string what) {
-  notes_.push_back({page, std::move(tree), std::move(what)});
+void PageMap::note(PageNumber page, std::string tree, std::string what, bool isDamage) {
+  notes_.push_back({page, std::move(tree), std::move(what), isDamage});
+}
+
+bool PageMap::isSound() const noexcept {
+  return std::none_of(notes_.begin(), notes_.end(), [](const PageNote& note) { return note.isDamage; });
 }
 
 const NamedTree* PageMap::find(std::string_view name) const noexcept {
@@ -69,7 +73,8 @@ void PageMap::chooseMeta() {
   if (meta_ && older_ && meta_->transaction - older_->transaction > 1) {
     note(kNoPage, "",
          "the two meta pages are of commits " + std::to_string(older_->transaction) + " and " +
-             std::to_string(meta_->transaction) + ", which do not follow each other");
+             std::to_string(meta_->transaction) + ", which do not follow each other",
+         false);
     mayBeOlder_ = true;
   }
   // Pages behind the last one were never written, or were not committed.

@@ -26,6 +26,7 @@ struct PageNote {
   PageNumber page = kNoPage;  // kNoPage: none in particular
   std::string tree;           // empty: of none in particular
   std::string what;
+  bool isDamage = true;  // false: a crash can leave a file like this, too
 };
 
 struct NamedTree {
@@ -55,7 +56,7 @@ class PageMap {
   const std::vector<PageNote>& notes() const noexcept { return notes_; }
   // Whether the newest commit could not be read as a whole, so that rows may be as an older one had them.
   bool mayBeOlder() const noexcept { return mayBeOlder_; }
-  bool isSound() const noexcept { return notes_.empty(); }
+  bool isSound() const noexcept;  // no damage
   // Whether there are no other trees than those that were found.
   bool knowsAllNames() const noexcept { return mainIsSound_; }
   // Whether a later commit has put the page out of use; false where the list of free pages is damaged.
@@ -75,7 +76,7 @@ class PageMap {
   void walk(NamedTree& tree);
   void noteTree(const NamedTree& tree);
   void sweep();
-  void note(PageNumber page, std::string tree, std::string what);
+  void note(PageNumber page, std::string tree, std::string what, bool isDamage = true);
   bool isUsed(PageNumber page) const { return ledger_.isClaimed(page); }
   void forEachLeaf(const std::function<void(PageNumber, const Page&)>& visit);
 

@@ -66,7 +66,7 @@ class Walker {
       return miss(number, range, "it is on the list of free pages, so it is of an older commit");
     const char* const disorder = page.findDisorder(options_.numbers);
     if (!liesIn(page, range, disorder != nullptr)) return miss(number, range, "its keys belong elsewhere");
-    if (!isFree) ledger_.claim(number, 1, walk_.claimed);
+    ledger_.claim(number, 1, walk_.claimed);
     if (page.isLeaf()) return visitLeaf(page, number, range, disorder);
     ++walk_.branchPages;
     visitBranch(page, number, range, depth, disorder);

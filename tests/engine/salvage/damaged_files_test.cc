@@ -22,7 +22,7 @@ namespace {
 
 constexpr std::uint64_t kFiles = 10'800;  // of all kinds together
 constexpr std::uint64_t kFilesPerChild = 300;
-constexpr std::uint64_t kFilesPerRealFile = 100;
+constexpr std::uint64_t kFilesPerRealFile = 300;
 
 std::uint64_t fromEnvironment(const char* name, std::uint64_t otherwise) {
   const char* const text = std::getenv(name);
