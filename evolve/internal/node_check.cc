@@ -16,8 +16,8 @@ bool holdsPointers(capnp::Type type) {
   return type.isStruct() || type.isList() || type.isText() || type.isData();
 }
 
-// What is read at once cannot fail later; what an AnyPointer leads to has a type of its own, and is checked by who
-// knows it.
+// What is read at once cannot fail later; what an AnyPointer leads to has a type of its own, and is checked
+// by who knows it.
 void readAll(const capnp::DynamicValue::Reader& value) {
   if (value.getType() == capnp::DynamicValue::STRUCT) {
     const auto record = value.as<capnp::DynamicStruct>();

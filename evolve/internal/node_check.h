@@ -1,7 +1,8 @@
 #pragma once
 
-// Whether nodes as a file has them can be gone over without surprises: every pointer and every union in them is of
-// a kind that is known, and neither groups nor scopes contain themselves. Cap'n Proto's SchemaLoader checks none of it. Pure; any thread.
+// Whether nodes as a file has them can be gone over without surprises: every pointer and every union in
+// them is of a kind that is known, and neither groups nor scopes contain themselves. Cap'n Proto's
+// SchemaLoader checks none of it. Pure; any thread.
 
 #include "instar/evolve/internal/node_index.h"
 

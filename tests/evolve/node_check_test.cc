@@ -92,8 +92,8 @@ TEST(NodeCheck, RefusesAPointerOfAnotherKind) {
                restoreFromBackup, "cannot be read");
 }
 
-// A field was neither a slot nor a group, and asking for its type ended the program's patience with an exception
-// of Cap'n Proto's that speaks of unreachable code.
+// A field was neither a slot nor a group, and asking for its type ended the program's patience with an
+// exception of Cap'n Proto's that speaks of unreachable code.
 TEST(NodeCheck, RefusesAFieldOfAnUnknownKind) {
   constexpr unsigned kWhich = 8;  // the number of the union's active member, in bytes from the beginning
   EXPECT_ERROR(changed([](NodeList::Builder nodes) {

@@ -93,6 +93,27 @@ TEST(RowDecoding, WithoutVerificationOnlyTheChecksumIsSkipped) {
   EXPECT_EQ(decodeRow(asBytes("key"), value, Verify::no, row), RowDamage::unknownFormat);
 }
 
+// The flags were only ever compared with each other: a tombstone could have been stored as any byte.
+TEST(RowEncoding, HasTheFlagsInTheHighBitsOfItsFirstByte) {
+  const struct {
+    RowFlags flags;
+    int first;
+    std::string payload;
+  } cases[] = {{RowFlags::none, 0x01, "payload8"},
+               {RowFlags::coversCold, 0x21, "payload8"},
+               {kTombstoneFlags, 0x31, ""}};
+  for (const auto& [flags, first, payload] : cases) {
+    std::vector<std::byte> value(rowHeaderLength(3, RowPlacement::leaf) + payload.size());
+    encodeRow(value, asBytes("key"), 7, asBytes(payload), RowPlacement::leaf, flags);
+    EXPECT_EQ(std::to_integer<int>(value[0]), first);
+    EXPECT_EQ(rowFlags(value), flags);
+    RowView row;
+    ASSERT_EQ(decodeRow(asBytes("key"), value, Verify::yes, row), RowDamage::none);
+    EXPECT_EQ(row.flags, flags);
+    EXPECT_EQ(row.isTombstone(), payload.empty());
+  }
+}
+
 TEST(RowDamage, IsToldApartInWords) {
   std::set<std::string> words;
   const unsigned last = static_cast<unsigned>(RowDamage::checksum);

@@ -1,6 +1,6 @@
-// Two versions of a record type with bytes of their nodes changed, as a damaged or hostile catalog would have them:
-// each is refused as what it is, or is a schema; and of two schemas the difference is told and judged, and the
-// newer program is let in or refused.
+// Two versions of a record type with bytes of their nodes changed, as a damaged or hostile catalog would
+// have them: each is refused as what it is, or is a schema; and of two schemas the difference is told and
+// judged, and the newer program is let in or refused.
 
 #include <capnp/serialize.h>
 

@@ -4,8 +4,8 @@
 // (`./dev fuzz`) and in the normal suite, over what lies in corpus/NAME. Each throws BrokenPromise where a
 // promise about arbitrary input is broken; errors that the promise allows it catches itself.
 //
-// A new one: a file with its function, a line here and in fuzzers.cc, its name in CMakeLists.txt, and inputs in
-// corpus/NAME. Any thread.
+// A new one: a file with its function, a line here and in fuzzers.cc, its name in CMakeLists.txt, and
+// inputs in corpus/NAME. Any thread.
 
 #include <span>
 #include <string_view>

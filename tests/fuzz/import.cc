@@ -1,5 +1,6 @@
-// Arbitrary text as a file of rows. Each line is a row or a mistake of the input, with its reason; the source comes
-// to its end; and a row that was read is the same when it is written in the same form and read again.
+// Arbitrary text as a file of rows. Each line is a row or a mistake of the input, with its reason; the
+// source comes to its end; and a row that was read is the same when it is written in the same form and read
+// again.
 
 #include <capnp/message.h>
 

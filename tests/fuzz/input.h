@@ -1,7 +1,7 @@
 #pragma once
 
-// Arbitrary bytes, and the choices that a fuzzer makes by them. Where they have come to their end every choice
-// is the first one, so that any bytes are a whole input. One thread.
+// Arbitrary bytes, and the choices that a fuzzer makes by them. Where they have come to their end every
+// choice is the first one, so that any bytes are a whole input. One thread.
 
 #include <cstddef>
 #include <cstdint>

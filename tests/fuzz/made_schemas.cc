@@ -20,7 +20,8 @@ constexpr std::uint64_t kColourId = kRecordId + 2;
 constexpr std::uint64_t kGroupId = kRecordId + 3;
 constexpr std::uint64_t kNewRecordId = kRecordId + 4;
 
-// A field has a word of data and a pointer of its own, whichever it needs, so that no choice of types is wrong.
+// A field has a word of data and a pointer of its own, whichever it needs, so that no choice of types is
+// wrong.
 constexpr unsigned kMaxFields = 12;
 
 constexpr std::array kTypes = {Type::UINT64, Type::TEXT,   Type::INT32,      Type::BOOL,    Type::FLOAT64,

@@ -1,9 +1,9 @@
 #pragma once
 
-// Two versions of a record type, as an input chooses them: fields of every type, in a group and in a union, key
-// fields, additions, and annotations with every expression, most of them nearly right. Nodes are made as Cap'n
-// Proto's compiler would, without the time that parsing a text takes; what an input makes of them may still be no
-// schema at all. One thread.
+// Two versions of a record type, as an input chooses them: fields of every type, in a group and in a union,
+// key fields, additions, and annotations with every expression, most of them nearly right. Nodes are made
+// as Cap'n Proto's compiler would, without the time that parsing a text takes; what an input makes of them
+// may still be no schema at all. One thread.
 
 #include <capnp/message.h>
 #include <capnp/schema.capnp.h>

@@ -1,6 +1,6 @@
-// Two versions of a record type and a row of the older one. Where both are schemas the row is upgraded: it is made
-// or refused as a row, each time in the same way; mirrors hold once they are made; canary reads and rules
-// end in findings.
+// Two versions of a record type and a row of the older one. Where both are schemas the row is upgraded: it
+// is made or refused as a row, each time in the same way; mirrors hold once they are made; canary reads and
+// rules end in findings.
 
 #include <capnp/dynamic.h>
 #include <capnp/message.h>

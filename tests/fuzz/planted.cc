@@ -1,6 +1,7 @@
-// The fuzzer that must fail, so that the others can be believed: it forgets that a tombstone has no payload, and
-// reads beyond the end of one. `./dev fuzz` runs it first, and fails where it finds nothing: then the code is built
-// without AddressSanitizer, or without the feedback that leads to a row's header with the right flags.
+// The fuzzer that must fail, so that the others can be believed: it forgets that a tombstone has no
+// payload, and reads beyond the end of one. `./dev fuzz` runs it first, and fails where it finds nothing:
+// then the code is built without AddressSanitizer, or without the feedback that leads to a row's header
+// with the right flags.
 
 #include <cstdlib>
 #include <memory>

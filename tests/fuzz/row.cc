@@ -56,8 +56,8 @@ void printAll(Bytes payload) {
   print([](capnp::DynamicStruct::Reader record) { columns.write(record); });
 }
 
-// A payload that is called whole is read without Cap'n Proto's own checks: every pointer is followed. Not printed,
-// because a list of elements without a size may have any number of them, checks or no checks.
+// A payload that is called whole is read without Cap'n Proto's own checks: every pointer is followed. Not
+// printed, because a list of elements without a size may have any number of them, checks or no checks.
 void readUnchecked(Bytes payload) {
   if (!isWhole(payload)) return;
   std::vector<std::uint64_t> words(payload.size() / sizeof(std::uint64_t));

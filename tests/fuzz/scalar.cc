@@ -1,4 +1,5 @@
-// Arbitrary text as a value of each scalar type: nothing, or a value that is printed and read again as the same.
+// Arbitrary text as a value of each scalar type: nothing, or a value that is printed and read again as the
+// same.
 
 #include <capnp/schema.h>
 
