@@ -143,6 +143,7 @@ RecordSchema RecordSchema::fromNodes(capnp::List<Node>::Reader stored, std::uint
     state->describe(nodes, rootId);
     return RecordSchema(std::move(state));
   } catch (const kj::Exception& exception) {
+    if (exception.getType() == kj::Exception::Type::OVERLOADED) throw;  // no memory: nothing is wrong with it
     throw Error(ErrorCode::restoreFromBackup,
                 "a stored schema cannot be read; restore the file from a backup",
                 {{"reason", exception.getDescription().cStr()}});

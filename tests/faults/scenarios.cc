@@ -183,7 +183,8 @@ Step settle() {
               const bool isOver = std::chrono::steady_clock::now() > end;
               if (status.wait == WaitReason::circuitOpen) {
                 compaction.resume();
-                while (compaction.status().wait == WaitReason::circuitOpen && !isOver)
+                while (compaction.status().wait == WaitReason::circuitOpen &&
+                       std::chrono::steady_clock::now() < end)
                   std::this_thread::sleep_for(std::chrono::microseconds(100));
                 throw CompactionGaveUp{status.detail};
               }

@@ -131,7 +131,7 @@ TEST_P(SmallDisk, FillsUpAndIsEmptiedAgain) {
       World world{.folder = folder.path(), .options = scenario.options, .store = {}};
       scenario.prepare(world);
       const int failed = play(scenario, world, room);
-      if (room == 0) {
+      if (room == 0 && !scenario.isConcurrent) {
         EXPECT_GT(failed, 0) << "the disk was never full: nothing was proved";
       }
     });

@@ -154,8 +154,6 @@ TEST_F(SchemaFileTest, TooManyDeclarationsAreRefusedAlsoInSeveralFiles) {
                                        chain("struct S", " { a @0 :S", 0, 450) + "struct S450 {}\n");
     imports += "using P" + std::to_string(file) + " = import \"" + name + "\";\n";
   }
-  write("own/d.capnp", imports + "struct A { a @0 :P0.S0; b @1 :P1.S0; }\n");
-  EXPECT_NO_THROW(load("own/d.capnp:A"));
   write("own/d.capnp", imports + "struct A { a @0 :P0.S0; b @1 :P1.S0; c @2 :P2.S0; }\n");
   EXPECT_EQ(failure("own/d.capnp:A", ""), message);
 }
@@ -176,7 +174,7 @@ TEST_F(SchemaFileTest, AbsoluteImportsLeadIntoTheGivenFoldersOnly) {
                            "const secret :Data = embed \"/../shared/b.capnp\";\n"
                            "struct A { x @0 :Data = .secret; }\n");
   EXPECT_NE(failure("own/c.capnp:A", "mistakes", {root_ / "own"}).find("leads out"), std::string::npos);
-  EXPECT_NE(failure("own/c.capnp:A", "mistakes").find("failed"), std::string::npos);
+  EXPECT_THROW(load("own/c.capnp:A"), Error);
 }
 
 TEST_F(SchemaFileTest, WhatCannotBeARecordIsRefused) {

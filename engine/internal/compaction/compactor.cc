@@ -129,7 +129,10 @@ void Compactor::work() {
     becomeCompactor();
     obey();
     if (!isCompactor_) return waitFor(kLookAgain, WaitReason::standby);
+    if (journalFailed_ && !mayGo()) return;
+    journalFailed_ = true;
     journal_.open();
+    journalFailed_ = false;
     journal_.store();
     if (isMismatched_) isMismatched_ = wasStopped();  // somebody may have verified the file
     if (isMismatched_) return waitFor(kLookAgain, WaitReason::circuitOpen);

@@ -124,6 +124,7 @@ class Compactor {
   std::set<std::string, std::less<>> asides_;        // collections that cannot be read: others need not wait
   std::string lastDone_;                             // collection of the last pass
   CompactorJournal journal_;
+  bool journalFailed_ = false;  // to be opened: the pacer says when it is tried again
   std::unique_ptr<IoAccount> account_;
   Pacer pacer_;
   RateMeter meter_;

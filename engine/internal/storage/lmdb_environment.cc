@@ -160,7 +160,10 @@ std::unique_ptr<LmdbTransaction> LmdbEnvironment::beginRead() {
         lmdb::reset(transaction);
         pool_.put(transaction);
       } else if (hasBegun) {
-        auto result = std::make_unique<LmdbTransaction>(shared_from_this(), transaction, Access::read);
+        auto result = own(shared_from_this(), transaction, Access::read, [&] {
+          lmdb::reset(transaction);
+          pool_.put(transaction);
+        });
         activity.handOver();
         if (lockless()) checkNobodyWrites(result->id());
         return result;
@@ -193,7 +196,7 @@ std::unique_ptr<LmdbTransaction> LmdbEnvironment::beginWrite(milliseconds wait) 
       if (hasBegun && (code != 0 || !unopened.empty())) {
         lmdb::abort(transaction);
       } else if (hasBegun) {
-        auto result = std::make_unique<LmdbTransaction>(shared_from_this(), transaction, Access::write);
+        auto result = own(shared_from_this(), transaction, Access::write, [&] { lmdb::abort(transaction); });
         activity.handOver();
         locks.handOver();
         return result;

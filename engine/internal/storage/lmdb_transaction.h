@@ -111,4 +111,17 @@ class LmdbCursor final : public Cursor {
   Bytes value_;
 };
 
+// Begun by LMDB, and not yet anybody's: where there is no memory for the owner it must not stay open, as a
+// writer would keep LMDB's mutex for good.
+template <class Abort>
+std::unique_ptr<LmdbTransaction> own(std::shared_ptr<LmdbEnvironment> environment, MDB_txn* transaction,
+                                     Access access, Abort abort) {
+  try {
+    return std::make_unique<LmdbTransaction>(std::move(environment), transaction, access);
+  } catch (...) {
+    abort();
+    throw;
+  }
+}
+
 }  // namespace instar::storage
