@@ -1,0 +1,139 @@
+#include "instar/engine/internal/pages/page_file.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "instar/engine/internal/storage/file_system.h"
+#include "instar/format/error.h"
+
+namespace instar::pages {
+namespace {
+
+constexpr PageNumber kMostPagesTried = 4096;  // when the page size has to be guessed
+
+const char* describe(MetaDamage damage) noexcept {
+  switch (damage) {
+    case MetaDamage::none:
+      return nullptr;
+    case MetaDamage::notMeta:
+      return "it is no meta page";
+    case MetaDamage::otherByteOrder:
+      return "it is of a machine with another byte order";
+    case MetaDamage::otherVersion:
+      return "it is of another version of LMDB's files";
+    case MetaDamage::pageSize:
+      return "the page size in it is wrong";
+  }
+  return "it is damaged";
+}
+
+}  // namespace
+
+PageFile::PageFile(int descriptor, std::filesystem::path path)
+    : descriptor_(descriptor), path_(std::move(path)) {
+  size_ = static_cast<std::uint64_t>(storage::statusOf(descriptor_, path_).st_size);
+  findPageSize();
+  pages_ = size_ / pageSize_;
+  readMetas();
+}
+
+bool PageFile::read(PageNumber page, std::size_t skip, std::span<std::byte> bytes) const {
+  if (page > size_ / pageSize_) return false;
+  std::uint64_t offset = page * pageSize_ + skip;
+  if (offset > size_ || bytes.size() > size_ - offset) return false;
+  while (!bytes.empty()) {
+    const ssize_t count = ::pread(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
+    if (count < 0 && errno == EINTR) continue;
+    if (count <= 0) return false;  // a sector that the disk cannot read is a damaged page
+    bytes = bytes.subspan(static_cast<std::size_t>(count));
+    offset += static_cast<std::uint64_t>(count);
+  }
+  return true;
+}
+
+bool PageFile::read(PageNumber page, std::vector<std::byte>& bytes) const {
+  bytes.resize(pageSize_);
+  return read(page, 0, bytes);
+}
+
+// The meta pages tell it. Where both are damaged: the size at which most pages have the number of their
+// place.
+void PageFile::findPageSize() {
+  std::array<std::byte, kMetaLength> bytes{};
+  Meta meta;
+  pageSize_ = kMinPageSize;  // so that read() can be asked
+  bool isForeign = false;
+  std::vector<std::uint32_t> told;
+  for (std::uint32_t offset = 0; offset <= kMaxPageSize; offset = offset == 0 ? kMinPageSize : 2 * offset) {
+    if (!read(offset / kMinPageSize, 0, bytes)) continue;
+    const MetaDamage damage = decodeMeta(bytes, meta);
+    isForeign = isForeign || damage == MetaDamage::otherByteOrder;
+    if (damage == MetaDamage::none && (offset == 0 || offset == meta.pageSize)) told.push_back(meta.pageSize);
+  }
+  // The last one lies where it says that the second page is, so two numbers agree.
+  std::uint32_t best = told.empty() ? 0 : told.back();
+  std::uint64_t most = best == 0 ? 1 : plausiblePages(best);
+  for (std::uint32_t size = kMinPageSize; size <= kMaxPageSize; size *= 2) {
+    if (size == best || told.size() == 2) continue;
+    const std::uint64_t found = plausiblePages(size);
+    if (found <= most) continue;
+    best = size;
+    most = found;
+  }
+  if (best != 0) {
+    pageSize_ = best;
+    return;
+  }
+  const std::vector<Error::Fact> facts{{"path", path_.string()}, {"bytes", std::to_string(size_)}};
+  if (isForeign) {
+    throw Error(ErrorCode::fixEnvironment,
+                "the file was written by a machine with another byte order: read it on such a machine",
+                facts);
+  }
+  throw Error(ErrorCode::fixEnvironment, "nothing in this file is of an Instar file: name another one",
+              facts);
+}
+
+std::uint64_t PageFile::plausiblePages(std::uint32_t pageSize) const {
+  std::uint64_t found = 0;
+  std::vector<std::byte> bytes(pageSize);
+  for (PageNumber number = 2; number < std::min(size_ / pageSize, kMostPagesTried); ++number) {
+    Page page;
+    if (!read(number * (pageSize / kMinPageSize), 0, bytes)) continue;
+    if (page.decode(bytes, number) == nullptr) ++found;
+  }
+  return found;
+}
+
+void PageFile::readMetas() {
+  std::array<std::byte, kMetaLength> bytes{};
+  for (PageNumber number = 0; number < 2; ++number) {
+    Meta meta;
+    const bool isThere = read(number, 0, bytes);
+    metaProblems_[number] = isThere ? describe(decodeMeta(bytes, meta)) : "it cannot be read";
+    if (metaProblems_[number] == nullptr && meta.pageSize != pageSize_)
+      metaProblems_[number] = "it has another page size than the file";
+    if (metaProblems_[number] == nullptr && loadNumber(bytes, 0, 8) != number)
+      metaProblems_[number] = "it has the number of another page";
+    // Commits take turns.
+    if (metaProblems_[number] == nullptr && meta.transaction != 0 && (meta.transaction & 1) != number)
+      metaProblems_[number] = "its commit belongs to the other one";
+    if (metaProblems_[number] == nullptr) metas_[number] = meta;
+  }
+}
+
+std::uint64_t PageFile::newestTransaction() const {
+  std::uint64_t newest = 0;
+  std::array<std::byte, kMetaLength> bytes{};
+  for (PageNumber number = 0; number < 2; ++number) {
+    Meta meta;
+    if (read(number, 0, bytes) && decodeMeta(bytes, meta) == MetaDamage::none)
+      newest = std::max(newest, meta.transaction);
+  }
+  return newest;
+}
+
+}  // namespace instar::pages

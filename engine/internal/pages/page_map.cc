@@ -1,0 +1,258 @@
+#include "instar/engine/internal/pages/page_map.h"
+
+#include <algorithm>
+
+#include "instar/format/file_format.h"
+
+namespace instar::pages {
+namespace {
+
+constexpr PageNumber kPagesPerReport = 4096;
+
+// Names that Instar gives; whatever else the page of a damaged main tree says is none.
+bool isTreeName(std::string_view name) noexcept {
+  return name == kCatalogTree || name == kAuditTree || name.starts_with(kRowTreePrefix) ||
+         name.starts_with(kColdTreePrefix) || name.starts_with(kPreimageRowTreePrefix) ||
+         name.starts_with(kPreimageColdTreePrefix);
+}
+
+std::string counts(const char* what, std::uint64_t stored, std::uint64_t met) {
+  return std::string("the tree counts ") + std::to_string(stored) + ' ' + what + ", and " +
+         std::to_string(met) + " are met";
+}
+
+}  // namespace
+
+PageMap::PageMap(const PageFile& file, Sweep sweep, const std::function<void(std::uint64_t)>& progress)
+    : file_(file), progress_(progress), ledger_(file.pages()) {
+  if (file_.endsInPage()) note(kNoPage, "", "the file ends inside of a page", false);
+  chooseMeta();
+  if (meta_) {
+    transaction_ = meta_->transaction;
+    readFreeList(*meta_);
+    const TreeWalk main = walkTree(file_, ledger_, meta_->mainTree, {});
+    mainIsSound_ = main.matches(meta_->mainTree);
+    noteTree({"", meta_->mainTree, main, false, mainIsSound_});
+    addNames(readNames(main.leaves), false);
+  }
+  if (!mainIsSound_) findLostNames();
+  walkTrees();
+  if (sweep == Sweep::always || (sweep == Sweep::whereNeeded && !notes_.empty())) this->sweep();
+}
+
+void PageMap::note(PageNumber page, std::string tree, std::string what, bool isDamage) {
+  notes_.push_back({page, std::move(tree), std::move(what), isDamage});
+}
+
+bool PageMap::isSound() const noexcept {
+  return std::none_of(notes_.begin(), notes_.end(), [](const PageNote& note) { return note.isDamage; });
+}
+
+const NamedTree* PageMap::find(std::string_view name) const noexcept {
+  for (const NamedTree& tree : trees_) {
+    if (tree.name == name) return &tree;
+  }
+  return nullptr;
+}
+
+void PageMap::chooseMeta() {
+  const auto& metas = file_.metas();
+  for (PageNumber number = 0; number < 2; ++number) {
+    if (metas[number]) continue;
+    note(number, "", file_.metaProblems()[number]);
+    mayBeOlder_ = true;  // nobody knows whether it was the newer one
+  }
+  meta_ = metas[0];
+  if (!meta_ || (metas[1] && metas[1]->transaction > meta_->transaction)) {
+    meta_ = metas[1];
+    older_ = metas[0];
+  } else {
+    older_ = metas[1];
+  }
+  // Every commit adds one; the first of a copy stands beside the empty page of a new file.
+  if (meta_ && older_ && meta_->transaction - older_->transaction > 1) {
+    note(kNoPage, "",
+         "the two meta pages are of commits " + std::to_string(older_->transaction) + " and " +
+             std::to_string(meta_->transaction) + ", which do not follow each other",
+         false);
+    mayBeOlder_ = true;
+  }
+  // Pages behind the last one were never written, or were not committed.
+  if (meta_ && meta_->lastPage < 1) note(kNoPage, "", "the number of the last page is wrong");
+}
+
+void PageMap::readFreeList(const Meta& meta) {
+  const TreeWalk walk = walkTree(file_, ledger_, meta.freeTree, {.numbers = true});
+  freeListIsSound_ = walk.matches(meta.freeTree);
+  std::vector<std::byte> bytes;
+  std::vector<std::byte> copy;
+  Node node;
+  for (const PageNumber leaf : walk.leaves) {
+    Page page;
+    if (!file_.read(leaf, bytes) || page.decode(bytes, leaf) != nullptr) continue;
+    for (std::size_t i = 0; i < page.nodes(); ++i) {
+      const auto value = page.node(i, node) ? valueOf(file_, node, copy) : std::nullopt;
+      if (value && node.key.size() == 8)
+        addFreePages(*value, loadNumber(node.key, 0, 8));
+      else
+        freeListIsSound_ = false;
+    }
+  }
+  for (const PageNumber page : walk.claimed)
+    freeListIsSound_ = freeListIsSound_ && ledger_.freedBy(page) == 0;
+  if (freeListIsSound_) return;
+  ledger_.forgetFree();  // half of it would be taken for all of it
+  const PageNumber at = walk.gaps.empty() ? kNoPage : walk.gaps.front().page;
+  note(at, "", "the list of free pages is damaged: pages that nothing leads to may be of any age");
+}
+
+// A count, then as many numbers of pages.
+void PageMap::addFreePages(Bytes list, std::uint64_t transaction) {
+  const std::uint64_t room = list.size() / sizeof(PageNumber);
+  const std::uint64_t count = room == 0 ? 0 : loadNumber(list, 0, 8);
+  if (room == 0 || count > room - 1 || transaction == 0 || transaction > meta_->transaction) {
+    freeListIsSound_ = false;
+    return;
+  }
+  for (std::uint64_t i = 1; i <= count; ++i) {
+    const PageNumber page = loadNumber(list, i * sizeof(PageNumber), 8);
+    if (page < 2 || page > meta_->lastPage || ledger_.freedBy(page) != 0) {
+      freeListIsSound_ = false;
+      return;
+    }
+    ledger_.markFree(page, transaction);
+  }
+}
+
+PageMap::Records PageMap::readNames(const std::vector<PageNumber>& leaves) {
+  Records names;
+  std::vector<std::byte> bytes;
+  Node node;
+  for (const PageNumber leaf : leaves) {
+    Page page;
+    if (!file_.read(leaf, bytes) || page.decode(bytes, leaf) != nullptr || !page.isLeaf()) continue;
+    for (std::size_t i = 0; i < page.nodes(); ++i) {
+      if (!page.node(i, node) || node.isOverflow || !isTreeName(asText(node.key))) continue;
+      if (const auto record = decodeTree(node.value)) names.emplace_back(asText(node.key), *record);
+    }
+  }
+  return names;
+}
+
+void PageMap::addNames(const Records& names, bool isOlder) {
+  for (const auto& [name, record] : names) {
+    if (find(name) == nullptr) trees_.push_back({name, record, {}, isOlder, false});
+  }
+}
+
+void PageMap::forEachLeaf(const std::function<void(PageNumber, const Page&)>& visit) {
+  std::vector<std::byte> bytes;
+  for (PageNumber number = 2; number < file_.pages(); ++number) {
+    if (number % kPagesPerReport == 0) progress_(number);
+    if (isUsed(number)) continue;
+    Page page;
+    if (file_.read(number, bytes) && page.decode(bytes, number) == nullptr && page.isLeaf())
+      visit(number, page);
+  }
+}
+
+void PageMap::findLostNames() {
+  std::vector<PageNumber> inUse;
+  std::vector<PageNumber> others;
+  forEachLeaf([&](PageNumber number, const Page& page) {
+    Node node;
+    bool hasNames = false;
+    for (std::size_t i = 0; i < page.nodes() && !hasNames; ++i) {
+      hasNames = page.node(i, node) && isTreeName(asText(node.key)) && !node.isOverflow && node.isTree &&
+                 node.value.size() == kTreeRecordLength;
+    }
+    if (!hasNames) return;
+    const bool isInUse =
+        freeListIsSound_ && meta_ && number <= meta_->lastPage && ledger_.freedBy(number) == 0;
+    (isInUse ? inUse : others).push_back(number);
+  });
+  std::vector<PageNumber> claimed;
+  for (const PageNumber page : inUse) ledger_.claim(page, 1, claimed);
+  addNames(readNames(inUse), true);
+  if (older_) {
+    PageLedger unused(file_.pages());
+    const TreeWalk main = walkTree(file_, unused, older_->mainTree, {});
+    addNames(readNames(main.leaves), true);
+  }
+  // Without a meta page: whatever a tree can be walked by, the largest first.
+  if (meta_) return;
+  mayBeOlder_ = true;
+  Records names = readNames(others);
+  std::stable_sort(names.begin(), names.end(), [](const auto& left, const auto& right) {
+    return left.second.entries > right.second.entries;
+  });
+  for (const auto& name : names) {
+    const TreeWalk walk = walkTree(file_, ledger_, name.second, {});
+    ledger_.release(walk.claimed);
+    if (walk.matches(name.second)) addNames({name}, true);
+  }
+  addNames(names, true);
+}
+
+void PageMap::walk(NamedTree& tree) {
+  tree.walk = walkTree(file_, ledger_, tree.record, {.throughFree = tree.isOlder});
+  tree.isSound = tree.walk.matches(tree.record);
+}
+
+void PageMap::walkTrees() {
+  std::vector<NamedTree*> broken;
+  for (NamedTree& tree : trees_) {
+    walk(tree);
+    if (tree.isSound) continue;
+    ledger_.release(tree.walk.claimed);  // a sound one comes first
+    broken.push_back(&tree);
+  }
+  for (NamedTree* tree : broken) {
+    walk(*tree);
+  }
+  for (NamedTree& tree : trees_) {
+    if (!tree.isOlder) continue;
+    // The commit that came after has freed none of its pages, so it has not changed the tree. Where there
+    // were none, that says nothing.
+    if (tree.isSound && freeListIsSound_ && meta_ && tree.record.root != kNoPage) tree.isOlder = false;
+    tree.isSound = !tree.isOlder;
+    mayBeOlder_ = mayBeOlder_ || (tree.isOlder && !freeListIsSound_);
+  }
+  for (const NamedTree& tree : trees_) noteTree(tree);
+}
+
+void PageMap::noteTree(const NamedTree& tree) {
+  const std::string name = tree.name.empty() ? "the list of trees" : tree.name;
+  for (const Gap& gap : tree.walk.gaps) {
+    if (!tree.isOlder) note(gap.page, name, gap.reason);
+    if (gap.wasFound && !tree.name.empty()) damaged_.insert(gap.page);
+  }
+  if (tree.isOlder)
+    return note(kNoPage, name, "what is stored about it is lost, and taken from an older commit");
+  if (tree.isSound || !tree.walk.gaps.empty()) return;
+  if (tree.walk.entries != tree.record.entries)
+    note(kNoPage, name, counts("entries", tree.record.entries, tree.walk.entries));
+  else
+    note(kNoPage, name, "it counts other pages than it has");
+}
+
+void PageMap::sweep() {
+  const bool knowsFree = freeListIsSound_ && meta_.has_value();
+  for (const PageNumber page : damaged_) {
+    if (!isUsed(page)) stale_.push_back({page, UINT64_MAX});
+  }
+  forEachLeaf([&](PageNumber number, const Page& page) {
+    const std::uint64_t freedBy = ledger_.freedBy(number);
+    const bool isBehind = meta_ && number > meta_->lastPage;
+    if (isBehind && !mayBeOlder_) return;  // it was never committed
+    if (knowsFree && freedBy == 0 && !isBehind && page.findDisorder(false) == nullptr)
+      orphans_.push_back(number);
+    else if (!damaged_.contains(number))
+      stale_.push_back({number, isBehind ? UINT64_MAX : freedBy});
+  });
+  std::stable_sort(stale_.begin(), stale_.end(), [](const StalePage& left, const StalePage& right) {
+    return left.freedBy > right.freedBy;
+  });
+}
+
+}  // namespace instar::pages

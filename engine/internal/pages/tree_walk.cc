@@ -1,0 +1,176 @@
+#include "instar/engine/internal/pages/tree_walk.h"
+
+#include <algorithm>
+
+namespace instar::pages {
+namespace {
+
+constexpr std::uint32_t kLongestValue = (std::uint32_t{1} << 30) + 4096;  // a row's payload and more
+
+// What the first of some overflow pages says; 0 where it is none, or too short for the value.
+std::uint64_t overflowRun(const PageFile& file, const Node& node) {
+  std::vector<std::byte> bytes;
+  Page page;
+  if (node.length > kLongestValue || !file.read(node.overflowPage, bytes) ||
+      page.decode(bytes, node.overflowPage) != nullptr || page.kind() != PageKind::overflow) {
+    return 0;
+  }
+  const std::uint64_t room = std::uint64_t{page.overflowPages()} * file.pageSize() - kPageHeaderLength;
+  return room >= node.length && page.overflowPages() <= file.pages() - node.overflowPage
+             ? page.overflowPages()
+             : 0;
+}
+
+class Walker {
+ public:
+  Walker(const PageFile& file, PageLedger& ledger, const WalkOptions& options)
+      : file_(file), ledger_(ledger), options_(options) {}
+
+  TreeWalk run(PageNumber root) {
+    if (root != kNoPage) visit(root, {}, 0);
+    return std::move(walk_);
+  }
+
+ private:
+  struct Range {
+    std::string low;
+    std::string high;
+    bool hasHigh = false;
+
+    bool has(Bytes key, bool numbers) const noexcept {
+      return (low.empty() || !isBefore(key, asBytes(low), numbers)) &&
+             (!hasHigh || isBefore(key, asBytes(high), numbers));
+    }
+  };
+
+  void miss(PageNumber page, const Range& range, const char* reason, bool wasFound = false) {
+    walk_.gaps.push_back({page, range.low, range.high, range.hasHigh, reason, wasFound, true, false});
+  }
+  // Of a page that counts nevertheless, as far as it can be read.
+  void flaw(PageNumber page, const Range& range, const char* reason) {
+    walk_.gaps.push_back({page, range.low, range.high, range.hasHigh, reason, false, false, false});
+  }
+
+  void visit(PageNumber number, const Range& range, unsigned depth) {
+    if (depth >= kMaxDepth) return miss(number, range, "the tree is too deep");
+    if (number < 2 || number >= file_.pages())
+      return miss(number, range, "it lies beyond the end of the file");
+    if (ledger_.isClaimed(number)) return miss(number, range, "something else has it too");
+    std::vector<std::byte> bytes;
+    if (!file_.read(number, bytes)) return miss(number, range, "it cannot be read");
+    Page page;
+    if (const char* problem = page.decode(bytes, number)) return miss(number, range, problem, true);
+    if (page.kind() == PageKind::overflow) return miss(number, range, "it is an overflow page", true);
+    const bool isFree = ledger_.freedBy(number) != 0;
+    if (isFree && (page.isLeaf() || !options_.throughFree))
+      return miss(number, range, "it is on the list of free pages, so it is of an older commit");
+    const char* const disorder = page.findDisorder(options_.numbers);
+    if (!liesIn(page, range, disorder != nullptr)) return miss(number, range, "its keys belong elsewhere");
+    ledger_.claim(number, 1, walk_.claimed);
+    if (page.isLeaf()) return visitLeaf(page, number, range, disorder);
+    ++walk_.branchPages;
+    visitBranch(page, number, range, depth, disorder);
+  }
+
+  // A page that is in order has all of its keys in the range; of one that is not, some key will do.
+  bool liesIn(const Page& page, const Range& range, bool anyIsEnough) const {
+    Node node;
+    bool any = false;
+    for (std::size_t i = page.isLeaf() ? 0 : 1; i < page.nodes(); ++i) {
+      const bool fits = page.node(i, node) && range.has(node.key, options_.numbers);
+      if (!fits && !anyIsEnough) return false;
+      any = any || fits;
+    }
+    return any || (!page.isLeaf() && page.nodes() == 1);
+  }
+
+  void visitLeaf(const Page& page, PageNumber number, const Range& range, const char* disorder) {
+    if (disorder != nullptr) flaw(number, range, disorder);
+    walk_.leaves.push_back(number);
+    walk_.entries += page.nodes();
+    Node node;
+    for (std::size_t i = 0; i < page.nodes(); ++i) {
+      if (!page.node(i, node) || !node.isOverflow) continue;
+      const std::uint64_t run = overflowRun(file_, node);
+      const bool isStale = run != 0 && ledger_.freedBy(node.overflowPage) != 0;
+      if (run != 0 && !isStale && ledger_.claim(node.overflowPage, run, walk_.claimed)) {
+        walk_.overflowPages += run;
+        continue;
+      }
+      std::string key(asText(node.key));
+      flaw(
+          node.overflowPage, {key, key + '\0', true},
+          run == 0 ? "the pages of a large value are damaged" : "the pages of a large value are not its own");
+      walk_.gaps.back().isValue = true;
+    }
+  }
+
+  void visitBranch(const Page& page, PageNumber number, const Range& range, unsigned depth,
+                   const char* disorder) {
+    if (disorder != nullptr) miss(number, range, disorder);
+    // Children between two keys that can be read share the range between them.
+    Range child{range.low, {}, false};
+    std::vector<PageNumber> children;
+    Node node;
+    for (std::size_t i = 0; i < page.nodes(); ++i) {
+      const bool isThere = page.node(i, node);
+      const bool isBound = isThere && i != 0 && range.has(node.key, options_.numbers) &&
+                           (child.low.empty() || isBefore(asBytes(child.low), node.key, options_.numbers));
+      if (isBound && i != 0) {
+        child.high.assign(asText(node.key));
+        child.hasHigh = true;
+        visitAll(children, child, depth);
+        child.low = child.high;
+      }
+      if (isThere)
+        children.push_back(node.child);
+      else
+        miss(kNoPage, range, "a branch page has lost where it leads to");
+    }
+    child.high = range.high;
+    child.hasHigh = range.hasHigh;
+    visitAll(children, child, depth);
+  }
+
+  void visitAll(std::vector<PageNumber>& children, const Range& range, unsigned depth) {
+    for (const PageNumber page : children) visit(page, range, depth + 1);
+    children.clear();
+  }
+
+  const PageFile& file_;
+  PageLedger& ledger_;
+  const WalkOptions options_;
+  TreeWalk walk_;
+};
+
+}  // namespace
+
+bool PageLedger::claim(PageNumber first, std::uint64_t count, std::vector<PageNumber>& claimed) {
+  for (std::uint64_t i = 0; i < count; ++i) {
+    if (first + i >= isClaimed_.size() || isClaimed_[first + i]) return false;
+  }
+  for (std::uint64_t i = 0; i < count; ++i) {
+    isClaimed_[first + i] = true;
+    claimed.push_back(first + i);
+  }
+  return true;
+}
+
+void PageLedger::release(const std::vector<PageNumber>& claimed) {
+  for (const PageNumber page : claimed) isClaimed_[page] = false;
+}
+
+TreeWalk walkTree(const PageFile& file, PageLedger& ledger, const TreeRecord& tree,
+                  const WalkOptions& options) {
+  return Walker(file, ledger, options).run(tree.root);
+}
+
+std::optional<Bytes> valueOf(const PageFile& file, const Node& node, std::vector<std::byte>& copy) {
+  if (!node.isOverflow) return node.value;
+  if (overflowRun(file, node) == 0) return std::nullopt;
+  copy.resize(node.length);
+  if (!file.read(node.overflowPage, kPageHeaderLength, copy)) return std::nullopt;
+  return Bytes(copy);
+}
+
+}  // namespace instar::pages

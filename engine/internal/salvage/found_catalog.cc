@@ -1,0 +1,250 @@
+#include "instar/engine/internal/salvage/found_catalog.h"
+
+#include <algorithm>
+
+#include "instar/format/file_format.h"
+#include "instar/format/key_text.h"
+
+namespace instar {
+namespace {
+
+using pages::Node;
+using pages::Page;
+using pages::PageNumber;
+
+constexpr std::string_view kNamedKinds[] = {kCollectionKeyPrefix, kVersionKeyPrefix,    kStagingKeyPrefix,
+                                            kTiersKeyPrefix,      kDictionaryKeyPrefix, kPartitionKeyPrefix,
+                                            kCanaryKeyPrefix,     kDivergenceKeyPrefix};
+
+bool isCatalogKey(std::string_view key) noexcept {
+  if (key == kFormatKey || key == kGenerationKey || key == kCompactionKey || key == kAuditKey) return true;
+  return std::any_of(std::begin(kNamedKinds), std::end(kNamedKinds), [&](std::string_view kind) {
+    return key.starts_with(kind) && key.size() > kind.size();
+  });
+}
+
+// Records that are written once and never become wrong, so that an older commit's are as good.
+bool staysTrue(std::string_view key) noexcept {
+  return key == kFormatKey || key.starts_with(kVersionKeyPrefix) || key.starts_with(kDictionaryKeyPrefix);
+}
+
+bool isRecord(Bytes key, Bytes value, RowView& row) noexcept {
+  return isCatalogKey(asText(key)) && decodeRow(key, value, Verify::yes, row) == RowDamage::none &&
+         row.flags == RowFlags::none && row.version <= kFileFormat;
+}
+
+template <class Read>
+void readRecord(Bytes key, Bytes value, Read&& read) {
+  RowView row;
+  if (!isRecord(key, value, row)) return;
+  try {
+    const AlignedRecord record(row.payload);
+    read(record.root());
+  } catch (const kj::Exception&) {  // sound bytes that are no record: as good as lost
+  } catch (const Error&) {
+  }
+}
+
+// Such a key is one of rows too, so what lies under it has to look like it.
+bool isAuditEntry(Bytes key, const RowView& row) noexcept {
+  constexpr std::int64_t kLongAgo = 1'000'000'000'000'000'000;  // the year 2001 in nanoseconds
+  if (key.size() != 8 || row.version != kFileFormat1 || row.isTombstone()) return false;
+  try {
+    const AlignedRecord record(row.payload);
+    const auto entry = record.root().getAs<catalog::AuditEntry>();
+    Key expected;
+    expected.appendNumber(entry.getNumber(), 8);
+    return compareBytes(expected.bytes(), key) == 0 && entry.getTime() > kLongAgo &&
+           entry.getEvent() != catalog::AuditEvent::INVALID;
+  } catch (const kj::Exception&) {
+    return false;
+  }
+}
+
+bool isStaged(VersionState state) noexcept {
+  return state == VersionState::staged || state == VersionState::aborted;
+}
+
+}  // namespace
+
+FoundCollection::Fit FoundCollection::fit(Bytes key, const RowView& row) const {
+  if (isAuditEntry(key, row) || (isCatalogKey(asText(key)) && row.version <= kFileFormat)) return Fit::no;
+  const auto schema = schemas.find(row.version);
+  if (schema == schemas.end()) return knowsAllVersions ? Fit::no : Fit::unknown;
+  if (row.isTombstone() || schema->second.key().empty()) return Fit::yes;
+  try {
+    const AlignedRecord record(row.payload);
+    Key expected;
+    encodeKey(schema->second.key(), record.root().getAs<capnp::AnyStruct>(), expected);
+    return compareBytes(expected.bytes(), key) == 0 ? Fit::yes : Fit::no;
+  } catch (const kj::Exception&) {
+    return Fit::no;
+  } catch (const Error&) {
+    return Fit::no;
+  }
+}
+
+FoundCatalog::FoundCatalog(const pages::PageFile& file, const pages::PageMap& map) : file_(file), map_(map) {
+  const pages::NamedTree* tree = map.find(kCatalogTree);
+  if (tree != nullptr) {
+    for (const PageNumber leaf : tree->walk.leaves) readLeaf(leaf, false);
+  }
+  if (tree == nullptr || !tree->isSound) {
+    for (const PageNumber page : map.orphans()) {
+      if (!looksLikeCatalog(page)) continue;
+      orphans_.insert(page);
+      readLeaf(page, false);
+    }
+  }
+  isWhole_ = tree != nullptr && tree->isSound && damaged_ == 0;
+  // Sound pages can hold damaged records as well.
+  if (tree == nullptr || !tree->isSound || damaged_ != 0) {
+    for (const pages::StalePage& page : map.stale()) readLeaf(page.page, true);
+  }
+  findCollections(map);
+}
+
+bool FoundCatalog::looksLikeCatalog(PageNumber number) const {
+  std::vector<std::byte> bytes;
+  std::vector<std::byte> copy;
+  Page page;
+  if (!file_.read(number, bytes) || page.decode(bytes, number) != nullptr || !page.isLeaf()) return false;
+  Node node;
+  RowView row;
+  std::size_t sound = 0;
+  for (std::size_t i = 0; i < page.nodes(); ++i) {
+    if (!page.node(i, node) || node.isTree || !isCatalogKey(asText(node.key))) return false;
+    const auto value = valueOf(file_, node, copy);
+    if (value && isRecord(node.key, *value, row)) ++sound;
+  }
+  return sound != 0;
+}
+
+void FoundCatalog::readLeaf(PageNumber number, bool isStale) {
+  std::vector<std::byte> bytes;
+  std::vector<std::byte> copy;
+  Page page;
+  if (!file_.read(number, bytes)) return;
+  const bool isPage = page.decode(bytes, number) == nullptr && page.isLeaf();
+  RowView row;
+  const auto take = [&](const Node& node) {
+    if (node.isTree) return;
+    const bool isReplaced = !isStale && node.isOverflow && map_.isFree(node.overflowPage);
+    const auto value = isReplaced ? std::nullopt : valueOf(file_, node, copy);
+    if (!value || !isRecord(node.key, *value, row)) {
+      damaged_ += isStale ? 0 : 1;
+      return;
+    }
+    if (isStale && !staysTrue(asText(node.key))) return;
+    const bool isNew =
+        records_.try_emplace(std::string(asText(node.key)), value->begin(), value->end()).second;
+    if (isNew && isStale) ++older_;
+  };
+  Node node;
+  if (isPage) {
+    for (std::size_t i = 0; i < page.nodes(); ++i) {
+      if (page.node(i, node))
+        take(node);
+      else if (!isStale)
+        ++damaged_;
+    }
+  } else {
+    pages::NodeSearch search(bytes);
+    while (search.next(node)) {
+      if (isCatalogKey(asText(node.key))) take(node);
+    }
+  }
+}
+
+const std::vector<std::byte>* FoundCatalog::find(const Key& key) const {
+  const auto found = records_.find(asText(key.bytes()));
+  return found == records_.end() ? nullptr : &found->second;
+}
+
+void FoundCatalog::addCollection(std::string_view name) {
+  if (name.empty() || name.size() > kMaxCollectionNameLength || !isValidUtf8(name) ||
+      name.find('/') != std::string_view::npos || collections_.size() == kMaxCollections) {
+    return;
+  }
+  const auto found = std::find_if(collections_.begin(), collections_.end(),
+                                  [&](const FoundCollection& one) { return one.name == name; });
+  if (found == collections_.end()) collections_.push_back({.name = std::string(name)});
+}
+
+void FoundCatalog::findCollections(const pages::PageMap& map) {
+  for (const auto& entry : records_) {
+    const std::string_view key = entry.first;
+    if (key.starts_with(kCollectionKeyPrefix)) addCollection(key.substr(kCollectionKeyPrefix.size()));
+    if (key.starts_with(kVersionKeyPrefix) && key.size() > kVersionKeyPrefix.size() + 3)
+      addCollection(key.substr(kVersionKeyPrefix.size(), key.size() - kVersionKeyPrefix.size() - 3));
+  }
+  for (const pages::NamedTree& tree : map.trees()) {
+    for (const std::string_view prefix : {kRowTreePrefix, kColdTreePrefix}) {
+      if (tree.name.starts_with(prefix)) addCollection(std::string_view(tree.name).substr(prefix.size()));
+    }
+  }
+  for (FoundCollection& collection : collections_) {
+    readCollection(collection);
+    collection.knowsAllVersions = isWhole_;
+    if (!collection.record) rebuildRecord(collection);
+  }
+}
+
+void FoundCatalog::readCollection(FoundCollection& collection) {
+  const std::string& name = collection.name;
+  for (const auto& [text, value] : records_) {
+    const Bytes key = asBytes(text);
+    if (text == std::string(kCollectionKeyPrefix) + name) {
+      readRecord(key, value, [&](const capnp::AnyPointer::Reader& root) {
+        const auto record = root.getAs<catalog::Collection>();
+        collection.record = {name,
+                             record.getCreatedAt(),
+                             record.getCurrentVersion(),
+                             record.getReaderFloor(),
+                             record.getWriterFloor(),
+                             record.getTiered()};
+      });
+    } else if (text == std::string(kTiersKeyPrefix) + name) {
+      readRecord(key, value, [&](const capnp::AnyPointer::Reader& root) {
+        const auto record = root.getAs<catalog::Tiers>();
+        collection.tiers = Tiers{.coldRows = record.getColdRows(),
+                                 .coldBlocks = record.getColdBlocks(),
+                                 .coveredRows = record.getCoveredRows(),
+                                 .tombstones = record.getTombstones()};
+      });
+    } else if (startsWith(key, recordPrefix(kPartitionKeyPrefix, name).bytes())) {
+      collection.hasPartitions = true;
+    } else if (startsWith(key, recordPrefix(kVersionKeyPrefix, name).bytes())) {
+      readRecord(key, value, [&](const capnp::AnyPointer::Reader& root) {
+        const auto record = root.getAs<catalog::Version>();
+        const RecordSchema schema = RecordSchema::fromNodes(record.getNodes(), record.getRootId());
+        if (compareBytes(versionKey(name, record.getNumber()).bytes(), key) != 0) return;
+        collection.schemas.emplace(record.getNumber(), schema);
+        collection.states.emplace(record.getNumber(), static_cast<VersionState>(record.getState()));
+      });
+    } else if (startsWith(key, recordPrefix(kDictionaryKeyPrefix, name).bytes())) {
+      readRecord(key, value, [&](const capnp::AnyPointer::Reader& root) {
+        const auto record = root.getAs<catalog::Dictionary>();
+        if (record.getNumber() == 0) return;
+        collection.dictionaries.emplace(
+            record.getNumber(),
+            std::make_shared<const Dictionary>(record.getNumber(), bytesOf(record.getContent())));
+      });
+    }
+  }
+  // Such a record is there as soon as there are blocks.
+  if (!collection.tiers && collection.record && !collection.record->tiered) collection.tiers = Tiers();
+}
+
+// Floors that shut out whoever could misread rows.
+void FoundCatalog::rebuildRecord(FoundCollection& collection) const {
+  collection.isRebuilt = true;
+  std::uint16_t current = 0;
+  for (const auto& [number, state] : collection.states) {
+    if (!isStaged(state)) current = std::max(current, number);
+  }
+  if (current == 0) return;
+  collection.record = {collection.name, now(), current, current, current, true};
+}
+
+}  // namespace instar

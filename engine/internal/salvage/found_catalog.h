@@ -1,0 +1,91 @@
+#pragma once
+
+// What is left of the catalog of a damaged file: every record whose checksum holds, and what the collections
+// are by these. One thread.
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "instar/engine/internal/catalog.h"
+#include "instar/engine/internal/cold/cold_tier.h"
+#include "instar/engine/internal/pages/page_map.h"
+#include "instar/format/cold_block.h"
+
+namespace instar {
+
+struct FoundCollection {
+  std::string name;
+  std::optional<Catalog::CollectionRecord> record = {};
+  bool isRebuilt = false;
+  std::map<std::uint16_t, RecordSchema> schemas = {};
+  std::map<std::uint16_t, VersionState> states = {};
+  std::optional<Tiers> tiers = {};  // nothing where the record is lost; all zero where there are no blocks
+  std::map<std::uint32_t, std::shared_ptr<const Dictionary>> dictionaries = {};
+  bool hasPartitions = false;
+  bool knowsAllVersions = false;
+
+  // Whether a row can be of this collection: its version is known, and its $key fields give its key. What is
+  // Instar's own is no row.
+  enum class Fit : std::uint8_t { no, unknown, yes };  // unknown: the schema may be lost
+  Fit fit(Bytes key, const RowView& row) const;
+};
+
+class FoundCatalog {
+ public:
+  FoundCatalog(const pages::PageFile& file, const pages::PageMap& map);
+
+  std::vector<FoundCollection>& collections() noexcept { return collections_; }
+  // As they are stored: all but those that depend on where rows lie.
+  const std::map<std::string, std::vector<std::byte>, std::less<>>& records() const noexcept {
+    return records_;
+  }
+  std::uint64_t damaged() const noexcept { return damaged_; }
+  // Whether there are no other collections than those that were found.
+  bool knowsAllCollections() const noexcept { return isWhole_ || map_.knowsAllNames(); }
+  std::uint64_t older() const noexcept { return older_; }
+  // Leaves that belong to it, though nothing leads to them.
+  bool owns(pages::PageNumber page) const { return orphans_.contains(page); }
+
+ private:
+  void readLeaf(pages::PageNumber page, bool isStale);
+  bool looksLikeCatalog(pages::PageNumber page) const;
+  void findCollections(const pages::PageMap& map);
+  void readCollection(FoundCollection& collection);
+  void rebuildRecord(FoundCollection& collection) const;
+  void addCollection(std::string_view name);
+  const std::vector<std::byte>* find(const Key& key) const;
+
+  const pages::PageFile& file_;
+  const pages::PageMap& map_;
+  std::map<std::string, std::vector<std::byte>, std::less<>> records_;
+  std::set<pages::PageNumber> orphans_;
+  std::vector<FoundCollection> collections_;
+  std::uint64_t damaged_ = 0;
+  std::uint64_t older_ = 0;
+  bool isWhole_ = false;  // no record is missing
+};
+
+// A copy of a payload that Cap'n Proto can read. The record is valid as long as this object.
+class AlignedRecord {
+ public:
+  explicit AlignedRecord(Bytes payload) : copy_(payload.size() / 8), message_(fill(payload)) {}
+  AlignedRecord(const AlignedRecord&) = delete;
+  AlignedRecord& operator=(const AlignedRecord&) = delete;
+
+  const capnp::AnyPointer::Reader& root() const noexcept { return message_.root(); }
+
+ private:
+  Bytes fill(Bytes payload) {
+    std::memcpy(copy_.data(), payload.data(), copy_.size() * 8);
+    return std::as_bytes(std::span(copy_));
+  }
+
+  std::vector<std::uint64_t> copy_;
+  internal::PayloadMessage message_;
+};
+
+}  // namespace instar

@@ -1,0 +1,255 @@
+#include "instar/engine/salvage.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "instar/engine/internal/compaction/audit.h"
+#include "instar/engine/internal/compaction/partition.h"
+#include "instar/engine/internal/salvage/collection_salvage.h"
+#include "instar/engine/internal/salvage/salvage_into.h"
+#include "instar/engine/internal/storage/file_system.h"
+#include "instar/engine/internal/storage/lmdb_storage.h"
+#include "instar/engine/internal/store_state.h"
+#include "instar/format/checksum.h"
+#include "instar/format/file_format.h"
+
+namespace instar {
+namespace {
+
+using pages::Node;
+using pages::PageNumber;
+
+// Where only damage counts, what a crash can leave as well is passed over.
+void listNotes(const pages::PageMap& map, bool damageOnly, std::uint64_t mostListed, std::uint64_t& count,
+               std::vector<PageProblem>& problems) {
+  for (const pages::PageNote& note : map.notes()) {
+    if (damageOnly && !note.isDamage) continue;
+    ++count;
+    if (problems.size() == mostListed) continue;
+    PageProblem problem{.tree = note.tree, .message = note.what};
+    if (note.page != pages::kNoPage) problem.page = note.page;
+    problems.push_back(std::move(problem));
+  }
+}
+
+// All entries in turn; false where one cannot be read.
+bool forEachEntry(const pages::PageFile& file, const pages::NamedTree& tree,
+                  const std::function<bool(Bytes key, Bytes value)>& visit) {
+  std::vector<std::byte> bytes;
+  std::vector<std::byte> copy;
+  Node node;
+  for (const PageNumber leaf : tree.walk.leaves) {
+    pages::Page page;
+    if (!file.read(leaf, bytes) || page.decode(bytes, leaf) != nullptr) return false;
+    for (std::size_t i = 0; i < page.nodes(); ++i) {
+      const auto value = page.node(i, node) ? valueOf(file, node, copy) : std::nullopt;
+      if (!value || !visit(node.key, *value)) return false;
+    }
+  }
+  return true;
+}
+
+class Salvage {
+ public:
+  Salvage(const pages::PageFile& file, const Store& store, const SalvageOptions& options)
+      : file_(file),
+        options_(options),
+        progress_([this] {
+          if (options_.progress) options_.progress({++steps_ * kRowsPerReport, 0});
+        }),
+        map_(file, options.swept ? pages::PageMap::Sweep::always : pages::PageMap::Sweep::whereNeeded,
+             [this](std::uint64_t done) {
+               if (options_.progress) options_.progress({done, file_.pages()});
+             }),
+        catalog_(file, map_),
+        orphans_(file, map_, catalog_),
+        store_(store),
+        target_(store) {}
+
+  SalvageReport run() {
+    report_.pages = file_.pages();
+    report_.pageSize = file_.pageSize();
+    report_.transaction = map_.transaction();
+    report_.mayBeOlder = map_.mayBeOlder();
+    listNotes(map_, false, options_.maxListed, report_.problemCount, report_.problems);
+    report_.lostCatalogRecords = catalog_.damaged();
+    report_.olderCatalogRecords = catalog_.older();
+    report_.unassignedRows = orphans_.unassignedRows();
+    copyRecords();
+    copyAudit();
+    const SalvageSource source{file_, map_, orphans_, catalog_};
+    for (const FoundCollection& collection : catalog_.collections()) {
+      CollectionSalvage one(source, collection, target_, options_, progress_);
+      report_.collections.push_back(one.run());
+      finish(collection, one.lowestVersion());
+    }
+    target_.commit();
+    return std::move(report_);
+  }
+
+ private:
+  // Those that say where rows are, and what compaction was doing, are not true of the new file.
+  static bool isKept(std::string_view key) noexcept {
+    return key == kFormatKey || key == kGenerationKey || key.starts_with(kVersionKeyPrefix) ||
+           key.starts_with(kStagingKeyPrefix) || key.starts_with(kCanaryKeyPrefix) ||
+           key.starts_with(kDivergenceKeyPrefix);
+  }
+
+  void copyRecords() {
+    const storage::TreeId catalog = target_.state().store().catalog();
+    for (const auto& [key, value] : catalog_.records()) {
+      if (!isKept(key)) continue;
+      const auto place = target_.state().storage().reserve(catalog, asBytes(key), value.size());
+      std::copy(value.begin(), value.end(), place.begin());
+    }
+    // Where nobody knows which number the file had: none of ours is refused by this code.
+    if (!catalog_.records().contains(kFormatKey)) Catalog(target_.state()).raiseFormat(kFileFormat);
+    target_.commit();
+  }
+
+  // Only as a whole: a chain with gaps would be taken for a forged one.
+  void copyAudit() {
+    const auto head = catalog_.records().find(kAuditKey);
+    const pages::NamedTree* tree = map_.find(kAuditTree);
+    report_.auditIsLost = tree != nullptr && !auditIsWhole(*tree);
+    if (tree == nullptr || report_.auditIsLost || head == catalog_.records().end()) return;
+    const storage::TreeId copy = target_.openTree(std::string(kAuditTree));
+    forEachEntry(file_, *tree, [&](Bytes key, Bytes value) { return target_.put(copy, key, value); });
+    target_.put(target_.state().store().catalog(), asBytes(kAuditKey), head->second);
+    target_.commit();
+  }
+
+  bool auditIsWhole(const pages::NamedTree& tree) const {
+    std::uint64_t number = 0;
+    std::uint64_t hash = 0;
+    const bool isRead = tree.isSound && forEachEntry(file_, tree, [&](Bytes key, Bytes value) {
+                          Key expected;
+                          expected.appendNumber(++number, 8);
+                          RowView row;
+                          hash = hash64(value);
+                          return compareBytes(key, expected.bytes()) == 0 &&
+                                 decodeRow(key, value, Verify::yes, row) == RowDamage::none;
+                        });
+    const auto head = catalog_.records().find(kAuditKey);
+    if (!isRead) return false;
+    if (head == catalog_.records().end()) return number == 0;
+    RowView row;
+    if (decodeRow(asBytes(kAuditKey), head->second, Verify::yes, row) != RowDamage::none) return false;
+    const AlignedRecord record(row.payload);
+    const auto stored = record.root().getAs<catalog::AuditHead>();
+    return stored.getEntries() == number && (number == 0 || stored.getHash() == hash);
+  }
+
+  void finish(const FoundCollection& collection, std::uint16_t lowestVersion) {
+    TransactionState& state = target_.state();
+    if (collection.record) {
+      Catalog::CollectionRecord record = *collection.record;
+      record.tiered = false;
+      Catalog(state).putCollection(record);
+    }
+    if (collection.record && collection.hasPartitions) {
+      const std::uint16_t current = collection.record->currentVersion;
+      Partitions(state, collection.name).put({.floor = lowestVersion == 0 ? current : lowestVersion});
+    }
+    target_.commit();
+  }
+
+  const pages::PageFile& file_;
+  const SalvageOptions& options_;
+  std::uint64_t steps_ = 0;
+  const std::function<void()> progress_;
+  const pages::PageMap map_;
+  FoundCatalog catalog_;
+  const OrphanOwners orphans_;
+  const Store& store_;
+  SalvageTarget target_;
+  SalvageReport report_;
+};
+
+// A folder that goes with all that is in it.
+class WorkFolder {
+ public:
+  explicit WorkFolder(const std::filesystem::path& beside) {
+    std::string name = beside.string() + ".salvage-XXXXXX";
+    if (::mkdtemp(name.data()) == nullptr) throw storage::systemError(errno, "mkdtemp", beside.parent_path());
+    path_ = name;
+  }
+  WorkFolder(const WorkFolder&) = delete;
+  WorkFolder& operator=(const WorkFolder&) = delete;
+  ~WorkFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  std::filesystem::path file() const { return path_ / "salvaged.instar"; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+void refuseExisting(const std::filesystem::path& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == 0) throw storage::systemError(EEXIST, "lstat", path);
+}
+
+}  // namespace
+
+bool SalvageReport::isComplete() const noexcept {
+  return !mayBeOlder && lostCatalogRecords == 0 && olderCatalogRecords == 0 && !auditIsLost &&
+         unassignedRows == 0 &&
+         std::all_of(collections.begin(), collections.end(), [](const auto& collection) {
+           return collection.lostRangeCount == 0 && collection.leftOut == 0 && collection.sweptRows == 0 &&
+                  collection.lostVersions.empty() && collection.isUsable && !collection.isRebuilt;
+         });
+}
+
+SalvageReport salvageInto(int descriptor, const std::filesystem::path& from,
+                          const std::shared_ptr<storage::Environment>& target,
+                          const SalvageOptions& options) {
+  const pages::PageFile file(descriptor, from);
+  const Store store = Store::open(target);
+  return Salvage(file, store, options).run();
+}
+
+SalvageReport salvage(const std::filesystem::path& from, const std::filesystem::path& to,
+                      const SalvageOptions& options) {
+  const storage::FileDescriptor source = storage::openRegularFile(from, O_RDONLY);
+  const std::filesystem::path target = storage::resolveStorePath(to);
+  refuseExisting(target);
+  const WorkFolder folder(target);
+  const auto environment = storage::openLmdb(folder.file(), {.durability = Durability::off});
+  const mode_t mode = storage::statusOf(source.get(), from).st_mode & 0777;
+  if (::chmod(folder.file().c_str(), mode) != 0) throw storage::systemError(errno, "chmod", folder.file());
+  SalvageReport report = salvageInto(source.get(), from, environment, options);
+  environment->copyTo(target, {.compact = true});
+  return report;
+}
+
+PageReport checkPagesOf(int descriptor, const std::filesystem::path& path, const SalvageOptions& options) {
+  constexpr int kAttempts = 3;
+  PageReport report;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    const pages::PageFile file(descriptor, path);
+    const std::uint64_t before = file.newestTransaction();
+    const pages::PageMap map(file, pages::PageMap::Sweep::never, [&](std::uint64_t done) {
+      if (options.progress) options.progress({done, file.pages()});
+    });
+    report = {};
+    report.pages = file.pages();
+    report.transaction = map.transaction();
+    listNotes(map, true, options.maxListed, report.problemCount, report.problems);
+    report.changes = file.newestTransaction() != before;
+    if (report.sound() || !report.changes) return report;
+  }
+  return report;
+}
+
+PageReport checkPages(const std::filesystem::path& path, const SalvageOptions& options) {
+  const storage::FileDescriptor file = storage::openRegularFile(path, O_RDONLY);
+  return checkPagesOf(file.get(), path, options);
+}
+
+}  // namespace instar

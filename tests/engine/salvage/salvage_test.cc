@@ -1,0 +1,143 @@
+// Damage that has a name, and what is brought out of it.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include "instar/engine/internal/pages/page_map.h"
+#include "instar/engine/internal/salvage/salvage_into.h"
+#include "instar/tests/engine/salvage/judge.h"
+#include "instar/tests/support/expect_error.h"
+
+namespace instar::testing {
+namespace {
+
+constexpr std::size_t kPage = 4096;
+
+std::string zeroed(std::string bytes, std::size_t page) {
+  std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(page * kPage), kPage, '\0');
+  return bytes;
+}
+
+// Where the tree begins.
+std::size_t rootOf(const std::string& bytes, const std::string& tree) {
+  const MemoryFile memory(bytes);
+  const pages::PageFile file(memory.descriptor(), "file");
+  const pages::PageMap map(file, pages::PageMap::Sweep::never, [](std::uint64_t) {});
+  return static_cast<std::size_t>(map.find(tree)->record.root);
+}
+
+std::size_t mainRootOf(const std::string& bytes) {
+  const MemoryFile memory(bytes);
+  const pages::PageFile file(memory.descriptor(), "file");
+  const auto& metas = file.metas();
+  return static_cast<std::size_t>(
+      (metas[0]->transaction > metas[1]->transaction ? metas[0] : metas[1])->mainTree.root);
+}
+
+TEST(Salvage, LosesNothingWithABranchPage) {
+  const BaseFile base = makeBase("plain");
+  const Salvaged salvaged = salvageBytes(zeroed(base.bytes, rootOf(base.bytes, "rows/notes")), false);
+  EXPECT_EQ(salvaged.state.at("notes"), base.state.at("notes"));
+  EXPECT_GT(salvaged.report.collections.front().orphanRows, 0U);
+  EXPECT_NE(salvaged.report.problemCount, 0U);
+  EXPECT_TRUE(salvaged.report.isComplete());
+}
+
+TEST(Salvage, LosesNothingWithTheListOfTreesWhereSchemasTellRowsApart) {
+  const BaseFile base = makeBase("text keys");
+  const Salvaged salvaged = salvageBytes(zeroed(base.bytes, mainRootOf(base.bytes)), false);
+  EXPECT_EQ(salvaged.state.at("people"), base.state.at("people"));
+  EXPECT_NE(salvaged.report.problemCount, 0U);
+}
+
+TEST(Salvage, GivesNoRowToACollectionThatMayNotHaveIt) {
+  const BaseFile base = makeBase("several");  // two of them have the same schema
+  const Salvaged salvaged = salvageBytes(zeroed(base.bytes, mainRootOf(base.bytes)), true);
+  for (const auto& [name, rows] : salvaged.state) {
+    for (const auto& row : rows) EXPECT_TRUE(base.state.at(name).contains(row.first)) << name;
+  }
+}
+
+TEST(Salvage, SaysThatTheLastCommitMayBeMissingWithoutAMetaPage) {
+  const BaseFile base = makeBase("plain");
+  for (const std::size_t page : {0U, 1U}) {
+    const Salvaged salvaged = salvageBytes(zeroed(base.bytes, page), false);
+    EXPECT_TRUE(salvaged.report.mayBeOlder);
+    EXPECT_FALSE(salvaged.report.isComplete());
+    EXPECT_GT(salvaged.state.at("notes").size(), 250U);
+  }
+  const Salvaged salvaged = salvageBytes(zeroed(zeroed(base.bytes, 0), 1), false);
+  EXPECT_TRUE(salvaged.report.mayBeOlder);
+  EXPECT_GT(salvaged.state.at("notes").size(), 250U);
+}
+
+TEST(Salvage, ListsWhatALostLeafHad) {
+  const BaseFile base = makeBase("plain");
+  const auto page = *base.pagesOf.at("notes").begin()->second.begin();
+  const Salvaged salvaged = salvageBytes(zeroed(base.bytes, page), false);
+  const SalvagedCollection& notes = salvaged.report.collections.front();
+  ASSERT_EQ(notes.lost.size(), 1U);
+  EXPECT_EQ(notes.lost.front().page, page);
+  EXPECT_EQ(notes.lostRows, base.state.at("notes").size() - salvaged.state.at("notes").size());
+  EXPECT_FALSE(salvaged.report.isComplete());
+}
+
+// A row of a block was erased, and the tombstone is on the page that is lost: it must not come back unasked.
+TEST(Salvage, LeavesOutRowsOfBlocksWhoseCoverIsLost) {
+  const BaseFile base = makeBase("compacted");
+  const std::size_t root = rootOf(base.bytes, "rows/notes");
+  const Salvaged salvaged = salvageBytes(zeroed(base.bytes, root), false);
+  for (const auto& [key, row] : salvaged.state.at("notes")) EXPECT_EQ(base.state.at("notes").at(key), row);
+  const MemoryFile memory(base.bytes);
+  const pages::PageFile file(memory.descriptor(), "file");
+  const pages::PageMap map(file, pages::PageMap::Sweep::never, [](std::uint64_t) {});
+  std::string without = base.bytes;
+  for (const pages::PageNumber leaf : map.find("rows/notes")->walk.leaves) without = zeroed(without, leaf);
+  const Salvaged left = salvageBytes(without, false);
+  EXPECT_GT(left.report.collections.front().leftOut, 300U);
+  const Salvaged asked = salvageBytes(without, true);
+  EXPECT_GE(asked.report.collections.front().sweptRows, left.report.collections.front().leftOut);
+}
+
+TEST(Salvage, RefusesFilesOfAnotherByteOrder) {
+  const BaseFile base = makeBase("small");
+  std::string bytes = base.bytes.substr(0, 2 * kPage);
+  for (const std::size_t page : {0U, 1U})
+    std::reverse(bytes.begin() + page * kPage + 16, bytes.begin() + page * kPage + 20);
+  EXPECT_ERROR(salvageBytes(bytes, false), fixEnvironment, "another byte order");
+}
+
+TEST(Salvage, RefusesWhatIsNoneOfOurs) {
+  EXPECT_ERROR(salvageBytes(std::string(20'000, 'x'), false), fixEnvironment, "name another one");
+  EXPECT_ERROR(salvageBytes("", false), fixEnvironment, "name another one");
+}
+
+TEST(Salvage, WritesANewFileOrNone) {
+  const TemporaryFolder folder;
+  const BaseFile base = makeBase("small");
+  std::ofstream(folder / "from", std::ios::binary) << base.bytes;
+  std::ofstream(folder / "there") << "mine";
+  EXPECT_ERROR(salvage(folder / "from", folder / "there"), fixEnvironment, "exist");
+  EXPECT_ERROR(salvage(folder / "absent", folder / "to"), fixEnvironment, "no such file");
+  EXPECT_FALSE(std::filesystem::exists(folder / "to"));
+  std::filesystem::permissions(folder / "from", std::filesystem::perms::owner_read);
+  EXPECT_TRUE(salvage(folder / "from", folder / "to").isComplete());
+  EXPECT_EQ(std::filesystem::status(folder / "to").permissions(), std::filesystem::perms::owner_read);
+  std::size_t files = 0;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator(folder.path())) ++files;
+  EXPECT_EQ(files, 3U) << "nothing else is left behind";
+}
+
+TEST(CheckPages, FindsNothingInSoundFiles) {
+  for (const std::string& kind : baseKinds()) {
+    const BaseFile base = makeBase(kind);
+    const MemoryFile memory(base.bytes);
+    const PageReport report = checkPagesOf(memory.descriptor(), "file", {});
+    EXPECT_TRUE(report.sound()) << kind << ": " << (report.sound() ? "" : report.problems.front().message);
+  }
+}
+
+}  // namespace
+}  // namespace instar::testing
