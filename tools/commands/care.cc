@@ -6,6 +6,7 @@
 #include "instar/engine/check.h"
 #include "instar/format/key_text.h"
 #include "instar/tools/commands/command.h"
+#include "instar/tools/commands/salvage_report.h"
 #include "instar/tools/commands/table.h"
 #include "instar/tools/interruption.h"
 #include "instar/tools/json_text.h"
@@ -114,7 +115,46 @@ void printReportText(Context& context, const CheckReport& report, ProblemKeys& k
   }
 }
 
+void printDamagedPages(Context& context, const PageReport& report, bool json) {
+  if (json) {
+    std::string out;
+    JsonWriter writer(out);
+    writer.beginObject().name("sound").boolean(false).name("damaged").boolean(true);
+    for (const char* name : {"rows", "bytes", "misalignedRows", "unjudgedRows"})
+      writer.member(name, std::uint64_t{0});
+    writer.member("problemCount", report.problemCount).name("problems").beginArray().endArray();
+    writeProblems(writer, report.problemCount, report.problems);
+    writer.endObject();
+    return context.output.line(out);
+  }
+  for (const PageProblem& problem : report.problems)
+    context.output.line("damaged " + describeProblem(problem));
+  if (report.problemCount > report.problems.size()) {
+    context.output.line("and " + counted(report.problemCount - report.problems.size(), "further problem"));
+  }
+  context.output.line(counted(report.pages, "page") + ", " + counted(report.problemCount, "problem") +
+                      "; rows were not looked at");
+}
+
+// Before LMDB maps the file: damaged pages could end the program there. False where they are damaged.
+bool pagesAreSound(Context& context, const CareOptions& options) {
+  try {
+    ProgressLine progress(context.messages, "pages", context.clock);
+    const PageReport report = checkPages(options.file, {.maxListed = 100, .progress = progress.callback()});
+    progress.clear();
+    if (report.sound() || report.changes) return true;  // somebody writes: LMDB keeps a snapshot in place
+    printDamagedPages(context, report, options.json);
+  } catch (const Error&) {
+    return true;  // opening says better what it is
+  }
+  context.message("restore the file from a backup, or bring out what can be had: instar salvage " +
+                  options.file + " TO");
+  context.found(ExitStatus::damage);
+  return false;
+}
+
 void runCheck(Context& context, const CareOptions& options) {
+  if (!pagesAreSound(context, options)) return;
   const Store store = openToRead(options.file);
   ProgressLine progress(context.messages, "rows", context.clock);
   const CheckReport report = check(store, {.quick = options.quick, .progress = progress.callback()});
@@ -215,6 +255,9 @@ void addCheckCommand(CLI::App& app, Context& context) {
       "The exit status is 4 where data is damaged, 1 where something else is odd: a text that is not UTF-8,\n"
       "a row of an older version that cannot be upgraded. Rows that only the application's functions can\n"
       "upgrade or judge are counted, and change nothing about the exit status.\n\n"
+      "The pages are looked at first, one by one, so that no damage ends the command. Where pages are "
+      "damaged\n"
+      "they are listed, and rows are not looked at: `instar salvage` brings these out.\n\n"
       "Example:\n  instar check contacts.instar");
 }
 

@@ -43,6 +43,7 @@ constexpr CommandAdder kAdders[] = {
     addReconcileCommand, addVersionsCommand, addCheckCommand,  addBackupCommand, addCompactCommand,
     addReadersCommand,   addProgressCommand, addVerifyCommand, addAuditCommand,  addStageCommand,
     addPromoteCommand,   addAbortCommand,    addRetireCommand, addStatusCommand, addCanaryCommand,
+    addSalvageCommand,
 };
 
 std::string versionText() {

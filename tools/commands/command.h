@@ -52,6 +52,7 @@ void addMigrateCommand(CLI::App& app, Context& context);
 void addReconcileCommand(CLI::App& app, Context& context);
 void addVersionsCommand(CLI::App& app, Context& context);
 void addCheckCommand(CLI::App& app, Context& context);
+void addSalvageCommand(CLI::App& app, Context& context);
 void addBackupCommand(CLI::App& app, Context& context);
 void addCompactCommand(CLI::App& app, Context& context);
 void addReadersCommand(CLI::App& app, Context& context);

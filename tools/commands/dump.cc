@@ -4,12 +4,14 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 
 #include "instar/engine/check.h"
 #include "instar/engine/preimages.h"
 #include "instar/format/key_text.h"
 #include "instar/format/row.h"
 #include "instar/tools/commands/command.h"
+#include "instar/tools/commands/salvaged_copy.h"
 #include "instar/tools/row_printer.h"
 #include "instar/tools/scalar_text.h"
 #include "instar/tools/text_form.h"
@@ -32,6 +34,7 @@ struct DumpOptions {
   std::uint64_t limit = UINT64_MAX;
   bool reverse = false;
   bool preimages = false;
+  bool salvage = false;
   bool asStored = false;
   std::uint16_t atVersion = 0;
   bool unmask = false;
@@ -264,7 +267,11 @@ class CollectionDump {
 
 void runDump(Context& context, DumpOptions& options) {
   checkUsage(options);
-  const Store store = openToRead(options.file);
+  if (options.salvage && options.preimages)
+    refuseUsage("pre-images are not salvaged: leave --salvage or --preimages out");
+  std::optional<SalvagedCopy> salvaged;
+  if (options.salvage) salvaged.emplace(context, options.file);
+  const Store store = openToRead(salvaged ? salvaged->path() : options.file);
   const ReadTransaction transaction = store.read();
   std::vector<std::string> names;
   if (options.collection.empty()) {
@@ -279,6 +286,7 @@ void runDump(Context& context, DumpOptions& options) {
   bool found = false;
   for (const std::string& name : names)
     found |= CollectionDump(context, store, transaction, name, options).scan();
+  if (salvaged) salvaged->tell(context, options.collection);
   if (!options.preimages || found) return;
   context.message("no pre-images are kept" +
                   (options.collection.empty() ? std::string() : " of " + options.collection) +
@@ -331,6 +339,7 @@ void addDumpCommand(CLI::App& app, Context& context) {
                     "print keys, in the form that `instar get` takes");
   command->add_flag("--preimages", options->preimages,
                     "print what compaction has replaced and keeps, in place of the rows");
+  command->add_flag("--salvage", options->salvage, "of a damaged file: what `instar salvage` brings out");
   command->footer(
       "Damaged rows are reported and left out, and the exit status is then 4. Rows of older versions that\n"
       "cannot be upgraded, because a value does not fit or because that needs a function that only the\n"
@@ -341,6 +350,9 @@ void addDumpCommand(CLI::App& app, Context& context) {
       "With --preimages each row is as it was before compaction (`instar migrate --keep-preimages`) replaced "
       "it,\n"
       "whatever was put or erased since. Where none are kept that is said, and the exit status is then 1.\n\n"
+      "With --salvage no damage ends the command: the rows are those of a copy that `instar salvage` makes "
+      "in\n"
+      "TMPDIR and that is removed again.\n\n"
       "Examples:\n"
       "  instar dump contacts.instar contacts --prefix main, --limit 10\n"
       "  instar dump contacts.instar contacts --format csv --unmask > contacts.csv\n"

@@ -1,0 +1,111 @@
+// `instar salvage`: what can still be had of a damaged file.
+
+#include <stdlib.h>
+
+#include <memory>
+
+#include "instar/tools/commands/salvage_report.h"
+#include "instar/tools/commands/salvaged_copy.h"
+#include "instar/tools/interruption.h"
+
+namespace instar::tools {
+namespace {
+
+struct SalvageCommandOptions {
+  std::string file;
+  std::string target;
+  bool swept = false;
+  bool unmask = false;
+  bool json = false;
+};
+
+SalvageReport salvageInterruptibly(Context& context, const std::filesystem::path& from,
+                                   const std::filesystem::path& to, bool swept) {
+  const Interruption interruption;
+  ProgressLine progress(context.messages, "pages", context.clock);
+  return salvage(from, to, {.swept = swept, .progress = [&](const Progress& state) {
+                              interruption.check();
+                              progress.update(state.done, state.total);
+                            }});
+}
+
+void runSalvage(Context& context, const SalvageCommandOptions& options) {
+  const SalvageReport report = salvageInterruptibly(context, options.file, options.target, options.swept);
+  const Store salvaged = openToRead(options.target);
+  const auto print = options.json ? printSalvageJson : printSalvageText;
+  print(context, report, salvaged, options.unmask);
+  if (report.problemCount != 0) context.found(ExitStatus::problem);
+  if (!report.isComplete()) context.found(ExitStatus::damage);
+}
+
+}  // namespace
+
+SalvagedCopy::SalvagedCopy(Context& context, const std::string& file) {
+  std::string name = (std::filesystem::temp_directory_path() / "instar-salvage-XXXXXX").string();
+  if (::mkdtemp(name.data()) == nullptr) {
+    throw Error(ErrorCode::fixEnvironment,
+                "no folder for the salvaged copy can be made: set TMPDIR to another one", {{"path", name}});
+  }
+  folder_ = name;
+  try {
+    report_ = salvageInterruptibly(context, file, folder_ / "salvaged.instar", false);
+  } catch (...) {
+    remove();
+    throw;
+  }
+}
+
+SalvagedCopy::~SalvagedCopy() { remove(); }
+
+void SalvagedCopy::remove() const noexcept {
+  std::error_code ignored;
+  std::filesystem::remove_all(folder_, ignored);
+}
+
+void SalvagedCopy::tell(Context& context, const std::string& collection) const {
+  if (report_.problemCount != 0) context.found(ExitStatus::problem);
+  if (report_.isComplete()) return;
+  context.found(ExitStatus::damage);
+  for (const SalvagedCollection& one : report_.collections) {
+    if (!collection.empty() && one.name != collection) continue;
+    if (one.lostRangeCount != 0 || one.leftOut != 0) {
+      context.message("damaged collection (collection: " + one.name + ", rows: " + std::to_string(one.rows) +
+                      ", lost ranges of keys: " + std::to_string(one.lostRangeCount) +
+                      ", left out because they may be out of date: " + std::to_string(one.leftOut) + ')');
+    }
+    if (!one.isUsable) context.message("the schemas are lost (collection: " + one.name + ')');
+  }
+  if (report_.mayBeOlder) context.message("what was stored last may be missing");
+  if (report_.unassignedRows != 0)
+    context.message("rows left out of which nobody can say where they belong: " +
+                    std::to_string(report_.unassignedRows));
+}
+
+void addSalvageCommand(CLI::App& app, Context& context) {
+  const auto options = std::make_shared<SalvageCommandOptions>();
+  CLI::App* command = app.add_subcommand("salvage", "Brings out of a damaged file what can be had");
+  command->add_option("FILE", options->file, "the damaged file, which is only read")->required();
+  command->add_option("TO", options->target, "the new file")->required();
+  command->add_flag("--swept", options->swept, "also rows that may be out of date or erased");
+  command->add_flag("--unmask", options->unmask, "show the values of sensitive keys");
+  command->add_flag("--json", options->json, "print JSON");
+  command->footer(
+      "Pages are read one by one and nothing in them is believed: no damage ends this command. Brought out "
+      "is\n"
+      "every row whose checksum holds and that belongs to the newest commit, of every version; the new file "
+      "is\n"
+      "opened by the application as the old one was. Printed are the damaged pages, and which keys of each\n"
+      "collection are lost. Rows that may be out of date or erased since are counted, and taken with "
+      "--swept\n"
+      "where no other row has their key. No program may write to FILE meanwhile.\n\n"
+      "The exit status is 0 where the file was sound, 1 where pages are damaged and nothing is lost, 4 "
+      "where\n"
+      "something is. TO appears when it is whole; it takes twice its size on the disk until then. Ctrl-C "
+      "leaves\n"
+      "nothing behind.\n\n"
+      "Example:\n  instar salvage contacts.instar rescued.instar");
+  command->callback(
+      [&context, options] { context.action = [&context, options] { runSalvage(context, *options); }; });
+}
+
+}  // namespace instar::tools

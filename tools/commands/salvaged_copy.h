@@ -1,0 +1,33 @@
+#pragma once
+
+// What can be had of a damaged file, as a file of its own for as long as this object lives, in the folder for
+// temporary files, readable by its user alone. One thread.
+
+#include <filesystem>
+#include <string>
+
+#include "instar/engine/salvage.h"
+#include "instar/tools/commands/command.h"
+
+namespace instar::tools {
+
+class SalvagedCopy {
+ public:
+  // Throws as salvage() does.
+  SalvagedCopy(Context& context, const std::string& file);
+  SalvagedCopy(const SalvagedCopy&) = delete;
+  SalvagedCopy& operator=(const SalvagedCopy&) = delete;
+  ~SalvagedCopy();
+
+  std::string path() const { return (folder_ / "salvaged.instar").string(); }
+  // Says what is missing of the collection; of all of them where the name is empty.
+  void tell(Context& context, const std::string& collection) const;
+
+ private:
+  void remove() const noexcept;
+
+  std::filesystem::path folder_;
+  SalvageReport report_;
+};
+
+}  // namespace instar::tools
