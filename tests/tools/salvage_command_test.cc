@@ -36,7 +36,7 @@ TEST_F(SalvageCommand, BringsAllOutOfASoundFile) {
   EXPECT_EQ(expect(0, {"salvage", file, path("to.instar")}), "contacts: 4 rows\nnothing is lost\n");
   EXPECT_EQ(expect(0, {"dump", path("to.instar"), "--with-version"}),
             expect(0, {"dump", file, "--with-version"}));
-  EXPECT_EQ(expect(0, {"check", path("to.instar")}), expect(0, {"check", file}));
+  EXPECT_THAT(expect(0, {"check", path("to.instar")}), HasSubstr("4 rows, 296 bytes, no problems"));
   EXPECT_EQ(expect(0, {"versions", path("to.instar")}), expect(0, {"versions", file}));
 }
 
@@ -48,7 +48,8 @@ TEST_F(SalvageCommand, SaysWhatIsLost) {
   EXPECT_THAT(output, HasSubstr("contacts: 2 rows; lost: 1 row\n  lost: from main,1 up to side,1, page "));
   EXPECT_THAT(output, HasSubstr("the checksum does not match"));
   EXPECT_EQ(read(file), before);
-  EXPECT_EQ(expect(0, {"dump", path("to.instar"), "--keys-only"}), "main,1\nside,1\n");
+  EXPECT_EQ(expect(0, {"dump", path("to.instar"), "contacts", "--keys-only", "--format", "text"}),
+            "main,1\nside,1\n");
   const JsonValue json = parseJson(expect(4, {"salvage", file, path("json.instar"), "--json"}));
   EXPECT_FALSE(json.find("complete")->truth);
   const JsonValue& contacts = json.find("collections")->elements.at(0);
@@ -107,7 +108,8 @@ TEST_F(SalvageCommand, AndCheckAndDumpGetThroughWhatEndsLmdb) {
                         "left out because they may be out of date: 3)"));
   EXPECT_THAT(expect(4, {"salvage", file, path("to.instar"), "--swept"}),
               HasSubstr("contacts: 3 rows, 3 that may be out of date or erased"));
-  EXPECT_EQ(listing().size(), 4U) << "the folder of the dump is gone";
+  for (const auto& entry : listing())
+    EXPECT_THAT(entry.first, Not(HasSubstr("salvage-"))) << "is left behind";
 }
 
 }  // namespace

@@ -44,11 +44,11 @@ class Walker {
   };
 
   void miss(PageNumber page, const Range& range, const char* reason, bool wasFound = false) {
-    walk_.gaps.push_back({page, range.low, range.high, range.hasHigh, reason, wasFound, true});
+    walk_.gaps.push_back({page, range.low, range.high, range.hasHigh, reason, wasFound, true, false});
   }
   // Of a page that counts nevertheless, as far as it can be read.
   void flaw(PageNumber page, const Range& range, const char* reason) {
-    walk_.gaps.push_back({page, range.low, range.high, range.hasHigh, reason, false, false});
+    walk_.gaps.push_back({page, range.low, range.high, range.hasHigh, reason, false, false, false});
   }
 
   void visit(PageNumber number, const Range& range, unsigned depth) {
@@ -101,6 +101,7 @@ class Walker {
       flaw(
           node.overflowPage, {key, key + '\0', true},
           run == 0 ? "the pages of a large value are damaged" : "the pages of a large value are not its own");
+      walk_.gaps.back().isValue = true;
     }
   }
 

@@ -44,6 +44,7 @@ struct Gap {
   const char* reason = "";
   bool wasFound = false;  // the page was read, and may hold rows of the tree
   bool isHole = true;     // nothing of the range is in TreeWalk::leaves
+  bool isValue = false;   // the pages of one value, whose key is in TreeWalk::leaves
 };
 
 struct TreeWalk {

@@ -95,6 +95,7 @@ void CollectionSalvage::addGaps(const NamedTree* tree, bool isCold, LostRanges& 
     return;
   }
   for (const pages::Gap& gap : tree->walk.gaps) {
+    if (gap.isValue) continue;  // reading it shows what is lost
     LostRange range{.from = boundedKey(gap.low), .cold = isCold, .reason = gap.reason};
     // A block lies under its last key, so it begins before the range of its page.
     if (isCold && !gap.low.empty()) range.from = source_.orphans.lastKeyBefore(*tree, range.from.bytes());
@@ -379,7 +380,9 @@ OrphanOwners::OrphanOwners(const pages::PageFile& file, const pages::PageMap& ma
         const NamedTree* tree = map.find(name);
         const bool isPreimage = prefix == kPreimageRowTreePrefix || prefix == kPreimageColdTreePrefix;
         if (tree == nullptr && isPreimage) continue;
-        if (tree != nullptr && (tree->isSound || !hasRoom(*tree, asBytes(*first), asBytes(*last)))) continue;
+        // That a tree is empty may be what an old page of names says: then its leaves look like orphans.
+        const bool isFull = tree != nullptr && tree->isSound && tree->record.root != pages::kNoPage;
+        if (tree != nullptr && (isFull || !hasRoom(*tree, asBytes(*first), asBytes(*last)))) continue;
         const Fit fit = fitOfPage(file, collection, page, isCold);
         if (fit == Fit::yes) owners.push_back(name);
         isSure = isSure && fit != Fit::unknown;
