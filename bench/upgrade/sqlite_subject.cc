@@ -280,6 +280,8 @@ class SqliteSubject final : public Subject {
     if (scenario_.strategy == Strategy::batches) rewrite(kRowsPerBatch, progress, stop);
   }
 
+  void settle() override { connection_->execute("PRAGMA wal_checkpoint(TRUNCATE)"); }
+
   Census census() override {
     SqliteStatement statement(connection_->connection(), script_.scan().c_str());
     sqlite3_bind_int64(statement.get(), 1, 0);
