@@ -1,8 +1,12 @@
 #include "instar/bench/upgrade/campaign.h"
 
+#include <capnp/message.h>
+
 #include <algorithm>
 #include <ostream>
+#include <stdexcept>
 
+#include "instar/bench/upgrade/disturbance.h"
 #include "instar/bench/upgrade/page/page.h"
 #include "instar/bench/upgrade/runner.h"
 #include "instar/bench/upgrade/table.h"
@@ -22,6 +26,13 @@ std::string minutes(double seconds) {
   return std::to_string(whole / 60) + (rest.size() < 2 ? ":0" : ":") + rest;
 }
 
+// What makes runs comparable: all but the memory, of which a kernel takes more or less.
+std::string textOfMachine(Machine::Reader machine) {
+  return std::string(machine.getBuild().cStr()) + "; " + machine.getProcessor().cStr() + ", " +
+         std::to_string(machine.getProcessors()) + " processors, " + machine.getSystem().cStr() + ", " +
+         machine.getFileSystem().cStr();
+}
+
 void writeFiles(const Results& results) {
   results.writeCsv();
   writePage(results.asJson(), results.folder() / "index.html");
@@ -29,7 +40,8 @@ void writeFiles(const Results& results) {
 
 }  // namespace
 
-void report(const Results& results, std::ostream& out) {
+void report(Results& results, std::ostream& out) {
+  results.findLoads();
   std::vector<std::string> names;
   for (const RunRecord& run : results.runs()) {
     const std::string name = run.reader().getName().cStr();
@@ -56,6 +68,23 @@ std::vector<Campaign::Task> Campaign::missing(const std::vector<Scenario>& scena
     }
   }
   return tasks;
+}
+
+void Campaign::refuseOthers(const std::vector<Scenario>& scenarios) const {
+  std::filesystem::create_directories(places_.data);
+  capnp::MallocMessageBuilder message;
+  auto here = message.initRoot<Machine>();
+  describeMachine(places_.data, here);
+  const std::string now = textOfMachine(here.asReader());
+  const std::vector<std::string> names = namesOf(scenarios);
+  for (const RunRecord& run : results_.runs()) {
+    if (std::ranges::find(names, run.reader().getName().cStr()) == names.end()) continue;
+    const std::string then = textOfMachine(run.reader().getMachine());
+    if (then == now) continue;
+    throw std::runtime_error(
+        places_.out.string() + " has runs by another build or machine (" + then + ") than this one (" + now +
+        "), which cannot be compared; take another --out, or remove " + (places_.out / "runs").string());
+  }
 }
 
 void Campaign::forget(const std::vector<Scenario>& scenarios) {
@@ -86,10 +115,12 @@ void Campaign::run(const std::vector<Scenario>& scenarios, unsigned repetitions)
     }
   } catch (...) {
     if (isTerminal_) messages_ << '\n';
+    results_.findLoads();
     writeFiles(results_);
     throw;
   }
   if (isTerminal_ && !tasks.empty()) messages_ << "\r\033[K" << std::flush;
+  results_.findLoads();
   printTable(tables_, results_.runs(), namesOf(scenarios));
   tables_ << "results: " << results_.folder().string() << '\n';
   writeFiles(results_);

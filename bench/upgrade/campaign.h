@@ -14,7 +14,7 @@
 namespace instar::bench {
 
 // Writes the files that are made from runs, and prints the table of all of them.
-void report(const Results& results, std::ostream& out);
+void report(Results& results, std::ostream& out);
 
 class Campaign {
  public:
@@ -27,6 +27,10 @@ class Campaign {
 
   // On `messages` it says what it does: on a terminal also how much time is left.
   Campaign(const Places& places, std::ostream& tables, std::ostream& messages, bool isTerminal);
+
+  // Throws std::runtime_error where the folder has runs of these by another build or machine: what is to be gone on
+  // with could not be compared.
+  void refuseOthers(const std::vector<Scenario>& scenarios) const;
 
   // Forgets what the folder has of these.
   void forget(const std::vector<Scenario>& scenarios);

@@ -50,6 +50,7 @@ class Collector {
 std::vector<Scenario> quickScenarios(std::uint64_t rows) {
   constexpr std::pair<System, Strategy> kWanted[] = {
       {System::instar, Strategy::none},       {System::sqlite, Strategy::none},
+      {System::lmdb, Strategy::none},         {System::rocksdb, Strategy::none},
       {System::instar, Strategy::lazy},       {System::sqlite, Strategy::eager},
       {System::instar, Strategy::standard},   {System::sqlite, Strategy::eagerLater},
       {System::instar, Strategy::background}, {System::sqlite, Strategy::batches},
@@ -99,8 +100,9 @@ std::vector<Scenario> matrixScenarios(std::uint64_t rows) {
                  scenario.rows = std::max<std::uint64_t>(size, 1);
                }),
                [](const Scenario& scenario) {
-                 return scenario.strategy == Strategy::none || scenario.strategy == Strategy::lazy ||
-                        scenario.strategy == Strategy::standard;
+                 constexpr Strategy kWanted[] = {Strategy::none, Strategy::eager,      Strategy::batches,
+                                                 Strategy::lazy, Strategy::background, Strategy::standard};
+                 return std::ranges::find(kWanted, scenario.strategy) != std::end(kWanted);
                });
   }
   all.addAll(with([](Scenario& scenario) { scenario.kill = true; }),
@@ -108,9 +110,23 @@ std::vector<Scenario> matrixScenarios(std::uint64_t rows) {
   return all.inOrder();
 }
 
-std::vector<Scenario> ownScenarios(std::uint64_t rows) {
+std::vector<Scenario> withLoads(const std::vector<Scenario>& scenarios) {
+  std::vector<Scenario> all;
+  const auto add = [&](const Scenario& scenario) {
+    if (std::ranges::find(all, scenario) == all.end()) all.push_back(scenario);
+  };
+  for (const Scenario& scenario : scenarios) {
+    if (const Scenario load = loadAlone(scenario); isOffered(load)) add(load);
+    add(scenario);
+  }
+  return all;
+}
+
+std::vector<Scenario> ownScenarios(std::uint64_t rows, const std::string& collection) {
   Collector all;
-  const Scenario middle{.change = Change::own, .rows = rows, .perSecond = bearable(Mix::b), .seconds = 3};
+  Scenario middle{.change = Change::own, .rows = rows, .perSecond = bearable(Mix::b), .seconds = 3};
+  middle.collection = collection;
+  std::ranges::replace(middle.collection, '/', '_');
   all.addAll(middle);
   Scenario packing = middle;
   packing.packs = true;

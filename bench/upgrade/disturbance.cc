@@ -19,6 +19,8 @@
 #include <system_error>
 #include <thread>
 
+#include "instar/bench/upgrade/commit.h"
+
 namespace instar::bench {
 namespace {
 
@@ -69,9 +71,9 @@ std::string fileSystemOf(const std::filesystem::path& folder) {
 std::string percent(double share) { return std::to_string(static_cast<int>(share * 100 + 0.5)) + " %"; }
 
 std::string buildText() {
-  std::string text = std::string("compiler ") + __VERSION__ + ", LMDB " + std::to_string(MDB_VERSION_MAJOR) +
-                     "." + std::to_string(MDB_VERSION_MINOR) + "." + std::to_string(MDB_VERSION_PATCH) +
-                     ", SQLite " + sqlite3_libversion();
+  std::string text = std::string(kCommit) + ", compiler " + __VERSION__ + ", LMDB " +
+                     std::to_string(MDB_VERSION_MAJOR) + "." + std::to_string(MDB_VERSION_MINOR) + "." +
+                     std::to_string(MDB_VERSION_PATCH) + ", SQLite " + sqlite3_libversion();
 #ifdef INSTAR_BENCH_ROCKSDB
   text += ", RocksDB " + std::to_string(ROCKSDB_MAJOR) + "." + std::to_string(ROCKSDB_MINOR) + "." +
           std::to_string(ROCKSDB_PATCH);
@@ -125,32 +127,38 @@ double measureSync(const std::filesystem::path& folder) {
   return times[kSyncs / 2];
 }
 
-DisturbanceWatch::DisturbanceWatch(const std::filesystem::path& folder)
-    : folder_(folder),
-      syncBefore_(measureSync(folder)),
-      before_(processorTimes()),
-      ownBefore_(ownProcessorSeconds()) {}
+DisturbanceWatch::DisturbanceWatch(const std::filesystem::path& folder) : folder_(folder) {
+  before_.sync = measureSync(folder);
+  before_.processors = processorTimes();
+  before_.own = ownProcessorSeconds();
+}
 
 void DisturbanceWatch::describe(Disturbance::Builder disturbance) const {
-  const ProcessorTimes now = processorTimes();
-  const double all = std::max(now.all - before_.all, 0.01);
-  const double own = ownProcessorSeconds() - ownBefore_;
-  const double stolen = (now.stolen - before_.stolen) / all;
-  const double others = std::max((now.busy - before_.busy - own) / all, 0.0);
-  const double syncAfter = measureSync(folder_);
-  const double syncs = std::max(syncAfter / syncBefore_, syncBefore_ / syncAfter);
+  MachineLook after{.processors = processorTimes(), .own = ownProcessorSeconds()};
+  after.sync = measureSync(folder_);
+  describeDisturbance(before_, after, disturbance);
+}
+
+void describeDisturbance(const MachineLook& before, const MachineLook& after,
+                         Disturbance::Builder disturbance) {
+  const ProcessorTimes& now = after.processors;
+  const double all = std::max(now.all - before.processors.all, 0.01);
+  const double own = after.own - before.own;
+  const double stolen = (now.stolen - before.processors.stolen) / all;
+  const double others = std::max((now.busy - before.processors.busy - own) / all, 0.0);
+  const double syncs = std::max(after.sync / before.sync, before.sync / after.sync);
   std::string reason;
   const auto add = [&](bool isToo, const std::string& what) {
     if (isToo) reason += (reason.empty() ? "" : "; ") + what;
   };
   add(stolen > kStolenBearable, "the host took " + percent(stolen) + " of the processors");
   add(others > kOthersBearable, "other processes took " + percent(others) + " of the processors");
-  add(syncs > kSyncBearable, "a sync took " + std::to_string(syncBefore_) + " ms before and " +
-                                 std::to_string(syncAfter) + " ms after");
+  add(syncs > kSyncBearable, "a sync took " + std::to_string(before.sync) + " ms before and " +
+                                 std::to_string(after.sync) + " ms after");
   disturbance.setStolen(stolen);
   disturbance.setOthers(others);
-  disturbance.setSyncBefore(syncBefore_);
-  disturbance.setSyncAfter(syncAfter);
+  disturbance.setSyncBefore(before.sync);
+  disturbance.setSyncAfter(after.sync);
   disturbance.setDisturbed(!reason.empty());
   disturbance.setReason(reason);
 }

@@ -24,6 +24,17 @@ double ownProcessorSeconds();
 // Milliseconds that a write of 4 KiB and its sync take in this folder: the median of several.
 double measureSync(const std::filesystem::path& folder);
 
+// The machine and this process at one moment.
+struct MachineLook {
+  ProcessorTimes processors;
+  double own = 0;   // ownProcessorSeconds()
+  double sync = 0;  // milliseconds: measureSync()
+};
+
+// What others did between two looks, and whether that is more than a fair comparison bears. Pure.
+void describeDisturbance(const MachineLook& before, const MachineLook& after,
+                         Disturbance::Builder disturbance);
+
 // From its making to describe().
 class DisturbanceWatch {
  public:
@@ -32,12 +43,10 @@ class DisturbanceWatch {
 
  private:
   std::filesystem::path folder_;
-  double syncBefore_;
-  ProcessorTimes before_;
-  double ownBefore_;
+  MachineLook before_;
 };
 
-// `folder` is where the data lies.
+// `folder` is where the data lies. The build has the commit that it is of, "unknown" outside of a repository.
 void describeMachine(const std::filesystem::path& folder, Machine::Builder machine);
 
 }  // namespace instar::bench

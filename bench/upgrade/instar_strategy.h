@@ -16,14 +16,16 @@ StoreOptions storeOptions(const Scenario& scenario);
 void migrateBeside(const Store& store, const std::string& collection, const Scenario& scenario,
                    MigrationProgress& progress, const std::atomic<bool>& stop);
 
-// All rows of older versions in one transaction.
+// All rows of older versions in one transaction, or none where `stop` is set before it is committed.
 template <class T>
-void rewriteInOneTransaction(const Store& store, const Collection<T>& rows, MigrationProgress& progress) {
+void rewriteInOneTransaction(const Store& store, const Collection<T>& rows, MigrationProgress& progress,
+                             const std::atomic<bool>& stop) {
   auto transaction = store.write();
   const auto snapshot = store.read();  // behind the lock: what others have committed before is in it
   const std::uint16_t newest = rows.schema().version();
   std::uint64_t rewritten = 0;
   for (const auto& row : rows.scan(snapshot)) {
+    if (stop) return;
     if (row.version() == newest) continue;
     if (rows.keySpec().empty())
       rows.put(transaction, Key(row.key()), *row);

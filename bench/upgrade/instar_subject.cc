@@ -125,7 +125,8 @@ class InstarApplication : public Subject {
     options.functions = newFunctions();
     store_.emplace(Store::open(file_, options));
     rows_.emplace(store_->template collection<Record>(kCollection));
-    if (scenario_.strategy == Strategy::eager) rewriteInOneTransaction(*store_, *rows_, progress);
+    if (scenario_.strategy == Strategy::eager)
+      rewriteInOneTransaction(*store_, *rows_, progress, std::atomic<bool>(false));
   }
 
   std::unique_ptr<Session> session() override {
@@ -134,10 +135,12 @@ class InstarApplication : public Subject {
 
   void migrate(MigrationProgress& progress, const std::atomic<bool>& stop) override {
     if (scenario_.strategy == Strategy::eagerLater)
-      rewriteInOneTransaction(*store_, *rows_, progress);
+      rewriteInOneTransaction(*store_, *rows_, progress, stop);
     else
       migrateBeside(*store_, kCollection, scenario_, progress, stop);
   }
+
+  void settle() override { store_->sync(); }
 
   // Rows of an older version are in the old form where that has to be upgraded.
   Census census() override {

@@ -67,6 +67,8 @@ class LmdbEngine {
 
   void flush() { checkLmdb(mdb_env_sync(reference_.environment(), 1), "mdb_env_sync"); }
 
+  void settle() { flush(); }
+
   class Connection {
    public:
     explicit Connection(LmdbEngine& engine)

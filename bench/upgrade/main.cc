@@ -3,7 +3,7 @@
 //
 //     instar_upgrade_bench [quick] [--rows N] [--repetitions N] [--out FOLDER]   a first answer
 //     instar_upgrade_bench run NAME… [--repetitions N] [--out FOLDER]           these scenarios
-//     instar_upgrade_bench matrix [--rows N] [--only TEXT] [--out FOLDER]       all; goes on where it was ended
+//     instar_upgrade_bench matrix [--rows N] [--only NAME] [--out FOLDER]       all; goes on where it was ended
 //     instar_upgrade_bench own FILE COLLECTION --schema NEW.capnp:STRUCT       the same over a file of yours
 //     instar_upgrade_bench list [--rows N]                                      their names
 //     instar_upgrade_bench report [--out FOLDER]                                tables from runs that were made
@@ -41,6 +41,7 @@ struct Arguments {
   std::uint64_t matrixRows = 1'000'000;
   unsigned repetitions = 0;  // 0: as usual for the command
   std::string out = "build/bench-results";
+  std::string ownOut = "build/bench-own";
   std::string data = "build/bench-data";
   std::vector<std::string> names;
   std::string only;
@@ -48,11 +49,17 @@ struct Arguments {
   ChildTask task;
 };
 
-std::vector<Scenario> chosen(std::vector<Scenario> scenarios, const std::string& only) {
-  std::erase_if(scenarios, [&](const Scenario& one) { return nameOf(one).find(only) == std::string::npos; });
-  if (scenarios.empty())
-    throw std::invalid_argument("no scenario has \"" + only + "\" in its name; see list");
-  return scenarios;
+// The one of this name, or else all whose names begin so.
+std::vector<Scenario> chosen(const std::vector<Scenario>& scenarios, const std::string& only) {
+  std::vector<Scenario> found;
+  for (const Scenario& one : scenarios) {
+    if (nameOf(one) == only) return {one};
+    if (nameOf(one).starts_with(only)) found.push_back(one);
+  }
+  if (!found.empty()) return found;
+  std::string message = "no scenario's name begins with \"" + only + "\"; there are";
+  for (const Scenario& one : scenarios) message += "\n  " + nameOf(one);
+  throw std::invalid_argument(message);
 }
 
 std::vector<Scenario> named(const std::vector<std::string>& names) {
@@ -100,19 +107,27 @@ void addChildCommands(CLI::App& application, ChildTask& task) {
   add("fill", [](const ChildTask& task) { fillFolder(stageOf(task), task.folder); });
   add("play", [](const ChildTask& task) {
     RunRecord run;
-    play(stageOf(task), task.folder, run.builder());
+    const Stage stage = stageOf(task);
+    play(stage, *subjectOf(stage, task.folder), task.folder, run.builder());
     storeResult(run, task.result);
   });
   add("migrate", [](const ChildTask& task) {
     RunRecord run;
-    migrateAlone(stageOf(task), task.folder, task.killAfter, run.builder());
+    const Stage stage = stageOf(task);
+    migrateAlone(stage, *subjectOf(stage, task.folder), task.killAfter, run.builder());
+    storeResult(run, task.result);
+  });
+  add("count", [](const ChildTask& task) {
+    RunRecord run;
+    const Stage stage = stageOf(task);
+    countOld(stage, *subjectOf(stage, task.folder), run.builder());
     storeResult(run, task.result);
   });
 }
 
-void addCommonOptions(CLI::App* command, Arguments& arguments) {
+void addCommonOptions(CLI::App* command, Arguments& arguments, std::string& out) {
   command->add_option("--repetitions", arguments.repetitions, "Of each scenario")->check(CLI::PositiveNumber);
-  command->add_option("--out", arguments.out, "Folder for results");
+  command->add_option("--out", out, "Folder for results, " + out + " unless said");
   command->add_option("--data", arguments.data, "Folder for the files of the runs; emptied at the end");
 }
 
@@ -123,43 +138,48 @@ int run(int count, char** texts) {
   enum class Earlier : std::uint8_t { keep, forget };  // runs of the same scenarios
   const auto measure = [&](const std::vector<Scenario>& scenarios, unsigned repetitions, Earlier earlier,
                            const std::optional<OwnFile>& own = {}) {
-    Campaign campaign({.out = arguments.out, .data = arguments.data, .own = own}, std::cout, std::cerr,
-                      ::isatty(STDERR_FILENO) != 0);
-    if (earlier == Earlier::forget) campaign.forget(scenarios);
+    Campaign campaign({.out = own ? arguments.ownOut : arguments.out, .data = arguments.data, .own = own},
+                      std::cout, std::cerr, ::isatty(STDERR_FILENO) != 0);
+    if (earlier == Earlier::forget)
+      campaign.forget(scenarios);
+    else
+      campaign.refuseOthers(scenarios);
     campaign.run(scenarios, arguments.repetitions == 0 ? repetitions : arguments.repetitions);
   };
 
   auto* const quick =
       application.add_subcommand("quick", "A first answer, in under two minutes (the default)");
   quick->add_option("--rows", arguments.quickRows)->check(CLI::PositiveNumber);
-  addCommonOptions(quick, arguments);
+  addCommonOptions(quick, arguments, arguments.out);
   quick->final_callback([&] { measure(quickScenarios(arguments.quickRows), 2, Earlier::forget); });
 
   auto* const some = application.add_subcommand("run", "Scenarios by name");
   some->add_option("names", arguments.names, "instar/lazy/derived/b/zipf/100000; see list")->required();
-  addCommonOptions(some, arguments);
-  some->final_callback([&] { measure(named(arguments.names), 3, Earlier::forget); });
+  addCommonOptions(some, arguments, arguments.out);
+  some->final_callback([&] { measure(withLoads(named(arguments.names)), 3, Earlier::forget); });
 
   auto* const matrix = application.add_subcommand("matrix", "Everything; goes on where it was ended");
   matrix
       ->add_option("--rows", arguments.matrixRows,
                    "In the middle; others have a hundredth to ten times as many")
       ->check(CLI::PositiveNumber);
-  matrix->add_option("--only", arguments.only, "Scenarios that have this in their names");
-  addCommonOptions(matrix, arguments);
-  matrix->final_callback(
-      [&] { measure(chosen(matrixScenarios(arguments.matrixRows), arguments.only), 3, Earlier::keep); });
+  matrix->add_option("--only", arguments.only, "The scenario of this name, or those whose names begin so");
+  addCommonOptions(matrix, arguments, arguments.out);
+  matrix->final_callback([&] {
+    measure(withLoads(chosen(matrixScenarios(arguments.matrixRows), arguments.only)), 3, Earlier::keep);
+  });
 
   auto* const own = application.add_subcommand("own", "Instar's strategies over copies of a file of yours");
   own->add_option("file", arguments.own.file, "Is only read")->required()->check(CLI::ExistingFile);
   own->add_option("collection", arguments.own.collection)->required();
   own->add_option("--schema", arguments.own.schema, "Of the next release: FILE.capnp:STRUCT")->required();
-  own->add_option("--only", arguments.only, "Scenarios that have this in their names");
-  addCommonOptions(own, arguments);
+  own->add_option("--only", arguments.only, "The scenario of this name, or those whose names begin so");
+  addCommonOptions(own, arguments, arguments.ownOut);
   own->final_callback([&] {
     schemaOf(arguments.own);  // what is wrong with it is said at once
     measureOwn(arguments.own);
-    measure(chosen(ownScenarios(arguments.own.rows), arguments.only), 3, Earlier::forget, arguments.own);
+    measure(withLoads(chosen(ownScenarios(arguments.own.rows, arguments.own.collection), arguments.only)), 3,
+            Earlier::forget, arguments.own);
   });
 
   auto* const list = application.add_subcommand("list", "The scenarios of quick and matrix");
@@ -173,7 +193,10 @@ int run(int count, char** texts) {
 
   auto* const again = application.add_subcommand("report", "Tables and files from the runs of a folder");
   again->add_option("--out", arguments.out)->check(CLI::ExistingDirectory);
-  again->final_callback([&] { report(Results(arguments.out), std::cout); });
+  again->final_callback([&] {
+    Results results(arguments.out);
+    report(results, std::cout);
+  });
 
   addChildCommands(application, arguments.task);
   application.require_subcommand(0, 1);

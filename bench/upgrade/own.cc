@@ -92,17 +92,20 @@ class OwnApplication : public Subject {
   void open(MigrationProgress& progress) override {
     store_.emplace(Store::open(file_, storeOptions(scenario_)));
     rows_.emplace(store_->collection(own_.collection, schema_));
-    if (scenario_.strategy == Strategy::eager) rewriteInOneTransaction(*store_, *rows_, progress);
+    if (scenario_.strategy == Strategy::eager)
+      rewriteInOneTransaction(*store_, *rows_, progress, std::atomic<bool>(false));
   }
 
   std::unique_ptr<Session> session() override { return std::make_unique<OwnSession>(*store_, *rows_, keys_); }
 
   void migrate(MigrationProgress& progress, const std::atomic<bool>& stop) override {
     if (scenario_.strategy == Strategy::eagerLater)
-      rewriteInOneTransaction(*store_, *rows_, progress);
+      rewriteInOneTransaction(*store_, *rows_, progress, stop);
     else
       migrateBeside(*store_, own_.collection, scenario_, progress, stop);
   }
+
+  void settle() override { store_->sync(); }
 
   // Where putting a row changes fields of it (those that are mirrored), rows that were put differ from those
   // that were not, as they should: then only their number counts, and the digest is 0.

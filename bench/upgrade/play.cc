@@ -62,7 +62,7 @@ class Beside {
   Beside& operator=(const Beside&) = delete;
   ~Beside() { join(); }
 
-  const std::atomic<bool>& ended() const noexcept { return ended_; }
+  const LoadEnd& end() const noexcept { return end_; }
 
   // Waits until it is over. Throws what the migration has thrown.
   void finish() {
@@ -85,7 +85,7 @@ class Beside {
       if (progress.complete) completeAfter_ = secondsSince(start_);
     } catch (...) {
       failure_ = std::current_exception();
-      ended_ = true;
+      end_.set(start_);  // nothing more is due
     }
     hasReturned_ = true;
   }
@@ -93,10 +93,10 @@ class Beside {
   void awaitEnd() {
     const auto answered = Clock::now();
     const bool waits = comesToAnEnd(scenario_.strategy);
-    while (!stopped_ && !ended_) {
+    while (!stopped_ && !end_.isSet()) {
       const double loaded = secondsSince(answered);
-      if (loaded >= scenario_.longest || (loaded >= scenario_.seconds && (hasReturned_ || !waits)))
-        ended_ = true;
+      if (loaded >= longestOf(scenario_) || (loaded >= scenario_.seconds && (hasReturned_ || !waits)))
+        end_.set(Clock::now());
       std::this_thread::sleep_for(kLookEvery);
     }
   }
@@ -104,7 +104,7 @@ class Beside {
   const Scenario& scenario_;
   const Clock::time_point start_;
   std::atomic<bool> stopped_ = false;  // the migration is to end
-  std::atomic<bool> ended_ = false;    // the load is to end
+  LoadEnd end_;                        // of the load
   std::atomic<bool> hasReturned_ = false;
   double completeAfter_ = 0;
   std::exception_ptr failure_;
@@ -147,16 +147,13 @@ void describeSeconds(const LoadResult& load, const ResourceWatch& watch, Run::Bu
   }
 }
 
-std::unique_ptr<Subject> subjectOf(const Stage& stage, const std::filesystem::path& folder) {
-  return stage.own ? makeOwnSubject(stage.scenario, *stage.own, folder) : makeSubject(stage.scenario, folder);
-}
-
 double bytesOfRow(const Stage& stage) {
   return stage.own ? stage.own->bytesOfRow : bytesOfOldRow(stage.scenario.rows);
 }
 
 // Compares with the model; the run is worth nothing where they differ.
-void takeCensus(const Stage& stage, Subject& subject, std::span<const Operation> written, Run::Builder run) {
+void takeCensus(const Stage& stage, Subject& subject, std::span<const Operation> written,
+                const MigrationProgress& progress, Run::Builder run) {
   const Subject::Census found = subject.census();
   std::uint64_t rows = stage.scenario.rows;
   std::string digest = stage.expectedDigest;
@@ -167,6 +164,9 @@ void takeCensus(const Stage& stage, Subject& subject, std::span<const Operation>
   }
   run.setRowsLeft(found.old);
   run.setDigest(hexadecimal(found.digest));
+  if (progress.complete && found.old != 0)
+    throw std::runtime_error(nameOf(stage.scenario) + ": the migration was complete, it is said, but " +
+                             std::to_string(found.old) + " rows are left in the old form");
   if (found.rows == rows && (digest.empty() || digest == run.getDigest().cStr())) return;
   throw std::runtime_error(nameOf(stage.scenario) + ": wrong rows are stored: " + std::to_string(found.rows) +
                            " with digest " + run.getDigest().cStr() + " instead of " + std::to_string(rows) +
@@ -175,69 +175,88 @@ void takeCensus(const Stage& stage, Subject& subject, std::span<const Operation>
 
 }  // namespace
 
+std::unique_ptr<Subject> subjectOf(const Stage& stage, const std::filesystem::path& folder) {
+  return stage.own ? makeOwnSubject(stage.scenario, *stage.own, folder) : makeSubject(stage.scenario, folder);
+}
+
 void fillFolder(const Stage& stage, const std::filesystem::path& folder) { subjectOf(stage, folder)->fill(); }
 
-void play(const Stage& stage, const std::filesystem::path& folder, Run::Builder run) {
+void play(const Stage& stage, Subject& subject, const std::filesystem::path& folder, Run::Builder run) {
   const Scenario& scenario = stage.scenario;
   describeScenario(scenario, run);
   describeMachine(folder, run.initMachine());
   run.setFileBefore(bytesOnDisk(folder));
-  const auto subject = subjectOf(stage, folder);
   if (scenario.cold) forgetFiles(folder);
   MigrationProgress progress;
   const DisturbanceWatch disturbance(folder.parent_path());
   const double processorBefore = ownProcessorSeconds();
   const std::uint64_t readBefore = bytesReadFromDevice();
+  const std::uint64_t writtenBefore = bytesWritten();
 
   const auto start = Clock::now();
   ResourceWatch watch(folder, progress, start);
-  subject->open(progress);
+  subject.open(progress);
   const bool isComplete = progress.complete;
-  const auto reader = subject->session();
+  auto reader = subject.session();
   reader->read(scenario.rows / 2);
   run.setOpenToFirstAnswer(secondsSince(start));
-  const auto writer = subject->session();
+  auto writer = subject.session();
   run.setChangeAt(isComplete ? 0 : secondsSince(start));
-  Beside beside(scenario, *subject, progress, start);
-  const LoadResult load = runLoad(scenario, *reader, *writer, start, beside.ended());
+  Beside beside(scenario, subject, progress, start);
+  const LoadResult load = runLoad(scenario, *reader, *writer, start, beside.end());
   beside.finish();
   run.setDuration(secondsSince(start));
   watch.stop();
   run.setCompleteAfter(isComplete ? run.getOpenToFirstAnswer() : beside.completeAfter());
-
-  run.setProcessorSeconds(ownProcessorSeconds() - processorBefore);
-  run.setBytesWritten(watch.written());
   run.setBytesRead(bytesReadFromDevice() - readBefore);
+  run.setIsCold(scenario.cold);
+  run.setFileAfter(bytesOnDisk(folder));
+
+  reader.reset();
+  writer.reset();
+  subject.settle();
+  run.setProcessorSeconds(ownProcessorSeconds() - processorBefore);
+  run.setBytesWritten(bytesWritten() - writtenBefore);
+  run.setBytesPutOff(run.getBytesWritten() - std::min(watch.written(), run.getBytesWritten()));
   run.setRowsMigrated(progress.rows);
   run.setBytesMigrated(static_cast<std::uint64_t>(bytesOfRow(stage) * static_cast<double>(progress.rows)));
   run.setFileHighest(watch.highestOnDisk());
   run.setMemoryHighest(watch.highestMemory());
-  run.setFileAfter(bytesOnDisk(folder));
   load.reads.all().describe(run.initReads());
   load.writes.all().describe(run.initWrites());
   describeSeconds(load, watch, run);
   disturbance.describe(run.initDisturbance());
-  takeCensus(stage, *subject, load.written, run);
+  takeCensus(stage, subject, load.written, progress, run);
 }
 
-void migrateAlone(const Stage& stage, const std::filesystem::path& folder, double killAfter,
-                  Run::Builder run) {
+void migrateAlone(const Stage& stage, Subject& subject, double killAfter, Run::Builder run) {
   const Scenario& scenario = stage.scenario;
   describeScenario(scenario, run);
-  const auto subject = subjectOf(stage, folder);
   MigrationProgress progress;
   const std::atomic<bool> never = false;
+  const auto isOver = std::make_shared<std::atomic<bool>>(false);
   const auto start = Clock::now();
   if (killAfter > 0) {
-    std::thread([killAfter] {
+    std::thread([killAfter, isOver] {
       std::this_thread::sleep_for(std::chrono::duration<double>(killAfter));
-      ::raise(SIGKILL);
+      if (!*isOver) ::raise(SIGKILL);
     }).detach();
   }
-  subject->open(progress);
-  subject->migrate(progress, never);
+  subject.open(progress);
+  subject.migrate(progress, never);
+  *isOver = true;
   run.setCompleteAfter(secondsSince(start));
-  takeCensus(stage, *subject, {}, run);
+  run.setRowsMigrated(progress.rows);
+  if (comesToAnEnd(scenario.strategy) && !progress.complete)
+    throw std::runtime_error(nameOf(scenario) + ": the migration has ended and is not complete");
+  takeCensus(stage, subject, {}, progress, run);
+}
+
+void countOld(const Stage& stage, Subject& subject, Run::Builder run) {
+  describeScenario(stage.scenario, run);
+  MigrationProgress progress;
+  subject.open(progress);
+  takeCensus(stage, subject, {}, progress, run);
 }
 
 }  // namespace instar::bench

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <fstream>
+#include <map>
 #include <sstream>
 #include <stdexcept>
 
@@ -76,11 +77,22 @@ void addValues(capnp::DynamicStruct::Reader record, std::string& line) {
   }
 }
 
-bool isSameLoad(Run::Reader one, Run::Reader other) {
-  return one.getSystem() == other.getSystem() && one.getChange() == other.getChange() &&
-         one.getMix() == other.getMix() && one.getAccess() == other.getAccess() &&
-         one.getRows() == other.getRows() && one.getDurability() == other.getDurability() &&
-         one.getPerSecond() == other.getPerSecond();
+// The name of the run whose load is the same without any migration; empty for what has no scenario's name.
+std::string nameOfLoad(Run::Reader run) {
+  try {
+    return nameOf(loadAlone(scenarioOf(run.getName().cStr())));
+  } catch (const std::invalid_argument&) {
+    return {};
+  }
+}
+
+std::uint64_t operationsOf(Run::Reader run) { return run.getReads().getCount() + run.getWrites().getCount(); }
+
+// There is one at least.
+double medianOf(std::vector<double> values) {
+  std::ranges::sort(values);
+  const std::size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
 }
 
 }  // namespace
@@ -149,26 +161,38 @@ void Results::forget(std::string_view name) {
   });
 }
 
-double Results::bytesPerWriteWithoutMigration(Run::Reader run) const {
-  std::vector<double> seen;
-  for (const RunRecord& other : runs_) {
-    const Run::Reader reader = other.reader();
-    const std::uint64_t writes = reader.getWrites().getCount();
-    if (reader.getStrategy() == kj::StringPtr("none") && writes > 0 && isSameLoad(reader, run))
-      seen.push_back(static_cast<double>(reader.getBytesWritten()) / static_cast<double>(writes));
-  }
-  if (seen.empty()) return 0;
-  std::ranges::sort(seen);
-  return seen[seen.size() / 2];
-}
-
 void Results::add(RunRecord run) {
-  const double perWrite = bytesPerWriteWithoutMigration(run.reader());
-  const auto writes = static_cast<double>(run.reader().getWrites().getCount());
-  run.builder().setBytesWrittenByLoad(static_cast<std::uint64_t>(perWrite * writes));
   const std::string file = fileNameOf(run.reader().getName().cStr(), run.reader().getRepetition());
   writeText(folder_ / kRunsFolder / file, toJson(run.reader()));
   runs_.push_back(std::move(run));
+}
+
+// In proportion to the operations: an open loop has as many of them as it lasts, a closed one pays for those that
+// it has. What is known to be nothing is the least there is, since 0 says that it is not known.
+void Results::findLoads() {
+  struct Load {
+    std::vector<double> bytes;    // an operation
+    std::vector<double> seconds;  // of the processor, an operation
+  };
+  std::map<std::string, Load> loads;
+  for (const RunRecord& run : runs_) {
+    const Run::Reader reader = run.reader();
+    const auto operations = static_cast<double>(operationsOf(reader));
+    if (reader.getStrategy() != kj::StringPtr("none") || operations == 0) continue;
+    Load& load = loads[nameOfLoad(reader)];
+    load.bytes.push_back(static_cast<double>(reader.getBytesWritten()) / operations);
+    load.seconds.push_back(reader.getProcessorSeconds() / operations);
+  }
+  for (RunRecord& run : runs_) {
+    const auto found = loads.find(nameOfLoad(run.reader()));
+    const bool isKnown = found != loads.end() && operationsOf(run.reader()) != 0;
+    const auto operations = static_cast<double>(operationsOf(run.reader()));
+    run.builder().setBytesWrittenByLoad(
+        isKnown ? std::max<std::uint64_t>(
+                      static_cast<std::uint64_t>(medianOf(found->second.bytes) * operations + 0.5), 1)
+                : 0);
+    run.builder().setProcessorSecondsOfLoad(isKnown ? medianOf(found->second.seconds) * operations : 0);
+  }
 }
 
 std::vector<std::string> Results::asJson() const {

@@ -42,16 +42,17 @@ class Results {
   bool has(std::string_view name, unsigned repetition) const;
   // Removes all runs of this name.
   void forget(std::string_view name);
-  // Fills in what other runs are needed for (bytesWrittenByLoad), and stores it.
+  // Stores it.
   void add(RunRecord run);
+  // Fills in, of all runs, what the same load takes by itself (bytesWrittenByLoad, processorSecondsOfLoad), from
+  // those of loadAlone() that are there: before a report, since these may come later. In memory only.
+  void findLoads();
   const std::vector<RunRecord>& runs() const noexcept { return runs_; }
   std::vector<std::string> asJson() const;
 
   void writeCsv() const;
 
  private:
-  double bytesPerWriteWithoutMigration(Run::Reader run) const;  // 0: not known
-
   std::filesystem::path folder_;
   std::vector<RunRecord> runs_;
 };

@@ -95,6 +95,16 @@ class RocksDbEngine {
     checkRocksDb(database_->SyncWAL());
   }
 
+  // What is in memory, and the merging of levels that is due.
+  void settle() {
+    checkRocksDb(database_->Flush({}));
+    for (const char* property : {rocksdb::DB::Properties::kCompactionPending.c_str(),
+                                 rocksdb::DB::Properties::kNumRunningCompactions.c_str()}) {
+      for (std::uint64_t left = 1; database_->GetIntProperty(property, &left) && left != 0;)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+  }
+
   class Connection {
    public:
     explicit Connection(RocksDbEngine& engine) noexcept : engine_(engine) {}

@@ -30,18 +30,26 @@ struct Run {
   rowsMigrated      @20 :UInt64;
   rowsLeft          @21 :UInt64;   # of the old form, at the end
   bytesMigrated     @22 :UInt64;   # of the rows that were migrated, as they were stored before
-  bytesWritten      @23 :UInt64;   # by the process, as the kernel accounts write calls, to the end of load and migration
-  bytesWrittenByLoad @24 :UInt64;  # by the same load with strategy none for as long; 0: not known
-  bytesRead         @25 :UInt64;   # from the disk
-  processorSeconds  @26 :Float64;  # user and system, of the process
+  # By the process, as the kernel accounts write calls: to the end of load and migration, and what was put off until then.
+  bytesWritten      @23 :UInt64;
+  bytesWrittenByLoad @24 :UInt64;  # by the same load with strategy none for as long; 0: not known. Found in a report.
+  bytesRead         @25 :UInt64;   # from the disk; says something only where isCold
+  processorSeconds  @26 :Float64;  # user and system, of the process, over the same time as bytesWritten
   fileBefore        @27 :UInt64;   # bytes on the disk, logs too
   fileHighest       @28 :UInt64;
   fileAfter         @29 :UInt64;
   memoryHighest     @30 :UInt64;   # bytes that are not of files
-  lostByKill        @31 :Float64;  # seconds of migration that had to be done again after a kill; -1: not tried
+  # Seconds of work that a kill has cost: the time until then, less what the rows that the next process found in the
+  # new form take at the pace of a whole migration. -1: not tried, or the process had ended before.
+  lostByKill        @31 :Float64;
   digest            @32 :Text;     # of all rows afterwards: the same for every system and strategy
   disturbance       @33 :Disturbance;
   machine           @34 :Machine;
+  processorSecondsOfLoad @35 :Float64;  # of the same load with strategy none for as long; 0: not known. As bytesWrittenByLoad.
+  isCold            @36 :Bool;     # the file was not in memory when it was opened
+  bytesPutOff       @37 :UInt64;   # of bytesWritten: after load and migration, when all that was put off was written
+  rowsKeptByKill    @38 :UInt64;   # that were found in the new form after the kill
+  rowsAfterKill     @39 :UInt64;   # that the next process brought over; more than the others: some were done twice
 }
 
 struct Latency {
@@ -78,5 +86,5 @@ struct Machine {
   memory     @2 :UInt64;
   system     @3 :Text;    # the kernel
   fileSystem @4 :Text;    # under the data
-  build      @5 :Text;    # compiler, build type, versions of the libraries
+  build      @5 :Text;    # commit, compiler, build type, versions of the libraries
 }

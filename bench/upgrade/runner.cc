@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <stdexcept>
+#include <string_view>
 #include <system_error>
 
 #include "instar/bench/workspace.h"
@@ -28,6 +29,15 @@ void copyFolder(const std::filesystem::path& from, const std::filesystem::path& 
 }
 
 }  // namespace
+
+std::string shellWord(const std::string& text) {
+  constexpr std::string_view kPlain =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_@%+=:,./-";
+  if (!text.empty() && text.find_first_not_of(kPlain) == text.npos) return text;
+  std::string result = "'";
+  for (const char c : text) result += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return result + "'";
+}
 
 Runner::Runner(std::filesystem::path program, const std::filesystem::path& data, std::optional<OwnFile> own)
     : program_(std::move(program)),
@@ -93,19 +103,31 @@ std::filesystem::path Runner::copyOf(const Scenario& scenario) {
   return folder;
 }
 
-// How much longer it takes to migrate where the process is killed halfway and another one goes on.
-double Runner::secondsLostByKill(const Scenario& scenario) {
+// A migration is killed after half of the time that a whole one has taken, and another process goes on. What the
+// kill has left is counted in a copy, by a strategy that migrates nothing.
+void Runner::findLossByKill(const Scenario& scenario, Run::Builder run) {
   const auto result = folder_ / "migrated.json";
-  const auto secondsOf = [&](const std::filesystem::path& folder) {
-    call("migrate", scenario, folder, result);
-    RunRecord run;
-    fromJson(readText(result), run.builder());
-    return run.reader().getCompleteAfter();
+  const auto resultOf = [&](const char* command, const Scenario& one, const std::filesystem::path& folder) {
+    call(command, one, folder, result);
+    RunRecord record;
+    fromJson(readText(result), record.builder());
+    return record;
   };
-  const double whole = secondsOf(copyOf(scenario));
+  const double whole = resultOf("migrate", scenario, copyOf(scenario)).reader().getCompleteAfter();
   const auto folder = copyOf(scenario);
-  if (call("migrate", scenario, folder, result, whole / 2)) return 0;  // it was faster this time
-  return std::max(whole / 2 + secondsOf(folder) - whole, 0.0);
+  if (call("migrate", scenario, folder, result, whole / 2)) return;  // it was faster this time
+  const auto killed = folder_ / "run" / "killed";
+  std::filesystem::remove_all(killed);
+  copyFolder(folder, killed);
+  Scenario looking = scenario;
+  looking.strategy = Strategy::lazy;
+  looking.rate = 0;
+  looking.packs = looking.kill = false;
+  const auto rows = static_cast<double>(scenario.rows);
+  run.setRowsKeptByKill(scenario.rows - resultOf("count", looking, killed).reader().getRowsLeft());
+  std::filesystem::remove_all(killed);
+  run.setRowsAfterKill(resultOf("migrate", scenario, folder).reader().getRowsMigrated());
+  run.setLostByKill(whole / 2 - whole * (rows - static_cast<double>(run.getRowsAfterKill())) / rows);
 }
 
 void Runner::findOwnDigest(const Scenario& scenario) {
@@ -126,10 +148,11 @@ RunRecord Runner::run(const Scenario& scenario, unsigned repetition) {
   RunRecord run;
   fromJson(readText(result), run.builder());
   run.builder().setRepetition(repetition);
-  run.builder().setCommand(own_ ? "./dev bench upgrade own " + own_->file.string() + " " + own_->collection +
-                                      " --schema " + own_->schema + " --only " + nameOf(scenario)
-                                : "./dev bench upgrade run " + nameOf(scenario));
-  if (scenario.kill) run.builder().setLostByKill(secondsLostByKill(scenario));
+  run.builder().setCommand(own_ ? "./dev bench upgrade own " + shellWord(own_->file.string()) + " " +
+                                      shellWord(own_->collection) + " --schema " + shellWord(own_->schema) +
+                                      " --only " + shellWord(nameOf(scenario))
+                                : "./dev bench upgrade run " + shellWord(nameOf(scenario)));
+  if (scenario.kill) findLossByKill(scenario, run.builder());
   std::filesystem::remove_all(folder);
   return run;
 }

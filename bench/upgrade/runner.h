@@ -14,9 +14,12 @@
 
 namespace instar::bench {
 
+// As a shell takes it for one word.
+std::string shellWord(const std::string& text);
+
 class Runner {
  public:
-  // `program` takes the hidden commands fill, play and migrate. Files lie in a folder of its own inside
+  // `program` takes the hidden commands fill, play, migrate and count. Files lie in a folder of its own inside
   // `data`, which is removed at the end.
   // `own` is for scenarios of Change::own.
   Runner(std::filesystem::path program, const std::filesystem::path& data, std::optional<OwnFile> own = {});
@@ -41,7 +44,7 @@ class Runner {
 
   const std::filesystem::path& filled(const Scenario& scenario);
   std::filesystem::path copyOf(const Scenario& scenario);
-  double secondsLostByKill(const Scenario& scenario);
+  void findLossByKill(const Scenario& scenario, Run::Builder run);
   void findOwnDigest(const Scenario& scenario);
   // Whether it has ended by itself; throws where it has failed.
   bool call(const char* command, const Scenario& scenario, const std::filesystem::path& folder,

@@ -77,10 +77,12 @@ void setOption(Scenario& scenario, std::string_view name, std::string_view part)
     scenario.seconds = secondsOf(name, value);
   } else if (key == "longest") {
     scenario.longest = secondsOf(name, value);
+  } else if (key == "collection") {
+    scenario.collection = value;
   } else {
-    refuse(name,
-           "\"" + std::string(part) +
-               "\" is no option; there are cold, packs, kill, durability=, rate=, rps=, seconds=, longest=");
+    refuse(name, "\"" + std::string(part) +
+                     "\" is no option; there are cold, packs, kill, durability=, rate=, rps=, seconds=, "
+                     "longest=, collection=");
   }
 }
 
@@ -126,6 +128,24 @@ bool comesToAnEnd(Strategy strategy) noexcept {
   return strategy != Strategy::none && strategy != Strategy::lazy && strategy != Strategy::writeBack;
 }
 
+double longestOf(const Scenario& scenario) noexcept {
+  if (scenario.longest > 0) return scenario.longest;
+  constexpr double kUsual = 600;
+  if (scenario.strategy != Strategy::paced && scenario.strategy != Strategy::standard) return kUsual;
+  const double slower =
+      scenario.rate == 0 ? 1 : static_cast<double>(kStandardRate) / static_cast<double>(scenario.rate);
+  return std::max(kUsual, kUsual * static_cast<double>(scenario.rows) / 1e6 * slower);
+}
+
+Scenario loadAlone(Scenario scenario) {
+  scenario.strategy = Strategy::none;
+  scenario.rate = 0;
+  scenario.longest = 0;
+  scenario.packs = false;
+  scenario.kill = false;
+  return scenario;
+}
+
 std::string nameOf(const Scenario& scenario) {
   const Scenario standard;
   std::string name;
@@ -143,6 +163,7 @@ std::string nameOf(const Scenario& scenario) {
   if (scenario.cold) name += "/cold";
   if (scenario.packs) name += "/packs";
   if (scenario.kill) name += "/kill";
+  if (!scenario.collection.empty()) name += "/collection=" + scenario.collection;
   return name;
 }
 

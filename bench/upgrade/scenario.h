@@ -50,19 +50,30 @@ struct Scenario {
   Mix mix = Mix::b;
   Access access = Access::zipf;
   std::uint64_t rows = 100'000;
+  // full: a commit is on the disk when it returns. normal: a power cut may undo the last commits, but never half
+  // of one. Instar and LMDB sync the data and not the page that points to it (MDB_NOMETASYNC); SQLite syncs at a
+  // checkpoint only (synchronous = NORMAL); RocksDB writes its log without syncing (sync = false). off: whatever the
+  // system writes; RocksDB as with normal, since it has nothing less.
   Durability durability = Durability::full;
   std::uint64_t rate = 0;  // bytes a second where the strategy is paced
   // Operations a second of an open loop, where latency counts from when an operation was due; 0: a closed
   // loop, each as soon as the one before has ended.
   unsigned perSecond = 0;
   double seconds = 5;  // of load after the first answer, at least: it goes on until the migration is complete
-  double longest = 600;  // it ends then, however far the migration is
-  bool cold = false;     // the file is dropped from the system's cache before it is opened
-  bool packs = false;    // Instar: rows are packed as well as upgraded
-  bool kill = false;     // the process is killed halfway through the migration
+  double longest = 0;  // it ends then, however far the migration is; 0: see longestOf()
+  bool cold = false;   // the file is dropped from the system's cache before it is opened
+  bool packs = false;  // Instar: rows are packed as well as upgraded
+  bool kill = false;   // the process is killed halfway through the migration
+  std::string collection{};  // of Change::own: names the scenario, without '/'
 
   bool operator==(const Scenario&) const = default;
 };
+
+// Seconds of load at most: ten minutes, and where the migration keeps to a rate as many for each million of rows.
+double longestOf(const Scenario& scenario) noexcept;
+
+// The same load with Strategy::none.
+Scenario loadAlone(Scenario scenario);
 
 // Whether the strategy brings all rows over by itself, so that its end can be waited for.
 bool comesToAnEnd(Strategy strategy) noexcept;

@@ -9,7 +9,9 @@ namespace instar::bench {
 bool isOffered(const Scenario& scenario) {
   if (scenario.change == Change::own && scenario.system != System::instar) return false;
   if (scenario.packs && scenario.system != System::instar) return false;
-  if (scenario.kill && !comesToAnEnd(scenario.strategy)) return false;
+  // Where no row is brought over, nothing can be lost.
+  if (scenario.kill && (!comesToAnEnd(scenario.strategy) || scenario.change == Change::additive))
+    return false;
   switch (scenario.system) {
     case System::instar:
       return instarOffers(scenario);

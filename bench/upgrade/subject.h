@@ -52,6 +52,8 @@ class Subject {
   // What goes on beside the sessions until nothing is left to do or `stop` is set; returns at once where the
   // strategy has nothing of that kind.
   virtual void migrate(MigrationProgress& progress, const std::atomic<bool>& stop) = 0;
+  // Writes what it has put off, so that it can be counted. No session is left.
+  virtual void settle() = 0;
   // Of all rows that are stored, read as the new release reads them: how many, how many of them are still
   // stored in the old form, and the sum of their digests, which is the same for every system and strategy.
   struct Census {

@@ -8,6 +8,7 @@
 //       write() -> Connection::Writing   one transaction, the only one at a time: get(id), from(id), put(id, value),
 //                                        commit(), isFull(): it has grown as large as one may get; gives up unless committed
 //     flush()                            what was written is on the disk, and the store as it is after a long time
+//     settle()                           what was put off is on the disk
 //
 // where get() is the value or nothing, and from() a cursor over the rows from an id on, in order: isValid(),
 // value(), next(), and replace(value) in a transaction. Values are valid until the next call.
@@ -173,6 +174,8 @@ class TaggedSubject final : public Subject {
     if (scenario_.strategy == Strategy::eagerLater) rewriteAll(scenario_.rows, progress, stop);
     if (scenario_.strategy == Strategy::batches) rewriteAll(kRowsPerBatch, progress, stop);
   }
+
+  void settle() override { engine_->settle(); }
 
   Census census() override {
     typename Engine::Connection connection(*engine_);

@@ -22,7 +22,7 @@ RunRecord runOf(const Scenario& scenario) {
   std::filesystem::create_directory(data);
   fillFolder({scenario}, data);
   RunRecord run;
-  play({scenario}, data, run.builder());
+  play({scenario}, *subjectOf({scenario}, data), data, run.builder());
   return run;
 }
 
@@ -81,11 +81,56 @@ TEST(PlayTest, ARunOverOtherRowsThanItsScenarioSaysFails) {
   --scenario.rows;
   RunRecord run;
   try {
-    play({scenario}, data, run.builder());
+    play({scenario}, *subjectOf({scenario}, data), data, run.builder());
     FAIL();
   } catch (const std::runtime_error& error) {
     EXPECT_THAT(error.what(), HasSubstr("wrong rows are stored: 300"));
   }
+}
+
+// Says that it has migrated, and has not.
+class LyingSubject : public Subject {
+ public:
+  LyingSubject(std::unique_ptr<Subject> subject, bool admits)
+      : subject_(std::move(subject)), admits_(admits) {}
+  void fill() override { subject_->fill(); }
+  void open(MigrationProgress& progress) override { subject_->open(progress); }
+  std::unique_ptr<Session> session() override { return subject_->session(); }
+  void migrate(MigrationProgress& progress, const std::atomic<bool>&) override {
+    progress.complete = !admits_;
+  }
+  void settle() override { subject_->settle(); }
+  Census census() override { return subject_->census(); }
+
+ private:
+  const std::unique_ptr<Subject> subject_;
+  const bool admits_;
+};
+
+TEST(PlayTest, AMigrationThatLeavesOldRowsFailsWhateverItSays) {
+  const testing::TemporaryFolder folder;
+  const auto data = folder.path() / "data";
+  std::filesystem::create_directory(data);
+  const Stage stage{smallScenario(Strategy::batches, Change::derived)};
+  fillFolder(stage, data);
+  const auto failureOf = [&](auto work) -> std::string {
+    try {
+      RunRecord run;
+      work(run.builder());
+    } catch (const std::runtime_error& error) {
+      return error.what();
+    }
+    return "none";
+  };
+  LyingSubject lying(subjectOf(stage, data), false);
+  EXPECT_THAT(failureOf([&](Run::Builder run) { play(stage, lying, data, run); }),
+              HasSubstr("300 rows are left in the old form"));
+  LyingSubject alone(subjectOf(stage, data), false);
+  EXPECT_THAT(failureOf([&](Run::Builder run) { migrateAlone(stage, alone, 0, run); }),
+              HasSubstr("300 rows are left in the old form"));
+  LyingSubject idle(subjectOf(stage, data), true);
+  EXPECT_THAT(failureOf([&](Run::Builder run) { migrateAlone(stage, idle, 0, run); }),
+              HasSubstr("is not complete"));
 }
 
 TEST(PlayTest, AnOpenLoopKeepsToItsOperationsASecond) {
@@ -96,7 +141,7 @@ TEST(PlayTest, AnOpenLoopKeepsToItsOperationsASecond) {
   const RunRecord run = runOf(scenario);
   const auto operations = run.reader().getReads().getCount() + run.reader().getWrites().getCount();
   EXPECT_GT(operations, 0U);
-  // No more than are due until the load has ended; fewer where the machine is slow.
+  // No more than are due until the load has ended, which was before it was carried out.
   EXPECT_LE(static_cast<double>(operations), 500 * run.reader().getDuration() + 2);
 }
 

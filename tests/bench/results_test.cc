@@ -71,19 +71,59 @@ TEST_F(ResultsTest, AFileThatIsNoRunIsNamed) {
   }
 }
 
-TEST_F(ResultsTest, BytesOfTheLoadAreThoseOfTheSameLoadWithoutMigration) {
+// With 10 operations for each 1000 bytes and each second of the processor.
+RunRecord loadOf(const char* name, std::uint64_t operations, unsigned repetition = 1) {
+  RunRecord load = runOf(name, "none", repetition);
+  load.builder().setBytesWritten(100 * operations);
+  load.builder().setProcessorSeconds(0.1 * static_cast<double>(operations));
+  load.builder().initWrites().setCount(operations);
+  return load;
+}
+
+TEST_F(ResultsTest, WhatTheSameLoadTakesIsFoundWhenAReportIsMade) {
   Results results(folder_.path());
-  auto none = runOf("instar/none/x", "none");
-  none.builder().setBytesWritten(1000);
-  none.builder().initWrites().setCount(10);
-  results.add(std::move(none));
-  auto lazy = runOf("instar/batches/x", "batches");
-  lazy.builder().setBytesWritten(9000);
-  lazy.builder().setBytesMigrated(3500);
+  auto batches = runOf("instar/batches/derived/a/zipf/100/rps=10/packs", "batches");
+  batches.builder().setBytesWritten(9000);
+  batches.builder().setBytesMigrated(3500);
+  batches.builder().initReads().setCount(12);
+  batches.builder().initWrites().setCount(8);
+  results.add(std::move(batches));
+  const auto first = [&] { return results.runs()[0].reader(); };
+  results.findLoads();
+  EXPECT_EQ(first().getBytesWrittenByLoad(), 0U);
+  EXPECT_EQ(first().getProcessorSecondsOfLoad(), 0);
+  EXPECT_LT(writtenPerMigrated(first()), 0);
+  results.add(loadOf("instar/none/derived/a/zipf/100/rps=10", 10));
+  results.findLoads();
+  EXPECT_EQ(first().getBytesWrittenByLoad(), 2000U);
+  EXPECT_DOUBLE_EQ(first().getProcessorSecondsOfLoad(), 2);
+  EXPECT_DOUBLE_EQ(writtenPerMigrated(first()), 2);
+}
+
+TEST_F(ResultsTest, OtherLoadsAndThoseThatDidNothingSayNothingOfALoad) {
+  Results results(folder_.path());
+  auto lazy = runOf("instar/lazy/derived/a/zipf/100/rps=10", "lazy");
   lazy.builder().initWrites().setCount(20);
   results.add(std::move(lazy));
-  EXPECT_EQ(results.runs()[1].reader().getBytesWrittenByLoad(), 2000U);
-  EXPECT_DOUBLE_EQ(writtenPerMigrated(results.runs()[1].reader()), 2);
+  for (const char* other : {"rps=10/seconds=7", "rps=11", "rps=10/cold", "rps=10/durability=off"})
+    results.add(loadOf(("instar/none/derived/a/zipf/100/" + std::string(other)).c_str(), 10));
+  results.add(loadOf("sqlite/none/derived/a/zipf/100/rps=10", 10));
+  results.add(loadOf("instar/none/derived/a/zipf/100/rps=10", 0));
+  results.findLoads();
+  EXPECT_EQ(results.runs()[0].reader().getBytesWrittenByLoad(), 0U);
+  EXPECT_EQ(results.runs()[0].reader().getProcessorSecondsOfLoad(), 0);
+}
+
+TEST_F(ResultsTest, ALoadThatWritesNothingIsNotOneThatIsUnknown) {
+  Results results(folder_.path());
+  auto lazy = runOf("instar/lazy/derived/c/zipf/100", "lazy");
+  lazy.builder().initReads().setCount(20);
+  results.add(std::move(lazy));
+  auto none = runOf("instar/none/derived/c/zipf/100", "none");
+  none.builder().initReads().setCount(10);
+  results.add(std::move(none));
+  results.findLoads();
+  EXPECT_EQ(results.runs()[0].reader().getBytesWrittenByLoad(), 1U);
 }
 
 TEST_F(ResultsTest, EveryRunIsALineOfTheTotalsAndEverySecondOneOfTheSeries) {

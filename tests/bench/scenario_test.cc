@@ -27,11 +27,12 @@ TEST(ScenarioTest, ItsNameMakesItAgain) {
                           .longest = 3,
                           .cold = true,
                           .packs = true,
-                          .kill = true};
+                          .kill = true,
+                          .collection = "items"};
   EXPECT_EQ(scenarioOf(nameOf(scenario)), scenario);
   EXPECT_EQ(nameOf(scenario),
             "sqlite/paced/history/e/latest/123/durability=off/rate=77/rps=5/seconds=0.25/longest=3/cold/"
-            "packs/kill");
+            "packs/kill/collection=items");
 }
 
 TEST(ScenarioTest, WhatANameLeavesOutIsAsUsual) {
@@ -57,6 +58,28 @@ TEST(ScenarioTest, AWrongNameIsRefusedWithWhatIsKnown) {
   EXPECT_THAT(refusalOf("instar/lazy/derived/b/zipf/0"), HasSubstr("at least one row"));
   EXPECT_THAT(refusalOf("instar/lazy/derived/b/zipf/10/fast"), HasSubstr("\"fast\" is no option"));
   EXPECT_THAT(refusalOf("instar/lazy/seconds=-1"), HasSubstr("not negative"));
+}
+
+TEST(ScenarioTest, AMigrationAtARateMayTakeLongerTheMoreRowsThereAre) {
+  EXPECT_EQ(longestOf(scenarioOf("sqlite/eager-later/derived/b/zipf/10000000")), 600);
+  EXPECT_EQ(longestOf(scenarioOf("instar/standard/derived/b/zipf/1000")), 600);
+  EXPECT_EQ(longestOf(scenarioOf("instar/standard/derived/b/zipf/10000000")), 6000);
+  EXPECT_EQ(longestOf(scenarioOf("instar/paced/derived/b/zipf/10000000/rate=2097152")), 12000);
+  EXPECT_EQ(longestOf(scenarioOf("instar/paced/derived/b/zipf/10000000/longest=5")), 5);
+}
+
+TEST(CatalogueTest, WhatALoadTakesByItselfIsMeasuredBeforeWhatNeedsIt) {
+  const auto scenarios = withLoads({scenarioOf("instar/paced/seconds=1/packs"),
+                                    scenarioOf("instar/lazy/seconds=1"), scenarioOf("sqlite/eager/kill")});
+  std::vector<std::string> names;
+  for (const Scenario& scenario : scenarios) names.push_back(nameOf(scenario));
+  EXPECT_THAT(names, ::testing::ElementsAre("instar/none/derived/b/zipf/100000/seconds=1",
+                                            "instar/paced/derived/b/zipf/100000/seconds=1/packs",
+                                            "instar/lazy/derived/b/zipf/100000/seconds=1",
+                                            "sqlite/none/derived/b/zipf/100000",
+                                            "sqlite/eager/derived/b/zipf/100000/kill"));
+  for (const Scenario& scenario : quickScenarios(1000))
+    EXPECT_THAT(quickScenarios(1000), ::testing::Contains(loadAlone(scenario))) << nameOf(scenario);
 }
 
 TEST(CatalogueTest, EveryScenarioIsThereOnceAndHasAName) {
