@@ -58,6 +58,10 @@ std::vector<Campaign::Task> Campaign::missing(const std::vector<Scenario>& scena
   return tasks;
 }
 
+void Campaign::forget(const std::vector<Scenario>& scenarios) {
+  for (const Scenario& scenario : scenarios) results_.forget(nameOf(scenario));
+}
+
 void Campaign::announce(const Task& task, std::size_t number, std::size_t count) {
   if (isTerminal_) messages_ << "\r\033[K";
   messages_ << number << "/" << count << " " << nameOf(task.scenario) << ", repetition " << task.repetition;

@@ -28,6 +28,9 @@ class Campaign {
   // On `messages` it says what it does: on a terminal also how much time is left.
   Campaign(const Places& places, std::ostream& tables, std::ostream& messages, bool isTerminal);
 
+  // Forgets what the folder has of these.
+  void forget(const std::vector<Scenario>& scenarios);
+
   // Those that the folder does not have yet. Repetition by repetition, in the order given, but what uses the
   // same filled files behind one another. At the end, and where a run has failed, what there is is reported.
   void run(const std::vector<Scenario>& scenarios, unsigned repetitions);

@@ -12,9 +12,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <iostream>
+#include <optional>
 
 #include "instar/bench/upgrade/campaign.h"
 #include "instar/bench/upgrade/catalogue.h"
@@ -110,7 +112,7 @@ void addChildCommands(CLI::App& application, ChildTask& task) {
 
 void addCommonOptions(CLI::App* command, Arguments& arguments) {
   command->add_option("--repetitions", arguments.repetitions, "Of each scenario")->check(CLI::PositiveNumber);
-  command->add_option("--out", arguments.out, "Folder for results; runs that it has are not made again");
+  command->add_option("--out", arguments.out, "Folder for results");
   command->add_option("--data", arguments.data, "Folder for the files of the runs; emptied at the end");
 }
 
@@ -118,10 +120,12 @@ int run(int count, char** texts) {
   CLI::App application{
       "Upgrades an application over Instar, SQLite, LMDB and RocksDB, and measures what it costs."};
   Arguments arguments;
-  const auto measure = [&](const std::vector<Scenario>& scenarios, unsigned repetitions,
+  enum class Earlier : std::uint8_t { keep, forget };  // runs of the same scenarios
+  const auto measure = [&](const std::vector<Scenario>& scenarios, unsigned repetitions, Earlier earlier,
                            const std::optional<OwnFile>& own = {}) {
     Campaign campaign({.out = arguments.out, .data = arguments.data, .own = own}, std::cout, std::cerr,
                       ::isatty(STDERR_FILENO) != 0);
+    if (earlier == Earlier::forget) campaign.forget(scenarios);
     campaign.run(scenarios, arguments.repetitions == 0 ? repetitions : arguments.repetitions);
   };
 
@@ -129,12 +133,12 @@ int run(int count, char** texts) {
       application.add_subcommand("quick", "A first answer, in under two minutes (the default)");
   quick->add_option("--rows", arguments.quickRows)->check(CLI::PositiveNumber);
   addCommonOptions(quick, arguments);
-  quick->final_callback([&] { measure(quickScenarios(arguments.quickRows), 2); });
+  quick->final_callback([&] { measure(quickScenarios(arguments.quickRows), 2, Earlier::forget); });
 
   auto* const some = application.add_subcommand("run", "Scenarios by name");
   some->add_option("names", arguments.names, "instar/lazy/derived/b/zipf/100000; see list")->required();
   addCommonOptions(some, arguments);
-  some->final_callback([&] { measure(named(arguments.names), 3); });
+  some->final_callback([&] { measure(named(arguments.names), 3, Earlier::forget); });
 
   auto* const matrix = application.add_subcommand("matrix", "Everything; goes on where it was ended");
   matrix
@@ -143,7 +147,8 @@ int run(int count, char** texts) {
       ->check(CLI::PositiveNumber);
   matrix->add_option("--only", arguments.only, "Scenarios that have this in their names");
   addCommonOptions(matrix, arguments);
-  matrix->final_callback([&] { measure(chosen(matrixScenarios(arguments.matrixRows), arguments.only), 3); });
+  matrix->final_callback(
+      [&] { measure(chosen(matrixScenarios(arguments.matrixRows), arguments.only), 3, Earlier::keep); });
 
   auto* const own = application.add_subcommand("own", "Instar's strategies over copies of a file of yours");
   own->add_option("file", arguments.own.file, "Is only read")->required()->check(CLI::ExistingFile);
@@ -152,8 +157,9 @@ int run(int count, char** texts) {
   own->add_option("--only", arguments.only, "Scenarios that have this in their names");
   addCommonOptions(own, arguments);
   own->final_callback([&] {
+    schemaOf(arguments.own);  // what is wrong with it is said at once
     measureOwn(arguments.own);
-    measure(chosen(ownScenarios(arguments.own.rows), arguments.only), 3, arguments.own);
+    measure(chosen(ownScenarios(arguments.own.rows), arguments.only), 3, Earlier::forget, arguments.own);
   });
 
   auto* const list = application.add_subcommand("list", "The scenarios of quick and matrix");
@@ -173,7 +179,8 @@ int run(int count, char** texts) {
   application.require_subcommand(0, 1);
   try {
     application.parse(count, texts);
-    if (application.get_subcommands().empty()) measure(quickScenarios(arguments.quickRows), 2);
+    if (application.get_subcommands().empty())
+      measure(quickScenarios(arguments.quickRows), 2, Earlier::forget);
     return 0;
   } catch (const CLI::ParseError& error) {
     return application.exit(error) == 0 ? 0 : 2;

@@ -141,6 +141,14 @@ bool Results::has(std::string_view name, unsigned repetition) const {
   });
 }
 
+void Results::forget(std::string_view name) {
+  std::erase_if(runs_, [&](const RunRecord& run) {
+    if (run.reader().getName().cStr() != name) return false;
+    std::filesystem::remove(folder_ / kRunsFolder / fileNameOf(name, run.reader().getRepetition()));
+    return true;
+  });
+}
+
 double Results::bytesPerWriteWithoutMigration(Run::Reader run) const {
   std::vector<double> seen;
   for (const RunRecord& other : runs_) {

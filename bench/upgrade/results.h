@@ -40,6 +40,8 @@ class Results {
 
   const std::filesystem::path& folder() const noexcept { return folder_; }
   bool has(std::string_view name, unsigned repetition) const;
+  // Removes all runs of this name.
+  void forget(std::string_view name);
   // Fills in what other runs are needed for (bytesWrittenByLoad), and stores it.
   void add(RunRecord run);
   const std::vector<RunRecord>& runs() const noexcept { return runs_; }

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <optional>
 #include <stdexcept>
+#include <thread>
 
 #include "instar/bench/upgrade/sqlite_script.h"
 #include "instar/bench/upgrade/systems.h"
@@ -340,6 +341,8 @@ class SqliteSubject final : public Subject {
       }
       progress.rows += static_cast<std::uint64_t>(sqlite3_changes64(connection.connection()));
       if (stop) return;
+      if (!all && from + rowsPerTransaction < scenario_.rows)
+        std::this_thread::sleep_for(kPauseBetweenBatches);
     }
     progress.complete = true;
   }

@@ -18,6 +18,8 @@
 #include <algorithm>
 #include <optional>
 #include <stdexcept>
+#include <string>
+#include <thread>
 #include <vector>
 
 #include "instar/bench/upgrade/systems.h"
@@ -214,6 +216,7 @@ class TaggedSubject final : public Subject {
       if (rewritten != 0) writing.commit();
       progress.rows += rewritten;
       progress.complete = ended;
+      if (!ended && rowsPerTransaction == kRowsPerBatch) std::this_thread::sleep_for(kPauseBetweenBatches);
     }
   }
 

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+
 #include "instar/bench/upgrade/table.h"
 #include "instar/tests/support/temporary_folder.h"
 
@@ -42,6 +44,19 @@ TEST_F(ResultsTest, ARunIsThereAgainWhenTheFolderIsOpenedAgain) {
   ASSERT_EQ(again.runs().size(), 1U);
   EXPECT_EQ(again.runs()[0].reader().getRows(), UINT64_MAX);
   EXPECT_EQ(again.runs()[0].reader().getSeconds()[1].getFrom(), 1);
+}
+
+TEST_F(ResultsTest, WhatIsForgottenIsGoneFromTheFolderToo) {
+  Results results(folder_.path());
+  results.add(runOf("instar/lazy/x", "lazy", 1));
+  results.add(runOf("instar/lazy/x", "lazy", 2));
+  results.add(runOf("instar/lazy/y", "lazy", 1));
+  results.forget("instar/lazy/x");
+  const Results again(folder_.path());
+  for (const Results* seen : {&std::as_const(results), &again}) {
+    EXPECT_FALSE(seen->has("instar/lazy/x", 2));
+    EXPECT_TRUE(seen->has("instar/lazy/y", 1));
+  }
 }
 
 TEST_F(ResultsTest, AFileThatIsNoRunIsNamed) {

@@ -36,7 +36,7 @@ TEST(ZipfTest, RanksAreDrawnInProportionToTheirWeights) {
     EXPECT_NEAR(drawn(from, to), expected(from, to), 5 * deviation) << from;
   }
   for (const auto& [from, to] : {std::pair{2U, 10U}, {10U, 100U}, {100U, 1000U}})
-    EXPECT_NEAR(drawn(from, to) / expected(from, to), 1, 0.08) << from;
+    EXPECT_NEAR(drawn(from, to) / expected(from, to), 1, 0.12) << from;
 }
 
 TEST(ZipfTest, TheWeightOfManyIsAsGoodAsTheirSum) {
