@@ -42,6 +42,8 @@ struct Run {
   digest            @32 :Text;     # of all rows afterwards: the same for every system and strategy
   disturbance       @33 :Disturbance;
   machine           @34 :Machine;
+  processorSecondsOfLoad @35 :Float64;  # of the same load with strategy none for as long; 0: not known
+  isCold            @36 :Bool;     # the file was not in memory before, so that bytesRead tells something
 }
 
 struct Latency {
