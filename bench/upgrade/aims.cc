@@ -194,7 +194,6 @@ Aim answer(const Question& question, const std::string& strategy, std::span<cons
   aim.strategy = strategy;
   const std::vector<Evidence> found = evidenceFor(question, strategy, all);
   if (found.empty()) {
-    aim.measured = "-";
     aim.verdict = "not measured";
     aim.command = wantedCommand(question, strategy);
     return aim;

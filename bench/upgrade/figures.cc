@@ -38,8 +38,7 @@ double longestOpenStall(Run::Reader run) noexcept {
 }
 
 double writtenPerMigrated(Run::Reader run) noexcept {
-  if (run.getRowsMigrated() == 0 || run.getBytesMigrated() == 0)
-    return textOf(run.getStrategy()) == "lazy" ? 0 : kUnknown;
+  if (run.getBytesMigrated() == 0) return textOf(run.getStrategy()) == "lazy" ? 0 : kUnknown;
   if (run.getBytesWrittenByLoad() == 0 && run.getWrites().getCount() > 0) return kUnknown;
   const double written =
       static_cast<double>(run.getBytesWritten()) - static_cast<double>(run.getBytesWrittenByLoad());

@@ -129,7 +129,7 @@ void printAims(std::ostream& out, std::span<const Run::Reader> runs) {
   Table table({"aim", "strategy", "measured", ""});
   std::vector<std::string> commands;
   for (const Aim& aim : aimsOf(runs)) {
-    table.add({aim.title, aim.strategy, aim.measured, aim.verdict});
+    table.add({aim.title, aim.strategy, aim.measured.empty() ? "-" : aim.measured, aim.verdict});
     if (aim.verdict != "met" && aim.verdict != "missed" &&
         std::ranges::find(commands, aim.command) == commands.end())
       commands.push_back(aim.command);

@@ -178,11 +178,12 @@ function showAims() {
   section("aims", "What Instar is meant to reach", "The worst of the conditions that were measured, warm and without packing. "
     + "Two undisturbed repetitions decide.",
     element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "aims" }, element("table", { class: "aims" },
-      element("thead", {}, element("tr", {}, ["Aim", "Strategy", "", "Measured", "Command"].map((text) =>
+      element("thead", {}, element("tr", {}, ["Aim", "Measured", "Command"].map((text) =>
         element("th", { scope: "col" }, text)))),
-      element("tbody", {}, aims.map((aim) => element("tr", {}, element("th", { scope: "row" }, aim.title),
-        element("td", {}, strategyTitle(aim.strategy)), element("td", { class: kClasses[aim.verdict] ?? "open" }, aim.verdict),
-        element("td", {}, aim.measured), element("td", { class: "command" }, commandOf(aim.command))))))));
+      element("tbody", {}, aims.map((aim) => element("tr", {}, element("th", { scope: "row" }, aim.title,
+        element("span", { class: "spread" }, `Instar ${strategyTitle(aim.strategy)}`)), element("td", {},
+        element("span", { class: kClasses[aim.verdict] ?? "open" }, aim.verdict),
+        aim.measured === "" ? null : element("span", { class: "spread" }, aim.measured)), element("td", { class: "command" }, commandOf(aim.command))))))));
 }
 
 // --- controls
