@@ -8,9 +8,7 @@ namespace {
 
 void check(int code, const char* what) {
   if (code == SQLITE_OK) return;
-  const std::string message = std::string(what) + ": " + sqlite3_errstr(code);
-  if ((code & 0xff) == SQLITE_BUSY) throw SqliteBusy(message);
-  throw std::runtime_error(message);
+  throw std::runtime_error(std::string(what) + ": " + sqlite3_errstr(code));
 }
 
 const char* synchronousOf(Durability durability) noexcept {

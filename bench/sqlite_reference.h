@@ -7,18 +7,11 @@
 #include <sqlite3.h>
 
 #include <filesystem>
-#include <stdexcept>
 
 #include "instar/bench/sample.h"
 #include "instar/engine/options.h"
 
 namespace instar::bench {
-
-// Another connection has held the lock for as long as this one waits.
-class SqliteBusy : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
 
 class SqliteStatement {
  public:

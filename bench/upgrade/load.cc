@@ -14,13 +14,15 @@ using Clock = Series::Clock;
 
 // What both threads see of each other.
 struct Shared {
-  const std::atomic<bool>& ended;
+  const LoadEnd& end;
   std::atomic<bool> failed = false;
   std::atomic<std::uint64_t> newest;                    // id that is there
   std::atomic<std::uint64_t> position[2] = {{0}, {0}};  // in the stream: of the reader, of the writer
 
-  bool isOver() const noexcept { return ended || failed; }
+  bool isOver(Clock::time_point due) const noexcept { return failed || end.isBefore(due); }
 };
+
+constexpr std::chrono::milliseconds kLookEvery{20};  // at whether the load has ended
 
 // How far a thread of a closed loop may be ahead of the other one, in operations of the stream.
 constexpr std::uint64_t kAhead = 1000;
@@ -37,7 +39,7 @@ class Worker {
 
   void run(Series& series, std::vector<Operation>& written) {
     ::prctl(PR_SET_TIMERSLACK, 1UL);  // nanoseconds
-    for (std::uint64_t number = 0; !shared_.isOver(); ++number) {
+    for (std::uint64_t number = 0;; ++number) {
       const Operation operation = stream_.next();
       if (operation.isWrite() != writes_) continue;
       const auto due = await(number);
@@ -50,7 +52,7 @@ class Worker {
   }
 
  private:
-  // When it began, or was due. Nothing where the load is over before.
+  // When it is due, in a closed loop now. Nothing where the load is over before.
   std::optional<Clock::time_point> await(std::uint64_t number) {
     return scenario_.perSecond == 0 ? awaitOther(number) : awaitDue(number);
   }
@@ -58,22 +60,24 @@ class Worker {
   std::optional<Clock::time_point> awaitDue(std::uint64_t number) {
     const auto due = start_ + std::chrono::nanoseconds(static_cast<std::int64_t>(static_cast<double>(number) *
                                                                                  1e9 / scenario_.perSecond));
-    if (Clock::now() > due) return due;
-    while (Clock::now() < due) {  // in steps, so that the end is seen
-      std::this_thread::sleep_until(std::min(due, Clock::now() + std::chrono::milliseconds(20)));
-      if (shared_.isOver()) return {};
+    while (!shared_.isOver(due)) {
+      const auto now = Clock::now();
+      if (now >= due) return due;
+      std::this_thread::sleep_until(std::min(due, now + kLookEvery));
     }
-    return Clock::now();
+    return {};
   }
 
   std::optional<Clock::time_point> awaitOther(std::uint64_t number) {
+    std::atomic<std::uint64_t>& other = shared_.position[writes_ ? 0 : 1];
     shared_.position[writes_ ? 1 : 0] = number;
-    while (number > shared_.position[writes_ ? 0 : 1] &&
-           number - shared_.position[writes_ ? 0 : 1] > kAhead) {
-      if (shared_.isOver()) return {};
+    for (;;) {
+      const auto now = Clock::now();
+      if (shared_.isOver(now)) return {};
+      const std::uint64_t reached = other;
+      if (number <= reached || number - reached <= kAhead) return now;
       std::this_thread::sleep_for(std::chrono::microseconds(50));
     }
-    return Clock::now();
   }
 
   void perform(const Operation& operation) {
@@ -112,11 +116,10 @@ class Worker {
 
 }  // namespace
 
-LoadResult runLoad(const Scenario& scenario, Session& reader, Session& writer, Clock::time_point seriesFrom,
-                   const std::atomic<bool>& ended) {
-  LoadResult result(seriesFrom);
-  Shared shared{.ended = ended, .newest = scenario.rows - 1};
-  const auto start = Clock::now();
+LoadResult runLoad(const Scenario& scenario, Session& reader, Session& writer, Clock::time_point start,
+                   const LoadEnd& end) {
+  LoadResult result(start);
+  Shared shared{.end = end, .newest = scenario.rows - 1};
   std::exception_ptr failures[2];
   const auto begin = [&](Session& session, bool writes) {
     return std::thread([&, writes] {

@@ -62,7 +62,7 @@ class Beside {
   Beside& operator=(const Beside&) = delete;
   ~Beside() { join(); }
 
-  const std::atomic<bool>& ended() const noexcept { return ended_; }
+  const LoadEnd& end() const noexcept { return end_; }
 
   // Waits until it is over. Throws what the migration has thrown.
   void finish() {
@@ -85,7 +85,7 @@ class Beside {
       if (progress.complete) completeAfter_ = secondsSince(start_);
     } catch (...) {
       failure_ = std::current_exception();
-      ended_ = true;
+      end_.set(start_);  // nothing more is due
     }
     hasReturned_ = true;
   }
@@ -93,10 +93,10 @@ class Beside {
   void awaitEnd() {
     const auto answered = Clock::now();
     const bool waits = comesToAnEnd(scenario_.strategy);
-    while (!stopped_ && !ended_) {
+    while (!stopped_ && !end_.isSet()) {
       const double loaded = secondsSince(answered);
       if (loaded >= scenario_.longest || (loaded >= scenario_.seconds && (hasReturned_ || !waits)))
-        ended_ = true;
+        end_.set(Clock::now());
       std::this_thread::sleep_for(kLookEvery);
     }
   }
@@ -104,7 +104,7 @@ class Beside {
   const Scenario& scenario_;
   const Clock::time_point start_;
   std::atomic<bool> stopped_ = false;  // the migration is to end
-  std::atomic<bool> ended_ = false;    // the load is to end
+  LoadEnd end_;                        // of the load
   std::atomic<bool> hasReturned_ = false;
   double completeAfter_ = 0;
   std::exception_ptr failure_;
@@ -199,7 +199,7 @@ void play(const Stage& stage, const std::filesystem::path& folder, Run::Builder 
   const auto writer = subject->session();
   run.setChangeAt(isComplete ? 0 : secondsSince(start));
   Beside beside(scenario, *subject, progress, start);
-  const LoadResult load = runLoad(scenario, *reader, *writer, start, beside.ended());
+  const LoadResult load = runLoad(scenario, *reader, *writer, start, beside.end());
   beside.finish();
   run.setDuration(secondsSince(start));
   watch.stop();

@@ -8,9 +8,8 @@
 namespace instar::bench {
 
 inline constexpr std::uint64_t kRowsPerBatch = 1'000;  // of Strategy::batches, where the program makes them
-// After each of them. The locks of SQLite, LMDB and a mutex are not fair, and who waits for SQLite's only looks
-// now and then whether it is free: without a pause the batches keep it to themselves, and a write waits for the
-// end of the migration.
+// After each of them. A mutex, which LMDB's lock is too, is not fair: without a pause the batches keep it to
+// themselves, and a write waits for the end of the migration.
 inline constexpr std::chrono::milliseconds kPauseBetweenBatches{10};
 inline constexpr std::uint64_t kRowsPerFilling = 10'000;  // of a transaction of fill()
 
