@@ -11,7 +11,7 @@ namespace {
 constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 constexpr double kSecondsPerMicro = 1e-6;
 
-std::string_view textOf(capnp::Text::Reader text) noexcept { return {text.begin(), text.size()}; }
+std::string_view asView(capnp::Text::Reader text) noexcept { return {text.begin(), text.size()}; }
 
 double stallOf(Run::Reader run, Latency::Reader latency) noexcept {
   if (latency.getCount() == 0) return kUnknown;
@@ -38,7 +38,7 @@ double longestOpenStall(Run::Reader run) noexcept {
 }
 
 double writtenPerMigrated(Run::Reader run) noexcept {
-  if (run.getBytesMigrated() == 0) return textOf(run.getStrategy()) == "lazy" ? 0 : kUnknown;
+  if (run.getBytesMigrated() == 0) return asView(run.getStrategy()) == "lazy" ? 0 : kUnknown;
   if (run.getBytesWrittenByLoad() == 0 && run.getWrites().getCount() > 0) return kUnknown;
   const double written =
       static_cast<double>(run.getBytesWritten()) - static_cast<double>(run.getBytesWrittenByLoad());
@@ -99,7 +99,7 @@ bool isMixed(std::span<const Run::Reader> runs) {
     std::string text = std::to_string(machine.getProcessors()) + " " + std::to_string(machine.getMemory());
     for (const auto part :
          {machine.getProcessor(), machine.getSystem(), machine.getFileSystem(), machine.getBuild()})
-      text.append("\n").append(textOf(part));
+      text.append("\n").append(asView(part));
     machines.insert(std::move(text));
   }
   return machines.size() > 1;
@@ -108,7 +108,7 @@ bool isMixed(std::span<const Run::Reader> runs) {
 std::vector<Run::Reader> runsNamed(std::span<const Run::Reader> runs, std::string_view name) {
   std::vector<Run::Reader> found;
   for (const Run::Reader& run : runs) {
-    if (textOf(run.getName()) == name) found.push_back(run);
+    if (asView(run.getName()) == name) found.push_back(run);
   }
   return found;
 }
