@@ -1,40 +1,18 @@
 #include "instar/bench/upgrade/table.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
-#include <functional>
-#include <optional>
 #include <ostream>
+#include <span>
 
+#include "instar/bench/upgrade/aims.h"
 #include "instar/bench/upgrade/scenario.h"
 
 namespace instar::bench {
 namespace {
 
-struct Spread {
-  double median = 0;
-  double least = 0;
-  double most = 0;
-};
-
 using Runs = std::vector<Run::Reader>;
-
-Spread spreadOf(const Runs& runs, const std::function<double(Run::Reader)>& value) {
-  std::vector<double> values;
-  for (const Run::Reader& run : runs) values.push_back(value(run));
-  std::ranges::sort(values);
-  const std::size_t middle = values.size() / 2;
-  const double median = values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-  return {median, values.front(), values.back()};
-}
-
-Runs runsOf(const std::vector<RunRecord>& runs, const std::string& name) {
-  Runs found;
-  for (const RunRecord& run : runs) {
-    if (run.reader().getName().cStr() == name) found.push_back(run.reader());
-  }
-  return found;
-}
 
 template <class... Values>
 std::string print(const char* format, Values... values) {
@@ -45,14 +23,14 @@ std::string print(const char* format, Values... values) {
 
 // Seconds as a time with three digits.
 std::string printSeconds(double seconds) {
-  if (seconds <= 0) return "-";
+  if (!(seconds > 0)) return "-";
   if (seconds < 1e-3) return print("%.3g us", seconds * 1e6);
   if (seconds < 1) return print("%.3g ms", seconds * 1e3);
   return print("%.3g s", seconds);
 }
 
 std::string printSpread(const Spread& spread) {
-  if (spread.least == spread.most) return printSeconds(spread.median);
+  if (!(spread.least < spread.most)) return printSeconds(spread.median);
   return printSeconds(spread.median) + " [" + printSeconds(spread.least) + "-" + printSeconds(spread.most) +
          "]";
 }
@@ -103,50 +81,71 @@ std::string behindStrategy(const std::string& name) {
   return slash == std::string::npos ? "" : name.substr(slash + 1);
 }
 
-void addLine(Table& table, const std::string& name, const Runs& runs, const Runs& reference) {
-  const auto median = [&](const std::function<double(Run::Reader)>& value) {
-    return spreadOf(runs, value).median;
-  };
-  const Spread stall = spreadOf(runs, longestStall);
-  std::string ratio = "-";
-  if (!reference.empty() && stall.median > 0)
-    ratio = print("%.3g x", spreadOf(reference, longestStall).median / stall.median);
-  const double amplification = median(writtenPerMigrated);
+// What is to be known about the runs before their figures are believed.
+std::string remarkOn(const Runs& all) {
   const auto disturbed =
-      std::ranges::count_if(runs, [](const Run::Reader& run) { return run.getDisturbance().getDisturbed(); });
+      std::ranges::count_if(all, [](const Run::Reader& run) { return run.getDisturbance().getDisturbed(); });
+  std::string remark;
+  if (disturbed > 0) {
+    remark = std::to_string(disturbed) + " of " + std::to_string(all.size()) + " disturbed";
+    if (!isDisturbed(all)) remark += ", left out";
+  }
+  if (isMixed(all)) remark += remark.empty() ? "builds or machines mixed" : "; builds or machines mixed";
+  return remark;
+}
+
+void addLine(Table& table, const std::string& name, const Runs& all, const Runs& reference) {
+  const Runs runs = countedRuns(all);
+  const auto median = [&](const auto& value) { return spreadOf(runs, value).median; };
+  const auto ofLatency = [](auto which, auto what) {
+    return [=](Run::Reader run) {
+      const Latency::Reader latency = (run.*which)();
+      return latency.getCount() == 0 ? std::nan("") : microseconds((latency.*what)());
+    };
+  };
+  const auto reads = &Run::Reader::getReads;
+  const auto writes = &Run::Reader::getWrites;
+  const auto p50 = &Latency::Reader::getP50;
+  const auto p99 = &Latency::Reader::getP99;
+  const Spread stall = spreadOf(runs, longestStall);
+  const double ratio = spreadOf(countedRuns(reference), longestStall).median / stall.median;
+  const double amplification = median(writtenPerMigrated);
+  const double highest = median([](Run::Reader run) {
+    return static_cast<double>(run.getFileHighest()) / static_cast<double>(run.getFileBefore());
+  });
+  const auto orNone = [](const char* format, double value) {
+    return std::isfinite(value) ? print(format, value) : std::string("-");
+  };
   table.add({printStrategy(name),
              printSpread(spreadOf(runs, [](Run::Reader run) { return run.getOpenToFirstAnswer(); })),
-             printSeconds(median([](Run::Reader run) { return run.getCompleteAfter(); })),
-             printSeconds(median([](Run::Reader run) { return microseconds(run.getReads().getP50()); })),
-             printSeconds(median([](Run::Reader run) { return microseconds(run.getReads().getP99()); })),
-             printSeconds(median([](Run::Reader run) { return microseconds(run.getWrites().getP50()); })),
-             printSeconds(median([](Run::Reader run) { return microseconds(run.getWrites().getP99()); })),
-             printSpread(stall), ratio, amplification < 0 ? "-" : print("%.2f", amplification),
-             print("%.2f s", median([](Run::Reader run) { return run.getProcessorSeconds(); })),
-             print("%.2f", median([](Run::Reader run) {
-                     return static_cast<double>(run.getFileHighest()) /
-                            static_cast<double>(run.getFileBefore());
-                   })),
-             disturbed == 0
-                 ? ""
-                 : print("%d of %d disturbed", static_cast<int>(disturbed), static_cast<int>(runs.size()))});
+             printSeconds(median(timeToCompletion)), printSeconds(median(ofLatency(reads, p50))),
+             printSeconds(median(ofLatency(reads, p99))), printSeconds(median(ofLatency(writes, p50))),
+             printSeconds(median(ofLatency(writes, p99))), printSpread(stall), orNone("%.3g x", ratio),
+             orNone("%.2f", amplification), orNone("%.2f s", median(processorOfMigration)),
+             orNone("%.2f", highest), remarkOn(all)});
+}
+
+void printAims(std::ostream& out, std::span<const Run::Reader> runs) {
+  Table table({"aim", "strategy", "measured", ""});
+  std::vector<std::string> commands;
+  for (const Aim& aim : aimsOf(runs)) {
+    table.add({aim.title, aim.strategy, aim.measured.empty() ? "-" : aim.measured, aim.verdict});
+    if (aim.verdict != "met" && aim.verdict != "missed" &&
+        std::ranges::find(commands, aim.command) == commands.end())
+      commands.push_back(aim.command);
+  }
+  table.print(out);
+  if (!commands.empty()) out << "\nWhat is not decided is measured by:\n";
+  for (const std::string& command : commands) out << "  " << command << '\n';
+  out << '\n';
 }
 
 }  // namespace
 
-double longestStall(Run::Reader run) noexcept {
-  return std::max(run.getOpenToFirstAnswer(), microseconds(run.getWrites().getLongest()));
-}
-
-double writtenPerMigrated(Run::Reader run) noexcept {
-  if (run.getBytesMigrated() == 0 || run.getBytesWrittenByLoad() == 0) return -1;
-  const double written =
-      static_cast<double>(run.getBytesWritten()) - static_cast<double>(run.getBytesWrittenByLoad());
-  return std::max(written, 0.0) / static_cast<double>(run.getBytesMigrated());
-}
-
 void printTable(std::ostream& out, const std::vector<RunRecord>& runs,
                 const std::vector<std::string>& names) {
+  Runs all;
+  for (const RunRecord& run : runs) all.push_back(run.reader());
   std::vector<std::string> groups;
   for (const std::string& name : names) {
     if (std::ranges::find(groups, behindStrategy(name)) == groups.end())
@@ -154,15 +153,16 @@ void printTable(std::ostream& out, const std::vector<RunRecord>& runs,
   }
   for (const std::string& group : groups) {
     Table table({group, "first answer", "complete", "read p50", "p99", "write p50", "p99", "longest stall",
-                 "less than the reference", "written/migrated", "CPU", "highest/before", ""});
+                 "less than the reference", "written/migrated", "CPU of it", "highest/before", ""});
     for (const std::string& name : names) {
-      const Runs found = runsOf(runs, name);
+      const Runs found = runsNamed(all, name);
       if (behindStrategy(name) == group && !found.empty())
-        addLine(table, name, found, runsOf(runs, referenceName(name)));
+        addLine(table, name, found, runsNamed(all, referenceName(name)));
     }
     table.print(out);
     out << '\n';
   }
+  printAims(out, all);
 }
 
 }  // namespace instar::bench

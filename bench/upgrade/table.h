@@ -5,20 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "instar/bench/upgrade/figures.h"
 #include "instar/bench/upgrade/results.h"
 
 namespace instar::bench {
 
-// The longest time in seconds for which a write was not answered: by a migration at open, or by one beside
-// the load.
-double longestStall(Run::Reader run) noexcept;
-
-// Bytes written per byte migrated, the load's own left out; negative where that is not known.
-double writtenPerMigrated(Run::Reader run) noexcept;
-
-// Of the scenarios named, in this order, what there is of them. The reference is SQLite's eager strategy
-// under the same load, and for a
-// file of the user's Instar's.
+// Of the scenarios named, in this order, what there is of them, and what all runs say of the aims. The reference
+// is SQLite's eager strategy under the same load, and for a file of the user's Instar's. Disturbed runs count
+// only where a scenario has no others.
 void printTable(std::ostream& out, const std::vector<RunRecord>& runs, const std::vector<std::string>& names);
 
 }  // namespace instar::bench

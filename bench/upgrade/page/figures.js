@@ -39,10 +39,11 @@ function latencyFigure(view) {
     for (const one of series) grid.append(latencyPanel(one, values, end, each, columns === 1 ? 138 : 168));
     return grid;
   };
-  return [canvas(draw), latencyLegend(kinds)];
+  const few = series.some(({ lines }) => lines.some(({ points }) => points.some(({ isFew }) => isFew)));
+  return [canvas(draw), latencyLegend(kinds, few)];
 }
 
-function latencyLegend(kinds) {
+function latencyLegend(kinds, few) {
   const both = kinds.length > 1;
   const swatch = (kind, ...nodes) => shape("g", { class: `series ${kind}` }, nodes);
   const entries = [];
@@ -50,6 +51,10 @@ function latencyLegend(kinds) {
     const whose = kind === "writes" ? "writes" : "reads";
     entries.push([swatch(whose, line(1, 6, 25, 6, "p99")), `${both ? `${whose}, ` : ""}p99`],
       [swatch(whose, line(1, 6, 25, 6, "longest")), `${both ? `${whose}, ` : ""}longest`]);
+  }
+  if (few) {
+    entries.push([swatch(kinds[0], line(1, 6, 25, 6, "p99 few"), line(1, 10, 25, 10, "longest few")),
+      "faint: fewer than half of the repetitions last that long"]);
   }
   entries.push([[box(1, 1, 24, 10, "gap")], "opened, no answer yet"], [[line(13, 0, 13, 12, "change")], "the migration begins"],
     [[box(1, 3, 24, 6, "track"), box(1, 3, 14, 6, "progress")], "rows migrated"]);
@@ -78,11 +83,15 @@ function latencyPanel({ group, lines, first, completion, changeAt, end: own }, v
       for (const point of points) {
         const { least, most, count } = point[what];
         if (count > 1 && point.to > point.from) {
-          layer.append(box(x(point.from), y(most), x(point.to) - x(point.from), y(least) - y(most), `band ${what}`));
+          layer.append(box(x(point.from), y(most), x(point.to) - x(point.from), y(least) - y(most),
+            `band ${what}${point.isFew ? " few" : ""}`));
         }
       }
-      const path = steps(points.map((point) => ({ from: point.from, to: point.to, value: point[what].median })), x, y);
-      layer.append(shape("path", { d: path, class: what }));
+      for (const isFew of [false, true]) {
+        const path = steps(points.map((point) => ({ from: point.from, to: point.to,
+          value: point.isFew === isFew ? point[what].median : NaN })), x, y);
+        if (path !== "") layer.append(shape("path", { d: path, class: isFew ? `${what} few` : what }));
+      }
     }
     picture.append(layer);
   }
@@ -132,6 +141,7 @@ function momentText(group, lines, first, time) {
     if (point === undefined) continue;
     texts.push(`${kind}: p99 ${spreadText(point.p99, "time")}`, `${kind}: longest ${spreadText(point.longest, "time")}`);
     if (kind === lines.at(-1).kind) {
+      if (point.of > 1) texts.push(`n = ${point.count} of ${point.of} repetitions last that long`);
       texts.push(`${whole(point.migrated)} of ${whole(group.rows)} rows migrated by ${timeText(point.to, 2)}`);
     }
   }
@@ -253,18 +263,20 @@ function scalingPanel(view, families, key, width) {
 
 // --- sizes, bytes, processor: a line for each strategy
 
-const kBars = ["fileHighest", "written", "read", "processor", "memory", "amplification"];
+const kBars = ["fileHighest", "written", "read", "processor", "migrationProcessor", "memory", "amplification"];
 
 function sizesFigure(view) {
   const draw = (width) => {
     const columns = width >= 1000 ? 3 : width >= 640 ? 2 : 1;
     const each = Math.floor((width - 26 * (columns - 1)) / columns);
     const grid = element("div", { class: "panels", style: `grid-template-columns: repeat(${columns}, 1fr)` });
-    for (const key of kBars) grid.append(barsPanel(view, key, each, view.shown));
+    const isKnown = (key) => view.shown.some((group) => summarize(group, key, view.onlyQuiet).count > 0);
+    for (const key of kBars.filter(isKnown)) grid.append(barsPanel(view, key, each, view.shown));
     if (view.killed.length > 0) grid.append(barsPanel(view, "lost", each, view.killed));
     return grid;
   };
-  const keys = ["fileBefore", "fileHighest", "fileAfter", "written", "read", "processor", "memory", "amplification"];
+  const keys = ["fileBefore", "fileHighest", "fileAfter", "written", "read", "processor", "migrationProcessor", "memory",
+    "amplification"];
   const rows = view.shown.map((group) => [group.title,
     ...keys.map((key) => spreadText(summarize(group, key, view.onlyQuiet), kMetrics[key].unit))]);
   return [canvas(draw), legend([[line(13, 0, 13, 12, "before")], "file before"],

@@ -18,7 +18,7 @@ const kStrategies = {
   "write-back": ["write-back", "A row is upgraded when it is read, and the new form is stored then."],
   background: ["background", "On reading, and a thread rewrites the rest beside the load without limit."],
   paced: ["paced", "The same, at a rate in bytes a second."],
-  standard: ["standard", "Instar's thread beside the load, with nothing set but that it runs."],
+  standard: ["default", "Instar's thread beside the load, with nothing set but that it runs."],
 };
 
 const kChanges = {
@@ -63,13 +63,15 @@ function latencyOf(raw = {}) {
   };
 }
 
-// Times in seconds, sizes in bytes.
-function runOf(raw) {
-  const run = {};
+// Times in seconds, sizes in bytes. `figures` are what follows from the run, computed where it was measured.
+function runOf(raw, figures = {}) {
+  const run = { figures: {} };
+  for (const key of ["writeWait", "readWait", "openWriteWait", "amplification", "migrationProcessor", "throughput",
+    "throughputShare", "bytesRead"]) run.figures[key] = figures[key] === undefined ? NaN : number(figures[key]);
   for (const key of ["name", "system", "strategy", "change", "mix", "access", "durability", "command", "at",
     "digest"]) run[key] = String(raw[key] ?? "");
   for (const key of ["rows", "rate", "perSecond", "repetition", "openToFirstAnswer", "completeAfter", "duration",
-    "changeAt", "rowsMigrated", "rowsLeft", "bytesMigrated", "bytesWritten", "bytesWrittenByLoad", "bytesRead",
+    "changeAt", "rowsMigrated", "rowsLeft", "bytesMigrated", "bytesWritten", "bytesWrittenByLoad",
     "processorSeconds", "fileBefore", "fileHighest", "fileAfter", "memoryHighest"]) run[key] = number(raw[key]);
   run.lostByKill = raw.lostByKill === undefined ? -1 : number(raw.lostByKill);
   run.reads = latencyOf(raw.reads);
@@ -143,18 +145,6 @@ function summaryOf(values) {
   return { median, least: sorted[0], most: sorted[count - 1], count };
 }
 
-// How long writes waited at most. Whoever waits for a file to be opened waits as well, so that counts.
-const longestWait = (run, latency) =>
-  (latency.count > 0 ? Math.max(run.openToFirstAnswer, latency.longest) : NaN);
-
-// Bytes that the migration wrote for each byte it rewrote, without those of the same load alone; where these are not
-// known, only a load that writes nothing can be told apart. Where nothing is rewritten, nothing is written for it.
-function amplification(run) {
-  if (run.rowsMigrated === 0 || run.bytesMigrated === 0) return run.strategy === "lazy" ? 0 : NaN;
-  if (run.bytesWrittenByLoad === 0 && run.writes.count > 0) return NaN;
-  return Math.max(0, run.bytesWritten - run.bytesWrittenByLoad) / run.bytesMigrated;
-}
-
 const ifCounted = (latency, key) => (latency.count > 0 ? latency[key] : NaN);
 
 const kMetrics = {
@@ -162,23 +152,29 @@ const kMetrics = {
   completion: { title: "Complete", long: "time to completion", unit: "time",
     of: (run) => (run.completeAfter > 0 ? run.completeAfter : NaN) },
   writeWait: { title: "Longest wait of a write", long: "longest wait of a write, opening counted", unit: "time",
-    of: (run) => longestWait(run, run.writes) },
+    of: (run) => run.figures.writeWait },
+  openWriteWait: { title: "Longest write once open", long: "longest write once the file is open", unit: "time",
+    of: (run) => run.figures.openWriteWait },
   readWait: { title: "Longest wait of a read", long: "longest wait of a read, opening counted", unit: "time",
-    of: (run) => longestWait(run, run.reads) },
+    of: (run) => run.figures.readWait },
   writeP99: { title: "Writes p99", long: "p99 of writes", unit: "time", of: (run) => ifCounted(run.writes, "p99") },
   writeP50: { title: "Writes p50", long: "median of writes", unit: "time", of: (run) => ifCounted(run.writes, "p50") },
   readP99: { title: "Reads p99", long: "p99 of reads", unit: "time", of: (run) => ifCounted(run.reads, "p99") },
   readP50: { title: "Reads p50", long: "median of reads", unit: "time", of: (run) => ifCounted(run.reads, "p50") },
-  throughput: { title: "Operations a second", long: "operations a second", unit: "count", more: true,
-    of: (run) => (run.reads.count + run.writes.count) / (run.duration - run.openToFirstAnswer) },
+  throughput: { title: "Operations a second", long: "operations a second since opening, closed loop", unit: "count",
+    of: (run) => run.figures.throughput },
+  throughputShare: { title: "Throughput", long: "operations a second since opening, against no migration", unit: "share",
+    of: (run) => run.figures.throughputShare },
   amplification: { title: "Written per byte migrated", long: "bytes written per byte migrated", unit: "factor",
-    of: amplification },
+    of: (run) => run.figures.amplification },
   written: { title: "Bytes written", long: "bytes written, the load's too", unit: "bytes", of: (run) => run.bytesWritten },
-  read: { title: "Bytes read from disk", long: "bytes read from the disk", unit: "bytes", of: (run) => run.bytesRead },
+  read: { title: "Bytes read from disk", long: "bytes read from the disk", unit: "bytes", of: (run) => run.figures.bytesRead },
   processor: { title: "Processor time", long: "processor time, the load's too", unit: "time",
     of: (run) => run.processorSeconds },
-  processorPerMillion: { title: "Processor time a million rows", long: "processor time per million rows, the load's too",
-    unit: "time", of: (run) => run.processorSeconds / run.rows * 1e6 },
+  migrationProcessor: { title: "Processor time of the migration", long: "processor time of the migration", unit: "time",
+    of: (run) => run.figures.migrationProcessor },
+  processorPerMillion: { title: "Processor time a million rows", long: "processor time of the migration per million rows",
+    unit: "time", of: (run) => run.figures.migrationProcessor / run.rows * 1e6 },
   fileBefore: { title: "File before", long: "file before", unit: "bytes", of: (run) => run.fileBefore },
   fileHighest: { title: "File at its highest", long: "file at its highest", unit: "bytes", of: (run) => run.fileHighest },
   fileAfter: { title: "File after", long: "file after", unit: "bytes", of: (run) => run.fileAfter },
@@ -202,6 +198,10 @@ function countedRuns(group, onlyQuiet) {
   return onlyQuiet && quiet.length > 0 ? quiet : group.runs;
 }
 
+const isAllDisturbed = (group) => group.runs.every((run) => run.disturbed);
+const machinesOf = (several) => [...new Map(several.flatMap((group) => group.runs)
+  .map((run) => [JSON.stringify(run.machine), run.machine])).values()];
+
 // The latencies of `kind` ("reads", "writes") second by second: medians over the repetitions, with the spread.
 function secondsOf(group, kind, onlyQuiet) {
   const runs = countedRuns(group, onlyQuiet);
@@ -218,6 +218,7 @@ function secondsOf(group, kind, onlyQuiet) {
       p99: summaryOf(busy.map((run) => run.seconds[index][kind].p99)),
       longest: summaryOf(busy.map((run) => run.seconds[index][kind].longest)),
       migrated: summaryOf(present.map((run) => run.seconds[index].migrated)).median,
+      count: present.length, of: runs.length, isFew: present.length * 2 < runs.length,
     });
   }
   // What is left at the end can be a handful of operations, of which there is no percentile.
@@ -269,6 +270,7 @@ function textOf(value, unit, significant = 3) {
   if (unit === "time") return timeText(value, significant);
   if (unit === "bytes") return bytesText(value, significant);
   if (unit === "count") return countText(value);
+  if (unit === "share") return `${digits(value * 100)} %`;
   return digits(value, significant);
 }
 

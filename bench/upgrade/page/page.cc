@@ -7,9 +7,15 @@
 #include <array>
 #include <cstdio>
 #include <fstream>
+#include <map>
+#include <memory>
 #include <stdexcept>
 #include <string_view>
+#include <vector>
 
+#include "instar/bench/upgrade/aims.h"
+#include "instar/bench/upgrade/figures.h"
+#include "instar/bench/upgrade/page/derived.capnp.h"
 #include "instar/bench/upgrade/page/page_text.h"
 #include "instar/bench/upgrade/run.capnp.h"
 
@@ -57,18 +63,31 @@ std::string numberText(double value) {
 
 std::string_view textOf(capnp::Text::Reader text) { return {text.begin(), text.size()}; }
 
-// A row of the table for those without a script. Throws std::invalid_argument where the text is no run.
-std::string rowOf(const std::string& json, std::size_t place) {
-  constexpr double kPerMilli = 1e-3;
-  capnp::MallocMessageBuilder message;
-  auto run = message.initRoot<Run>();
-  try {
-    capnp::JsonCodec().decode(kj::arrayPtr(json.data(), json.size()), run);
-  } catch (const kj::Exception& e) {
-    throw std::invalid_argument("text " + std::to_string(place + 1) + " of " +
-                                "the page is not a run as JSON: " + e.getDescription().cStr());
+// The runs that texts say. Throws std::invalid_argument where one is no run.
+class ReadRuns {
+ public:
+  explicit ReadRuns(std::span<const std::string> texts) {
+    for (const std::string& json : texts) {
+      auto run = messages_.emplace_back(std::make_unique<capnp::MallocMessageBuilder>())->initRoot<Run>();
+      try {
+        capnp::JsonCodec().decode(kj::arrayPtr(json.data(), json.size()), run);
+      } catch (const kj::Exception& e) {
+        throw std::invalid_argument("text " + std::to_string(messages_.size()) + " of " +
+                                    "the page is not a run as JSON: " + e.getDescription().cStr());
+      }
+      runs_.push_back(run.asReader());
+    }
   }
-  const auto reader = run.asReader();
+  std::span<const Run::Reader> runs() const noexcept { return runs_; }
+
+ private:
+  std::vector<std::unique_ptr<capnp::MallocMessageBuilder>> messages_;
+  std::vector<Run::Reader> runs_;
+};
+
+// A row of the table for those without a script.
+std::string rowOf(Run::Reader reader) {
+  constexpr double kPerMilli = 1e-3;
   std::string name(textOf(reader.getName()));
   if (reader.getDisturbance().getDisturbed()) {
     name.append(" (disturbed: ").append(textOf(reader.getDisturbance().getReason())).append(")");
@@ -87,31 +106,69 @@ std::string rowOf(const std::string& json, std::size_t place) {
   return row + "</tr>\n";
 }
 
-std::string tableOf(std::span<const std::string> runs) {
+std::string tableOf(std::span<const Run::Reader> runs) {
   std::string table = "<div class=\"scroll\"><table>\n<thead><tr>";
   for (const std::string_view heading : kHeadings) {
     table.append("<th scope=\"col\">").append(heading).append("</th>");
   }
   table += "</tr></thead>\n<tbody>\n";
-  for (std::size_t i = 0; i < runs.size(); ++i) table += rowOf(runs[i], i);
+  for (const Run::Reader& run : runs) table += rowOf(run);
   return table + "</tbody></table></div>\n";
+}
+
+// What each run is to be compared with is the median of its like without a migration.
+void fillFigures(std::span<const Run::Reader> runs, capnp::List<Figures>::Builder figures) {
+  std::map<std::string, double> without;
+  for (unsigned i = 0; i < runs.size(); ++i) {
+    const Run::Reader run = runs[i];
+    const std::string none = withoutMigration(textOf(run.getName()));
+    if (!without.contains(none))
+      without[none] = spreadOf(countedRuns(runsNamed(runs, none)), throughput).median;
+    figures[i].setWriteWait(longestStall(run));
+    figures[i].setReadWait(longestReadStall(run));
+    figures[i].setOpenWriteWait(longestOpenStall(run));
+    figures[i].setAmplification(writtenPerMigrated(run));
+    figures[i].setMigrationProcessor(processorOfMigration(run));
+    figures[i].setThroughput(throughput(run));
+    figures[i].setThroughputShare(throughput(run) / without[none]);
+    figures[i].setBytesRead(bytesReadFromDisk(run));
+  }
+}
+
+std::string derivedOf(std::span<const Run::Reader> runs) {
+  capnp::MallocMessageBuilder message;
+  auto derived = message.initRoot<Derived>();
+  fillFigures(runs, derived.initFigures(static_cast<unsigned>(runs.size())));
+  const std::vector<Aim> aims = aimsOf(runs);
+  auto texts = derived.initAims(static_cast<unsigned>(aims.size()));
+  for (unsigned i = 0; i < aims.size(); ++i) {
+    texts[i].setTitle(aims[i].title);
+    texts[i].setStrategy(aims[i].strategy);
+    texts[i].setMeasured(aims[i].measured);
+    texts[i].setVerdict(aims[i].verdict);
+    texts[i].setCommand(aims[i].command);
+  }
+  return capnp::JsonCodec().encode(derived).cStr();
 }
 
 // Within a script element nothing may look like a tag. In JSON a "<" stands in texts alone, where it can be
 // escaped.
-std::string dataOf(std::span<const std::string> runs) {
-  std::string data = "[";
-  for (const std::string& run : runs) {
-    data += data.size() > 1 ? ",\n" : "\n";
-    for (const char c : run) {
-      if (c == '<') {
-        data += "\\u003c";
-      } else {
-        data += c;
-      }
+std::string escaped(std::string_view json) {
+  std::string safe;
+  for (const char c : json) {
+    if (c == '<') {
+      safe += "\\u003c";
+    } else {
+      safe += c;
     }
   }
-  return data + "\n]";
+  return safe;
+}
+
+std::string dataOf(std::span<const std::string> texts, std::span<const Run::Reader> runs) {
+  std::string data = "{\"runs\": [";
+  for (std::size_t i = 0; i < texts.size(); ++i) data += (i == 0 ? "\n" : ",\n") + escaped(texts[i]);
+  return data + "\n],\n\"derived\": " + escaped(derivedOf(runs)) + "}";
 }
 
 }  // namespace
@@ -121,10 +178,12 @@ void writePage(std::span<const std::string> runsAsJson, const std::filesystem::p
   constexpr std::string_view kRuns = "{{runs}}";
   const std::size_t tableAt = kPageText.find(kTable);
   const std::size_t runsAt = kPageText.find(kRuns);
-  const std::string table = tableOf(runsAsJson);
+  const ReadRuns read(runsAsJson);
+  const std::string table = tableOf(read.runs());
+  const std::string data = dataOf(runsAsJson, read.runs());
   std::ofstream file(to, std::ios::binary | std::ios::trunc);
   file << kPageText.substr(0, tableAt) << table
-       << kPageText.substr(tableAt + kTable.size(), runsAt - tableAt - kTable.size()) << dataOf(runsAsJson)
+       << kPageText.substr(tableAt + kTable.size(), runsAt - tableAt - kTable.size()) << data
        << kPageText.substr(runsAt + kRuns.size());
   file.close();
   if (!file)

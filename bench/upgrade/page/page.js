@@ -3,7 +3,9 @@
 const kMain = ["sqlite/eager", "instar/eager", "instar/lazy", "instar/standard", "instar/background", "sqlite/batches",
   "sqlite/lazy", "lmdb/eager", "rocksdb/batches"];
 
-const runs = JSON.parse(document.getElementById("data").textContent).map(runOf);
+const data = JSON.parse(document.getElementById("data").textContent);
+const runs = data.runs.map((run, index) => runOf(run, data.derived.figures?.[index]));
+const aims = (data.derived.aims ?? []).map((aim) => ({ title: "", strategy: "", measured: "", verdict: "", command: "", ...aim }));
 const groups = groupsOf(runs);
 const place = (id) => document.getElementById(id);
 
@@ -13,7 +15,7 @@ const kConditions = ["change", "load", "rows", "storage"];
 const kConditionTexts = { change: ["Change", changeText], load: ["Load", loadText], rows: ["Rows", whole],
   storage: ["Durability", storageText] };
 
-const chosen = { only: "main", kinds: "both", onlyQuiet: false, reference: "sqlite/eager", cost: "amplification",
+const chosen = { only: "main", kinds: "both", onlyQuiet: true, reference: "sqlite/eager", cost: "amplification",
   latency: "writeWait", everything: false };
 
 const agrees = (group, condition) => kConditions.every((key) => group[key] === condition[key]);
@@ -73,55 +75,93 @@ const strong = (text) => element("strong", {}, text);
 // Whether the medians differ by a twentieth and the repetitions do not overlap.
 const isBetter = (a, b) => a.median < b.median * 0.95 && a.most < b.least;
 
+// Strategies that open without bringing all rows over first. That they answer sooner is what they are.
+const kOpensFirst = ["standard", "lazy", "background", "write-back", "paced", "batches", "eager-later"];
+// What is not decided by that, and so says something.
+const kJudged = ["openWriteWait", "writeP99", "readP99", "amplification", "migrationProcessor"];
+
+const titleInVerdict = (group) => (group.series === "instar/standard" ? "Instar's default" : group.title);
+
 function finding(view) {
   const find = (name) => view.series.find((group) => group.series === name);
-  const lazy = ["instar/standard", "instar/lazy", "instar/background", "instar/write-back"].map(find).find(Boolean);
-  const eager = find("instar/eager") ?? (lazy && view.reference !== lazy ? view.reference : undefined);
+  const lazy = ["instar/standard", "instar/background", "instar/lazy", "instar/write-back"].map(find).find(Boolean);
+  const eager = find("instar/eager") ?? (lazy && view.reference.strategy === "eager" ? view.reference : undefined);
   if (lazy === undefined || eager === undefined) return undefined;
   const of = (group, key) => summarize(group, key, view.onlyQuiet);
-  const wait = [view.wait, view.wait === "writeWait" ? "write" : "read"];
+  const isBetterAt = (a, b) => (key) => isBetter(of(a, key), of(b, key));
   const first = [of(lazy, "firstAnswer"), of(eager, "firstAnswer")];
-  const waits = [of(lazy, wait[0]), of(eager, wait[0])];
   const sooner = isBetter(first[0], first[1]), later = isBetter(first[1], first[0]);
-  const smoother = isBetter(waits[0], waits[1]), rougher = isBetter(waits[1], waits[0]);
-  const verdict = (sooner || smoother) && !later && !rougher ? "Lazy"
-    : (later || rougher) && !sooner && !smoother ? "Eager" : "It depends";
+  const gains = kJudged.filter(isBetterAt(lazy, eager)), losses = kJudged.filter(isBetterAt(eager, lazy));
+  const doubt = doubtOf(view, [lazy, eager]);
+  let verdict = "It depends";
+  if (doubt !== "") verdict = "";
+  else if (sooner && losses.length === 0) verdict = titleInVerdict(lazy);
+  else if (!sooner && losses.length > 0 && gains.length === 0) verdict = titleInVerdict(eager);
   const time = (summary) => strong(timeText(summary.median));
-  const firstPart = sooner || later
-    ? [`${lazy.title} answers `, time(first[0]), ` after opening, ${timesText(sooner ? first[1].median / first[0].median
-      : first[0].median / first[1].median)} ${sooner ? "sooner" : "later"} than ${eager.title} (`, time(first[1]), ")"]
-    : [`${lazy.title} and ${eager.title} answer equally soon, `, time(first[0]), " and ", time(first[1]), " after opening"];
-  const wordsOfWait = [", and the longest wait of a ", wait[1], " is ", time(waits[0]),
-    smoother || rougher ? " instead of " : ", much the same as ", time(waits[1]), "."];
-  return { lazy, eager, verdict, sentence: [...firstPart, ...(Number.isFinite(waits[0].median) ? wordsOfWait : ["."])],
-    second: [...counterpart(view, lazy, eager, verdict), ...beside(view, lazy, wait)] };
+  const subject = verdict === titleInVerdict(lazy) ? "It" : titleInVerdict(lazy);
+  const sentence = sooner || later
+    ? [`${subject} answers `, time(first[0]), ` after opening, ${titleInVerdict(eager)} after `, time(first[1]),
+      sooner ? " \u2013 sooner by definition, as is every strategy that does not bring all rows over before." : "."]
+    : [`${titleInVerdict(lazy)} and ${titleInVerdict(eager)} answer equally soon, `, time(first[0]), " and ", time(first[1]),
+      " after opening."];
+  return { verdict, doubt, sentence, second: [...(doubt === "" ? apartFromOpening(view, lazy, eager, gains, losses) : []), ...beside(view, lazy)] };
 }
 
-// What the one that lost is better at.
-function counterpart(view, lazy, eager, verdict) {
-  const [winner, loser] = verdict === "Eager" ? [eager, lazy] : [lazy, eager];
-  const better = ["firstAnswer", "completion", "writeWait", "writeP99", "readP99", "amplification", "processor"].filter((key) =>
-    isBetter(summarize(loser, key, view.onlyQuiet), summarize(winner, key, view.onlyQuiet)));
-  if (better.length === 0) return [`${loser.title} was better at nothing that is measured here. `];
-  return [`${loser.title} is better at: `, better.map((key) => {
-    const { long, unit } = kMetrics[key];
-    const values = [loser, winner].map((group) => textOf(summarize(group, key, view.onlyQuiet).median, unit));
-    return `${long} (${values[0]} against ${values[1]})`;
-  }).join(", "), ". "];
+// Why two are not judged, or nothing.
+function doubtOf(view, pair) {
+  if (pair.some(isAllDisturbed)) return "No verdict, as there is no undisturbed run of each.";
+  if (pair.some((group) => countedRuns(group, view.onlyQuiet).length < 2)) return "No verdict from one repetition.";
+  if (machinesOf(pair).length > 1) return "No verdict over several builds or machines.";
+  return "";
 }
 
-function beside(view, lazy, [key, what]) {
-  const { reference } = view;
-  if (reference.system === lazy.system) return [];
-  const first = summarize(reference, "firstAnswer", view.onlyQuiet).median;
-  const wait = summarize(reference, key, view.onlyQuiet).median;
-  return ["Beside it, ", strong(reference.title), `: first answer after ${timeText(first)}`,
-    Number.isFinite(wait) ? `, longest wait of a ${what} ${timeText(wait)}` : "", "."];
+// What each is better at that is not decided by when the rows come over.
+function apartFromOpening(view, lazy, eager, gains, losses) {
+  const part = (winner, loser, keys) => {
+    const texts = keys.map((key) => {
+      const { long, unit } = kMetrics[key];
+      const values = [winner, loser].map((group) => textOf(summarize(group, key, view.onlyQuiet).median, unit));
+      return `${long} (${values[0]} against ${values[1]})`;
+    });
+    return texts.length === 0 ? [] : [`Apart from that, ${titleInVerdict(winner)} is better at: ${texts.join(", ")}. `];
+  };
+  const parts = [...part(lazy, eager, gains), ...part(eager, lazy, losses)];
+  const done = [lazy, eager].map((group) => summarize(group, "completion", view.onlyQuiet).median);
+  const unknown = kJudged.filter((key) => [lazy, eager].some((group) => summarize(group, key, view.onlyQuiet).count === 0));
+  if (unknown.length > 0) parts.push(`Not known of both, and not judged: ${unknown.map((key) => kMetrics[key].long).join("; ")}. `);
+  if (done.every(Number.isFinite)) parts.push(`All rows are over after ${timeText(done[0])} and ${timeText(done[1])}. `);
+  if (gains.length + losses.length > 0) return parts;
+  return ["Apart from that, the repetitions tell them apart in nothing that is measured here. ", ...parts];
+}
+
+// The system of reference, by what it does before it answers and by what it can do beside the load.
+function beside(view, lazy) {
+  return [view.reference, ...view.series.filter(({ series }) => series === "sqlite/batches")]
+    .filter((group, index, all) => group.system !== lazy.system && all.indexOf(group) === index).flatMap((group) => {
+      const of = (key) => summarize(group, key, view.onlyQuiet).median;
+      const wait = of(view.wait);
+      return ["Beside it, ", strong(group.title), `: first answer after ${timeText(of("firstAnswer"))}`,
+        Number.isFinite(wait) ? `, longest wait of a ${view.wait === "writeWait" ? "write" : "read"} ${timeText(wait)}` : "", ". "];
+    });
+}
+
+function alarmOf(view) {
+  const disturbed = view.series.filter(isAllDisturbed).length;
+  const texts = [];
+  if (disturbed === view.series.length) {
+    texts.push("Every run under these conditions was disturbed by others on the machine: the figures are no evidence.");
+  } else if (disturbed > 0) {
+    texts.push(`${disturbed} of ${view.series.length} strategies have only runs that others on the machine disturbed (\u26a0).`);
+  }
+  const machines = machinesOf(view.series).length;
+  if (machines > 1) texts.push(`These runs come from ${machines} builds or machines: what differs may be these.`);
+  return texts.join(" ");
 }
 
 function showFinding(view) {
   const found = finding(view);
   const [group] = view.series;
+  place("alarm").replaceChildren(alarmOf(view));
   place("scope").replaceChildren(`${whole(group.rows)} rows · ${changeText(group.change)} · ${loadText(group.load)} · `
     + `durability ${storageText(group.storage)}`);
   if (found === undefined) {
@@ -129,12 +169,21 @@ function showFinding(view) {
     place("second").replaceChildren();
     return;
   }
-  place("finding").replaceChildren(element("em", {}, `${found.verdict}. `), ...found.sentence);
-  const disturbed = view.series.filter((one) => one.runs.some((run) => run.disturbed)).length;
-  place("second").replaceChildren(...found.second,
-    ...(disturbed > 0 ? [` ${disturbed === view.series.length ? "All" : `${disturbed} of ${view.series.length}`} scenarios were disturbed `
-      + "by others on the machine; see the ",
-      element("a", { href: "#runs-heading" }, "table"), "."] : []));
+  place("finding").replaceChildren(...(found.verdict === "" ? [] : [element("em", {}, `${found.verdict}. `)]), ...found.sentence);
+  place("second").replaceChildren(...(found.doubt === "" ? [] : [strong(found.doubt), " "]), ...found.second);
+}
+
+function showAims() {
+  const kClasses = { met: "met", missed: "missed" };
+  section("aims", "What Instar is meant to reach", "The worst of the conditions that were measured, warm and without packing. "
+    + "Two undisturbed repetitions decide.",
+    element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "aims" }, element("table", { class: "aims" },
+      element("thead", {}, element("tr", {}, ["Aim", "Measured", "Command"].map((text) =>
+        element("th", { scope: "col" }, text)))),
+      element("tbody", {}, aims.map((aim) => element("tr", {}, element("th", { scope: "row" }, aim.title,
+        element("span", { class: "spread" }, `Instar ${strategyTitle(aim.strategy)}`)), element("td", {},
+        element("span", { class: kClasses[aim.verdict] ?? "open" }, aim.verdict),
+        aim.measured === "" ? null : element("span", { class: "spread" }, aim.measured)), element("td", { class: "command" }, commandOf(aim.command))))))));
 }
 
 // --- controls
@@ -192,20 +241,21 @@ function showLatency(view) {
     + "Medians of the repetitions; the bands hold all of them."), behind(table));
 }
 const kLatencyColumns = ["firstAnswer", "completion", "writeWait", "writeP99", "writeP50", "readWait", "readP99", "readP50",
-  "throughput"];
+  "throughputShare"];
 
 function showCost(view) {
   if (view.wait === "readWait" && chosen.latency.startsWith("write")) chosen.latency = "readWait";
-  const isKnown = (group) => summarize(group, "amplification", false).median > 0;
-  if (chosen.cost === "amplification" && !view.shown.some(isKnown)) chosen.cost = "processorPerMillion";
+  const isKnown = (key) => view.shown.some((group) => summarize(group, key, false).median > 0);
+  const costs = ["amplification", "processorPerMillion", "written", "completion", "fileHighest"].filter(isKnown);
+  if (!costs.includes(chosen.cost)) [chosen.cost] = costs;
   const axis = (keys) => keys.map((key) => [key, kMetrics[key].long]);
   section("cost", "What it costs, and what it costs those who wait",
     "Down and left is better. Whiskers hold all repetitions. A write that cannot be made before the file is open waits for "
     + "that, so the opening counts.",
     element("div", { class: "controls" },
-      selection("Across", "cost", axis(["amplification", "processorPerMillion", "written", "completion", "fileHighest"])),
-      selection("Up", "latency", axis(["writeWait", "writeP99", "readWait", "readP99", "firstAnswer"]))),
-    costFigure(view, chosen.cost, chosen.latency));
+      selection("Across", "cost", axis(costs)),
+      selection("Up", "latency", axis(["writeWait", "openWriteWait", "writeP99", "readWait", "readP99", "firstAnswer"]))),
+    chosen.cost === undefined ? null : costFigure(view, chosen.cost, chosen.latency));
 }
 
 function showScaling(view) {
@@ -227,8 +277,8 @@ function showSizes(view) {
 
 // --- all runs
 
-const kColumns = ["firstAnswer", "completion", "writeWait", "writeP99", "readP99", "throughput", "amplification", "written",
-  "processor", "fileHighest"];
+const kColumns = ["firstAnswer", "completion", "writeWait", "writeP99", "readP99", "throughputShare", "amplification", "written",
+  "migrationProcessor", "fileHighest"];
 
 let sorting = { key: "", down: false };
 
@@ -244,7 +294,7 @@ function showRuns(view) {
   section("runs", "All runs", `Medians, [least – most] of the repetitions, and how many times those of ${view.reference.title} `
     + "under the same conditions.",
     element("div", { class: "controls" }, tick(`all ${groups.length} scenarios, whatever was chosen above`, "everything"),
-      download("totals.csv", totalsCsv), download("seconds.csv", secondsCsv)),
+      download("medians.csv", mediansCsv), download("seconds.csv", secondsCsv)),
     element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "all runs" },
       element("table", { class: "all" },
         element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "Strategy"),
@@ -269,7 +319,7 @@ function rowOf(group, view) {
   const disturbed = group.runs.filter((run) => run.disturbed);
   const cells = kColumns.map((key) => {
     const own = summarize(group, key, view.onlyQuiet);
-    const other = reference && reference !== group && !group.killed ? summarize(reference, key, view.onlyQuiet).median : NaN;
+    const other = reference && reference !== group && !group.killed && kMetrics[key].unit !== "share" ? summarize(reference, key, view.onlyQuiet).median : NaN;
     const factor = own.median / other;
     return element("td", {}, element("span", { class: "median" }, textOf(own.median, kMetrics[key].unit)),
       own.count > 1 ? element("span", { class: "spread" },
@@ -280,8 +330,11 @@ function rowOf(group, view) {
   return element("tr", { class: group === reference ? "reference" : undefined },
     element("th", { scope: "row" }, keyOf(group), group.killed ? element("span", { class: "spread" },
       `killed halfway; ${spreadText(summarize(group, "lost", view.onlyQuiet), "time")} to do again`) : null,
+    machinesOf([group]).length > 1 ? element("span", { class: "disturbed" },
+      `⚠ of ${machinesOf([group]).length} builds or machines`) : null,
     disturbed.length === 0 ? null : element("details", { class: "disturbed" },
-      element("summary", {}, `⚠ ${disturbed.length} of ${group.runs.length} disturbed`),
+      element("summary", {}, `⚠ ${disturbed.length} of ${group.runs.length} disturbed`
+        + (view.onlyQuiet && disturbed.length < group.runs.length ? ", left out" : "")),
       disturbed.map((run) => element("span", {}, `${run.repetition}: ${run.reason || "others were busy"}`)))),
     element("td", { class: "conditions" }, `${whole(group.rows)} rows, ${group.change}`, element("span", { class: "spread" },
       `${run.mix.toUpperCase()}, ${run.access}, ${storageText(group.storage)}, ${group.runs.length} ×`)),
@@ -301,7 +354,7 @@ const csvCell = (value) => (/[",\n]/.test(String(value)) ? `"${String(value).rep
 const csvOf = (rows) => rows.map((row) => row.map(csvCell).join(",")).join("\n") + "\n";
 
 // Times in seconds, sizes in bytes.
-function totalsCsv() {
+function mediansCsv() {
   const keys = Object.keys(kMetrics);
   const header = ["name", "system", "strategy", "change", "mix", "access", "rows", "durability", "repetitions", "disturbed",
     ...keys.flatMap((key) => [key, `${key}Least`, `${key}Most`]), "command"];
@@ -335,13 +388,13 @@ function download(name, make) {
 // --- machine, method, words
 
 function showAbout() {
-  const machines = [...new Map(runs.map((run) => [JSON.stringify(run.machine), run.machine])).values()];
+  const machines = machinesOf(groups);
   const times = runs.map((run) => run.at).filter((at) => at !== "").sort();
   const list = (entries) => element("dl", {}, entries.map(([term, text]) =>
     [element("dt", {}, term), element("dd", {}, text)]));
   section("about", "Machine, method, words", "",
     element("div", { class: "columns" },
-      element("div", {}, element("h3", {}, machines.length > 1 ? `${machines.length} machines` : "Machine"),
+      element("div", {}, element("h3", {}, machines.length > 1 ? `${machines.length} machines or builds` : "Machine"),
         machines.map((machine) => list([["Processor", `${machine.processor || "not known"}, ${machine.processors} of them`],
           ["Memory", bytesText(machine.memory)], ["System", machine.system], ["File system", machine.fileSystem],
           ["Build", machine.build]])),
@@ -360,6 +413,7 @@ function showAbout() {
             ["longest wait", "The longest that one operation took, or the opening, where that took longer."],
             ["written per byte migrated", "Bytes that the process handed to the kernel, without those that the same load alone "
               + "writes, for each byte of the rows that were rewritten. 0 where none is."],
+            ["once open", "Without what opening took."],
             ["disturbed", "Others took more of the processors, or syncs were slower, than a fair comparison bears."]])))));
 }
 
@@ -386,6 +440,7 @@ place("filters").addEventListener("submit", (event) => event.preventDefault());
 if (conditions.length > 0) {
   place("main").hidden = false;
   update();
+  showAims();
   showAbout();
 } else {
   place("finding").replaceChildren("There are no runs yet.");

@@ -1,0 +1,125 @@
+#include "instar/bench/upgrade/figures.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <set>
+
+namespace instar::bench {
+namespace {
+
+constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
+constexpr double kSecondsPerMicro = 1e-6;
+
+std::string_view asView(capnp::Text::Reader text) noexcept { return {text.begin(), text.size()}; }
+
+double stallOf(Run::Reader run, Latency::Reader latency) noexcept {
+  if (latency.getCount() == 0) return kUnknown;
+  return std::max(run.getOpenToFirstAnswer(), latency.getLongest() * kSecondsPerMicro);
+}
+
+std::vector<std::string> partsOf(std::string_view name) {
+  std::vector<std::string> parts;
+  for (std::size_t from = 0; from <= name.size();) {
+    const std::size_t slash = std::min(name.find('/', from), name.size());
+    parts.emplace_back(name.substr(from, slash - from));
+    from = slash + 1;
+  }
+  return parts;
+}
+
+}  // namespace
+
+double longestStall(Run::Reader run) noexcept { return stallOf(run, run.getWrites()); }
+double longestReadStall(Run::Reader run) noexcept { return stallOf(run, run.getReads()); }
+
+double longestOpenStall(Run::Reader run) noexcept {
+  return run.getWrites().getCount() == 0 ? kUnknown : run.getWrites().getLongest() * kSecondsPerMicro;
+}
+
+double writtenPerMigrated(Run::Reader run) noexcept {
+  if (run.getBytesMigrated() == 0) return asView(run.getStrategy()) == "lazy" ? 0 : kUnknown;
+  if (run.getBytesWrittenByLoad() == 0 && run.getWrites().getCount() > 0) return kUnknown;
+  const double written =
+      static_cast<double>(run.getBytesWritten()) - static_cast<double>(run.getBytesWrittenByLoad());
+  return std::max(written, 0.0) / static_cast<double>(run.getBytesMigrated());
+}
+
+double processorOfMigration(Run::Reader run) noexcept {
+  const double ofLoad = run.getProcessorSecondsOfLoad();
+  return ofLoad > 0 ? std::max(run.getProcessorSeconds() - ofLoad, 0.0) : kUnknown;
+}
+
+double throughput(Run::Reader run) noexcept {
+  if (run.getPerSecond() != 0 || run.getDuration() <= 0) return kUnknown;
+  return static_cast<double>(run.getReads().getCount() + run.getWrites().getCount()) / run.getDuration();
+}
+
+double bytesReadFromDisk(Run::Reader run) noexcept {
+  return run.getIsCold() ? static_cast<double>(run.getBytesRead()) : kUnknown;
+}
+
+double timeToCompletion(Run::Reader run) noexcept {
+  return run.getCompleteAfter() > 0 ? run.getCompleteAfter() : kUnknown;
+}
+
+std::string counterpart(std::string_view name, std::string_view system, std::string_view strategy) {
+  std::vector<std::string> parts = partsOf(name);
+  if (parts.size() < 2) return {};
+  parts[0] = system;
+  parts[1] = strategy;
+  std::string other;
+  for (const std::string& part : parts) {
+    if (part == "packs" || part.starts_with("rate=")) continue;  // the strategy's own
+    other.append(other.empty() ? "" : "/").append(part);
+  }
+  return other;
+}
+
+std::string withoutMigration(std::string_view name) {
+  return counterpart(name, name.substr(0, name.find('/')), "none");
+}
+
+std::vector<Run::Reader> countedRuns(std::span<const Run::Reader> runs) {
+  std::vector<Run::Reader> counted(runs.begin(), runs.end());
+  if (!isDisturbed(runs))
+    std::erase_if(counted, [](const Run::Reader& run) { return run.getDisturbance().getDisturbed(); });
+  return counted;
+}
+
+bool isDisturbed(std::span<const Run::Reader> runs) {
+  return std::ranges::all_of(runs,
+                             [](const Run::Reader& run) { return run.getDisturbance().getDisturbed(); });
+}
+
+bool isMixed(std::span<const Run::Reader> runs) {
+  std::set<std::string> machines;
+  for (const Run::Reader& run : runs) {
+    const Machine::Reader machine = run.getMachine();
+    std::string text = std::to_string(machine.getProcessors()) + " " + std::to_string(machine.getMemory());
+    for (const auto part :
+         {machine.getProcessor(), machine.getSystem(), machine.getFileSystem(), machine.getBuild()})
+      text.append("\n").append(asView(part));
+    machines.insert(std::move(text));
+  }
+  return machines.size() > 1;
+}
+
+std::vector<Run::Reader> runsNamed(std::span<const Run::Reader> runs, std::string_view name) {
+  std::vector<Run::Reader> found;
+  for (const Run::Reader& run : runs) {
+    if (asView(run.getName()) == name) found.push_back(run);
+  }
+  return found;
+}
+
+Spread spreadOf(std::vector<double> values) {
+  std::erase_if(values, [](double value) { return !std::isfinite(value); });
+  if (values.empty()) return {kUnknown, kUnknown, kUnknown};
+  std::ranges::sort(values);
+  const std::size_t middle = values.size() / 2;
+  const double median = values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+  return {median, values.front(), values.back()};
+}
+
+}  // namespace instar::bench
