@@ -16,6 +16,10 @@ bool isTreeName(std::string_view name) noexcept {
          name.starts_with(kPreimageColdTreePrefix);
 }
 
+bool contains(const std::vector<PageNumber>& pages, PageNumber page) noexcept {
+  return std::find(pages.begin(), pages.end(), page) != pages.end();
+}
+
 std::string counts(const char* what, std::uint64_t stored, std::uint64_t met) {
   return std::string("the tree counts ") + std::to_string(stored) + ' ' + what + ", and " +
          std::to_string(met) + " are met";
@@ -207,9 +211,8 @@ void PageMap::walkTrees() {
     ledger_.release(tree.walk.claimed);  // a sound one comes first
     broken.push_back(&tree);
   }
-  for (NamedTree* tree : broken) {
-    walk(*tree);
-  }
+  for (NamedTree* tree : broken) walk(*tree);
+  barContested();
   for (NamedTree& tree : trees_) {
     if (!tree.isOlder) continue;
     // The commit that came after has freed none of its pages, so it has not changed the tree. Where there
@@ -219,6 +222,34 @@ void PageMap::walkTrees() {
     mayBeOlder_ = mayBeOlder_ || (tree.isOlder && !freeListIsSound_);
   }
   for (const NamedTree& tree : trees_) noteTree(tree);
+}
+
+// A damaged number in one tree can lead to a leaf of another that has the same keys and as many: both trees
+// look sound then, and one has the rows of the other. Nothing tells which, so such a page becomes an orphan.
+// What an older commit says takes nothing from the newest.
+void PageMap::barContested() {
+  std::set<PageNumber> contested;
+  for (const NamedTree& tree : trees_) {
+    for (const PageNumber page : tree.walk.refused) {
+      const bool isOfNewest =
+          tree.isOlder && std::any_of(trees_.begin(), trees_.end(), [&](const NamedTree& other) {
+            return !other.isOlder && contains(other.walk.claimed, page);
+          });
+      if (!isOfNewest) contested.insert(page);
+    }
+  }
+  if (contested.empty()) return;
+  std::vector<NamedTree*> again;
+  for (NamedTree& tree : trees_) {
+    const auto isContested = [&](PageNumber page) { return contested.contains(page); };
+    if (std::none_of(tree.walk.claimed.begin(), tree.walk.claimed.end(), isContested) &&
+        std::none_of(tree.walk.refused.begin(), tree.walk.refused.end(), isContested))
+      continue;
+    ledger_.release(tree.walk.claimed);
+    again.push_back(&tree);
+  }
+  for (const PageNumber page : contested) ledger_.bar(page);
+  for (NamedTree* tree : again) walk(*tree);
 }
 
 void PageMap::noteTree(const NamedTree& tree) {

@@ -5,8 +5,9 @@
 // 1. The newest commit whose meta page can be read is the state that is looked for.
 // 2. Its list of free pages says which pages are of older commits. All others are in use.
 // 3. Its main tree names the trees, and each is walked; first those whose pages add up to what is stored
-//    about them, so that a damaged number cannot take pages from a sound tree. Names that are lost with a
-//    page of the main tree are looked for in pages in use that nothing leads to, then in the commit before.
+//    about them, so that a damaged number cannot take pages from a sound tree. A page that two of them could
+//    have goes to none, since the counts of both may hold. Names that are lost with a page of the main tree
+//    are looked for in pages in use that nothing leads to, then in the commit before.
 // 4. A leaf in use that no tree leads to is an orphan: what led to it is damaged. It belongs to the state,
 //    but to which tree has to be found out from its rows. Leaves that are free, damaged or of unknown age are
 //    stale: what they hold may be out of date or erased.
@@ -74,6 +75,7 @@ class PageMap {
   void findLostNames();
   void walkTrees();
   void walk(NamedTree& tree);
+  void barContested();
   void noteTree(const NamedTree& tree);
   void sweep();
   void note(PageNumber page, std::string tree, std::string what, bool isDamage = true);

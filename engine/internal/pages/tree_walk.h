@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "instar/engine/internal/pages/page_file.h"
@@ -22,6 +23,10 @@ class PageLedger {
   void release(const std::vector<PageNumber>& claimed);
   bool isClaimed(PageNumber page) const noexcept { return page < isClaimed_.size() && isClaimed_[page]; }
 
+  // No tree gets the page from now on. It is not claimed at the moment.
+  void bar(PageNumber page) { barred_.insert(page); }
+  bool isBarred(PageNumber page) const { return barred_.contains(page); }
+
   // The commit that has freed the page; 0 where it is not free.
   std::uint64_t freedBy(PageNumber page) const {
     const auto found = freedBy_.find(page);
@@ -34,6 +39,7 @@ class PageLedger {
  private:
   std::vector<bool> isClaimed_;
   std::unordered_map<PageNumber, std::uint64_t> freedBy_;
+  std::unordered_set<PageNumber> barred_;
 };
 
 struct Gap {
@@ -51,6 +57,7 @@ struct TreeWalk {
   std::vector<PageNumber> leaves;  // in the order of their keys
   std::vector<Gap> gaps;
   std::vector<PageNumber> claimed;
+  std::vector<PageNumber> refused;  // that it could have had, and that something else has
   std::uint64_t branchPages = 0;
   std::uint64_t overflowPages = 0;
   std::uint64_t entries = 0;  // of those leaves
