@@ -1,13 +1,12 @@
 #include "instar/engine/internal/pages/page_map.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "instar/format/file_format.h"
 
 namespace instar::pages {
 namespace {
-
-constexpr PageNumber kPagesPerReport = 4096;
 
 // Names that Instar gives; whatever else the page of a damaged main tree says is none.
 bool isTreeName(std::string_view name) noexcept {
@@ -28,7 +27,7 @@ std::string counts(const char* what, std::uint64_t stored, std::uint64_t met) {
 }  // namespace
 
 PageMap::PageMap(const PageFile& file, Sweep sweep, const std::function<void(std::uint64_t)>& progress)
-    : file_(file), progress_(progress), ledger_(file.pages()) {
+    : file_(file), progress_(progress), ledger_(file.pages(), progress) {
   if (file_.endsInPage()) note(kNoPage, "", "the file ends inside of a page", false);
   chooseMeta();
   if (meta_) {
@@ -268,6 +267,7 @@ void PageMap::noteTree(const NamedTree& tree) {
 }
 
 void PageMap::sweep() {
+  if (std::exchange(isSwept_, true)) return;
   const bool knowsFree = freeListIsSound_ && meta_.has_value();
   for (const PageNumber page : damaged_) {
     if (!isUsed(page)) stale_.push_back({page, UINT64_MAX});

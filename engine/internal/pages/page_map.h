@@ -45,9 +45,9 @@ struct StalePage {
 
 class PageMap {
  public:
-  enum class Sweep : std::uint8_t { never, whereNeeded, always };
+  enum class Sweep : std::uint8_t { never, whereNeeded, always };  // looking for orphans and stale pages
 
-  // Reads all of it. `progress` is called with pages done.
+  // Reads all of it. `progress` is called with pages done, which begin anew with each going over them.
   PageMap(const PageFile& file, Sweep sweep, const std::function<void(std::uint64_t)>& progress);
 
   const std::vector<NamedTree>& trees() const noexcept { return trees_; }
@@ -63,6 +63,8 @@ class PageMap {
   // Whether a later commit has put the page out of use; false where the list of free pages is damaged.
   bool isFree(PageNumber page) const { return ledger_.freedBy(page) != 0; }
   std::uint64_t transaction() const noexcept { return transaction_; }
+  // Does it now, unless it was done: where the trees are sound, and what is in them is not.
+  void sweep();
 
  private:
   using Records = std::vector<std::pair<std::string, TreeRecord>>;
@@ -77,13 +79,12 @@ class PageMap {
   void walk(NamedTree& tree);
   void barContested();
   void noteTree(const NamedTree& tree);
-  void sweep();
   void note(PageNumber page, std::string tree, std::string what, bool isDamage = true);
   bool isUsed(PageNumber page) const { return ledger_.isClaimed(page); }
   void forEachLeaf(const std::function<void(PageNumber, const Page&)>& visit);
 
   const PageFile& file_;
-  const std::function<void(std::uint64_t)>& progress_;
+  const std::function<void(std::uint64_t)> progress_;
   PageLedger ledger_;
   std::optional<Meta> meta_;
   std::optional<Meta> older_;
@@ -95,6 +96,7 @@ class PageMap {
   bool freeListIsSound_ = false;
   bool mainIsSound_ = false;
   bool mayBeOlder_ = false;
+  bool isSwept_ = false;
   std::uint64_t transaction_ = 0;
 };
 

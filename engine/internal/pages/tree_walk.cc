@@ -156,11 +156,15 @@ bool PageLedger::claim(PageNumber first, std::uint64_t count, std::vector<PageNu
     isClaimed_[first + i] = true;
     claimed.push_back(first + i);
   }
+  const std::uint64_t before = claimed_;
+  claimed_ += count;
+  if (progress_ && before / kPagesPerReport != claimed_ / kPagesPerReport) progress_(claimed_);
   return true;
 }
 
 void PageLedger::release(const std::vector<PageNumber>& claimed) {
   for (const PageNumber page : claimed) isClaimed_[page] = false;
+  claimed_ -= claimed.size();
 }
 
 TreeWalk walkTree(const PageFile& file, PageLedger& ledger, const TreeRecord& tree,

@@ -17,7 +17,9 @@ namespace instar::pages {
 // Which pages are in use, and which the list of free pages has.
 class PageLedger {
  public:
-  explicit PageLedger(PageNumber pages) : isClaimed_(pages) {}
+  // `progress` is called with the pages that are claimed, now and then while they are.
+  explicit PageLedger(PageNumber pages, std::function<void(std::uint64_t)> progress = {})
+      : isClaimed_(pages), progress_(std::move(progress)) {}
 
   bool claim(PageNumber first, std::uint64_t count, std::vector<PageNumber>& claimed);
   void release(const std::vector<PageNumber>& claimed);
@@ -38,6 +40,8 @@ class PageLedger {
 
  private:
   std::vector<bool> isClaimed_;
+  std::uint64_t claimed_ = 0;
+  const std::function<void(std::uint64_t)> progress_;
   std::unordered_map<PageNumber, std::uint64_t> freedBy_;
   std::unordered_set<PageNumber> barred_;
 };

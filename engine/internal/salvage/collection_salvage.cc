@@ -63,6 +63,7 @@ SalvagedCollection CollectionSalvage::run() {
   const bool isWhole = hotHoles_.all().empty() && hotLost_.all().empty() && coldHoles_.all().empty() &&
                        coldLost_.all().empty() && !coversAreLost_;
   if (options_.swept || !isWhole) {
+    source_.map.sweep();
     for (const pages::StalePage& page : source_.map.stale()) {
       bool isCold = false;
       if (OrphanOwners::ownerOf(source_.file, source_.catalog, page.page, isCold) == &collection_)

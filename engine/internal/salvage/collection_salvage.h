@@ -45,7 +45,7 @@ class OrphanOwners {
 
 struct SalvageSource {
   const pages::PageFile& file;
-  const pages::PageMap& map;
+  pages::PageMap& map;
   const OrphanOwners& orphans;
   FoundCatalog& catalog;
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "instar/engine/internal/newer_format.h"
 #include "instar/format/file_format.h"
 #include "instar/format/key_text.h"
 
@@ -28,23 +29,6 @@ bool staysTrue(std::string_view key) noexcept {
   return key == kFormatKey || key.starts_with(kVersionKeyPrefix) || key.starts_with(kDictionaryKeyPrefix);
 }
 
-bool isRecord(Bytes key, Bytes value, RowView& row) noexcept {
-  return isCatalogKey(asText(key)) && decodeRow(key, value, Verify::yes, row) == RowDamage::none &&
-         row.flags == RowFlags::none && row.version <= kFileFormat;
-}
-
-template <class Read>
-void readRecord(Bytes key, Bytes value, Read&& read) {
-  RowView row;
-  if (!isRecord(key, value, row)) return;
-  try {
-    const AlignedRecord record(row.payload);
-    read(record.root());
-  } catch (const kj::Exception&) {  // sound bytes that are no record: as good as lost
-  } catch (const Error&) {
-  }
-}
-
 // Such a key is one of rows too, so what lies under it has to look like it.
 bool isAuditEntry(Bytes key, const RowView& row) noexcept {
   constexpr std::int64_t kLongAgo = 1'000'000'000'000'000'000;  // the year 2001 in nanoseconds
@@ -57,6 +41,8 @@ bool isAuditEntry(Bytes key, const RowView& row) noexcept {
     return compareBytes(expected.bytes(), key) == 0 && entry.getTime() > kLongAgo &&
            entry.getEvent() != catalog::AuditEvent::INVALID;
   } catch (const kj::Exception&) {
+    return false;
+  } catch (const Error&) {
     return false;
   }
 }
@@ -84,7 +70,12 @@ FoundCollection::Fit FoundCollection::fit(Bytes key, const RowView& row) const {
   }
 }
 
-FoundCatalog::FoundCatalog(const pages::PageFile& file, const pages::PageMap& map) : file_(file), map_(map) {
+bool isRecord(Bytes key, Bytes value, RowView& row) noexcept {
+  return isCatalogKey(asText(key)) && decodeRow(key, value, Verify::yes, row) == RowDamage::none &&
+         row.flags == RowFlags::none && row.version <= kFileFormat;
+}
+
+FoundCatalog::FoundCatalog(const pages::PageFile& file, pages::PageMap& map) : file_(file), map_(map) {
   const pages::NamedTree* tree = map.find(kCatalogTree);
   if (tree != nullptr) {
     for (const PageNumber leaf : tree->walk.leaves) readLeaf(leaf, false);
@@ -98,6 +89,7 @@ FoundCatalog::FoundCatalog(const pages::PageFile& file, const pages::PageMap& ma
   }
   isWhole_ = tree != nullptr && tree->isSound && damaged_ == 0;
   // Sound pages can hold damaged records as well.
+  if (damaged_ != 0) map.sweep();
   if (tree == nullptr || !tree->isSound || damaged_ != 0) {
     for (const pages::StalePage& page : map.stale()) readLeaf(page.page, true);
   }
@@ -154,6 +146,16 @@ void FoundCatalog::readLeaf(PageNumber number, bool isStale) {
       if (isCatalogKey(asText(node.key))) take(node);
     }
   }
+}
+
+void FoundCatalog::refuseNewer() const {
+  const auto format = records_.find(kFormatKey);
+  std::uint16_t version = 0;
+  if (format == records_.end()) return;
+  readRecord(asBytes(kFormatKey), format->second, [&](const capnp::AnyPointer::Reader& root) {
+    version = root.getAs<catalog::Format>().getVersion();
+  });
+  refuseNewerFormat(version);
 }
 
 const std::vector<std::byte>* FoundCatalog::find(const Key& key) const {
