@@ -151,6 +151,29 @@ TEST_F(OddFile, HasADamagedRowInAnOlderCommit) {
   for (const auto& row : base.state.at("notes")) EXPECT_TRUE(asked.state.at("notes").contains(row.first));
 }
 
+// Any empty collection with the same schema was taken for a rival of the damaged one.
+TEST_F(OddFile, WithAnEmptyCollectionLosesNothingOfTheDamagedOne) {
+  write(makeBase("plain").bytes);
+  {
+    const Store store = Store::open(path_);
+    const auto notes = store.collection("notes");
+    store.collection("empty", *store.version(store.read(), "notes", 1));
+  }
+  std::ifstream file(path_, std::ios::binary);
+  std::string bytes((std::istreambuf_iterator<char>(file)), {});
+  {
+    const MemoryFile memory(bytes);
+    const pages::PageFile pageFile(memory.descriptor(), "file");
+    const pages::PageMap map(pageFile, pages::PageMap::Sweep::never, [](std::uint64_t) {});
+    ASSERT_NE(map.find("rows/empty"), nullptr);
+    std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(map.find("rows/notes")->record.root * kPage),
+                kPage, '\0');
+  }
+  const Salvaged salvaged = salvageBytes(bytes, false);
+  EXPECT_EQ(salvaged.report.unassignedRows, 0U);
+  EXPECT_EQ(salvaged.state.at("notes"), makeBase("plain").state.at("notes"));
+}
+
 // The rows of a newer release were taken for damaged ones.
 TEST_F(OddFile, OfANewerReleaseIsRefused) {
   write(makeBase("small").bytes);
