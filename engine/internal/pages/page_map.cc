@@ -189,7 +189,12 @@ void PageMap::findLostNames() {
   std::stable_sort(names.begin(), names.end(), [](const auto& left, const auto& right) {
     return left.second.entries > right.second.entries;
   });
+  // Each walk may take as long as one over the whole file.
+  std::set<std::pair<std::string, PageNumber>> tried;
+  constexpr std::size_t kMostTrees = kMaxCollections * 4 + 2;
   for (const auto& name : names) {
+    if (trees_.size() >= kMostTrees) break;
+    if (find(name.first) != nullptr || !tried.emplace(name.first, name.second.root).second) continue;
     const TreeWalk walk = walkTree(file_, ledger_, name.second, {});
     ledger_.release(walk.claimed);
     if (walk.matches(name.second)) addNames({name}, true);

@@ -194,7 +194,7 @@ void FoundCatalog::findCollections(const pages::PageMap& map) {
 
 void FoundCatalog::readCollection(FoundCollection& collection) {
   const std::string& name = collection.name;
-  for (const auto& [text, value] : records_) {
+  const auto read = [&](const std::string& text, const std::vector<std::byte>& value) {
     const Bytes key = asBytes(text);
     if (text == std::string(kCollectionKeyPrefix) + name) {
       readRecord(key, value, [&](const capnp::AnyPointer::Reader& root) {
@@ -233,6 +233,16 @@ void FoundCatalog::readCollection(FoundCollection& collection) {
             std::make_shared<const Dictionary>(record.getNumber(), bytesOf(record.getContent())));
       });
     }
+  };
+  for (const std::string_view prefix : {kCollectionKeyPrefix, kTiersKeyPrefix}) {
+    const auto found = records_.find(std::string(prefix) + name);
+    if (found != records_.end()) read(found->first, found->second);
+  }
+  for (const std::string_view kind : {kPartitionKeyPrefix, kVersionKeyPrefix, kDictionaryKeyPrefix}) {
+    const Key prefix = recordPrefix(kind, name);
+    for (auto record = records_.lower_bound(asText(prefix.bytes()));
+         record != records_.end() && startsWith(asBytes(record->first), prefix.bytes()); ++record)
+      read(record->first, record->second);
   }
   // Such a record is there as soon as there are blocks.
   if (!collection.tiers && collection.record && !collection.record->tiered) collection.tiers = Tiers();
