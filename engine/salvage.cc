@@ -79,6 +79,7 @@ class Salvage {
     report_.lostCatalogRecords = catalog_.damaged();
     report_.olderCatalogRecords = catalog_.older();
     report_.unassignedRows = orphans_.unassignedRows();
+    catalog_.refuseNewer();
     copyRecords();
     copyAudit();
     const SalvageSource source{file_, map_, orphans_, catalog_};
@@ -137,11 +138,12 @@ class Salvage {
     const auto head = catalog_.records().find(kAuditKey);
     if (!isRead) return false;
     if (head == catalog_.records().end()) return number == 0;
-    RowView row;
-    if (decodeRow(asBytes(kAuditKey), head->second, Verify::yes, row) != RowDamage::none) return false;
-    const AlignedRecord record(row.payload);
-    const auto stored = record.root().getAs<catalog::AuditHead>();
-    return stored.getEntries() == number && (number == 0 || stored.getHash() == hash);
+    bool isWhole = false;
+    readRecord(asBytes(kAuditKey), head->second, [&](const capnp::AnyPointer::Reader& root) {
+      const auto stored = root.getAs<catalog::AuditHead>();
+      isWhole = stored.getEntries() == number && (number == 0 || stored.getHash() == hash);
+    });
+    return isWhole;
   }
 
   void finish(const FoundCollection& collection, std::uint16_t lowestVersion) {
@@ -162,7 +164,7 @@ class Salvage {
   const SalvageOptions& options_;
   std::uint64_t steps_ = 0;
   const std::function<void()> progress_;
-  const pages::PageMap map_;
+  pages::PageMap map_;
   FoundCatalog catalog_;
   const OrphanOwners orphans_;
   const Store& store_;
@@ -211,7 +213,13 @@ SalvageReport salvageInto(int descriptor, const std::filesystem::path& from,
                           const SalvageOptions& options) {
   const pages::PageFile file(descriptor, from);
   const Store store = Store::open(target);
-  return Salvage(file, store, options).run();
+  SalvageReport report = Salvage(file, store, options).run();
+  // What was read then is of no one commit.
+  if (file.hasChanged()) {
+    throw Error(ErrorCode::retry, "a program writes to the file: end it, then try again",
+                {{"path", from.string()}});
+  }
+  return report;
 }
 
 SalvageReport salvage(const std::filesystem::path& from, const std::filesystem::path& to,
@@ -233,7 +241,6 @@ PageReport checkPagesOf(int descriptor, const std::filesystem::path& path, const
   PageReport report;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     const pages::PageFile file(descriptor, path);
-    const std::uint64_t before = file.newestTransaction();
     const pages::PageMap map(file, pages::PageMap::Sweep::never, [&](std::uint64_t done) {
       if (options.progress) options.progress({done, file.pages()});
     });
@@ -241,7 +248,7 @@ PageReport checkPagesOf(int descriptor, const std::filesystem::path& path, const
     report.pages = file.pages();
     report.transaction = map.transaction();
     listNotes(map, true, options.maxListed, report.problemCount, report.problems);
-    report.changes = file.newestTransaction() != before;
+    report.changes = file.hasChanged();
     if (report.sound() || !report.changes) return report;
   }
   return report;

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "instar/engine/check.h"
+#include "instar/engine/internal/newer_format.h"
 #include "instar/engine/internal/row_writer.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/format/file_format.h"
@@ -120,17 +121,20 @@ bool Catalog::erase(const Key& key) {
   return transaction_.storage().erase(transaction_.store().catalog(), key.bytes());
 }
 
+void refuseNewerFormat(std::uint16_t version) {
+  if (version <= kFileFormat) return;
+  throw Error(ErrorCode::upgradeProgram,
+              "the file has a newer format than this program knows: use a newer release",
+              {{"file format", std::to_string(version)}, {"known", std::to_string(kFileFormat)}});
+}
+
 std::optional<FileInfo> Catalog::file() const {
   const auto record = read<catalog::Format>(Key(kFormatKey));
   if (!record) return std::nullopt;
   if (record->getMagic() != kMagic) {
     throw Error(ErrorCode::fixEnvironment, "this is not an Instar file: name another file");
   }
-  if (record->getVersion() > kFileFormat) {
-    throw Error(
-        ErrorCode::upgradeProgram, "the file has a newer format than this program knows: use a newer release",
-        {{"file format", std::to_string(record->getVersion())}, {"known", std::to_string(kFileFormat)}});
-  }
+  refuseNewerFormat(record->getVersion());
   return FileInfo{record->getVersion(), record->getCreatedAt(), text(record->getCreatedBy())};
 }
 

@@ -606,6 +606,19 @@ TEST_F(InterruptedCommand, LeavesNothingBehind) {
   EXPECT_EQ(expect(0, {"dump", file}), rows);
 }
 
+// The copy of all rows that could be had stayed in the folder for temporary files.
+TEST_F(InterruptedCommand, DumpOfADamagedFileLeavesNoRowsBehind) {
+  const std::string file = makeContacts();
+  const auto before = listing();
+  const SignalAction usual(SIGINT, SIG_DFL);
+  ::setenv("TMPDIR", folder_.path().c_str(), 1);
+  const int status = interrupt(SIGINT, {"dump", "--salvage", file.c_str()});
+  ::unsetenv("TMPDIR");
+  EXPECT_EQ(status, 128 + SIGINT);
+  EXPECT_THAT(messages_, HasSubstr("instar: interrupted"));
+  EXPECT_EQ(listing().size(), before.size());
+}
+
 TEST_F(InterruptedCommand, GoesOnWhereTheSignalWasIgnoredBefore) {
   const std::string file = makeContacts();
   const std::string target = path("to.instar");

@@ -12,6 +12,7 @@
 #include "instar/format/row.h"
 #include "instar/tools/commands/command.h"
 #include "instar/tools/commands/salvaged_copy.h"
+#include "instar/tools/interruption.h"
 #include "instar/tools/row_printer.h"
 #include "instar/tools/scalar_text.h"
 #include "instar/tools/text_form.h"
@@ -41,6 +42,7 @@ struct DumpOptions {
   bool json = false;  // another word for --format ndjson
   std::string format = "ndjson";
   RowPrinterOptions printer;
+  const Interruption* interruption = nullptr;  // where there is something to clean up
 };
 
 [[noreturn]] void refuseUsage(const char* message) { throw Error(ErrorCode::fixCall, message); }
@@ -134,6 +136,7 @@ class CollectionDump {
     ProgressLine progress(context_.messages, "rows", context_.clock);
     WalkCheck walk(options_.reverse);
     while (scan.next()) {
+      if (options_.interruption != nullptr) options_.interruption->check();
       if (!walk.follows(scan.key())) reportDamage(scan.key(), "it is not where its key belongs");
       if (options_.printer.format == RowFormat::hex) {
         printBytes(scan.key(), scan.value());
@@ -269,8 +272,11 @@ void runDump(Context& context, DumpOptions& options) {
   checkUsage(options);
   if (options.salvage && options.preimages)
     refuseUsage("pre-images are not salvaged: leave --salvage or --preimages out");
+  // Before the copy, which has to go whatever ends the command.
+  std::optional<Interruption> interruption;
+  if (options.salvage) options.interruption = &interruption.emplace();
   std::optional<SalvagedCopy> salvaged;
-  if (options.salvage) salvaged.emplace(context, options.file);
+  if (options.salvage) salvaged.emplace(context, *options.interruption, options.file);
   const Store store = openToRead(salvaged ? salvaged->path() : options.file);
   const ReadTransaction transaction = store.read();
   std::vector<std::string> names;

@@ -3,10 +3,10 @@
 #include <stdlib.h>
 
 #include <memory>
+#include <optional>
 
 #include "instar/tools/commands/salvage_report.h"
 #include "instar/tools/commands/salvaged_copy.h"
-#include "instar/tools/interruption.h"
 
 namespace instar::tools {
 namespace {
@@ -19,9 +19,9 @@ struct SalvageCommandOptions {
   bool json = false;
 };
 
-SalvageReport salvageInterruptibly(Context& context, const std::filesystem::path& from,
-                                   const std::filesystem::path& to, bool swept) {
-  const Interruption interruption;
+SalvageReport salvageInterruptibly(Context& context, const Interruption& interruption,
+                                   const std::filesystem::path& from, const std::filesystem::path& to,
+                                   bool swept) {
   ProgressLine progress(context.messages, "pages", context.clock);
   return salvage(from, to, {.swept = swept, .progress = [&](const Progress& state) {
                               interruption.check();
@@ -30,7 +30,10 @@ SalvageReport salvageInterruptibly(Context& context, const std::filesystem::path
 }
 
 void runSalvage(Context& context, const SalvageCommandOptions& options) {
-  const SalvageReport report = salvageInterruptibly(context, options.file, options.target, options.swept);
+  std::optional<Interruption> interruption(std::in_place);
+  const SalvageReport report =
+      salvageInterruptibly(context, *interruption, options.file, options.target, options.swept);
+  interruption.reset();
   const Store salvaged = openToRead(options.target);
   const auto print = options.json ? printSalvageJson : printSalvageText;
   print(context, report, salvaged, options.unmask);
@@ -40,7 +43,7 @@ void runSalvage(Context& context, const SalvageCommandOptions& options) {
 
 }  // namespace
 
-SalvagedCopy::SalvagedCopy(Context& context, const std::string& file) {
+SalvagedCopy::SalvagedCopy(Context& context, const Interruption& interruption, const std::string& file) {
   std::string name = (std::filesystem::temp_directory_path() / "instar-salvage-XXXXXX").string();
   if (::mkdtemp(name.data()) == nullptr) {
     throw Error(ErrorCode::fixEnvironment,
@@ -48,7 +51,7 @@ SalvagedCopy::SalvagedCopy(Context& context, const std::string& file) {
   }
   folder_ = name;
   try {
-    report_ = salvageInterruptibly(context, file, folder_ / "salvaged.instar", false);
+    report_ = salvageInterruptibly(context, interruption, file, folder_ / "salvaged.instar", false);
   } catch (...) {
     remove();
     throw;

@@ -25,7 +25,7 @@ class RangePrinter {
     if (!keys_) return unmask_ ? printKey({}, key.bytes()) : std::string(kMaskedPrefix) + "key)";
     const Bytes bytes = key.bytes();
     const std::string whole = keys_->print(bytes);
-    if (bytes.back() != std::byte{0} || bytes.size() == 1) return whole;
+    if (bytes.size() <= 1 || bytes.back() != std::byte{0}) return whole;
     // The first key behind another one.
     const std::string shorter = keys_->print(bytes.first(bytes.size() - 1));
     return whole.starts_with("0x") && !shorter.starts_with("0x") ? "behind " + shorter : whole;

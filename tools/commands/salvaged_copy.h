@@ -8,13 +8,14 @@
 
 #include "instar/engine/salvage.h"
 #include "instar/tools/commands/command.h"
+#include "instar/tools/interruption.h"
 
 namespace instar::tools {
 
 class SalvagedCopy {
  public:
-  // Throws as salvage() does.
-  SalvagedCopy(Context& context, const std::string& file);
+  // Throws as salvage() does, and Interrupted.
+  SalvagedCopy(Context& context, const Interruption& interruption, const std::string& file);
   SalvagedCopy(const SalvagedCopy&) = delete;
   SalvagedCopy& operator=(const SalvagedCopy&) = delete;
   ~SalvagedCopy();

@@ -128,6 +128,7 @@ const char* Page::findDisorder(bool numbers) const {
     const std::size_t offset = loadNumber(bytes_, kPageHeaderLength + 2 * i, 2);
     extents.emplace_back(offset, lengthOf(node));
     const bool hasKey = isLeaf() || i != 0;  // the first key of a branch page is never looked at
+    if (hasKey && node.key.empty()) return "an entry has no key";
     if (hasKey && i > (isLeaf() ? 0U : 1U) && !isBefore(last, node.key, numbers))
       return "its keys are not in order";
     if (hasKey) last = node.key;

@@ -33,7 +33,8 @@ inline constexpr std::size_t kMetaLength = kPageHeaderLength + 136;
 inline constexpr std::uint32_t kMinPageSize = 512;
 inline constexpr std::uint32_t kMaxPageSize = 32768;
 inline constexpr PageNumber kNoPage = ~PageNumber{0};
-inline constexpr unsigned kMaxDepth = 32;  // LMDB's cursors have no room for more
+inline constexpr PageNumber kPagesPerReport = 4096;  // of progress
+inline constexpr unsigned kMaxDepth = 32;            // LMDB's cursors have no room for more
 
 enum class PageKind : std::uint8_t { branch = 1, leaf, overflow };
 

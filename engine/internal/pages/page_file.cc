@@ -36,8 +36,10 @@ PageFile::PageFile(int descriptor, std::filesystem::path path)
     : descriptor_(descriptor), path_(std::move(path)) {
   size_ = static_cast<std::uint64_t>(storage::statusOf(descriptor_, path_).st_size);
   findPageSize();
-  pages_ = size_ / pageSize_;
   readMetas();
+  // Again: a program may have lengthened the file before it wrote the meta page that was read.
+  size_ = static_cast<std::uint64_t>(storage::statusOf(descriptor_, path_).st_size);
+  pages_ = size_ / pageSize_;
 }
 
 bool PageFile::read(PageNumber page, std::size_t skip, std::span<std::byte> bytes) const {
@@ -109,31 +111,30 @@ std::uint64_t PageFile::plausiblePages(std::uint32_t pageSize) const {
 }
 
 void PageFile::readMetas() {
-  std::array<std::byte, kMetaLength> bytes{};
-  for (PageNumber number = 0; number < 2; ++number) {
-    Meta meta;
-    const bool isThere = read(number, 0, bytes);
-    metaProblems_[number] = isThere ? describe(decodeMeta(bytes, meta)) : "it cannot be read";
-    if (metaProblems_[number] == nullptr && meta.pageSize != pageSize_)
-      metaProblems_[number] = "it has another page size than the file";
-    if (metaProblems_[number] == nullptr && loadNumber(bytes, 0, 8) != number)
-      metaProblems_[number] = "it has the number of another page";
-    // Commits take turns.
-    if (metaProblems_[number] == nullptr && meta.transaction != 0 && (meta.transaction & 1) != number)
-      metaProblems_[number] = "its commit belongs to the other one";
-    if (metaProblems_[number] == nullptr) metas_[number] = meta;
-  }
+  for (PageNumber number = 0; number < 2; ++number) metas_[number] = readMeta(number, metaProblems_[number]);
 }
 
-std::uint64_t PageFile::newestTransaction() const {
-  std::uint64_t newest = 0;
+std::optional<Meta> PageFile::readMeta(PageNumber number, const char*& problem) const {
   std::array<std::byte, kMetaLength> bytes{};
+  Meta meta;
+  problem = read(number, 0, bytes) ? describe(decodeMeta(bytes, meta)) : "it cannot be read";
+  if (problem == nullptr && meta.pageSize != pageSize_) problem = "it has another page size than the file";
+  if (problem == nullptr && loadNumber(bytes, 0, 8) != number) problem = "it has the number of another page";
+  // Commits take turns.
+  if (problem == nullptr && meta.transaction != 0 && (meta.transaction & 1) != number)
+    problem = "its commit belongs to the other one";
+  return problem == nullptr ? std::optional(meta) : std::nullopt;
+}
+
+bool PageFile::hasChanged() const {
   for (PageNumber number = 0; number < 2; ++number) {
-    Meta meta;
-    if (read(number, 0, bytes) && decodeMeta(bytes, meta) == MetaDamage::none)
-      newest = std::max(newest, meta.transaction);
+    const char* problem = nullptr;
+    const auto now = readMeta(number, problem);
+    const auto& before = metas_[number];
+    if (now.has_value() != before.has_value() || (now && now->transaction != before->transaction))
+      return true;
   }
-  return newest;
+  return false;
 }
 
 }  // namespace instar::pages

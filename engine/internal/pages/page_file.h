@@ -25,8 +25,8 @@ class PageFile {
   // As they were when the file was opened; nothing where such a page is damaged.
   const std::array<std::optional<Meta>, 2>& metas() const noexcept { return metas_; }
   const std::array<const char*, 2>& metaProblems() const noexcept { return metaProblems_; }  // null: none
-  // The number of the newest commit, looked at again: 0 where that cannot be read.
-  std::uint64_t newestTransaction() const;
+  // Whether somebody has committed since the file was opened.
+  bool hasChanged() const;
 
   // `bytes` of the file from the page on; false where there are not as many.
   bool read(PageNumber page, std::size_t skip, std::span<std::byte> bytes) const;
@@ -36,6 +36,7 @@ class PageFile {
   void findPageSize();
   std::uint64_t plausiblePages(std::uint32_t pageSize) const;
   void readMetas();
+  std::optional<Meta> readMeta(PageNumber number, const char*& problem) const;
 
   int descriptor_;
   std::filesystem::path path_;

@@ -1,19 +1,22 @@
 #include "instar/engine/internal/pages/page_map.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "instar/format/file_format.h"
 
 namespace instar::pages {
 namespace {
 
-constexpr PageNumber kPagesPerReport = 4096;
-
 // Names that Instar gives; whatever else the page of a damaged main tree says is none.
 bool isTreeName(std::string_view name) noexcept {
   return name == kCatalogTree || name == kAuditTree || name.starts_with(kRowTreePrefix) ||
          name.starts_with(kColdTreePrefix) || name.starts_with(kPreimageRowTreePrefix) ||
          name.starts_with(kPreimageColdTreePrefix);
+}
+
+bool contains(const std::vector<PageNumber>& pages, PageNumber page) noexcept {
+  return std::find(pages.begin(), pages.end(), page) != pages.end();
 }
 
 std::string counts(const char* what, std::uint64_t stored, std::uint64_t met) {
@@ -24,7 +27,7 @@ std::string counts(const char* what, std::uint64_t stored, std::uint64_t met) {
 }  // namespace
 
 PageMap::PageMap(const PageFile& file, Sweep sweep, const std::function<void(std::uint64_t)>& progress)
-    : file_(file), progress_(progress), ledger_(file.pages()) {
+    : file_(file), progress_(progress), ledger_(file.pages(), progress) {
   if (file_.endsInPage()) note(kNoPage, "", "the file ends inside of a page", false);
   chooseMeta();
   if (meta_) {
@@ -186,7 +189,12 @@ void PageMap::findLostNames() {
   std::stable_sort(names.begin(), names.end(), [](const auto& left, const auto& right) {
     return left.second.entries > right.second.entries;
   });
+  // Each walk may take as long as one over the whole file.
+  std::set<std::pair<std::string, PageNumber>> tried;
+  constexpr std::size_t kMostTrees = kMaxCollections * 4 + 2;
   for (const auto& name : names) {
+    if (trees_.size() >= kMostTrees) break;
+    if (find(name.first) != nullptr || !tried.emplace(name.first, name.second.root).second) continue;
     const TreeWalk walk = walkTree(file_, ledger_, name.second, {});
     ledger_.release(walk.claimed);
     if (walk.matches(name.second)) addNames({name}, true);
@@ -207,9 +215,8 @@ void PageMap::walkTrees() {
     ledger_.release(tree.walk.claimed);  // a sound one comes first
     broken.push_back(&tree);
   }
-  for (NamedTree* tree : broken) {
-    walk(*tree);
-  }
+  for (NamedTree* tree : broken) walk(*tree);
+  barContested();
   for (NamedTree& tree : trees_) {
     if (!tree.isOlder) continue;
     // The commit that came after has freed none of its pages, so it has not changed the tree. Where there
@@ -219,6 +226,34 @@ void PageMap::walkTrees() {
     mayBeOlder_ = mayBeOlder_ || (tree.isOlder && !freeListIsSound_);
   }
   for (const NamedTree& tree : trees_) noteTree(tree);
+}
+
+// A damaged number in one tree can lead to a leaf of another that has the same keys and as many: both trees
+// look sound then, and one has the rows of the other. Nothing tells which, so such a page becomes an orphan.
+// What an older commit says takes nothing from the newest.
+void PageMap::barContested() {
+  std::set<PageNumber> contested;
+  for (const NamedTree& tree : trees_) {
+    for (const PageNumber page : tree.walk.refused) {
+      const bool isOfNewest =
+          tree.isOlder && std::any_of(trees_.begin(), trees_.end(), [&](const NamedTree& other) {
+            return !other.isOlder && contains(other.walk.claimed, page);
+          });
+      if (!isOfNewest) contested.insert(page);
+    }
+  }
+  if (contested.empty()) return;
+  std::vector<NamedTree*> again;
+  for (NamedTree& tree : trees_) {
+    const auto isContested = [&](PageNumber page) { return contested.contains(page); };
+    if (std::none_of(tree.walk.claimed.begin(), tree.walk.claimed.end(), isContested) &&
+        std::none_of(tree.walk.refused.begin(), tree.walk.refused.end(), isContested))
+      continue;
+    ledger_.release(tree.walk.claimed);
+    again.push_back(&tree);
+  }
+  for (const PageNumber page : contested) ledger_.bar(page);
+  for (NamedTree* tree : again) walk(*tree);
 }
 
 void PageMap::noteTree(const NamedTree& tree) {
@@ -237,6 +272,7 @@ void PageMap::noteTree(const NamedTree& tree) {
 }
 
 void PageMap::sweep() {
+  if (std::exchange(isSwept_, true)) return;
   const bool knowsFree = freeListIsSound_ && meta_.has_value();
   for (const PageNumber page : damaged_) {
     if (!isUsed(page)) stale_.push_back({page, UINT64_MAX});

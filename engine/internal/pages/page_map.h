@@ -5,8 +5,9 @@
 // 1. The newest commit whose meta page can be read is the state that is looked for.
 // 2. Its list of free pages says which pages are of older commits. All others are in use.
 // 3. Its main tree names the trees, and each is walked; first those whose pages add up to what is stored
-//    about them, so that a damaged number cannot take pages from a sound tree. Names that are lost with a
-//    page of the main tree are looked for in pages in use that nothing leads to, then in the commit before.
+//    about them, so that a damaged number cannot take pages from a sound tree. A page that two of them could
+//    have goes to none, since the counts of both may hold. Names that are lost with a page of the main tree
+//    are looked for in pages in use that nothing leads to, then in the commit before.
 // 4. A leaf in use that no tree leads to is an orphan: what led to it is damaged. It belongs to the state,
 //    but to which tree has to be found out from its rows. Leaves that are free, damaged or of unknown age are
 //    stale: what they hold may be out of date or erased.
@@ -44,9 +45,9 @@ struct StalePage {
 
 class PageMap {
  public:
-  enum class Sweep : std::uint8_t { never, whereNeeded, always };
+  enum class Sweep : std::uint8_t { never, whereNeeded, always };  // looking for orphans and stale pages
 
-  // Reads all of it. `progress` is called with pages done.
+  // Reads all of it. `progress` is called with pages done, which begin anew with each going over them.
   PageMap(const PageFile& file, Sweep sweep, const std::function<void(std::uint64_t)>& progress);
 
   const std::vector<NamedTree>& trees() const noexcept { return trees_; }
@@ -62,6 +63,8 @@ class PageMap {
   // Whether a later commit has put the page out of use; false where the list of free pages is damaged.
   bool isFree(PageNumber page) const { return ledger_.freedBy(page) != 0; }
   std::uint64_t transaction() const noexcept { return transaction_; }
+  // Does it now, unless it was done: where the trees are sound, and what is in them is not.
+  void sweep();
 
  private:
   using Records = std::vector<std::pair<std::string, TreeRecord>>;
@@ -74,14 +77,14 @@ class PageMap {
   void findLostNames();
   void walkTrees();
   void walk(NamedTree& tree);
+  void barContested();
   void noteTree(const NamedTree& tree);
-  void sweep();
   void note(PageNumber page, std::string tree, std::string what, bool isDamage = true);
   bool isUsed(PageNumber page) const { return ledger_.isClaimed(page); }
   void forEachLeaf(const std::function<void(PageNumber, const Page&)>& visit);
 
   const PageFile& file_;
-  const std::function<void(std::uint64_t)>& progress_;
+  const std::function<void(std::uint64_t)> progress_;
   PageLedger ledger_;
   std::optional<Meta> meta_;
   std::optional<Meta> older_;
@@ -93,6 +96,7 @@ class PageMap {
   bool freeListIsSound_ = false;
   bool mainIsSound_ = false;
   bool mayBeOlder_ = false;
+  bool isSwept_ = false;
   std::uint64_t transaction_ = 0;
 };
 

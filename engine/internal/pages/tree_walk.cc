@@ -55,7 +55,6 @@ class Walker {
     if (depth >= kMaxDepth) return miss(number, range, "the tree is too deep");
     if (number < 2 || number >= file_.pages())
       return miss(number, range, "it lies beyond the end of the file");
-    if (ledger_.isClaimed(number)) return miss(number, range, "something else has it too");
     std::vector<std::byte> bytes;
     if (!file_.read(number, bytes)) return miss(number, range, "it cannot be read");
     Page page;
@@ -66,7 +65,10 @@ class Walker {
       return miss(number, range, "it is on the list of free pages, so it is of an older commit");
     const char* const disorder = page.findDisorder(options_.numbers);
     if (!liesIn(page, range, disorder != nullptr)) return miss(number, range, "its keys belong elsewhere");
-    ledger_.claim(number, 1, walk_.claimed);
+    if (!ledger_.claim(number, 1, walk_.claimed)) {
+      walk_.refused.push_back(number);
+      return miss(number, range, "something else has it too");
+    }
     if (page.isLeaf()) return visitLeaf(page, number, range, disorder);
     ++walk_.branchPages;
     visitBranch(page, number, range, depth, disorder);
@@ -97,6 +99,7 @@ class Walker {
         walk_.overflowPages += run;
         continue;
       }
+      if (run != 0 && !isStale) walk_.refused.push_back(node.overflowPage);
       std::string key(asText(node.key));
       flaw(
           node.overflowPage, {key, key + '\0', true},
@@ -147,17 +150,21 @@ class Walker {
 
 bool PageLedger::claim(PageNumber first, std::uint64_t count, std::vector<PageNumber>& claimed) {
   for (std::uint64_t i = 0; i < count; ++i) {
-    if (first + i >= isClaimed_.size() || isClaimed_[first + i]) return false;
+    if (first + i >= isClaimed_.size() || isClaimed_[first + i] || isBarred(first + i)) return false;
   }
   for (std::uint64_t i = 0; i < count; ++i) {
     isClaimed_[first + i] = true;
     claimed.push_back(first + i);
   }
+  const std::uint64_t before = claimed_;
+  claimed_ += count;
+  if (progress_ && before / kPagesPerReport != claimed_ / kPagesPerReport) progress_(claimed_);
   return true;
 }
 
 void PageLedger::release(const std::vector<PageNumber>& claimed) {
   for (const PageNumber page : claimed) isClaimed_[page] = false;
+  claimed_ -= claimed.size();
 }
 
 TreeWalk walkTree(const PageFile& file, PageLedger& ledger, const TreeRecord& tree,

@@ -7,6 +7,7 @@
 #include <functional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "instar/engine/internal/pages/page_file.h"
@@ -16,11 +17,17 @@ namespace instar::pages {
 // Which pages are in use, and which the list of free pages has.
 class PageLedger {
  public:
-  explicit PageLedger(PageNumber pages) : isClaimed_(pages) {}
+  // `progress` is called with the pages that are claimed, now and then while they are.
+  explicit PageLedger(PageNumber pages, std::function<void(std::uint64_t)> progress = {})
+      : isClaimed_(pages), progress_(std::move(progress)) {}
 
   bool claim(PageNumber first, std::uint64_t count, std::vector<PageNumber>& claimed);
   void release(const std::vector<PageNumber>& claimed);
   bool isClaimed(PageNumber page) const noexcept { return page < isClaimed_.size() && isClaimed_[page]; }
+
+  // No tree gets the page from now on. It is not claimed at the moment.
+  void bar(PageNumber page) { barred_.insert(page); }
+  bool isBarred(PageNumber page) const { return barred_.contains(page); }
 
   // The commit that has freed the page; 0 where it is not free.
   std::uint64_t freedBy(PageNumber page) const {
@@ -33,7 +40,10 @@ class PageLedger {
 
  private:
   std::vector<bool> isClaimed_;
+  std::uint64_t claimed_ = 0;
+  const std::function<void(std::uint64_t)> progress_;
   std::unordered_map<PageNumber, std::uint64_t> freedBy_;
+  std::unordered_set<PageNumber> barred_;
 };
 
 struct Gap {
@@ -51,6 +61,7 @@ struct TreeWalk {
   std::vector<PageNumber> leaves;  // in the order of their keys
   std::vector<Gap> gaps;
   std::vector<PageNumber> claimed;
+  std::vector<PageNumber> refused;  // that it could have had, and that something else has
   std::uint64_t branchPages = 0;
   std::uint64_t overflowPages = 0;
   std::uint64_t entries = 0;  // of those leaves

@@ -63,6 +63,7 @@ SalvagedCollection CollectionSalvage::run() {
   const bool isWhole = hotHoles_.all().empty() && hotLost_.all().empty() && coldHoles_.all().empty() &&
                        coldLost_.all().empty() && !coversAreLost_;
   if (options_.swept || !isWhole) {
+    source_.map.sweep();
     for (const pages::StalePage& page : source_.map.stale()) {
       bool isCold = false;
       if (OrphanOwners::ownerOf(source_.file, source_.catalog, page.page, isCold) == &collection_)
@@ -371,6 +372,8 @@ OrphanOwners::OrphanOwners(const pages::PageFile& file, const pages::PageMap& ma
     const auto last = firstKey(page, true);
     if (!first || !last) continue;
     std::vector<std::string> owners;
+    std::vector<std::string> emptyOwners;
+    bool isMissed = false;  // by a tree that can have it
     bool isSure = catalog.knowsAllCollections();
     for (const FoundCollection& collection : catalog.collections()) {
       for (const auto& [prefix, isCold] :
@@ -380,14 +383,19 @@ OrphanOwners::OrphanOwners(const pages::PageFile& file, const pages::PageMap& ma
         const NamedTree* tree = map.find(name);
         const bool isPreimage = prefix == kPreimageRowTreePrefix || prefix == kPreimageColdTreePrefix;
         if (tree == nullptr && isPreimage) continue;
-        // That a tree is empty may be what an old page of names says: then its leaves look like orphans.
+        // That a tree is empty may be what an old page of names says: then its leaves look like orphans. But
+        // a tree with a hole that they fill comes first.
         const bool isFull = tree != nullptr && tree->isSound && tree->record.root != pages::kNoPage;
         if (tree != nullptr && (isFull || !hasRoom(*tree, asBytes(*first), asBytes(*last)))) continue;
         const Fit fit = fitOfPage(file, collection, page, isCold);
-        if (fit == Fit::yes) owners.push_back(name);
+        const bool isEmpty = tree != nullptr && tree->isSound;
+        if (fit == Fit::yes) (isEmpty ? emptyOwners : owners).push_back(name);
+        isMissed = isMissed || (fit == Fit::yes && tree != nullptr &&
+                                hasHole(map, *tree, asBytes(*first), asBytes(*last)));
         isSure = isSure && fit != Fit::unknown;
       }
     }
+    if (!isMissed) owners.insert(owners.end(), emptyOwners.begin(), emptyOwners.end());
     if (owners.size() == 1 && isSure)
       pages_[owners.front()].push_back(page);
     else
@@ -415,6 +423,14 @@ std::optional<std::string> OrphanOwners::firstKey(PageNumber number, bool last) 
   if (!readLeafPage(file_, number, bytes, page) || !page.node(last ? page.nodes() - 1 : 0, node))
     return std::nullopt;
   return std::string(asText(node.key));
+}
+
+bool OrphanOwners::hasHole(const pages::PageMap& map, const NamedTree& tree, Bytes first, Bytes last) {
+  if (tree.isOlder || map.mayBeOlder()) return false;
+  return std::any_of(tree.walk.gaps.begin(), tree.walk.gaps.end(), [&](const pages::Gap& gap) {
+    return gap.isHole && !map.isFree(gap.page) && compareBytes(asBytes(gap.low), first) <= 0 &&
+           (!gap.hasHigh || compareBytes(last, asBytes(gap.high)) < 0);
+  });
 }
 
 // Whether no leaf of the tree has keys from there to there.

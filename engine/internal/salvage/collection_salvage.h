@@ -35,6 +35,8 @@ class OrphanOwners {
                                         pages::PageNumber page, bool& isCold, bool* isDisputed = nullptr);
 
  private:
+  // Whether a hole of the tree has all keys from there to there, and no page of an older commit has made it.
+  static bool hasHole(const pages::PageMap& map, const pages::NamedTree& tree, Bytes first, Bytes last);
   bool hasRoom(const pages::NamedTree& tree, Bytes first, Bytes last) const;
   std::optional<std::string> firstKey(pages::PageNumber page, bool last) const;
 
@@ -45,7 +47,7 @@ class OrphanOwners {
 
 struct SalvageSource {
   const pages::PageFile& file;
-  const pages::PageMap& map;
+  pages::PageMap& map;
   const OrphanOwners& orphans;
   FoundCatalog& catalog;
 };

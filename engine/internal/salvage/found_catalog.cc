@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "instar/engine/internal/newer_format.h"
 #include "instar/format/file_format.h"
 #include "instar/format/key_text.h"
 
@@ -28,23 +29,6 @@ bool staysTrue(std::string_view key) noexcept {
   return key == kFormatKey || key.starts_with(kVersionKeyPrefix) || key.starts_with(kDictionaryKeyPrefix);
 }
 
-bool isRecord(Bytes key, Bytes value, RowView& row) noexcept {
-  return isCatalogKey(asText(key)) && decodeRow(key, value, Verify::yes, row) == RowDamage::none &&
-         row.flags == RowFlags::none && row.version <= kFileFormat;
-}
-
-template <class Read>
-void readRecord(Bytes key, Bytes value, Read&& read) {
-  RowView row;
-  if (!isRecord(key, value, row)) return;
-  try {
-    const AlignedRecord record(row.payload);
-    read(record.root());
-  } catch (const kj::Exception&) {  // sound bytes that are no record: as good as lost
-  } catch (const Error&) {
-  }
-}
-
 // Such a key is one of rows too, so what lies under it has to look like it.
 bool isAuditEntry(Bytes key, const RowView& row) noexcept {
   constexpr std::int64_t kLongAgo = 1'000'000'000'000'000'000;  // the year 2001 in nanoseconds
@@ -57,6 +41,8 @@ bool isAuditEntry(Bytes key, const RowView& row) noexcept {
     return compareBytes(expected.bytes(), key) == 0 && entry.getTime() > kLongAgo &&
            entry.getEvent() != catalog::AuditEvent::INVALID;
   } catch (const kj::Exception&) {
+    return false;
+  } catch (const Error&) {
     return false;
   }
 }
@@ -84,7 +70,12 @@ FoundCollection::Fit FoundCollection::fit(Bytes key, const RowView& row) const {
   }
 }
 
-FoundCatalog::FoundCatalog(const pages::PageFile& file, const pages::PageMap& map) : file_(file), map_(map) {
+bool isRecord(Bytes key, Bytes value, RowView& row) noexcept {
+  return isCatalogKey(asText(key)) && decodeRow(key, value, Verify::yes, row) == RowDamage::none &&
+         row.flags == RowFlags::none && row.version <= kFileFormat;
+}
+
+FoundCatalog::FoundCatalog(const pages::PageFile& file, pages::PageMap& map) : file_(file), map_(map) {
   const pages::NamedTree* tree = map.find(kCatalogTree);
   if (tree != nullptr) {
     for (const PageNumber leaf : tree->walk.leaves) readLeaf(leaf, false);
@@ -98,6 +89,7 @@ FoundCatalog::FoundCatalog(const pages::PageFile& file, const pages::PageMap& ma
   }
   isWhole_ = tree != nullptr && tree->isSound && damaged_ == 0;
   // Sound pages can hold damaged records as well.
+  if (damaged_ != 0) map.sweep();
   if (tree == nullptr || !tree->isSound || damaged_ != 0) {
     for (const pages::StalePage& page : map.stale()) readLeaf(page.page, true);
   }
@@ -156,6 +148,16 @@ void FoundCatalog::readLeaf(PageNumber number, bool isStale) {
   }
 }
 
+void FoundCatalog::refuseNewer() const {
+  const auto format = records_.find(kFormatKey);
+  std::uint16_t version = 0;
+  if (format == records_.end()) return;
+  readRecord(asBytes(kFormatKey), format->second, [&](const capnp::AnyPointer::Reader& root) {
+    version = root.getAs<catalog::Format>().getVersion();
+  });
+  refuseNewerFormat(version);
+}
+
 const std::vector<std::byte>* FoundCatalog::find(const Key& key) const {
   const auto found = records_.find(asText(key.bytes()));
   return found == records_.end() ? nullptr : &found->second;
@@ -192,7 +194,7 @@ void FoundCatalog::findCollections(const pages::PageMap& map) {
 
 void FoundCatalog::readCollection(FoundCollection& collection) {
   const std::string& name = collection.name;
-  for (const auto& [text, value] : records_) {
+  const auto read = [&](const std::string& text, const std::vector<std::byte>& value) {
     const Bytes key = asBytes(text);
     if (text == std::string(kCollectionKeyPrefix) + name) {
       readRecord(key, value, [&](const capnp::AnyPointer::Reader& root) {
@@ -231,6 +233,16 @@ void FoundCatalog::readCollection(FoundCollection& collection) {
             std::make_shared<const Dictionary>(record.getNumber(), bytesOf(record.getContent())));
       });
     }
+  };
+  for (const std::string_view prefix : {kCollectionKeyPrefix, kTiersKeyPrefix}) {
+    const auto found = records_.find(std::string(prefix) + name);
+    if (found != records_.end()) read(found->first, found->second);
+  }
+  for (const std::string_view kind : {kPartitionKeyPrefix, kVersionKeyPrefix, kDictionaryKeyPrefix}) {
+    const Key prefix = recordPrefix(kind, name);
+    for (auto record = records_.lower_bound(asText(prefix.bytes()));
+         record != records_.end() && startsWith(asBytes(record->first), prefix.bytes()); ++record)
+      read(record->first, record->second);
   }
   // Such a record is there as soon as there are blocks.
   if (!collection.tiers && collection.record && !collection.record->tiered) collection.tiers = Tiers();

@@ -36,7 +36,10 @@ struct FoundCollection {
 
 class FoundCatalog {
  public:
-  FoundCatalog(const pages::PageFile& file, const pages::PageMap& map);
+  FoundCatalog(const pages::PageFile& file, pages::PageMap& map);
+
+  // Throws Error(upgradeProgram) where a newer release has written the file.
+  void refuseNewer() const;
 
   std::vector<FoundCollection>& collections() noexcept { return collections_; }
   // As they are stored: all but those that depend on where rows lie.
@@ -87,5 +90,21 @@ class AlignedRecord {
   std::vector<std::uint64_t> copy_;
   internal::PayloadMessage message_;
 };
+
+// Whether it is a record of the catalog whose checksum holds.
+bool isRecord(Bytes key, Bytes value, RowView& row) noexcept;
+
+// Sound bytes that are no record are as good as lost: then `read` has not come to its end.
+template <class Read>
+void readRecord(Bytes key, Bytes value, Read&& read) {
+  RowView row;
+  if (!isRecord(key, value, row)) return;
+  try {
+    const AlignedRecord record(row.payload);
+    read(record.root());
+  } catch (const kj::Exception&) {
+  } catch (const Error&) {
+  }
+}
 
 }  // namespace instar

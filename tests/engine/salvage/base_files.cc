@@ -232,6 +232,17 @@ BaseFile makeSeveral() {
   });
 }
 
+// Two collections whose leaves have the same keys, and as many.
+BaseFile makeTwins() {
+  Maker maker("twins");
+  maker.fill(maker.store().collection("left", note(1)), 0, 120, 1, 60);
+  maker.fill(maker.store().collection("right", note(1)), 0, 120, 1, 60);
+  return maker.finish([](const Store& store) {
+    opens("left", note(1))(store);
+    opens("right", note(1))(store);
+  });
+}
+
 BaseFile makeEmpty() {
   Maker maker("empty");
   return maker.finish([](const Store&) {});
@@ -267,7 +278,7 @@ State readState(const Store& store) {
 
 const std::vector<std::string>& baseKinds() {
   static const std::vector<std::string> kinds = {"plain",      "versions", "compacted", "staged", "text keys",
-                                                 "large rows", "several",  "empty",     "small"};
+                                                 "large rows", "several",  "twins",     "empty",  "small"};
   return kinds;
 }
 
@@ -279,6 +290,7 @@ BaseFile makeBase(const std::string& kind) {
   if (kind == "text keys") return makeTextKeys();
   if (kind == "large rows") return makeLarge();
   if (kind == "several") return makeSeveral();
+  if (kind == "twins") return makeTwins();
   if (kind == "empty") return makeEmpty();
   return makeSmall();
 }

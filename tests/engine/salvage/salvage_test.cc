@@ -28,6 +28,25 @@ std::size_t rootOf(const std::string& bytes, const std::string& tree) {
   return static_cast<std::size_t>(map.find(tree)->record.root);
 }
 
+std::vector<pages::PageNumber> leavesOf(const std::string& bytes, const std::string& tree) {
+  const MemoryFile memory(bytes);
+  const pages::PageFile file(memory.descriptor(), "file");
+  const pages::PageMap map(file, pages::PageMap::Sweep::never, [](std::uint64_t) {});
+  return map.find(tree)->walk.leaves;
+}
+
+// Makes the node of a branch page that leads to `from` lead to `to`.
+void replaceChild(std::string& bytes, std::size_t branch, pages::PageNumber from, pages::PageNumber to) {
+  const Bytes page = asBytes(std::string_view(bytes).substr(branch * kPage, kPage));
+  const std::size_t nodes = (pages::loadNumber(page, 12, 2) - pages::kPageHeaderLength) / 2;
+  for (std::size_t i = 0; i < nodes; ++i) {
+    const std::size_t node = pages::loadNumber(page, pages::kPageHeaderLength + 2 * i, 2);
+    if (pages::loadNumber(page, node, 6) != from) continue;
+    for (std::size_t byte = 0; byte < 6; ++byte)
+      bytes[branch * kPage + node + byte] = static_cast<char>(to >> (8 * byte));
+  }
+}
+
 std::size_t mainRootOf(const std::string& bytes) {
   const MemoryFile memory(bytes);
   const pages::PageFile file(memory.descriptor(), "file");
@@ -71,6 +90,31 @@ TEST(Salvage, SaysThatTheLastCommitMayBeMissingWithoutAMetaPage) {
   const Salvaged salvaged = salvageBytes(zeroed(zeroed(base.bytes, 0), 1), false);
   EXPECT_TRUE(salvaged.report.mayBeOlder);
   EXPECT_GT(salvaged.state.at("notes").size(), 250U);
+}
+
+// One bit of a number in a branch page led into the other tree, to a leaf with the same keys and as many:
+// all counts held, and rows of one collection came out as the other's, with "nothing is lost".
+TEST(Salvage, GivesALeafThatTwoTreesLeadToToNeither) {
+  const BaseFile base = makeBase("twins");
+  for (const auto& [from, to] :
+       {std::pair("rows/left", "rows/right"), std::pair("rows/right", "rows/left")}) {
+    const auto own = leavesOf(base.bytes, from);
+    const auto other = leavesOf(base.bytes, to);
+    ASSERT_EQ(own.size(), other.size());
+    ASSERT_GT(own.size(), 2U);
+    std::string bytes = base.bytes;
+    replaceChild(bytes, rootOf(bytes, from), own[1], other[1]);
+    const Salvaged salvaged = salvageBytes(bytes, false);
+    for (const auto& [name, rows] : salvaged.state) {
+      for (const auto& [key, row] : rows) EXPECT_EQ(base.state.at(name).at(key), row) << name;
+    }
+    EXPECT_FALSE(salvaged.report.isComplete());
+    EXPECT_GT(salvaged.report.unassignedRows, 0U);
+    for (const SalvagedCollection& collection : salvaged.report.collections) {
+      EXPECT_GT(collection.rows, 0U) << collection.name;
+      EXPECT_NE(collection.lostRangeCount, 0U) << collection.name;
+    }
+  }
 }
 
 TEST(Salvage, ListsWhatALostLeafHad) {
