@@ -12,6 +12,7 @@
 #include "instar/engine/internal/row_writer.h"
 #include "instar/engine/internal/staging/divergence_log.h"
 #include "instar/engine/internal/upgraded_record.h"
+#include "instar/evolve/internal/want_of_memory.h"
 #include "instar/evolve/mirror_check.h"
 
 namespace instar {
@@ -124,7 +125,8 @@ class Reconciler {
     } catch (const Error& error) {
       if (error.code() != ErrorCode::fixRow && error.code() != ErrorCode::fixInput) throw;
       fail(failedRow(key, stored.version, error));
-    } catch (const kj::Exception&) {
+    } catch (const kj::Exception& exception) {
+      internal::passOnWantOfMemory(exception);
       fail({.key = {key.begin(), key.end()}, .version = stored.version, .reason = kUnsound});
     }
   }
@@ -259,7 +261,8 @@ class Reconciler {
       return mirrors_.diverged(RecordView(plans_, key.bytes(), stored).record()).empty();
     } catch (const Error&) {  // what is wrong with it was counted
       return false;
-    } catch (const kj::Exception&) {
+    } catch (const kj::Exception& exception) {
+      internal::passOnWantOfMemory(exception);
       return false;
     }
   }

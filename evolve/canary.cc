@@ -8,6 +8,7 @@
 #include "instar/evolve/internal/derivation.h"
 #include "instar/evolve/internal/field_probe.h"
 #include "instar/evolve/internal/record_code.h"
+#include "instar/evolve/internal/want_of_memory.h"
 #include "instar/evolve/mirror_check.h"
 
 namespace instar {
@@ -199,7 +200,8 @@ CanaryFindings Canary::examine(const CanaryRead& read) const {
     return findings;
   } catch (const Error& error) {
     return failure(error);
-  } catch (const kj::Exception&) {
+  } catch (const kj::Exception& exception) {
+    internal::passOnWantOfMemory(exception);
     return {.failure = CanaryFailure{.field = {}, .function = {}, .reason = kUnsound}};
   }
 }
@@ -214,7 +216,8 @@ void Canary::count(const CanaryRead& read, const CanaryFindings& findings,
   if (findings.failure) return countFailure(*findings.failure);
   try {
     bound_->countFields(read, statistics);
-  } catch (const kj::Exception&) {
+  } catch (const kj::Exception& exception) {
+    internal::passOnWantOfMemory(exception);
     return countFailure({.field = {}, .function = {}, .reason = kUnsound});
   }
   statistics.activeLatency.add(read.activeTime);

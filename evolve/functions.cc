@@ -4,6 +4,7 @@
 
 #include "instar/evolve/internal/conversion.h"
 #include "instar/evolve/internal/field_path.h"
+#include "instar/evolve/internal/want_of_memory.h"
 #include "instar/format/error.h"
 #include "instar/format/key_text.h"
 
@@ -80,7 +81,8 @@ void FieldTarget::set(const capnp::DynamicValue::Reader& value) {
   }
   try {
     holder_.set(field_, value);
-  } catch (const kj::Exception&) {
+  } catch (const kj::Exception& exception) {
+    internal::passOnWantOfMemory(exception);
     throw UpgradeFailure("the function made a value that is not of the field's type, or too large");
   }
 }

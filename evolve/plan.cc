@@ -8,6 +8,7 @@
 #include "instar/evolve/internal/conversion.h"
 #include "instar/evolve/internal/derivation.h"
 #include "instar/evolve/internal/record_code.h"
+#include "instar/evolve/internal/want_of_memory.h"
 #include "instar/format/checksum.h"
 #include "instar/format/error.h"
 
@@ -165,7 +166,8 @@ void guard(const char* misuse, const Work& work, const Refuse& refuse) {
     refuse(failure.what());
   } catch (const std::bad_alloc&) {
     throw;
-  } catch (const kj::Exception&) {
+  } catch (const kj::Exception& exception) {
+    internal::passOnWantOfMemory(exception);
     refuse(misuse);
   } catch (...) {  // also what has words, which may show a value
     refuse("the function threw an exception; throw UpgradeFailure to say why");

@@ -79,10 +79,10 @@ struct RecordSchema::State {
     return message.getRoot<capnp::AnyPointer>().initAs<capnp::List<Node>>(static_cast<unsigned>(count));
   }
 
-  void describe(NodeBuilders builders, std::uint64_t id) {
+  // `index` is of these nodes.
+  void describe(NodeBuilders builders, const internal::NodeIndex& index, std::uint64_t id) {
     nodes = builders.asReader();
     rootId = id;
-    internal::NodeIndex index(nodes);
     internal::checkReferences(index, id);
     refuseGeneric(index, id);
     recursive = internal::nestsWithoutLimit(index, id);
@@ -128,7 +128,7 @@ RecordSchema RecordSchema::fromStruct(capnp::StructSchema root) {
     if (id != rootId) nodes.setWithCaveats(position++, type.getProto());
   }
   stripFolders(nodes);
-  state->describe(nodes, rootId);
+  state->describe(nodes, internal::NodeIndex(nodes.asReader()), rootId);
   return RecordSchema(std::move(state));
 }
 
@@ -139,8 +139,7 @@ RecordSchema RecordSchema::fromNodes(capnp::List<Node>::Reader stored, std::uint
     for (unsigned position = 0; position < stored.size(); ++position) {
       nodes.setWithCaveats(position, stored[position]);
     }
-    internal::checkNodes(nodes.asReader());
-    state->describe(nodes, rootId);
+    state->describe(nodes, internal::checkNodes(nodes.asReader()), rootId);
     return RecordSchema(std::move(state));
   } catch (const kj::Exception& exception) {
     if (exception.getType() == kj::Exception::Type::OVERLOADED) throw;  // no memory: nothing is wrong with it

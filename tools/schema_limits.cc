@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <vector>
 
 #include "instar/format/error.h"
 
@@ -62,29 +63,61 @@ class Walk {
         ++line_;
         break;
       case '(':
+        refuseDeeper();
+        part();
+        parts_.push_back(0);
+        break;
       case '[':
+        refuseDeeper();
+        parts_.push_back(0);
+        break;
       case '{':
-        if (++nesting_ > kMaxSchemaNesting)
-          refuse("the schema is nested too deeply: declare inner types outside", kMaxSchemaNesting);
-        dots_ = 0;
+        refuseDeeper();
+        endExpression();
+        parts_.push_back(0);
         break;
       case ')':
       case ']':
+        close();
+        break;
       case '}':
-        if (nesting_ > 0) --nesting_;
+        close();
+        endExpression();
         break;
       case ';':
       case ',':
-        dots_ = 0;
+        endExpression();
         break;
       case '.':
-        if (++dots_ > kMaxSchemaPath)
-          refuse("a name in the schema has too many parts: give it a shorter one", kMaxSchemaPath);
+        part();
         break;
       default:
         break;
     }
     skip(1);
+  }
+
+  // Of "a.b(c)": what stands before is inside of it for the compiler, and so is what stands in its brackets.
+  void part() {
+    ++parts_.back();
+    if (++allParts_ > kMaxSchemaPath)
+      refuse("a name in the schema has too many parts: give it a shorter one", kMaxSchemaPath);
+  }
+
+  void endExpression() {
+    allParts_ -= parts_.back();
+    parts_.back() = 0;
+  }
+
+  void refuseDeeper() const {
+    if (parts_.size() > kMaxSchemaNesting)
+      refuse("the schema is nested too deeply: declare inner types outside", kMaxSchemaNesting);
+  }
+
+  void close() {
+    if (parts_.size() == 1) return;  // of none that was opened
+    endExpression();
+    parts_.pop_back();
   }
 
   void string() {
@@ -98,8 +131,8 @@ class Walk {
   const std::string& file_;
   std::size_t& declarations_;
   std::size_t line_ = 1;
-  std::size_t nesting_ = 0;
-  std::size_t dots_ = 0;
+  std::vector<std::size_t> parts_{0};  // of the expression in each bracket that is open, and outside of them
+  std::size_t allParts_ = 0;
 };
 
 }  // namespace

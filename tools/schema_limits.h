@@ -12,7 +12,7 @@ namespace instar::tools {
 
 // More than people write, and a quarter at most of what ends a process whose stack has 8 MiB.
 inline constexpr std::size_t kMaxSchemaNesting = 100;        // brackets of all kinds inside one another
-inline constexpr std::size_t kMaxSchemaPath = 100;           // names in "a.b.c"
+inline constexpr std::size_t kMaxSchemaPath = 100;           // names and applications in "a.b(c).d"
 inline constexpr std::size_t kMaxSchemaDeclarations = 1000;  // structs, enums, constants, imports, …
 
 // Counts over all files of a compilation.

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "instar/engine/internal/row_writer.h"
+#include "instar/evolve/internal/want_of_memory.h"
 #include "instar/format/error.h"
 #include "instar/format/payload.h"
 
@@ -146,7 +147,8 @@ std::vector<std::byte> UpgradedRecord::compact() const {
     message.initRoot<capnp::AnyPointer>().set(record.root());
     const FlatRecord flat(message);
     return {flat.payload().begin(), flat.payload().end()};
-  } catch (const kj::Exception&) {
+  } catch (const kj::Exception& exception) {
+    internal::passOnWantOfMemory(exception);
     throw Error(ErrorCode::fixRow, "a row of an older version cannot be copied; correct the row",
                 {{"field", ""}, {"reason", "a pointer in it is not sound"}});
   }

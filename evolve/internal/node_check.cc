@@ -2,6 +2,7 @@
 
 #include <capnp/dynamic.h>
 
+#include <map>
 #include <set>
 
 #include "instar/evolve/internal/literal.h"
@@ -36,50 +37,65 @@ void readAll(const capnp::DynamicValue::Reader& value) {
   }
 }
 
-class CycleCheck {
+// Follows what leads from a node to what it stands in, and remembers what has an end: no step is taken twice.
+class NestingCheck {
  public:
-  explicit CycleCheck(NodeList nodes) : index_(nodes) {}
+  explicit NestingCheck(const NodeIndex& index) : index_(index) {}
 
-  void run() const {
+  void run() {
     for (const auto& [id, node] : index_.nodes()) {
       checkScopes(id);
-      std::set<std::uint64_t> open;
-      if (node.isStruct()) checkGroups(id, open);
+      if (node.isStruct()) noteGroupsOf(id, node);
     }
+    for (const auto& group : parents_) checkGroup(group.first);
   }
 
  private:
-  [[noreturn]] void refuse(std::uint64_t id, const char* reason) const {
+  [[noreturn]] static void refuse(std::uint64_t id, const char* reason) {
     throw Error(ErrorCode::restoreFromBackup,
                 "a stored schema is inconsistent; restore the file from a backup",
                 {{"type", "0x" + hexadecimal(id)}, {"reason", reason}});
   }
 
-  void checkScopes(std::uint64_t start) const {
+  void checkScopes(std::uint64_t start) {
     std::set<std::uint64_t> seen;
-    for (std::uint64_t id = start; index_.contains(id); id = index_.get(id).getScopeId()) {
+    for (std::uint64_t id = start; index_.contains(id) && !ending_.contains(id);
+         id = index_.get(id).getScopeId()) {
       if (!seen.insert(id).second) refuse(start, "it is declared inside of itself");
     }
+    ending_.merge(seen);
   }
 
-  void checkGroups(std::uint64_t id, std::set<std::uint64_t>& open) const {
-    if (!open.insert(id).second) refuse(id, "it is a group of itself");
-    const Node::Reader node = index_.get(id);
-    if (!node.isStruct()) refuse(id, "a group is not a struct");
+  void noteGroupsOf(std::uint64_t id, Node::Reader node) {
     for (const auto field : node.getStruct().getFields()) {
-      if (field.isGroup()) checkGroups(field.getGroup().getTypeId(), open);
+      if (!field.isGroup()) continue;
+      const std::uint64_t group = field.getGroup().getTypeId();
+      if (group == id) refuse(id, "it is a group of itself");
+      if (!index_.get(group).isStruct()) refuse(group, "a group is not a struct");
+      if (!parents_.emplace(group, id).second) refuse(group, "it is the group of two fields");
     }
-    open.erase(id);
   }
 
-  const NodeIndex index_;
+  void checkGroup(std::uint64_t group) const {
+    std::size_t depth = 0;
+    for (auto outer = parents_.find(group); outer != parents_.end(); outer = parents_.find(outer->second)) {
+      if (outer->second == group) refuse(group, "it is a group of itself");
+      if (++depth > kMaxGroupDepth) refuse(group, "it is a group in too many groups");
+    }
+  }
+
+  const NodeIndex& index_;
+  std::set<std::uint64_t> ending_;                  // whose scopes have an end
+  std::map<std::uint64_t, std::uint64_t> parents_;  // of each group, what has it
 };
 
 }  // namespace
 
-void checkNodes(NodeList nodes) {
+NodeIndex checkNodes(NodeList nodes) {
   for (const auto node : nodes) readAll(capnp::DynamicStruct::Reader(node));
-  CycleCheck(nodes).run();
+  NodeIndex index(nodes);
+  NestingCheck(index).run();
+  return index;
 }
 
 }  // namespace instar::internal

@@ -62,6 +62,12 @@ class Flattener {
     auto name = std::string(textOf(proto.getName()));
     scope.group = scope.group.empty() ? name : scope.group + "." + name;
     scope.groupIds.push_back(proto.getGroup().getTypeId());
+    if (scope.groupIds.size() > kMaxGroupDepth) {
+      throw Error(
+          ErrorCode::fixSchema,
+          "groups are nested too deeply; declare the inner ones as structs of their own",
+          {{"type", std::string(type_)}, {"group", scope.group}, {"limit", std::to_string(kMaxGroupDepth)}});
+    }
     addMembers(index_.get(proto.getGroup().getTypeId()), scope);
   }
 

@@ -5,6 +5,7 @@
 
 #include <capnp/schema.capnp.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -49,6 +50,10 @@ struct UnionMember {
   friend bool operator==(const UnionMember&, const UnionMember&) = default;
 };
 
+// Groups inside one another: more than people write. What goes over them does so on the stack, and a path of
+// them names each.
+inline constexpr std::size_t kMaxGroupDepth = 64;
+
 // A field that has a place of its own in the bytes.
 struct FlatField {
   std::uint16_t ordinal = 0;
@@ -63,7 +68,7 @@ struct FlatField {
   std::string path() const { return group.empty() ? name : group + "." + name; }
 };
 
-// By ordinal. Throws Error(fixSchema) where a field has no ordinal.
+// By ordinal. Throws Error(fixSchema) where a field has no ordinal, and where groups are nested too deeply.
 std::vector<FlatField> flattenFields(const NodeIndex& index, std::uint64_t structId);
 
 }  // namespace instar::internal

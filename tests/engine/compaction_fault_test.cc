@@ -521,6 +521,65 @@ TEST_F(CompactionFaults, EndsBehindAWriterWhoHoldsOnAndCountsWhatItCouldNotSay) 
   expectWhole(store, 1000);
 }
 
+// Where old rows of one collection cannot be kept: the thread cannot take that one up.
+class StorageWithoutPreimages final : public testing::ForwardingStorage {
+ public:
+  StorageWithoutPreimages(std::shared_ptr<storage::Environment> inner, const std::string& collection)
+      : ForwardingStorage(std::move(inner)), tree_(preimageRowTreeName(collection)) {}
+
+  std::optional<storage::TreeId> openTree(std::string_view name, bool create) override {
+    if (create && isBroken && name == tree_) {
+      ++refused;
+      throw Error(ErrorCode::freeSpace, "there is no room for old rows");
+    }
+    return ForwardingStorage::openTree(name, create);
+  }
+
+  std::atomic<bool> isBroken = true;
+  std::atomic<int> refused = 0;
+
+ private:
+  const std::string tree_;
+};
+
+StoreOptions tryingOften() {
+  StoreOptions options = compacting(CompactionMode::upgrade);
+  options.compaction.keepPreimages = true;
+  options.compaction.maxFailuresInARow = 1'000'000;
+  options.compaction.backoffMin = 1ms;
+  options.compaction.backoffMax = 2ms;
+  return options;
+}
+
+// A collection that could not be taken up was put aside; where the program opened its next version meanwhile
+// and that could not be taken up either, the next one was forgotten, and its rows stayed as they were.
+TEST_F(CompactionFaults, TheNewestVersionOfACollectionThatCouldNotBeTakenUpIsTheOneTriedAgain) {
+  const auto storage = std::make_shared<StorageWithoutPreimages>(storage::openLmdb(path_, {}), "items");
+  const Store store = Store::open(storage, tryingOften());
+  fill(store, 1000);
+  ASSERT_TRUE(comes([&] { return storage->refused > 0; }));
+  store.collection("items", secondVersion());
+  const int refused = storage->refused;
+  ASSERT_TRUE(comes([&] { return storage->refused > refused + 3; }));
+  storage->isBroken = false;
+  ASSERT_TRUE(comes([&] { return isSettled(store); }));
+  expectWhole(store, 1000);
+}
+
+// Each round began with what could not be taken up before, and ended there.
+TEST_F(CompactionFaults, ACollectionThatCannotBeTakenUpHoldsUpNoOther) {
+  const auto storage = std::make_shared<StorageWithoutPreimages>(storage::openLmdb(path_, {}), "a people");
+  const Store store = Store::open(storage, tryingOften());
+  store.collection("a people", person("1", ""));
+  ASSERT_TRUE(comes([&] { return storage->refused > 0; }));
+  fill(store, 1000);
+  store.collection("items", secondVersion());
+  ASSERT_TRUE(comes([&] { return isSettled(store, 1); }));
+  const int refused = storage->refused;
+  EXPECT_TRUE(comes([&] { return storage->refused > refused; })) << "it is not given up";
+  expectWhole(store, 1000);
+}
+
 TEST_F(CompactionFaults, PartitionsThatHaveBecomeSmallAreMerged) {
   constexpr std::uint64_t kRows = 80'000;  // a partition, and more than a batch of two threads
   constexpr std::uint64_t kKept = 500;     // of so many one is kept

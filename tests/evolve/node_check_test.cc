@@ -64,6 +64,53 @@ TEST(NodeCheck, RefusesAGroupOfItself) {
                restoreFromBackup, "group of itself");
 }
 
+// With so many more groups, each of whose fields lead to the next one; the record's field to the first.
+RecordSchema withGroups(unsigned count, unsigned fieldsOfEach) {
+  constexpr std::uint64_t kFirst = 0xc000'0000'0000'0000;
+  capnp::MallocMessageBuilder message;
+  const auto stored = sound().nodes();
+  auto nodes = message.initRoot<capnp::AnyPointer>().initAs<NodeList>(stored.size() + count);
+  for (unsigned i = 0; i < stored.size(); ++i) nodes.setWithCaveats(i, stored[i]);
+  for (unsigned i = 0; i < count; ++i) {
+    auto node = nodes[stored.size() + i];
+    node.setId(kFirst + i);
+    node.setScopeId(kRecord);
+    auto group = node.initStruct();
+    group.setIsGroup(true);
+    if (i + 1 == count) continue;
+    for (auto field : group.initFields(fieldsOfEach)) field.initGroup().setTypeId(kFirst + i + 1);
+  }
+  groupOf(nodes).getGroup().setTypeId(kFirst);
+  capnp::ReaderOptions options;
+  options.traversalLimitInWords = std::uint64_t{1} << 30;
+  capnp::SegmentArrayMessageReader reader(message.getSegmentsForOutput(), options);
+  return RecordSchema::fromNodes(reader.getRoot<capnp::AnyPointer>().getAs<NodeList>(), kRecord);
+}
+
+// Each way through the groups was followed: forty of them in a row, with two fields that lead to the next,
+// took for ever.
+TEST(NodeCheck, RefusesAGroupOfTwoFields) {
+  EXPECT_ERROR(withGroups(40, 2), restoreFromBackup, "group of two fields");
+}
+
+// A long chain of groups used up the stack.
+TEST(NodeCheck, RefusesGroupsThatAreNestedTooDeeply) {
+  EXPECT_ERROR(withGroups(65, 1), restoreFromBackup, "too many groups");
+  EXPECT_ERROR(withGroups(100'000, 1), restoreFromBackup, "too many groups");
+}
+
+// What a file may not have must not get there.
+TEST(NodeCheck, NoMoreGroupsAreDeclaredThanAreReadAgain) {
+  const auto declared = [](int groups) {
+    std::string fields = "x @0 :Text;";
+    for (int i = 0; i < groups; ++i) fields = "g" + std::to_string(i) + " :group { " + fields + " }";
+    return parseDeclarations("struct Record @0xa1a2a3a4a5a6a7a8 { " + fields + " }", "Record");
+  };
+  const RecordSchema deepest = declared(64);
+  EXPECT_EQ(RecordSchema::fromNodes(deepest.nodes(), kRecord).fingerprint(), deepest.fingerprint());
+  EXPECT_ERROR(declared(65), fixSchema, "nested too deeply");
+}
+
 TEST(NodeCheck, RefusesAGroupThatIsNoStructOrIsNotThere) {
   EXPECT_ERROR(changed([](NodeList::Builder nodes) {
                  const auto group = groupOf(nodes).getGroup().getTypeId();

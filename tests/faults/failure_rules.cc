@@ -54,7 +54,7 @@ bool areWordsOf(const Fault& fault, std::string_view words) {
     case ENOSPC:
       return has("full") || has("No space left");
     case ENOMEM:
-      return has("memory");
+      return has("memory") || has("bad_alloc");  // in what Cap'n Proto's compiler says of a file
     case EINTR:
       return has("interrupted");
     case EMFILE:

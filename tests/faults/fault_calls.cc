@@ -52,7 +52,7 @@ constexpr ErrorName kErrors[] = {{kShortWrite, "short"}, {kSuccessWithout, "lie"
                                  {EMFILE, "EMFILE"}};
 
 constexpr std::size_t kMostFaults = 4;
-constexpr std::uint64_t kLastingInterruptions = 50;
+constexpr std::uint64_t kLastingInterruptions = 20;
 
 std::array<Fault, kMostFaults> armed;
 std::atomic<std::size_t> armedCount{0};

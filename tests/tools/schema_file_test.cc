@@ -129,6 +129,33 @@ TEST_F(SchemaFileTest, WhatIsNestedTooDeeplyIsRefused) {
           "a name in the schema has too many parts: give it a shorter one");
 }
 
+TEST_F(SchemaFileTest, ExpressionsOfManyApplicationsAreRefused) {
+  // Brackets began a new count, and were not counted themselves: what was chained with them went on to the
+  // compiler, which ended with a signal as it does for names of many parts.
+  const auto refused = [&](const std::string& expression) {
+    write("own/a.capnp", kHead + "const x :" + expression + " = 0; struct A { x @0 :Text; }\n");
+    EXPECT_EQ(failure("own/a.capnp:A", ""), "a name in the schema has too many parts: give it a shorter one")
+        << expression.substr(0, 60);
+  };
+  refused("a" + repeated("()", 100000));
+  refused("a" + repeated("(b, c)", 100000));
+  refused("a" + repeated(".b(c)", 50000));
+  std::string nested = "a";
+  for (int i = 0; i < 90; ++i) nested = "a" + repeated(".b", 90) + "(" + nested + ")";
+  refused(nested);
+}
+
+TEST_F(SchemaFileTest, AnnotationsAndDefaultsMayHaveManyParts) {
+  std::string defaults;
+  for (int i = 0; i < 300; ++i) defaults += (i == 0 ? "" : ", ") + std::to_string(i) + ".5";
+  std::string fields;
+  for (int i = 2; i < 200; ++i)
+    fields += "f" + std::to_string(i) + " @" + std::to_string(i) + " :Text $Instar.sensitive;\n";
+  write("own/a.capnp", kHead + "struct A { id @0 :UInt32 $Instar.key(0); x @1 :List(Float64) = [" + defaults +
+                           "];\n" + fields + "}\n");
+  EXPECT_EQ(load("own/a.capnp:A").typeName(), "A");
+}
+
 TEST_F(SchemaFileTest, TooManyDeclarationsAreRefusedAlsoInSeveralFiles) {
   // Types, constants and names that lead to one another were followed on the stack likewise.
   const char* const message =

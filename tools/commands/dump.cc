@@ -228,6 +228,7 @@ class CollectionDump {
       std::string damage(error.fact("damage"));
       reportDamage(key, damage.empty() ? error.message() : damage);
     } catch (const kj::Exception& exception) {
+      if (exception.getType() == kj::Exception::Type::OVERLOADED) throw;  // no memory, and no damage
       reportDamage(key, view(exception.getDescription()));
     }
   }

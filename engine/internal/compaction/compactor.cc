@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <ctime>
 #include <exception>
-#include <new>
 #include <utility>
 
 #include "instar/engine/internal/compaction/compactor_record.h"
@@ -65,15 +64,23 @@ Compactor::Compactor(std::shared_ptr<StoreState> store)
 Compactor::~Compactor() { stop(); }
 
 void Compactor::collectionOpened(const std::string& name, const Plans& plans, storage::TreeId tree) {
+  OpenedCollections one;
+  one.try_emplace(name, Opened{plans, tree});
   const std::lock_guard lock(mutex_);
-  addNewer(opened_, name, {plans, tree});
+  addNewer(opened_, one);
   wake_->notify_all();
 }
 
-void Compactor::addNewer(std::map<std::string, Opened>& collections, const std::string& name, Opened opened) {
-  const auto [known, isNew] = collections.try_emplace(name, opened);
-  if (!isNew && known->second.plans.schema().version() < opened.plans.schema().version())
-    known->second = std::move(opened);
+void Compactor::addNewer(OpenedCollections& collections, OpenedCollections::node_type opened) noexcept {
+  const auto added = collections.insert(std::move(opened));
+  if (added.inserted) return;
+  Opened& known = added.position->second;
+  if (known.plans.schema().version() < added.node.mapped().plans.schema().version())
+    known = std::move(added.node.mapped());
+}
+
+void Compactor::addNewer(OpenedCollections& collections, OpenedCollections& others) noexcept {
+  while (!others.empty()) addNewer(collections, others.extract(others.begin()));
 }
 
 void Compactor::setRate(std::uint64_t bytesPerSecond) {
@@ -138,16 +145,11 @@ void Compactor::work() {
     if (isMismatched_) return waitFor(kLookAgain, WaitReason::circuitOpen);
     openCollections();
     if (!mayGo()) return;
-    if (!toOpenAgain_.empty()) {
-      toOpen_.merge(toOpenAgain_);
-      toOpenAgain_.clear();
-      openCollections();
-    }
     if (const auto next = pick()) {
       if (begin(next->worker->collection().name())) return;
       step(*next);
       pacer_.succeeded();
-    } else {
+    } else if (!openOneAgain()) {
       idle();
     }
   } catch (const Error& error) {
@@ -174,8 +176,7 @@ void Compactor::obey() {
     if (stopping_) throw Stopped();
     commands.swap(commands_);
     store_->callCompaction(false);
-    for (auto& [name, collection] : opened_) addNewer(toOpen_, name, std::move(collection));
-    opened_.clear();
+    addNewer(toOpen_, opened_);
   }
   bool closesCircuit = false;
   for (AuditEntry& command : commands) {
@@ -208,18 +209,33 @@ bool Compactor::wasStopped() const {
 }
 
 void Compactor::openCollections() {
-  while (!toOpen_.empty()) {
-    auto opened = toOpen_.extract(toOpen_.begin());  // one that cannot be opened is not tried for ever
-    try {
-      openCollection(opened.key(), opened.mapped());
-    } catch (const Error& error) {
-      if (error.code() == ErrorCode::retry) toOpen_.insert(std::move(opened));
-      if (mayPass(error.code())) toOpenAgain_.insert(std::move(opened));
-      throw;
-    } catch (const std::bad_alloc&) {
-      toOpenAgain_.insert(std::move(opened));
-      throw;
-    }
+  while (!toOpen_.empty()) open(toOpen_.extract(toOpen_.begin()));
+}
+
+// In turn, so that none waits for another that can never be opened. Returns whether there was one.
+bool Compactor::openOneAgain() {
+  if (toOpenAgain_.empty()) return false;
+  auto next = toOpenAgain_.upper_bound(lastOpenedAgain_);
+  if (next == toOpenAgain_.end()) next = toOpenAgain_.begin();
+  lastOpenedAgain_ = next->first;
+  open(toOpenAgain_.extract(next));
+  return true;
+}
+
+// One that cannot be opened, and will not be later, is not tried for ever. What is no Error comes from want
+// of memory, in one of the words that libraries have for it.
+void Compactor::open(OpenedCollections::node_type opened) {
+  try {
+    openCollection(opened.key(), opened.mapped());
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::retry)
+      addNewer(toOpen_, std::move(opened));
+    else if (mayPass(error.code()))
+      addNewer(toOpenAgain_, std::move(opened));
+    throw;
+  } catch (...) {
+    addNewer(toOpenAgain_, std::move(opened));
+    throw;
   }
 }
 

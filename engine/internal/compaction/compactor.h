@@ -56,6 +56,7 @@ class Compactor {
     Plans plans;
     storage::TreeId tree;
   };
+  using OpenedCollections = std::map<std::string, Opened>;  // by name, each at the newest version
   // What this program knows of a collection that it has opened.
   struct Known {
     std::uint16_t version = 0;
@@ -82,8 +83,12 @@ class Compactor {
   void work();
   void becomeCompactor();
   void obey();
-  static void addNewer(std::map<std::string, Opened>& collections, const std::string& name, Opened opened);
+  // Both take no memory, so nothing that was opened is lost where there is none.
+  static void addNewer(OpenedCollections& collections, OpenedCollections::node_type opened) noexcept;
+  static void addNewer(OpenedCollections& collections, OpenedCollections& others) noexcept;
   void openCollections();
+  bool openOneAgain();
+  void open(OpenedCollections::node_type opened);
   void openCollection(const std::string& name, const Opened& opened);
   template <class Do>
   void asideIfDamaged(const std::string& collection, Do&& act);
@@ -117,8 +122,9 @@ class Compactor {
 
   // Of the thread alone.
   std::map<std::string, std::unique_ptr<Worker>, std::less<>> workers_;  // by collection
-  std::map<std::string, Opened> toOpen_;                                 // as opened_, once it has been seen
-  std::map<std::string, Opened> toOpenAgain_;  // those that could not be, when the pacer lets it try again
+  OpenedCollections toOpen_;                                             // as opened_, once it has been seen
+  OpenedCollections toOpenAgain_;  // those that could not be: one at a time, where nothing else is to be done
+  std::string lastOpenedAgain_;
   std::map<std::string, Known, std::less<>> known_;  // by collection, as what follows
   std::map<std::string, Job, std::less<>> jobs_;     // of those where something is left to do
   std::set<std::string, std::less<>> asides_;        // collections that cannot be read: others need not wait
@@ -139,7 +145,7 @@ class Compactor {
   // Protected by mutex_.
   bool stopping_ = false;
   std::vector<AuditEntry> commands_;  // that the thread has not seen yet
-  std::map<std::string, Opened> opened_;
+  OpenedCollections opened_;
   CompactionStatus status_;
   std::function<void(const CompactionStatus&)> report_;
   std::int64_t since_ = 0;  // of status_.wait; nanoseconds since 1970

@@ -29,8 +29,9 @@ IoAccount::~IoAccount() {
 }
 
 IoBytes IoAccount::total() const noexcept {
-  const IoBytes now = look();
-  return {.written = now.written - start_.written, .read = now.read - start_.read};
+  const std::optional<IoBytes> now = look();
+  if (!start_ || !now) return taken_;  // what is not said now is in what is said next
+  return {.written = now->written - start_->written, .read = now->read - start_->read};
 }
 
 IoBytes IoAccount::take() noexcept {
@@ -38,12 +39,12 @@ IoBytes IoAccount::take() noexcept {
   return {.written = taken_.written - before.written, .read = taken_.read - before.read};
 }
 
-IoBytes IoAccount::look() const noexcept {
+std::optional<IoBytes> IoAccount::look() const noexcept {
   std::array<char, 512> text;  // seven lines of at most 44
   const ssize_t size = file_ < 0 ? -1 : ::pread(file_, text.data(), text.size(), 0);
-  if (size <= 0) return start_;
+  if (size <= 0) return std::nullopt;
   const std::string_view account(text.data(), static_cast<std::size_t>(size));
-  return {.written = valueOf("\nwchar: ", account), .read = valueOf("\nread_bytes: ", account)};
+  return IoBytes{.written = valueOf("\nwchar: ", account), .read = valueOf("\nread_bytes: ", account)};
 }
 
 }  // namespace instar

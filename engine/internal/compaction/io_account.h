@@ -7,6 +7,7 @@
 // One thread.
 
 #include <cstdint>
+#include <optional>
 
 namespace instar {
 
@@ -22,16 +23,17 @@ class IoAccount {
   IoAccount(const IoAccount&) = delete;
   IoAccount& operator=(const IoAccount&) = delete;
 
-  // Since this object was made; 0 where the kernel does not say.
+  // Since this object was made; 0 where the kernel did not say then, and what it said last where it does not
+  // say now.
   IoBytes total() const noexcept;
   // Since this was called last.
   IoBytes take() noexcept;
 
  private:
-  IoBytes look() const noexcept;
+  std::optional<IoBytes> look() const noexcept;
 
   const int file_;  // -1: there is no account
-  const IoBytes start_;
+  const std::optional<IoBytes> start_;
   IoBytes taken_;  // of total()
 };
 

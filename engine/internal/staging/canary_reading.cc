@@ -4,6 +4,8 @@
 
 #include <chrono>
 
+#include "instar/evolve/internal/want_of_memory.h"
+
 namespace instar {
 namespace {
 
@@ -37,7 +39,8 @@ void CanaryReading::readStaged(const Plans& plans, Bytes key, const RowView& sto
     staged_.emplace(plans, key, stored);
   } catch (const Error& error) {
     failure_.emplace(error);
-  } catch (const kj::Exception&) {
+  } catch (const kj::Exception& exception) {
+    internal::passOnWantOfMemory(exception);
     failure_.emplace(ErrorCode::fixRow, "a pointer in the row is not sound; correct the row");
   }
 }
