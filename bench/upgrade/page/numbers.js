@@ -108,7 +108,7 @@ function groupOf(run) {
     storage: options.includes("cold") ? `${durability}/cold` : durability,
     series: [system, strategy, ...own].join("/"),
     title: [`${systemTitle(system)} ${strategyTitle(strategy)}`, ...texts].join(" · "),
-    killed: options.includes("kill") || run.lostByKill >= 0,
+    killed: options.includes("kill") || run.lostByKill !== -1,
   };
 }
 
@@ -180,7 +180,7 @@ const kMetrics = {
   fileAfter: { title: "File after", long: "file after", unit: "bytes", of: (run) => run.fileAfter },
   memory: { title: "Memory", long: "memory at its highest", unit: "bytes", of: (run) => run.memoryHighest },
   lost: { title: "Lost by a kill", long: "work done again after a kill", unit: "time",
-    of: (run) => (run.lostByKill >= 0 ? run.lostByKill : NaN) },
+    of: (run) => (run.lostByKill !== -1 ? run.lostByKill : NaN) },
 };
 
 // Median and spread over the repetitions, without the disturbed ones where that was asked for and any are left.
