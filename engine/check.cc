@@ -12,7 +12,7 @@
 #include "instar/engine/internal/schema_registration.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/engine/internal/upgraded_record.h"
-#include "instar/evolve/internal/want_of_memory.h"
+#include "instar/evolve/want_of_memory.h"
 #include "instar/format/file_format.h"
 #include "instar/format/key_text.h"
 

@@ -12,8 +12,8 @@
 #include "instar/engine/internal/row_writer.h"
 #include "instar/engine/internal/staging/divergence_log.h"
 #include "instar/engine/internal/upgraded_record.h"
-#include "instar/evolve/internal/want_of_memory.h"
 #include "instar/evolve/mirror_check.h"
+#include "instar/evolve/want_of_memory.h"
 
 namespace instar {
 namespace {

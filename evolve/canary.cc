@@ -8,8 +8,8 @@
 #include "instar/evolve/internal/derivation.h"
 #include "instar/evolve/internal/field_probe.h"
 #include "instar/evolve/internal/record_code.h"
-#include "instar/evolve/internal/want_of_memory.h"
 #include "instar/evolve/mirror_check.h"
+#include "instar/evolve/want_of_memory.h"
 
 namespace instar {
 namespace {

@@ -4,7 +4,7 @@
 
 #include "instar/evolve/internal/conversion.h"
 #include "instar/evolve/internal/field_path.h"
-#include "instar/evolve/internal/want_of_memory.h"
+#include "instar/evolve/want_of_memory.h"
 #include "instar/format/error.h"
 #include "instar/format/key_text.h"
 

@@ -8,7 +8,7 @@
 #include "instar/evolve/internal/conversion.h"
 #include "instar/evolve/internal/derivation.h"
 #include "instar/evolve/internal/record_code.h"
-#include "instar/evolve/internal/want_of_memory.h"
+#include "instar/evolve/want_of_memory.h"
 #include "instar/format/checksum.h"
 #include "instar/format/error.h"
 

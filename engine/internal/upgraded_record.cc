@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "instar/engine/internal/row_writer.h"
-#include "instar/evolve/internal/want_of_memory.h"
+#include "instar/evolve/want_of_memory.h"
 #include "instar/format/error.h"
 #include "instar/format/payload.h"
 

@@ -192,10 +192,11 @@ void runRetire(Context& context, const StagingCommandOptions& options) {
 
 // --- the command line
 
-using Options = std::shared_ptr<StagingCommandOptions>;
+using SharedOptions = std::shared_ptr<StagingCommandOptions>;
 
 CLI::App* addStagingCommand(CLI::App& app, Context& context, const char* name, const char* description,
-                            const Options& options, void (*run)(Context&, const StagingCommandOptions&)) {
+                            const SharedOptions& options,
+                            void (*run)(Context&, const StagingCommandOptions&)) {
   CLI::App* command = app.add_subcommand(name, description);
   command->add_option("FILE", options->file, "the file")->required();
   command->add_option("COLLECTION", options->collection, "the collection")->required();

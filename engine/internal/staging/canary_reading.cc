@@ -4,7 +4,7 @@
 
 #include <chrono>
 
-#include "instar/evolve/internal/want_of_memory.h"
+#include "instar/evolve/want_of_memory.h"
 
 namespace instar {
 namespace {
