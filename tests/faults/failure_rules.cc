@@ -89,6 +89,10 @@ Failure describeCurrent(std::span<const Fault> faults) {
     if (isMemoryShort) disarmFaults();
     const std::string text =
         "exit status " + std::to_string(static_cast<int>(failed.status)) + ": " + failed.messages;
+    // A page that the disk cannot read is damage to check, which looks at all of them.
+    const bool isUnreadable = std::ranges::any_of(
+        faults, [](const Fault& fault) { return fault.call == FaultCall::pread && fault.error == EIO; });
+    if (failed.status == tools::ExitStatus::damage && isUnreadable) return {.text = text};
     if (failed.status == tools::ExitStatus::damage || failed.status == tools::ExitStatus::usage)
       return {.text = text, .wrong = "the command blames file or user: " + text};
     return ofWords(failed.messages, text, faults);
