@@ -59,6 +59,18 @@ std::string_view statusOf(std::uint16_t state) noexcept {
   }
 }
 
+NewRow kept(const OldRow& old) noexcept {
+  return {.id = old.id,
+          .customer = old.customer,
+          .quantity = old.quantity,
+          .priceCents = old.priceCents,
+          .placedAt = old.placedAt,
+          .state = old.state,
+          .recipient = old.recipient,
+          .street = old.street,
+          .note = old.note};
+}
+
 NewRow upgraded(Change change, const OldRow& old, std::string& scratch) {
   if (change == Change::replaced) {
     return {.id = old.id,
@@ -70,15 +82,7 @@ NewRow upgraded(Change change, const OldRow& old, std::string& scratch) {
             .address = joined(old.recipient, old.street, scratch),
             .remark = old.note};
   }
-  NewRow row{.id = old.id,
-             .customer = old.customer,
-             .quantity = old.quantity,
-             .priceCents = old.priceCents,
-             .placedAt = old.placedAt,
-             .state = old.state,
-             .recipient = old.recipient,
-             .street = old.street,
-             .note = old.note};
+  NewRow row = kept(old);
   if (change == Change::additive) return row;
   upgradeNames(row);
   if (change == Change::history) {

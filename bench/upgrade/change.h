@@ -49,6 +49,9 @@ struct NewRow {
   std::string_view remark{};
 };
 
+// The fields that all new releases but `replaced` keep, the others as they are where nothing is derived.
+NewRow kept(const OldRow& old) noexcept;
+
 // The upgrade of a row. Texts that are put together lie in `scratch`, the others where those of `old` lie.
 NewRow upgraded(Change change, const OldRow& old, std::string& scratch);
 

@@ -14,8 +14,9 @@ namespace instar::bench {
 
 inline std::string_view textOf(capnp::Text::Reader text) noexcept { return {text.begin(), text.size()}; }
 
-// Texts of the result lie in the record.
-inline OldRow readOld(Order::Reader order) {
+// What Order has, of it and of the records that keep its fields. Texts of the result lie in the record.
+template <class Reader>
+OldRow readOld(const Reader& order) {
   return {.id = order.getId(),
           .customer = order.getCustomer(),
           .quantity = order.getQuantity(),
@@ -35,19 +36,6 @@ void setText(Init&& init, std::string_view text) {
   std::memcpy(init(static_cast<unsigned>(text.size())).begin(), text.data(), text.size());
 }
 
-template <class Reader>
-NewRow readKept(const Reader& order) {
-  return {.id = order.getId(),
-          .customer = order.getCustomer(),
-          .quantity = order.getQuantity(),
-          .priceCents = order.getPriceCents(),
-          .placedAt = order.getPlacedAt(),
-          .state = order.getState(),
-          .recipient = textOf(order.getRecipient()),
-          .street = textOf(order.getStreet()),
-          .note = textOf(order.getNote())};
-}
-
 template <class Builder>
 void writeKept(Builder& order, const NewRow& row) {
   fill(order, OldRow{.id = row.id,
@@ -65,13 +53,13 @@ void writeKept(Builder& order, const NewRow& row) {
 
 // Texts of the result lie in the record.
 inline NewRow readNew(AdditiveOrder::Reader order) {
-  NewRow row = internal::readKept(order);
+  NewRow row = kept(readOld(order));
   row.weightGrams = order.getWeightGrams();
   return row;
 }
 
 inline NewRow readNew(DerivedOrder::Reader order) {
-  NewRow row = internal::readKept(order);
+  NewRow row = kept(readOld(order));
   row.givenName = textOf(order.getGivenName());
   return row;
 }
@@ -88,7 +76,7 @@ inline NewRow readNew(Parcel::Reader parcel) {
 }
 
 inline NewRow readNew(HistoryOrder::Reader order) {
-  NewRow row = internal::readKept(order);
+  NewRow row = kept(readOld(order));
   row.weightGrams = order.getWeightGrams();
   row.givenName = textOf(order.getGivenName());
   row.channel = order.getChannel();

@@ -16,7 +16,7 @@
 #include "instar/engine/internal/compaction/settlement.h"
 #include "instar/engine/internal/compaction/worker.h"
 #include "instar/engine/preimages.h"
-#include "instar/tests/support/parse_schema.h"
+#include "instar/tests/support/note_versions.h"
 #include "instar/tests/support/temporary_folder.h"
 
 namespace instar {
@@ -30,22 +30,11 @@ constexpr std::uint64_t kKept = 50;          // of which so many are kept
 constexpr std::uint64_t still(std::uint64_t id) { return 100 + 2 * id; }
 constexpr std::uint64_t placeOf(std::uint64_t id) { return 101 + 2 * 29 * id; }  // among them
 
-// Each version derives one more field from the same text.
-RecordSchema versionNumber(int version) {
-  std::string text = "struct Note @0x9a1b2c3d4e5f6071 $Instar.version(" + std::to_string(version) +
-                     ") { id @0 :UInt64 $Instar.key(0); number @1 :Text; filler @2 :Text; ";
-  for (int since = 2; since <= version; ++since) {
-    text += "derived" + std::to_string(since) + " @" + std::to_string(since + 1) +
-            " :UInt64 $Instar.derived(since = " + std::to_string(since) + ", convert = \"number\"); ";
-  }
-  return testing::parseDeclarations(text + "}", "Note");
-}
-
 const RecordSchema& schemaOf(int version) {
   static std::map<int, RecordSchema> schemas;
   const auto found = schemas.find(version);
   return found != schemas.end() ? found->second
-                                : schemas.emplace(version, versionNumber(version)).first->second;
+                                : schemas.emplace(version, testing::noteVersion(version)).first->second;
 }
 
 class Rows : public Collection<capnp::DynamicStruct> {

@@ -17,8 +17,9 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
-#include <numeric>
 #include <stdexcept>
+
+#include "instar/tests/support/io_parts.h"
 
 namespace instar::testing {
 namespace {
@@ -119,16 +120,6 @@ ssize_t runWithBytes(FaultCall call, int descriptor, std::size_t bytes, Run&& re
   return -1;
 }
 
-std::vector<iovec> firstBytes(std::span<const iovec> parts, std::size_t bytes) {
-  std::vector<iovec> first;
-  for (iovec part : parts) {
-    part.iov_len = std::min(part.iov_len, bytes);
-    bytes -= part.iov_len;
-    first.push_back(part);
-  }
-  return first;
-}
-
 template <class Value>
 Value require(std::string_view text, bool isFound, Value value) {
   if (!isFound) throw std::invalid_argument("this is no fault: " + std::string(text));
@@ -224,8 +215,7 @@ ssize_t pwrite(int descriptor, const void* data, size_t size, off_t offset) {
 ssize_t writev(int descriptor, const iovec* parts, int count) {
   static auto* const real = next<decltype(writev)>("writev");
   const std::span<const iovec> all(parts, static_cast<size_t>(count));
-  const size_t size = std::accumulate(all.begin(), all.end(), size_t{0},
-                                      [](size_t sum, const iovec& part) { return sum + part.iov_len; });
+  const size_t size = instar::testing::bytesIn(all);
   return runWithBytes(FaultCall::writev, descriptor, size, [&](size_t bytes) {
     if (bytes == size) return real(descriptor, parts, count);
     return real(descriptor, instar::testing::firstBytes(all, bytes).data(), count);

@@ -56,16 +56,6 @@ const std::map<std::string_view, Scenario>& scenarios() {
   return all;
 }
 
-RecordSchema noteVersion(int version) {
-  std::string text = "struct Note @0x9a1b2c3d4e5f6071 $Instar.version(" + std::to_string(version) +
-                     ") { id @0 :UInt64 $Instar.key(0); number @1 :Text; filler @2 :Text; ";
-  for (int since = 2; since <= version; ++since) {
-    text += "derived" + std::to_string(since) + " @" + std::to_string(since + 1) +
-            " :UInt64 $Instar.derived(since = " + std::to_string(since) + ", convert = \"number\"); ";
-  }
-  return testing::parseDeclarations(text + "}", "Note");
-}
-
 RecordSchema mirroredNote(int version) {
   std::string text = "struct Note @0x9a1b2c3d4e5f6072 $Instar.version(" + std::to_string(version) +
                      ") { id @0 :UInt64 $Instar.key(0); filler @2 :Text; number @1 :Text";

@@ -12,6 +12,7 @@
 
 #include "instar/engine/store.h"
 #include "instar/tests/powercut/log_record.h"
+#include "instar/tests/support/note_versions.h"
 
 namespace instar::powercut {
 
@@ -69,7 +70,7 @@ const std::map<std::string_view, Scenario>& scenarios();
 
 // Version 1 has id, number (as text) and filler; each later one derives one more number from the text, which
 // shuts writers of the versions before out.
-RecordSchema noteVersion(int version);
+using testing::noteVersion;
 // Version 2 derives a value from the number, version 3 begins to give it back.
 RecordSchema mirroredNote(int version);
 // Each version but the first derives the value, and gives it back: none shuts others out.

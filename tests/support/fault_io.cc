@@ -6,10 +6,10 @@
 
 #include <atomic>
 #include <cerrno>
-#include <numeric>
 #include <span>
 #include <stdexcept>
-#include <vector>
+
+#include "instar/tests/support/io_parts.h"
 
 namespace instar::testing {
 namespace {
@@ -35,21 +35,6 @@ ssize_t apply(const IoEvent& event, Run run) {
   if (outcome.error == 0) return result;
   errno = outcome.error;
   return -1;
-}
-
-std::size_t bytesIn(std::span<const iovec> parts) {
-  return std::accumulate(parts.begin(), parts.end(), std::size_t{0},
-                         [](std::size_t sum, const iovec& part) { return sum + part.iov_len; });
-}
-
-std::vector<iovec> firstBytes(std::span<const iovec> parts, std::size_t bytes) {
-  std::vector<iovec> first;
-  for (iovec part : parts) {
-    part.iov_len = std::min(part.iov_len, bytes);
-    bytes -= part.iov_len;
-    first.push_back(part);
-  }
-  return first;
 }
 
 }  // namespace
