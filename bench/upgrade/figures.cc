@@ -70,7 +70,8 @@ std::string counterpart(std::string_view name, std::string_view system, std::str
   parts[1] = strategy;
   std::string other;
   for (const std::string& part : parts) {
-    if (part == "packs" || part.starts_with("rate=")) continue;  // the strategy's own
+    if (part == "packs" || part.starts_with("rate=") || part.starts_with("lock="))
+      continue;  // the strategy's own
     other.append(other.empty() ? "" : "/").append(part);
   }
   return other;

@@ -25,6 +25,7 @@ CompactionMode modeOf(const Scenario& scenario) noexcept {
 void inBatches(const Store& store, const std::string& collection, const Scenario& scenario,
                MigrationProgress& progress, const std::atomic<bool>& stop) {
   MigrationOptions options{.mode = modeOf(scenario)};
+  if (scenario.lockTime != 0) options.lockTime = std::chrono::microseconds(scenario.lockTime);
   options.progress = [&](const Progress& now) {
     progress.rows = now.done;
     if (stop) throw Stopped();
@@ -89,6 +90,7 @@ StoreOptions storeOptions(const Scenario& scenario) {
     default:
       break;
   }
+  if (scenario.lockTime != 0) options.compaction.lockTime = std::chrono::microseconds(scenario.lockTime);
   return options;
 }
 

@@ -178,7 +178,7 @@ class InstarApplication : public Subject {
 }  // namespace
 
 bool instarOffers(const Scenario& scenario) noexcept {
-  if (scenario.packs)  // that is the compaction's work
+  if (scenario.packs || scenario.lockTime != 0)  // that is the compaction's work
     return scenario.strategy == Strategy::batches || scenario.strategy == Strategy::background ||
            scenario.strategy == Strategy::paced || scenario.strategy == Strategy::standard;
   return scenario.strategy != Strategy::rebuild;

@@ -122,6 +122,8 @@ std::string readText(const std::filesystem::path& path) {
 }
 
 void writeText(const std::filesystem::path& path, const std::string& text) {
+  if (std::filesystem::exists(path) && !std::filesystem::is_regular_file(path))
+    throw std::runtime_error(path.string() + " is not a file: name another one");
   const std::filesystem::path beside = path.string() + ".new";
   std::ofstream file(beside, std::ios::binary);
   file << text;

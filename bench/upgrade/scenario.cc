@@ -71,6 +71,8 @@ void setOption(Scenario& scenario, std::string_view name, std::string_view part)
     scenario.durability = enumOf<Durability>(name, "durability", value, kDurabilities);
   } else if (key == "rate") {
     scenario.rate = numberOf<std::uint64_t>(name, "rate", value);
+  } else if (key == "lock") {
+    scenario.lockTime = numberOf<std::uint64_t>(name, "lock", value);
   } else if (key == "rps") {
     scenario.perSecond = numberOf<unsigned>(name, "rps", value);
   } else if (key == "seconds") {
@@ -81,8 +83,8 @@ void setOption(Scenario& scenario, std::string_view name, std::string_view part)
     scenario.collection = value;
   } else {
     refuse(name, "\"" + std::string(part) +
-                     "\" is no option; there are cold, packs, kill, durability=, rate=, rps=, seconds=, "
-                     "longest=, collection=");
+                     "\" is no option; there are cold, packs, kill, durability=, rate=, lock=, rps=, "
+                     "seconds=, longest=, collection=");
   }
 }
 
@@ -140,6 +142,7 @@ double longestOf(const Scenario& scenario) noexcept {
 Scenario loadAlone(Scenario scenario) {
   scenario.strategy = Strategy::none;
   scenario.rate = 0;
+  scenario.lockTime = 0;
   scenario.longest = 0;
   scenario.packs = false;
   scenario.kill = false;
@@ -157,6 +160,7 @@ std::string nameOf(const Scenario& scenario) {
     name.append("/durability=").append(textOf(scenario.durability));
   const std::uint64_t usual = scenario.strategy == Strategy::paced ? kStandardRate : 0;
   if (scenario.rate != usual) name += "/rate=" + std::to_string(scenario.rate);
+  if (scenario.lockTime != standard.lockTime) name += "/lock=" + std::to_string(scenario.lockTime);
   if (scenario.perSecond != standard.perSecond) name += "/rps=" + std::to_string(scenario.perSecond);
   if (scenario.seconds != standard.seconds) name += "/seconds=" + textOfSeconds(scenario.seconds);
   if (scenario.longest != standard.longest) name += "/longest=" + textOfSeconds(scenario.longest);

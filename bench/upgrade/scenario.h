@@ -55,7 +55,8 @@ struct Scenario {
   // checkpoint only (synchronous = NORMAL); RocksDB writes its log without syncing (sync = false). off: whatever the
   // system writes; RocksDB as with normal, since it has nothing less.
   Durability durability = Durability::full;
-  std::uint64_t rate = 0;  // bytes a second where the strategy is paced
+  std::uint64_t rate = 0;      // bytes a second where the strategy is paced
+  std::uint64_t lockTime = 0;  // us under the lock of writers, of Instar's thread; 0: as by default
   // Operations a second of an open loop, where latency counts from when an operation was due; 0: a closed
   // loop, each as soon as the one before has ended.
   unsigned perSecond = 0;

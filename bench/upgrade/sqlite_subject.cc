@@ -362,7 +362,7 @@ class SqliteSubject final : public Subject {
 }  // namespace
 
 bool sqliteOffers(const Scenario& scenario) noexcept {
-  if (scenario.packs || scenario.rate != 0) return false;
+  if (scenario.packs || scenario.rate != 0 || scenario.lockTime != 0) return false;
   switch (scenario.strategy) {
     case Strategy::none:
     case Strategy::eager:

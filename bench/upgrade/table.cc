@@ -39,7 +39,7 @@ std::string referenceName(const std::string& name) {
   Scenario scenario = scenarioOf(name);
   if (scenario.change != Change::own) scenario.system = System::sqlite;
   scenario.strategy = Strategy::eager;
-  scenario.rate = 0;
+  scenario.rate = scenario.lockTime = 0;
   scenario.packs = false;
   return nameOf(scenario);
 }

@@ -31,7 +31,7 @@ namespace instar::bench {
 // Whether a store of tagged rows has the strategy. An additive change is none to it: the bytes of Order are
 // those of a record with more fields, and nobody would rewrite them.
 inline bool taggedRowsOffer(const Scenario& scenario) noexcept {
-  if (scenario.packs || scenario.rate != 0) return false;
+  if (scenario.packs || scenario.rate != 0 || scenario.lockTime != 0) return false;
   switch (scenario.strategy) {
     case Strategy::none:
     case Strategy::lazy:

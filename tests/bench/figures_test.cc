@@ -106,7 +106,7 @@ TEST_F(FiguresTest, DisturbedRunsCountOnlyWhereThereAreNoOthers) {
 }
 
 TEST_F(FiguresTest, ALoadWithoutMigrationHasNoneOfTheStrategysOptions) {
-  EXPECT_EQ(withoutMigration("instar/paced/derived/b/zipf/10/rate=5/seconds=2/packs"),
+  EXPECT_EQ(withoutMigration("instar/paced/derived/b/zipf/10/rate=5/lock=700/seconds=2/packs"),
             "instar/none/derived/b/zipf/10/seconds=2");
   EXPECT_EQ(withoutMigration("one"), "");
 }
@@ -116,6 +116,24 @@ TEST_F(FiguresTest, AnAimThatNothingIsKnownOfSaysHowItIsMeasured) {
   EXPECT_EQ(first.verdict, "not measured");
   EXPECT_EQ(first.measured, "");
   EXPECT_THAT(first.command, HasSubstr("run instar/background/derived/b/zipf/10000/"));
+}
+
+TEST_F(FiguresTest, RowsThatAreWrittenInPlaceAndThosePackedAreAskedForApart) {
+  for (const unsigned repetition : {1U, 2U}) {
+    for (const auto& [options, written] :
+         {std::pair(std::string(), 130U), std::pair(std::string("/packs"), 40U)}) {
+      auto run = add(kStandard + options, repetition);
+      run.setBytesMigrated(100);
+      run.setBytesWritten(written + 7);
+      run.setBytesWrittenByLoad(7);
+    }
+    add("instar/none/derived/b/zipf/1000000", repetition);
+  }
+  EXPECT_EQ(aim("migrated, in place").verdict, "missed");
+  EXPECT_THAT(aim("migrated, in place").measured, StartsWith("1.30"));
+  EXPECT_EQ(aim("migrated, packed").verdict, "met");
+  EXPECT_THAT(aim("migrated, packed").measured, StartsWith("0.40"));
+  EXPECT_THAT(aim("migrated, packed", "background").command, HasSubstr("/packs"));
 }
 
 TEST_F(FiguresTest, OneRepetitionOrADisturbedOneDecidesNothing) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cmath>
 
@@ -147,6 +148,17 @@ TEST_F(ResultsTest, EveryRunIsALineOfTheTotalsAndEverySecondOneOfTheSeries) {
       "writes.p50,writes.p95,writes.p99,writes.p999,writes.longest,migrated,written\n"
       "instar/lazy,1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0\n"
       "instar/lazy,1,1,0,0,0,0,0,0,4,0,0,0,0,0,0,0\n");
+}
+
+// As root this once put a file in the place of /dev/null, which every program of the system writes to.
+TEST_F(ResultsTest, WhatIsNoFileIsNotReplaced) {
+  const auto folder = folder_.path() / "folder";
+  std::filesystem::create_directory(folder);
+  EXPECT_THROW(writeText(folder, "text"), std::runtime_error);
+  const auto pipe = folder_.path() / "pipe";
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_THROW(writeText(pipe, "text"), std::runtime_error);
+  EXPECT_TRUE(std::filesystem::is_fifo(pipe));
 }
 
 }  // namespace

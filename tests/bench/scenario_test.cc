@@ -22,6 +22,7 @@ TEST(ScenarioTest, ItsNameMakesItAgain) {
                           .rows = 123,
                           .durability = Durability::off,
                           .rate = 77,
+                          .lockTime = 900,
                           .perSecond = 5,
                           .seconds = 0.25,
                           .longest = 3,
@@ -31,8 +32,8 @@ TEST(ScenarioTest, ItsNameMakesItAgain) {
                           .collection = "items"};
   EXPECT_EQ(scenarioOf(nameOf(scenario)), scenario);
   EXPECT_EQ(nameOf(scenario),
-            "sqlite/paced/history/e/latest/123/durability=off/rate=77/rps=5/seconds=0.25/longest=3/cold/"
-            "packs/kill/collection=items");
+            "sqlite/paced/history/e/latest/123/durability=off/rate=77/lock=900/rps=5/seconds=0.25/longest=3/"
+            "cold/packs/kill/collection=items");
 }
 
 TEST(ScenarioTest, WhatANameLeavesOutIsAsUsual) {
