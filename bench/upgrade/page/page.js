@@ -175,7 +175,7 @@ function showFinding(view) {
 
 function showAims() {
   const kClasses = { met: "met", missed: "missed" };
-  section("aims", "What Instar is meant to reach", "The worst of the conditions that were measured, warm and without packing. "
+  section("aims", "What Instar is meant to reach", "The worst of the conditions that were measured, with a warm file and no kill. "
     + "Two undisturbed repetitions decide.",
     element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "aims" }, element("table", { class: "aims" },
       element("thead", {}, element("tr", {}, ["Aim", "Measured", "Command"].map((text) =>
