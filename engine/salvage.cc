@@ -67,6 +67,8 @@ class Salvage {
              }),
         catalog_(file, map_),
         orphans_(file, map_, catalog_),
+        values_(file),
+        staleValues_(file),
         store_(store),
         target_(store) {}
 
@@ -77,17 +79,26 @@ class Salvage {
     report_.mayBeOlder = map_.mayBeOlder();
     listNotes(map_, false, options_.maxListed, report_.problemCount, report_.problems);
     report_.lostCatalogRecords = catalog_.damaged();
+    for (const PageProblem& problem : catalog_.problems()) {
+      ++report_.problemCount;
+      if (report_.problems.size() < options_.maxListed) report_.problems.push_back(problem);
+    }
     report_.olderCatalogRecords = catalog_.older();
-    report_.unassignedRows = orphans_.unassignedRows();
     catalog_.refuseNewer();
     copyRecords();
     copyAudit();
-    const SalvageSource source{file_, map_, orphans_, catalog_};
+    const SalvageSource source{file_, map_, orphans_, values_, staleValues_};
     for (const FoundCollection& collection : catalog_.collections()) {
-      CollectionSalvage one(source, collection, target_, options_, progress_);
-      report_.collections.push_back(one.run());
-      finish(collection, one.lowestVersion());
+      using Part = CollectionSalvage::Part;
+      CollectionSalvage rows(source, collection, Part::rows, target_, options_, progress_);
+      report_.collections.push_back(rows.run());
+      if (CollectionSalvage::hasPreimages(source, collection)) {
+        CollectionSalvage preimages(source, collection, Part::preimages, target_, options_, progress_);
+        addPreimages(preimages.run());
+      }
+      finish(collection, rows.lowestVersion());
     }
+    report_.unassignedRows = orphans_.unassignedRows();
     target_.commit();
     return std::move(report_);
   }
@@ -146,8 +157,35 @@ class Salvage {
     return isWhole;
   }
 
+  // To the collection that was done last.
+  void addPreimages(SalvagedCollection kept) {
+    SalvagedCollection& collection = report_.collections.back();
+    collection.preimageRows = kept.rows;
+    collection.lostPreimageRangeCount = kept.lostRangeCount;
+    collection.lostPreimages = std::move(kept.lost);
+    collection.sweptRows += kept.sweptRows;
+    collection.leftOut += kept.leftOut;
+    for (const std::uint16_t version : kept.lostVersions) {
+      if (!std::ranges::count(collection.lostVersions, version)) collection.lostVersions.push_back(version);
+    }
+  }
+
+  // A version that is tried needs the record that says how: nobody is served by it until somebody says so.
+  void keepTrial(TransactionState& state, const FoundCollection& collection) {
+    if (Catalog(state).staging(collection.name)) return;
+    for (const auto& [number, versionState] : collection.states) {
+      if (versionState != VersionState::staged) continue;
+      Catalog::StagingRecord record;
+      record.version = number;
+      record.stagedAt = now();
+      record.stagedBy = programName();
+      Catalog(state).putStaging(collection.name, record);
+    }
+  }
+
   void finish(const FoundCollection& collection, std::uint16_t lowestVersion) {
     TransactionState& state = target_.state();
+    keepTrial(state, collection);
     if (collection.record) {
       Catalog::CollectionRecord record = *collection.record;
       record.tiered = false;
@@ -167,6 +205,8 @@ class Salvage {
   pages::PageMap map_;
   FoundCatalog catalog_;
   const OrphanOwners orphans_;
+  pages::ValueReader values_;
+  pages::ValueReader staleValues_;
   const Store& store_;
   SalvageTarget target_;
   SalvageReport report_;
@@ -203,8 +243,9 @@ bool SalvageReport::isComplete() const noexcept {
   return !mayBeOlder && lostCatalogRecords == 0 && olderCatalogRecords == 0 && !auditIsLost &&
          unassignedRows == 0 &&
          std::all_of(collections.begin(), collections.end(), [](const auto& collection) {
-           return collection.lostRangeCount == 0 && collection.leftOut == 0 && collection.sweptRows == 0 &&
-                  collection.lostVersions.empty() && collection.isUsable && !collection.isRebuilt;
+           return collection.lostRangeCount == 0 && collection.lostPreimageRangeCount == 0 &&
+                  collection.leftOut == 0 && collection.sweptRows == 0 && collection.lostVersions.empty() &&
+                  collection.isUsable && !collection.isRebuilt;
          });
 }
 

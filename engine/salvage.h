@@ -6,7 +6,7 @@
 //
 // Brought out is every row whose checksum holds and which belongs to the newest commit: what the trees lead
 // to, and what lies in pages in use that nothing leads to any more, where only one collection can have it.
-// Rows come out of their blocks; compaction packs them again.
+// Rows come out of their blocks; compaction packs them again. So do pre-images that are kept.
 //
 // Left out, unless asked for (`swept`), are rows that may be out of date or erased since: of pages that were
 // free, of pages that are damaged themselves, and out of blocks where entries are lost that could have
@@ -58,6 +58,10 @@ struct SalvagedCollection {
   std::uint64_t lostRangeCount = 0;
   std::vector<LostRange> lost = {};
   std::vector<std::uint16_t> lostVersions = {};  // that rows have, and whose schema is lost
+  // Rows as they were before compaction replaced them (engine/preimages.h), and what is lost of these.
+  std::uint64_t preimageRows = 0;
+  std::uint64_t lostPreimageRangeCount = 0;
+  std::vector<LostRange> lostPreimages = {};
   bool isRebuilt = false;  // its record in the catalog is lost, and made anew or taken from an older commit
   bool isUsable = true;    // false: its schemas are lost; the program that has them can still open it
 };
@@ -71,7 +75,7 @@ struct SalvageReport {
   bool mayBeOlder = false;
   std::uint64_t problemCount = 0;
   std::vector<PageProblem> problems;
-  std::uint64_t lostCatalogRecords = 0;   // that are damaged
+  std::uint64_t lostCatalogRecords = 0;   // that are damaged, or whose content cannot be right
   std::uint64_t olderCatalogRecords = 0;  // taken from an older commit
   bool auditIsLost = false;          // what compaction and staging have written down is not in the new file
   std::uint64_t unassignedRows = 0;  // sound ones, of which nobody can say which collection they belong to

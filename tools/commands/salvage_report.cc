@@ -35,6 +35,30 @@ class RangePrinter {
   bool unmask_;
 };
 
+void printRanges(Context& context, const char* what, const std::vector<LostRange>& ranges,
+                 std::uint64_t count, const RangePrinter& keys) {
+  for (const LostRange& range : ranges) {
+    std::string where =
+        std::string("  ") + what + ": from " + keys.lower(range.from) + " up to " + keys.upper(range.to);
+    if (range.cold) where += ", in blocks";
+    if (range.page) where += ", page " + std::to_string(*range.page);
+    context.output.line(where + ": " + range.reason);
+  }
+  if (count > ranges.size()) context.output.line("  and " + counted(count - ranges.size(), "further range"));
+}
+
+void writeRanges(JsonWriter& writer, const char* name, const std::vector<LostRange>& ranges,
+                 const RangePrinter& keys) {
+  writer.name(name).beginArray();
+  for (const LostRange& range : ranges) {
+    writer.beginObject().member("from", keys.lower(range.from)).member("to", keys.upper(range.to));
+    writer.name("cold").boolean(range.cold).name("page");
+    range.page ? writer.number(*range.page) : writer.null();
+    writer.member("reason", range.reason).endObject();
+  }
+  writer.endArray();
+}
+
 void printCollection(Context& context, const SalvagedCollection& collection, const Store& salvaged,
                      bool unmask) {
   std::string line = collection.name + ": " + counted(collection.rows, "row");
@@ -49,16 +73,11 @@ void printCollection(Context& context, const SalvagedCollection& collection, con
   if (collection.lostRangeCount != 0 && lost == 0) line += "; lost: nobody knows how many";
   context.output.line(line);
   const RangePrinter keys(salvaged, collection, unmask);
-  for (const LostRange& range : collection.lost) {
-    std::string where = "  lost: from " + keys.lower(range.from) + " up to " + keys.upper(range.to);
-    if (range.cold) where += ", in blocks";
-    if (range.page) where += ", page " + std::to_string(*range.page);
-    context.output.line(where + ": " + range.reason);
-  }
-  if (collection.lostRangeCount > collection.lost.size()) {
-    context.output.line("  and " +
-                        counted(collection.lostRangeCount - collection.lost.size(), "further range"));
-  }
+  printRanges(context, "lost", collection.lost, collection.lostRangeCount, keys);
+  if (collection.preimageRows != 0)
+    context.output.line("  pre-images: " + counted(collection.preimageRows, "row"));
+  printRanges(context, "lost of the pre-images", collection.lostPreimages, collection.lostPreimageRangeCount,
+              keys);
   if (collection.leftOut != 0) {
     context.output.line("  left out: " + counted(collection.leftOut, "row") +
                         " that may be out of date or erased; --swept takes them too");
@@ -139,14 +158,12 @@ void printSalvageJson(Context& context, const SalvageReport& report, const Store
     writer.name("usable").boolean(collection.isUsable).name("rebuilt").boolean(collection.isRebuilt);
     writer.name("lostVersions").beginArray();
     for (const std::uint16_t version : collection.lostVersions) writer.number(std::uint64_t{version});
-    writer.endArray().member("lostRangeCount", collection.lostRangeCount).name("lost").beginArray();
-    for (const LostRange& range : collection.lost) {
-      writer.beginObject().member("from", keys.lower(range.from)).member("to", keys.upper(range.to));
-      writer.name("cold").boolean(range.cold);
-      optional("page", range.page);
-      writer.member("reason", range.reason).endObject();
-    }
-    writer.endArray().endObject();
+    writer.endArray().member("lostRangeCount", collection.lostRangeCount);
+    writeRanges(writer, "lost", collection.lost, keys);
+    writer.member("preimageRows", collection.preimageRows);
+    writer.member("lostPreimageRangeCount", collection.lostPreimageRangeCount);
+    writeRanges(writer, "lostPreimages", collection.lostPreimages, keys);
+    writer.endObject();
   }
   writer.endArray().endObject();
   context.output.line(out);

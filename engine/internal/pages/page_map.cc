@@ -8,15 +8,18 @@
 namespace instar::pages {
 namespace {
 
+constexpr std::size_t kMostTrees = kMaxCollections * 4 + 2;
+constexpr std::size_t kMostNames = 100 * kMostTrees;  // in all of the pages that could have some
+
+// How often a walk over as many pages as the file has may be of no use: records of trees that a damaged file
+// has too many of could each lead over all of it.
+constexpr std::uint64_t kMostVainWalks = 16;
+
 // Names that Instar gives; whatever else the page of a damaged main tree says is none.
 bool isTreeName(std::string_view name) noexcept {
   return name == kCatalogTree || name == kAuditTree || name.starts_with(kRowTreePrefix) ||
          name.starts_with(kColdTreePrefix) || name.starts_with(kPreimageRowTreePrefix) ||
          name.starts_with(kPreimageColdTreePrefix);
-}
-
-bool contains(const std::vector<PageNumber>& pages, PageNumber page) noexcept {
-  return std::find(pages.begin(), pages.end(), page) != pages.end();
 }
 
 std::string counts(const char* what, std::uint64_t stored, std::uint64_t met) {
@@ -52,10 +55,8 @@ bool PageMap::isSound() const noexcept {
 }
 
 const NamedTree* PageMap::find(std::string_view name) const noexcept {
-  for (const NamedTree& tree : trees_) {
-    if (tree.name == name) return &tree;
-  }
-  return nullptr;
+  const auto place = places_.find(name);
+  return place == places_.end() ? nullptr : &trees_[place->second];
 }
 
 void PageMap::chooseMeta() {
@@ -91,6 +92,7 @@ void PageMap::readFreeList(const Meta& meta) {
   std::vector<std::byte> copy;
   Node node;
   for (const PageNumber leaf : walk.leaves) {
+    if (!freeListIsSound_) break;
     Page page;
     if (!file_.read(leaf, bytes) || page.decode(bytes, leaf) != nullptr) continue;
     for (std::size_t i = 0; i < page.nodes(); ++i) {
@@ -134,7 +136,7 @@ PageMap::Records PageMap::readNames(const std::vector<PageNumber>& leaves) {
   for (const PageNumber leaf : leaves) {
     Page page;
     if (!file_.read(leaf, bytes) || page.decode(bytes, leaf) != nullptr || !page.isLeaf()) continue;
-    for (std::size_t i = 0; i < page.nodes(); ++i) {
+    for (std::size_t i = 0; i < page.nodes() && names.size() < kMostNames; ++i) {
       if (!page.node(i, node) || node.isOverflow || !isTreeName(asText(node.key))) continue;
       if (const auto record = decodeTree(node.value)) names.emplace_back(asText(node.key), *record);
     }
@@ -144,7 +146,8 @@ PageMap::Records PageMap::readNames(const std::vector<PageNumber>& leaves) {
 
 void PageMap::addNames(const Records& names, bool isOlder) {
   for (const auto& [name, record] : names) {
-    if (find(name) == nullptr) trees_.push_back({name, record, {}, isOlder, false});
+    if (trees_.size() >= kMostTrees) return;
+    if (places_.emplace(name, trees_.size()).second) trees_.push_back({name, record, {}, isOlder, false});
   }
 }
 
@@ -189,17 +192,22 @@ void PageMap::findLostNames() {
   std::stable_sort(names.begin(), names.end(), [](const auto& left, const auto& right) {
     return left.second.entries > right.second.entries;
   });
-  // Each walk may take as long as one over the whole file.
   std::set<std::pair<std::string, PageNumber>> tried;
-  constexpr std::size_t kMostTrees = kMaxCollections * 4 + 2;
   for (const auto& name : names) {
-    if (trees_.size() >= kMostTrees) break;
+    if (trees_.size() >= kMostTrees || !mayTry()) break;
     if (find(name.first) != nullptr || !tried.emplace(name.first, name.second.root).second) continue;
     const TreeWalk walk = walkTree(file_, ledger_, name.second, {});
-    ledger_.release(walk.claimed);
+    release(walk);
     if (walk.matches(name.second)) addNames({name}, true);
   }
   addNames(names, true);
+}
+
+bool PageMap::mayTry() const noexcept { return pagesTried_ / kMostVainWalks <= file_.pages(); }
+
+void PageMap::release(const TreeWalk& walk) {
+  pagesTried_ += 1 + walk.claimed.size();
+  ledger_.release(walk.claimed);
 }
 
 void PageMap::walk(NamedTree& tree) {
@@ -210,9 +218,9 @@ void PageMap::walk(NamedTree& tree) {
 void PageMap::walkTrees() {
   std::vector<NamedTree*> broken;
   for (NamedTree& tree : trees_) {
-    walk(tree);
+    if (mayTry()) walk(tree);
     if (tree.isSound) continue;
-    ledger_.release(tree.walk.claimed);  // a sound one comes first
+    release(tree.walk);  // a sound one comes first
     broken.push_back(&tree);
   }
   for (NamedTree* tree : broken) walk(*tree);
@@ -232,14 +240,17 @@ void PageMap::walkTrees() {
 // look sound then, and one has the rows of the other. Nothing tells which, so such a page becomes an orphan.
 // What an older commit says takes nothing from the newest.
 void PageMap::barContested() {
+  const bool isAnyRefused = std::any_of(trees_.begin(), trees_.end(),
+                                        [](const NamedTree& tree) { return !tree.walk.refused.empty(); });
+  if (!isAnyRefused) return;
+  std::vector<bool> isOfNewest(file_.pages());
+  for (const NamedTree& tree : trees_) {
+    for (const PageNumber page : tree.walk.claimed) isOfNewest[page] = isOfNewest[page] || !tree.isOlder;
+  }
   std::set<PageNumber> contested;
   for (const NamedTree& tree : trees_) {
     for (const PageNumber page : tree.walk.refused) {
-      const bool isOfNewest =
-          tree.isOlder && std::any_of(trees_.begin(), trees_.end(), [&](const NamedTree& other) {
-            return !other.isOlder && contains(other.walk.claimed, page);
-          });
-      if (!isOfNewest) contested.insert(page);
+      if (!tree.isOlder || !isOfNewest[page]) contested.insert(page);
     }
   }
   if (contested.empty()) return;

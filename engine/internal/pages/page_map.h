@@ -15,6 +15,7 @@
 // One thread.
 
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -73,10 +74,12 @@ class PageMap {
   void readFreeList(const Meta& meta);
   void addFreePages(Bytes list, std::uint64_t transaction);
   Records readNames(const std::vector<PageNumber>& leaves);
-  void addNames(const Records& names, bool isOlder);
+  void addNames(const Records& names, bool isOlder);  // up to as many trees as a file can have
   void findLostNames();
   void walkTrees();
   void walk(NamedTree& tree);
+  bool mayTry() const noexcept;
+  void release(const TreeWalk& walk);
   void barContested();
   void noteTree(const NamedTree& tree);
   void note(PageNumber page, std::string tree, std::string what, bool isDamage = true);
@@ -89,10 +92,12 @@ class PageMap {
   std::optional<Meta> meta_;
   std::optional<Meta> older_;
   std::vector<NamedTree> trees_;
+  std::map<std::string, std::size_t, std::less<>> places_;  // of names among these
   std::vector<PageNumber> orphans_;
   std::vector<StalePage> stale_;
   std::set<PageNumber> damaged_;  // that trees lead to
   std::vector<PageNote> notes_;
+  std::uint64_t pagesTried_ = 0;  // of walks that were of no use
   bool freeListIsSound_ = false;
   bool mainIsSound_ = false;
   bool mayBeOlder_ = false;

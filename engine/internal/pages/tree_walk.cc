@@ -1,6 +1,7 @@
 #include "instar/engine/internal/pages/tree_walk.h"
 
 #include <algorithm>
+#include <array>
 
 namespace instar::pages {
 namespace {
@@ -9,9 +10,9 @@ constexpr std::uint32_t kLongestValue = (std::uint32_t{1} << 30) + 4096;  // a r
 
 // What the first of some overflow pages says; 0 where it is none, or too short for the value.
 std::uint64_t overflowRun(const PageFile& file, const Node& node) {
-  std::vector<std::byte> bytes;
+  std::array<std::byte, kMinPageSize> bytes;
   Page page;
-  if (node.length > kLongestValue || !file.read(node.overflowPage, bytes) ||
+  if (node.length > kLongestValue || !file.read(node.overflowPage, 0, bytes) ||
       page.decode(bytes, node.overflowPage) != nullptr || page.kind() != PageKind::overflow) {
     return 0;
   }

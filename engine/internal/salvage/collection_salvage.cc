@@ -13,48 +13,32 @@ using pages::Node;
 using pages::Page;
 using pages::PageNumber;
 
-// The page as a leaf; false where it is none.
-bool readLeafPage(const pages::PageFile& file, PageNumber number, std::vector<std::byte>& bytes, Page& page) {
-  return file.read(number, bytes) && page.decode(bytes, number) == nullptr && page.isLeaf();
-}
-
-// Every node that a row or a block can be in; of a page that is none any more whatever looks like one.
-void forEachNode(const pages::PageFile& file, PageNumber number,
-                 const std::function<void(const Node&)>& visit) {
-  std::vector<std::byte> bytes;
-  Page page;
-  Node node;
-  if (readLeafPage(file, number, bytes, page)) {
-    for (std::size_t i = 0; i < page.nodes(); ++i) {
-      if (page.node(i, node) && !node.isTree && node.key.size() <= kMaxKeyLength) visit(node);
-    }
-    return;
-  }
-  pages::NodeSearch search(bytes);
-  while (search.next(node)) {
-    if (!node.isTree && node.key.size() <= kMaxKeyLength) visit(node);
-  }
-}
-
-Key boundedKey(std::string_view text) { return Key(asBytes(text.substr(0, kMaxKeyLength))); }
-
 }  // namespace
 
 CollectionSalvage::CollectionSalvage(const SalvageSource& source, const FoundCollection& collection,
-                                     SalvageTarget& target, const SalvageOptions& options,
+                                     Part part, SalvageTarget& target, const SalvageOptions& options,
                                      const std::function<void()>& progress)
     : source_(source),
       collection_(collection),
+      part_(part),
+      hotName_(part == Part::rows ? rowTreeName(collection.name) : preimageRowTreeName(collection.name)),
+      coldName_(part == Part::rows ? coldTreeName(collection.name) : preimageColdTreeName(collection.name)),
       target_(target),
       options_(options),
       progress_(progress),
-      rows_(target.openTree(rowTreeName(collection.name))) {
+      rows_(target.openTree(hotName_)) {
+  if (part == Part::preimages) target.openTree(coldName_);  // they are a pair
   result_.name = collection.name;
   result_.isRebuilt = collection.isRebuilt;
 }
 
-const NamedTree* CollectionSalvage::tree(std::string_view prefix) const {
-  return source_.map.find(std::string(prefix) + collection_.name);
+bool CollectionSalvage::hasPreimages(const SalvageSource& source, const FoundCollection& collection) {
+  const auto mayHaveAny = [&](const std::string& name) {
+    const NamedTree* tree = source.map.find(name);
+    return tree != nullptr && (!tree->isSound || tree->record.entries != 0);
+  };
+  return mayHaveAny(preimageRowTreeName(collection.name)) ||
+         mayHaveAny(preimageColdTreeName(collection.name));
 }
 
 SalvagedCollection CollectionSalvage::run() {
@@ -62,13 +46,10 @@ SalvagedCollection CollectionSalvage::run() {
   readCold();
   const bool isWhole = hotHoles_.all().empty() && hotLost_.all().empty() && coldHoles_.all().empty() &&
                        coldLost_.all().empty() && !coversAreLost_;
-  if (options_.swept || !isWhole) {
+  if (part_ == Part::rows && (options_.swept || !isWhole)) {
     source_.map.sweep();
-    for (const pages::StalePage& page : source_.map.stale()) {
-      bool isCold = false;
-      if (OrphanOwners::ownerOf(source_.file, source_.catalog, page.page, isCold) == &collection_)
-        readStale(page.page, isCold);
-    }
+    for (const OrphanOwners::StaleLeaf& leaf : source_.orphans.staleOf(collection_))
+      readStale(leaf.page, leaf.isCold);
   }
   for (const LostRanges* lost : {&hotHoles_, &hotLost_, &coldHoles_, &coldLost_}) report(*lost);
   result_.leftOut = doubtful_.size();
@@ -141,13 +122,13 @@ void CollectionSalvage::finishLoss(LostRanges& lost) {
 // --- the hot tree
 
 void CollectionSalvage::readHot() {
-  const NamedTree* hot = tree(kRowTreePrefix);
+  const NamedTree* hot = source_.map.find(hotName_);
   addGaps(hot, false, hotHoles_, hotLost_);
   if (hot != nullptr) {
     for (const PageNumber leaf : hot->walk.leaves) readHotLeaf(leaf, false);
   }
   finishLoss(hotLost_);
-  for (const PageNumber page : source_.orphans.of(rowTreeName(collection_.name))) {
+  for (const PageNumber page : source_.orphans.of(hotName_)) {
     readHotLeaf(page, true);
     finishLoss(hotLost_);
   }
@@ -157,7 +138,7 @@ void CollectionSalvage::readHot() {
     result_.lostRows = damagedRows_ + (stored > hotEntries_ ? stored - hotEntries_ : 0);
   }
   const bool isWhole = hotHoles_.all().empty() && hotLost_.all().empty();
-  coversAreLost_ = !isWhole && (!collection_.tiers || covers_ < collection_.tiers->coveredRows);
+  coversAreLost_ = !isWhole && (!tiers() || covers_ < tiers()->coveredRows);
 }
 
 void CollectionSalvage::readHotLeaf(PageNumber number, bool isOrphan) {
@@ -171,7 +152,7 @@ void CollectionSalvage::readHotLeaf(PageNumber number, bool isOrphan) {
   for (std::size_t i = 0; i < page.nodes(); ++i) {
     const bool isThere = page.node(i, node) && node.key.size() <= kMaxKeyLength;
     const bool isReplaced = isThere && node.isOverflow && source_.map.isFree(node.overflowPage);
-    const auto value = isThere && !isReplaced ? valueOf(source_.file, node, copy) : std::nullopt;
+    const auto value = isThere && !isReplaced ? source_.values.read(node, copy) : std::nullopt;
     RowView row;
     const RowDamage damage = value ? decodeRow(node.key, *value, Verify::yes, row) : RowDamage::truncated;
     if (damage != RowDamage::none) {
@@ -217,22 +198,21 @@ std::shared_ptr<const UnpackedBlock> CollectionSalvage::unpack(Bytes lastKey, By
 }
 
 void CollectionSalvage::readCold() {
-  const NamedTree* cold = tree(kColdTreePrefix);
-  const bool hasNone =
-      source_.map.knowsAllNames() || (collection_.tiers && collection_.tiers->coldBlocks == 0);
+  const NamedTree* cold = source_.map.find(coldName_);
+  const bool hasNone = source_.map.knowsAllNames() || (tiers() && tiers()->coldBlocks == 0);
   if (cold == nullptr && hasNone) return;
   addGaps(cold, true, coldHoles_, coldLost_);
   if (cold != nullptr) {
     for (const PageNumber leaf : cold->walk.leaves) readColdLeaf(leaf, false);
   }
   finishLoss(coldLost_);
-  for (const PageNumber page : source_.orphans.of(coldTreeName(collection_.name))) {
+  for (const PageNumber page : source_.orphans.of(coldName_)) {
     readColdLeaf(page, true);
     finishLoss(coldLost_);
   }
   closeComplete(cold, blocks_, coldHoles_, coldLost_);
-  if (!collection_.tiers) return;
-  const std::uint64_t stored = collection_.tiers->coldRows;
+  if (!tiers()) return;
+  const std::uint64_t stored = tiers()->coldRows;
   result_.lostColdRows = stored > coldRowsMet_ ? stored - coldRowsMet_ : 0;
 }
 
@@ -246,7 +226,7 @@ void CollectionSalvage::readColdLeaf(PageNumber number, bool isOrphan) {
   for (std::size_t i = 0; i < page.nodes(); ++i) {
     const bool isThere = page.node(i, node) && node.key.size() <= kMaxKeyLength;
     const bool isReplaced = isThere && node.isOverflow && source_.map.isFree(node.overflowPage);
-    const auto value = isThere && !isReplaced ? valueOf(source_.file, node, copy) : std::nullopt;
+    const auto value = isThere && !isReplaced ? source_.values.read(node, copy) : std::nullopt;
     std::string damage = "an entry of the page, or the pages of a block, are damaged";
     const auto block = value ? unpack(node.key, *value, damage) : nullptr;
     if (!block) {
@@ -280,8 +260,12 @@ void CollectionSalvage::readBlock(Bytes lastKey, const UnpackedBlock& block, boo
 
 // --- what may be out of date or erased
 
+bool CollectionSalvage::isTaken(Bytes key) {
+  return isErased(key) || target_.has(rows_, key) || doubtful_.contains(hash64(key));
+}
+
 void CollectionSalvage::takeDoubtful(Bytes key, const RowView& row, Bytes value) {
-  if (isErased(key) || row.isTombstone() || target_.has(rows_, key)) return;
+  if (row.isTombstone() || isTaken(key)) return;
   if (!options_.swept) {
     doubtful_.insert(hash64(key));
     return;
@@ -294,7 +278,8 @@ void CollectionSalvage::takeDoubtful(Bytes key, const RowView& row, Bytes value)
 void CollectionSalvage::readStale(PageNumber number, bool isCold) {
   std::vector<std::byte> copy;
   forEachNode(source_.file, number, [&](const Node& node) {
-    const auto value = valueOf(source_.file, node, copy);
+    if (!isCold && isTaken(node.key)) return;  // before a large value is read
+    const auto value = source_.staleValues.read(node, copy);
     RowView row;
     if (!value) return;
     if (isCold) {
@@ -307,172 +292,6 @@ void CollectionSalvage::readStale(PageNumber number, bool isCold) {
       takeDoubtful(node.key, row, *value);
     }
   });
-}
-
-// --- orphans
-
-namespace {
-
-using Fit = FoundCollection::Fit;
-
-Fit fitOfBlock(const FoundCollection& collection, Bytes lastKey, const ColdBlockHeader& header) {
-  const auto dictionary = collection.dictionaries.find(header.dictionary);
-  if (header.dictionary != 0 && dictionary == collection.dictionaries.end())
-    return collection.knowsAllVersions ? Fit::no : Fit::unknown;
-  BlockDamage damage;
-  const auto block = UnpackedBlock::unpack(
-      lastKey, header.value, header.dictionary == 0 ? nullptr : dictionary->second.get(), damage);
-  if (!block) return Fit::no;
-  return collection.fit(block->key(0), {block->version(), RowFlags::none, block->payload(0)});
-}
-
-// What the sound entries of the page say; `no` where there is none.
-Fit fitOfPage(const pages::PageFile& file, const FoundCollection& collection, PageNumber number,
-              bool isCold) {
-  std::vector<std::byte> copy;
-  std::optional<Fit> all;
-  forEachNode(file, number, [&](const Node& node) {
-    const auto value = valueOf(file, node, copy);
-    RowView row;
-    ColdBlockHeader header;
-    if (!value || all == Fit::no) return;
-    if (isCold &&
-        (decodeBlockHeader(*value, header) != BlockDamage::none || !blockIsIntact(node.key, header)))
-      return;
-    if (!isCold && decodeRow(node.key, *value, Verify::yes, row) != RowDamage::none) return;
-    const Fit fit = isCold ? fitOfBlock(collection, node.key, header) : collection.fit(node.key, row);
-    all = all ? std::min(*all, fit) : fit;
-  });
-  return all.value_or(Fit::no);
-}
-
-std::uint64_t countSound(const pages::PageFile& file, PageNumber number) {
-  std::vector<std::byte> copy;
-  std::uint64_t sound = 0;
-  forEachNode(file, number, [&](const Node& node) {
-    const auto value = valueOf(file, node, copy);
-    RowView row;
-    ColdBlockHeader header;
-    if (value && decodeRow(node.key, *value, Verify::yes, row) == RowDamage::none)
-      ++sound;
-    else if (value && decodeBlockHeader(*value, header) == BlockDamage::none &&
-             blockIsIntact(node.key, header))
-      sound += header.rows;
-  });
-  return sound;
-}
-
-}  // namespace
-
-OrphanOwners::OrphanOwners(const pages::PageFile& file, const pages::PageMap& map, FoundCatalog& catalog)
-    : file_(file) {
-  for (const PageNumber page : map.orphans()) {
-    if (catalog.owns(page)) continue;
-    const auto first = firstKey(page, false);
-    const auto last = firstKey(page, true);
-    if (!first || !last) continue;
-    std::vector<std::string> owners;
-    std::vector<std::string> emptyOwners;
-    bool isMissed = false;  // by a tree that can have it
-    bool isSure = catalog.knowsAllCollections();
-    for (const FoundCollection& collection : catalog.collections()) {
-      for (const auto& [prefix, isCold] :
-           {std::pair(kRowTreePrefix, false), std::pair(kColdTreePrefix, true),
-            std::pair(kPreimageRowTreePrefix, false), std::pair(kPreimageColdTreePrefix, true)}) {
-        const std::string name = std::string(prefix) + collection.name;
-        const NamedTree* tree = map.find(name);
-        const bool isPreimage = prefix == kPreimageRowTreePrefix || prefix == kPreimageColdTreePrefix;
-        if (tree == nullptr && isPreimage) continue;
-        // That a tree is empty may be what an old page of names says: then its leaves look like orphans. But
-        // a tree with a hole that they fill comes first.
-        const bool isFull = tree != nullptr && tree->isSound && tree->record.root != pages::kNoPage;
-        if (tree != nullptr && (isFull || !hasRoom(*tree, asBytes(*first), asBytes(*last)))) continue;
-        const Fit fit = fitOfPage(file, collection, page, isCold);
-        const bool isEmpty = tree != nullptr && tree->isSound;
-        if (fit == Fit::yes) (isEmpty ? emptyOwners : owners).push_back(name);
-        isMissed = isMissed || (fit == Fit::yes && tree != nullptr &&
-                                hasHole(map, *tree, asBytes(*first), asBytes(*last)));
-        isSure = isSure && fit != Fit::unknown;
-      }
-    }
-    if (!isMissed) owners.insert(owners.end(), emptyOwners.begin(), emptyOwners.end());
-    if (owners.size() == 1 && isSure)
-      pages_[owners.front()].push_back(page);
-    else
-      unassignedRows_ += countSound(file, page);
-  }
-  for (const pages::StalePage& page : map.stale()) {
-    bool isCold = false;
-    bool isDisputed = false;
-    if (page.freedBy != 0) continue;  // it is known to be out of use
-    ownerOf(file, catalog, page.page, isCold, &isDisputed);
-    if (isDisputed) unassignedRows_ += countSound(file, page.page);
-  }
-}
-
-const std::vector<PageNumber>& OrphanOwners::of(const std::string& tree) const {
-  static const std::vector<PageNumber> kNone;
-  const auto found = pages_.find(tree);
-  return found == pages_.end() ? kNone : found->second;
-}
-
-std::optional<std::string> OrphanOwners::firstKey(PageNumber number, bool last) const {
-  std::vector<std::byte> bytes;
-  Page page;
-  Node node;
-  if (!readLeafPage(file_, number, bytes, page) || !page.node(last ? page.nodes() - 1 : 0, node))
-    return std::nullopt;
-  return std::string(asText(node.key));
-}
-
-bool OrphanOwners::hasHole(const pages::PageMap& map, const NamedTree& tree, Bytes first, Bytes last) {
-  if (tree.isOlder || map.mayBeOlder()) return false;
-  return std::any_of(tree.walk.gaps.begin(), tree.walk.gaps.end(), [&](const pages::Gap& gap) {
-    return gap.isHole && !map.isFree(gap.page) && compareBytes(asBytes(gap.low), first) <= 0 &&
-           (!gap.hasHigh || compareBytes(last, asBytes(gap.high)) < 0);
-  });
-}
-
-// Whether no leaf of the tree has keys from there to there.
-bool OrphanOwners::hasRoom(const NamedTree& tree, Bytes first, Bytes last) const {
-  const auto behind =
-      std::partition_point(tree.walk.leaves.begin(), tree.walk.leaves.end(), [&](PageNumber leaf) {
-        const auto key = firstKey(leaf, false);
-        return key && compareBytes(asBytes(*key), last) <= 0;
-      });
-  if (behind == tree.walk.leaves.begin()) return true;
-  const auto end = firstKey(*(behind - 1), true);
-  return end && compareBytes(asBytes(*end), first) < 0;
-}
-
-Key OrphanOwners::lastKeyBefore(const NamedTree& tree, Bytes key) const {
-  const auto behind =
-      std::partition_point(tree.walk.leaves.begin(), tree.walk.leaves.end(), [&](PageNumber leaf) {
-        const auto first = firstKey(leaf, false);
-        return first && compareBytes(asBytes(*first), key) < 0;
-      });
-  if (behind == tree.walk.leaves.begin()) return {};
-  const auto last = firstKey(*(behind - 1), true);
-  return last && compareBytes(asBytes(*last), key) < 0 ? boundedKey(*last) : Key();
-}
-
-const FoundCollection* OrphanOwners::ownerOf(const pages::PageFile& file, FoundCatalog& catalog,
-                                             PageNumber page, bool& isCold, bool* isDisputed) {
-  const FoundCollection* owner = nullptr;
-  bool isSure = catalog.knowsAllCollections();
-  std::size_t owners = 0;
-  for (const FoundCollection& collection : catalog.collections()) {
-    for (const bool cold : {false, true}) {
-      const Fit fit = fitOfPage(file, collection, page, cold);
-      if (fit == Fit::no) continue;
-      ++owners;
-      isSure = isSure && fit == Fit::yes && owners == 1;
-      owner = &collection;
-      isCold = cold;
-    }
-  }
-  if (isDisputed != nullptr) *isDisputed = owners != 0 && !isSure;
-  return isSure ? owner : nullptr;
 }
 
 }  // namespace instar

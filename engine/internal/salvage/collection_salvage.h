@@ -7,6 +7,8 @@
 //    whose cover may be among the lost ones
 // 3. what may be out of date or erased, where that is asked for, the newest first; otherwise it is counted
 //
+// Pre-images are a pair of trees like these two, and come out likewise: as rows.
+//
 // One thread.
 
 #include <set>
@@ -16,46 +18,29 @@
 #include "instar/engine/internal/pages/page_map.h"
 #include "instar/engine/internal/salvage/found_catalog.h"
 #include "instar/engine/internal/salvage/lost_ranges.h"
+#include "instar/engine/internal/salvage/orphan_owners.h"
 #include "instar/engine/internal/salvage/salvage_target.h"
 
 namespace instar {
-
-// Which leaf that nothing leads to belongs to which tree.
-class OrphanOwners {
- public:
-  OrphanOwners(const pages::PageFile& file, const pages::PageMap& map, FoundCatalog& catalog);
-
-  const std::vector<pages::PageNumber>& of(const std::string& tree) const;
-  std::uint64_t unassignedRows() const noexcept { return unassignedRows_; }
-  // The last key of the tree's leaf before the key; empty where there is none.
-  Key lastKeyBefore(const pages::NamedTree& tree, Bytes key) const;
-  // The one collection whose rows, or blocks, the page can have; null where there are several or none:
-  // `isDisputed` says which.
-  static const FoundCollection* ownerOf(const pages::PageFile& file, FoundCatalog& catalog,
-                                        pages::PageNumber page, bool& isCold, bool* isDisputed = nullptr);
-
- private:
-  // Whether a hole of the tree has all keys from there to there, and no page of an older commit has made it.
-  static bool hasHole(const pages::PageMap& map, const pages::NamedTree& tree, Bytes first, Bytes last);
-  bool hasRoom(const pages::NamedTree& tree, Bytes first, Bytes last) const;
-  std::optional<std::string> firstKey(pages::PageNumber page, bool last) const;
-
-  const pages::PageFile& file_;
-  std::map<std::string, std::vector<pages::PageNumber>> pages_;
-  std::uint64_t unassignedRows_ = 0;
-};
 
 struct SalvageSource {
   const pages::PageFile& file;
   pages::PageMap& map;
   const OrphanOwners& orphans;
-  FoundCatalog& catalog;
+  pages::ValueReader& values;
+  pages::ValueReader& staleValues;  // of its own, so that these take nothing from the others
 };
 
 class CollectionSalvage {
  public:
-  CollectionSalvage(const SalvageSource& source, const FoundCollection& collection, SalvageTarget& target,
-                    const SalvageOptions& options, const std::function<void()>& progress);
+  // Of pre-images there is no third step.
+  enum class Part : std::uint8_t { rows = 1, preimages };
+  CollectionSalvage(const SalvageSource& source, const FoundCollection& collection, Part part,
+                    SalvageTarget& target, const SalvageOptions& options,
+                    const std::function<void()>& progress);
+
+  // Whether any may be kept of the collection.
+  static bool hasPreimages(const SalvageSource& source, const FoundCollection& collection);
 
   SalvagedCollection run();
   std::uint16_t lowestVersion() const noexcept { return lowestVersion_; }  // that rows have; 0: no row
@@ -76,11 +61,16 @@ class CollectionSalvage {
   void report(const LostRanges& lost);
   void noteRow(std::uint16_t version);
   std::shared_ptr<const UnpackedBlock> unpack(Bytes lastKey, Bytes value, std::string& damage) const;
-  const pages::NamedTree* tree(std::string_view prefix) const;
+  // What the catalog counts; of pre-images nothing does.
+  std::optional<Tiers> tiers() const { return part_ == Part::rows ? collection_.tiers : std::nullopt; }
+  bool isTaken(Bytes key);
   bool isErased(Bytes key) const { return tombstones_.contains(std::string(asText(key))); }
 
   const SalvageSource& source_;
   const FoundCollection& collection_;
+  const Part part_;
+  const std::string hotName_;
+  const std::string coldName_;
   SalvageTarget& target_;
   const SalvageOptions& options_;
   const std::function<void()>& progress_;

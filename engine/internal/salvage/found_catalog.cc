@@ -34,7 +34,7 @@ bool isAuditEntry(Bytes key, const RowView& row) noexcept {
   constexpr std::int64_t kLongAgo = 1'000'000'000'000'000'000;  // the year 2001 in nanoseconds
   if (key.size() != 8 || row.version != kFileFormat1 || row.isTombstone()) return false;
   try {
-    const AlignedRecord record(row.payload);
+    AlignedRecord record(row.payload);
     const auto entry = record.root().getAs<catalog::AuditEntry>();
     Key expected;
     expected.appendNumber(entry.getNumber(), 8);
@@ -59,7 +59,7 @@ FoundCollection::Fit FoundCollection::fit(Bytes key, const RowView& row) const {
   if (schema == schemas.end()) return knowsAllVersions ? Fit::no : Fit::unknown;
   if (row.isTombstone() || schema->second.key().empty()) return Fit::yes;
   try {
-    const AlignedRecord record(row.payload);
+    AlignedRecord record(row.payload);
     Key expected;
     encodeKey(schema->second.key(), record.root().getAs<capnp::AnyStruct>(), expected);
     return compareBytes(expected.bytes(), key) == 0 ? Fit::yes : Fit::no;
@@ -75,7 +75,8 @@ bool isRecord(Bytes key, Bytes value, RowView& row) noexcept {
          row.flags == RowFlags::none && row.version <= kFileFormat;
 }
 
-FoundCatalog::FoundCatalog(const pages::PageFile& file, pages::PageMap& map) : file_(file), map_(map) {
+FoundCatalog::FoundCatalog(const pages::PageFile& file, pages::PageMap& map)
+    : file_(file), map_(map), values_(file) {
   const pages::NamedTree* tree = map.find(kCatalogTree);
   if (tree != nullptr) {
     for (const PageNumber leaf : tree->walk.leaves) readLeaf(leaf, false);
@@ -93,10 +94,40 @@ FoundCatalog::FoundCatalog(const pages::PageFile& file, pages::PageMap& map) : f
   if (tree == nullptr || !tree->isSound || damaged_ != 0) {
     for (const pages::StalePage& page : map.stale()) readLeaf(page.page, true);
   }
+  leaveOutWithoutVersion();
   findCollections(map);
 }
 
-bool FoundCatalog::looksLikeCatalog(PageNumber number) const {
+void FoundCatalog::leaveOut(std::optional<PageNumber> page, std::string_view key, const char* reason) {
+  ++damaged_;
+  std::string message = "a record of the catalog is left out: ";
+  if (!key.empty()) message = "the record " + printKey({}, asBytes(key)) + " is left out: ";
+  problems_.push_back({.page = page, .tree = std::string(kCatalogTree), .message = message + reason});
+}
+
+// Figures and state of a trial are of no use without the version that was tried.
+void FoundCatalog::leaveOutWithoutVersion() {
+  for (auto entry = records_.begin(); entry != records_.end();) {
+    RowView row;
+    const std::string_view key = entry->first;
+    const bool isTrials = key.starts_with(kStagingKeyPrefix) || key.starts_with(kCanaryKeyPrefix) ||
+                          key.starts_with(kDivergenceKeyPrefix);
+    if (!isTrials || !isRecord(asBytes(key), entry->second, row)) {
+      ++entry;
+      continue;
+    }
+    std::string_view name = key.substr(key.find('/') + 1);
+    if (key.starts_with(kDivergenceKeyPrefix)) name = name.substr(0, name.find('/'));
+    if (name.size() <= kMaxCollectionNameLength && find(versionKey(name, subjectOf(key, row))) != nullptr) {
+      ++entry;
+      continue;
+    }
+    leaveOut(std::nullopt, key, "the version that it is about is lost");
+    entry = records_.erase(entry);
+  }
+}
+
+bool FoundCatalog::looksLikeCatalog(PageNumber number) {
   std::vector<std::byte> bytes;
   std::vector<std::byte> copy;
   Page page;
@@ -106,7 +137,7 @@ bool FoundCatalog::looksLikeCatalog(PageNumber number) const {
   std::size_t sound = 0;
   for (std::size_t i = 0; i < page.nodes(); ++i) {
     if (!page.node(i, node) || node.isTree || !isCatalogKey(asText(node.key))) return false;
-    const auto value = valueOf(file_, node, copy);
+    const auto value = values_.read(node, copy);
     if (value && isRecord(node.key, *value, row)) ++sound;
   }
   return sound != 0;
@@ -122,9 +153,11 @@ void FoundCatalog::readLeaf(PageNumber number, bool isStale) {
   const auto take = [&](const Node& node) {
     if (node.isTree) return;
     const bool isReplaced = !isStale && node.isOverflow && map_.isFree(node.overflowPage);
-    const auto value = isReplaced ? std::nullopt : valueOf(file_, node, copy);
-    if (!value || !isRecord(node.key, *value, row)) {
-      damaged_ += isStale ? 0 : 1;
+    const auto value = isReplaced ? std::nullopt : values_.read(node, copy);
+    const char* reason = "its value cannot be read";
+    if (value) reason = isRecord(node.key, *value, row) ? findWrong(asText(node.key), row) : "it is damaged";
+    if (reason != nullptr) {
+      if (!isStale) leaveOut(number, asText(node.key), reason);
       return;
     }
     if (isStale && !staysTrue(asText(node.key))) return;
@@ -138,7 +171,7 @@ void FoundCatalog::readLeaf(PageNumber number, bool isStale) {
       if (page.node(i, node))
         take(node);
       else if (!isStale)
-        ++damaged_;
+        leaveOut(number, {}, "an entry of its page is damaged");
     }
   } else {
     pages::NodeSearch search(bytes);
@@ -177,8 +210,7 @@ void FoundCatalog::findCollections(const pages::PageMap& map) {
   for (const auto& entry : records_) {
     const std::string_view key = entry.first;
     if (key.starts_with(kCollectionKeyPrefix)) addCollection(key.substr(kCollectionKeyPrefix.size()));
-    if (key.starts_with(kVersionKeyPrefix) && key.size() > kVersionKeyPrefix.size() + 3)
-      addCollection(key.substr(kVersionKeyPrefix.size(), key.size() - kVersionKeyPrefix.size() - 3));
+    if (const auto version = versionOfKey(key)) addCollection(version->first);
   }
   for (const pages::NamedTree& tree : map.trees()) {
     for (const std::string_view prefix : {kRowTreePrefix, kColdTreePrefix}) {

@@ -13,6 +13,9 @@
 #include "instar/engine/internal/catalog.h"
 #include "instar/engine/internal/cold/cold_tier.h"
 #include "instar/engine/internal/pages/page_map.h"
+#include "instar/engine/internal/pages/value_reader.h"
+#include "instar/engine/internal/salvage/record_check.h"
+#include "instar/engine/salvage.h"
 #include "instar/format/cold_block.h"
 
 namespace instar {
@@ -47,6 +50,8 @@ class FoundCatalog {
     return records_;
   }
   std::uint64_t damaged() const noexcept { return damaged_; }
+  // What is wrong with those that were left out.
+  const std::vector<PageProblem>& problems() const noexcept { return problems_; }
   // Whether there are no other collections than those that were found.
   bool knowsAllCollections() const noexcept { return isWhole_ || map_.knowsAllNames(); }
   std::uint64_t older() const noexcept { return older_; }
@@ -55,7 +60,9 @@ class FoundCatalog {
 
  private:
   void readLeaf(pages::PageNumber page, bool isStale);
-  bool looksLikeCatalog(pages::PageNumber page) const;
+  void leaveOut(std::optional<pages::PageNumber> page, std::string_view key, const char* reason);
+  void leaveOutWithoutVersion();
+  bool looksLikeCatalog(pages::PageNumber page);
   void findCollections(const pages::PageMap& map);
   void readCollection(FoundCollection& collection);
   void rebuildRecord(FoundCollection& collection) const;
@@ -69,26 +76,9 @@ class FoundCatalog {
   std::vector<FoundCollection> collections_;
   std::uint64_t damaged_ = 0;
   std::uint64_t older_ = 0;
+  std::vector<PageProblem> problems_;
+  pages::ValueReader values_;
   bool isWhole_ = false;  // no record is missing
-};
-
-// A copy of a payload that Cap'n Proto can read. The record is valid as long as this object.
-class AlignedRecord {
- public:
-  explicit AlignedRecord(Bytes payload) : copy_(payload.size() / 8), message_(fill(payload)) {}
-  AlignedRecord(const AlignedRecord&) = delete;
-  AlignedRecord& operator=(const AlignedRecord&) = delete;
-
-  const capnp::AnyPointer::Reader& root() const noexcept { return message_.root(); }
-
- private:
-  Bytes fill(Bytes payload) {
-    std::memcpy(copy_.data(), payload.data(), copy_.size() * 8);
-    return std::as_bytes(std::span(copy_));
-  }
-
-  std::vector<std::uint64_t> copy_;
-  internal::PayloadMessage message_;
 };
 
 // Whether it is a record of the catalog whose checksum holds.
@@ -100,7 +90,7 @@ void readRecord(Bytes key, Bytes value, Read&& read) {
   RowView row;
   if (!isRecord(key, value, row)) return;
   try {
-    const AlignedRecord record(row.payload);
+    AlignedRecord record(row.payload);
     read(record.root());
   } catch (const kj::Exception&) {
   } catch (const Error&) {

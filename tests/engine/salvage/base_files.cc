@@ -6,8 +6,12 @@
 #include <iterator>
 #include <random>
 
+#include "instar/engine/internal/catalog.h"
+#include "instar/engine/internal/collection_state.h"
+#include "instar/engine/internal/compaction/worker.h"
 #include "instar/engine/internal/pages/page_map.h"
 #include "instar/engine/internal/storage/file_system.h"
+#include "instar/engine/internal/store_state.h"
 #include "instar/engine/migration.h"
 #include "instar/engine/staging.h"
 #include "instar/format/cold_block.h"
@@ -189,6 +193,32 @@ BaseFile makeCompacted() {
   return maker.finish(opens("notes", note(1)));
 }
 
+// What is left of a pass of compaction that had come to its end when the process was killed.
+void leavePreimages(const Store& store, const std::string& name) {
+  const auto state = store.read().state().sharedStore();
+  const auto schema = store.collection(name).schema();
+  TransactionState reading(state, storage::Access::read);
+  const auto collection = std::make_shared<CollectionState>(
+      state, store.plans(store.read(), name, schema),
+      *state->environment().openTree(rowTreeName(name), false), *Catalog(reading).collection(name), reading);
+  Worker worker(state, collection, {.mode = CompactionMode::compress, .rate = 1, .keepPreimages = true});
+  while (!worker.step({.lower = {}, .packs = true}, [] {})) {
+  }
+}
+
+BaseFile makeKept() {
+  Maker maker("kept");
+  const Rows rows = maker.store().collection("notes", note(1));
+  maker.fill(rows, 0, 120, 2, 60);
+  migrate(maker.store(), "notes", {.mode = CompactionMode::compress});
+  maker.fill(rows, 101, 10, 8, 40);
+  maker.fill(rows, 50, 12, 4, 40);
+  maker.erase(rows, 20, 6, 4);
+  maker.store().collection("notes", note(2, kLength));
+  leavePreimages(maker.store(), "notes");
+  return maker.finish(opens("notes", note(2, kLength)));
+}
+
 BaseFile makeStaged() {
   Maker maker("staged");
   maker.fill(maker.store().collection("notes", note(1)), 0, 150, 2, 60);
@@ -277,8 +307,9 @@ State readState(const Store& store) {
 }
 
 const std::vector<std::string>& baseKinds() {
-  static const std::vector<std::string> kinds = {"plain",      "versions", "compacted", "staged", "text keys",
-                                                 "large rows", "several",  "twins",     "empty",  "small"};
+  static const std::vector<std::string> kinds = {"plain",  "versions",  "compacted",  "kept",
+                                                 "staged", "text keys", "large rows", "several",
+                                                 "twins",  "empty",     "small"};
   return kinds;
 }
 
@@ -286,6 +317,7 @@ BaseFile makeBase(const std::string& kind) {
   if (kind == "plain") return makePlain();
   if (kind == "versions") return makeVersions();
   if (kind == "compacted") return makeCompacted();
+  if (kind == "kept") return makeKept();
   if (kind == "staged") return makeStaged();
   if (kind == "text keys") return makeTextKeys();
   if (kind == "large rows") return makeLarge();

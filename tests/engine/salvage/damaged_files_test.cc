@@ -167,8 +167,11 @@ INSTANTIATE_TEST_SUITE_P(Kinds, DamagedFiles, ::testing::ValuesIn(baseKinds()), 
 
 class SoundFiles : public ::testing::TestWithParam<std::string> {};
 
+// INSTAR_KEEP_FILES=FOLDER keeps them, to be looked at with the command.
 TEST_P(SoundFiles, ComeOutWhole) {
   const BaseFile base = makeBase(GetParam());
+  if (const char* const folder = std::getenv("INSTAR_KEEP_FILES"))
+    std::ofstream(std::filesystem::path(folder) / (base.kind + ".instar"), std::ios::binary) << base.bytes;
   const Salvaged salvaged = salvageBytes(base.bytes, false);
   EXPECT_TRUE(salvaged.report.isComplete());
   EXPECT_EQ(salvaged.report.problemCount, 0U);

@@ -1,8 +1,5 @@
 #include "instar/tests/engine/salvage/judge.h"
 
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <stdexcept>
 
@@ -121,17 +118,6 @@ class Judge {
 };
 
 }  // namespace
-
-MemoryFile::MemoryFile(const std::string& bytes) : descriptor_(::memfd_create("damaged", MFD_CLOEXEC)) {
-  if (descriptor_ < 0) throw std::runtime_error("memfd_create failed");
-  for (std::size_t done = 0; done < bytes.size();) {
-    const ssize_t count = ::write(descriptor_, bytes.data() + done, bytes.size() - done);
-    if (count <= 0) throw std::runtime_error("write failed");
-    done += static_cast<std::size_t>(count);
-  }
-}
-
-MemoryFile::~MemoryFile() { ::close(descriptor_); }
 
 Salvaged salvageBytes(const std::string& bytes, bool swept) {
   const MemoryFile file(bytes);

@@ -7,6 +7,7 @@
 
 #include "instar/engine/salvage.h"
 #include "instar/tests/engine/salvage/damage.h"
+#include "instar/tests/support/memory_file.h"
 
 namespace instar::testing {
 
@@ -23,18 +24,5 @@ std::vector<std::string> judge(const BaseFile& base, const DamagedFile& file, co
 
 // Of bytes that salvage() has refused: whether nothing could be had of them.
 std::vector<std::string> judgeRefusal(const DamagedFile& file);
-
-// A file descriptor of bytes in memory, which is closed with this object.
-class MemoryFile {
- public:
-  explicit MemoryFile(const std::string& bytes);
-  MemoryFile(const MemoryFile&) = delete;
-  MemoryFile& operator=(const MemoryFile&) = delete;
-  ~MemoryFile();
-  int descriptor() const noexcept { return descriptor_; }
-
- private:
-  int descriptor_ = -1;
-};
 
 }  // namespace instar::testing

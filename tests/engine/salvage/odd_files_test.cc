@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <fstream>
 
+#include "instar/engine/check.h"
 #include "instar/engine/internal/pages/page_map.h"
 #include "instar/engine/internal/salvage/salvage_into.h"
 #include "instar/engine/internal/storage/lmdb_storage.h"
+#include "instar/engine/staging.h"
 #include "instar/format/file_format.h"
 #include "instar/tests/engine/salvage/judge.h"
 #include "instar/tests/support/expect_error.h"
@@ -64,6 +66,67 @@ class OddFile : public ::testing::Test {
 
   TemporaryFolder folder_;
   const std::filesystem::path path_;
+};
+
+// How many bytes the thread reads in calls of its own, as the kernel counts them.
+class ReadCount {
+ public:
+  std::uint64_t take() const { return count() - before_; }
+
+ private:
+  static std::uint64_t count() {
+    std::ifstream account("/proc/thread-self/io");
+    std::string name;
+    std::uint64_t bytes = 0;
+    account >> name >> bytes;
+    if (name != "rchar:") throw std::runtime_error("the kernel does not say what the thread has read");
+    return bytes;
+  }
+
+  const std::uint64_t before_ = count();
+};
+
+// Puts entries into a leaf from its end on.
+class LeafMaker {
+ public:
+  explicit LeafMaker(pages::PageNumber number) : bytes_(kPage, '\0') { store(0, number, 8); }
+
+  // False where there is no room.
+  bool add(const std::string& key, const std::string& value, unsigned flags) {
+    const std::size_t length = (8 + key.size() + value.size() + 1) / 2 * 2;
+    if (16 + 2 * (nodes_ + 1) + length > upper_) return false;
+    upper_ -= length;
+    store(16 + 2 * nodes_, upper_, 2);
+    ++nodes_;
+    store(upper_, value.size(), 4);
+    store(upper_ + 4, flags, 2);
+    store(upper_ + 6, key.size(), 2);
+    bytes_.replace(upper_ + 8, key.size(), key);
+    bytes_.replace(upper_ + 8 + key.size(), value.size(), value);
+    return true;
+  }
+  // Leads to a page, as a node of a branch page does.
+  void lead(const std::string& key, pages::PageNumber page) {
+    add(key, "", 0);
+    store(upper_, page, 6);
+    kind_ = 1;
+  }
+  std::string finish() {
+    store(10, kind_, 2);
+    store(12, 16 + 2 * nodes_, 2);
+    store(14, upper_, 2);
+    return bytes_;
+  }
+
+ private:
+  void store(std::size_t place, std::uint64_t number, std::size_t width) {
+    for (std::size_t i = 0; i < width; ++i) bytes_[place + i] = static_cast<char>(number >> (8 * i));
+  }
+
+  std::string bytes_;
+  std::size_t nodes_ = 0;
+  std::size_t upper_ = kPage;
+  unsigned kind_ = 2;
 };
 
 // Its large rows take more pages than are passed between two calls of the progress function.
@@ -194,6 +257,154 @@ TEST_F(OddFile, WithAHeadOfTheAuditThatIsNoRecordLosesTheAuditAlone) {
   const SalvageReport report = salvage(path_, folder_ / "to");
   EXPECT_TRUE(report.auditIsLost);
   EXPECT_EQ(report.collections.front().rows, base.state.at("notes").size());
+}
+
+// Which collection a page of an older commit could belong to was asked anew for each collection.
+TEST_F(OddFile, WithManyCollectionsIsReadAFewTimes) {
+  constexpr int kCollections = 40;
+  const RecordSchema schema = parseDeclarations(
+      "struct Note @0x9a1b2c3d4e5f6071 $Instar.version(1) { id @0 :UInt64 $Instar.key(0); text @1 :Text; }",
+      "Note");
+  {
+    const Store store = Store::open(path_, {.durability = Durability::off});
+    for (int i = 0; i < kCollections; ++i) {
+      const auto rows = store.collection("notes" + std::to_string(i), schema);
+      auto transaction = store.write();
+      auto draft = rows.create();
+      draft->set("id", std::uint64_t{1});
+      rows.put(transaction, draft);
+      transaction.commit();
+    }
+  }
+  const ReadCount read;
+  const SalvageReport report = salvage(path_, folder_ / "to", {.swept = true});
+  EXPECT_EQ(report.collections.size(), std::size_t{kCollections});
+  EXPECT_LT(read.take(), 30 * std::filesystem::file_size(path_));
+}
+
+// Every entry of a leaf may name the pages of the same large value: each read them, so that a damaged file of
+// some megabytes took as long as one of gigabytes.
+TEST_F(OddFile, WhoseEntriesNameTheSameLargeValueIsReadAFewTimes) {
+  constexpr std::uint64_t kLength = std::uint64_t{4} << 20;
+  {
+    const Store store = Store::open(path_, {.durability = Durability::off});
+    const auto rows = store.collection(
+        "notes", parseDeclarations("struct Note @0x9a1b2c3d4e5f6071 $Instar.version(1) { id @0 :UInt64 "
+                                   "$Instar.key(0); text @1 :Text; }",
+                                   "Note"));
+    auto transaction = store.write();
+    for (std::uint64_t id = 0; id < 400; ++id) {
+      auto draft = rows.create();
+      draft->set("id", id);
+      draft->set("text", std::string(id == 0 ? kLength : 3000, 'x').c_str());
+      rows.put(transaction, draft);
+    }
+    transaction.commit();
+  }
+  std::ifstream file(path_, std::ios::binary);
+  std::string bytes((std::istreambuf_iterator<char>(file)), {});
+  const std::string before = bytes;
+  const MemoryFile sound(before);
+  const pages::PageFile pageFile(sound.descriptor(), "file");
+  const pages::PageMap map(pageFile, pages::PageMap::Sweep::never, [](std::uint64_t) {});
+  std::string length;
+  std::string place;
+  std::size_t changed = 0;
+  for (const pages::PageNumber leaf : map.find("rows/notes")->walk.leaves) {
+    const Bytes content = asBytes(std::string_view(before).substr(leaf * kPage, kPage));
+    pages::Page page;
+    ASSERT_EQ(page.decode(content, leaf), nullptr);
+    pages::Node node;
+    for (std::size_t i = 0; i < page.nodes(); ++i) {
+      ASSERT_TRUE(page.node(i, node) && node.isOverflow);
+      const auto at = leaf * kPage + static_cast<std::size_t>(node.key.data() - content.data());
+      if (length.empty()) {
+        length = before.substr(at - 8, 4);
+        place = before.substr(at + node.key.size(), 8);
+      }
+      bytes.replace(at - 8, 4, length);
+      bytes.replace(at + node.key.size(), 8, place);
+      ++changed;
+    }
+  }
+  ASSERT_EQ(changed, 400U);
+  const ReadCount read;
+  const Salvaged salvaged = salvageBytes(bytes, true);
+  EXPECT_TRUE(salvaged.state.at("notes").contains(std::string(8, '\0'))) << "the one whose value it is";
+  EXPECT_EQ(salvaged.state.at("notes").size(), 1U);
+  EXPECT_LT(read.take(), 40 * bytes.size());
+}
+
+// A file without meta pages, all of whose pages seem to be full of names of trees: as many trees were taken on
+// as there were names, and a walk over the whole file was begun for each of them.
+TEST_F(OddFile, FullOfNamesOfTreesHasNoMoreTreesThanAFileMayHave) {
+  constexpr pages::PageNumber kBranch = 2;
+  constexpr pages::PageNumber kLeaves = 120;
+  std::string record(pages::kTreeRecordLength, '\0');
+  record[32] = 1;  // counts an entry that it does not have
+  record[40] = static_cast<char>(kBranch);
+  LeafMaker branch(kBranch);
+  std::string leaves;
+  std::size_t names = 0;
+  const auto name = [&] { return "rows/" + std::to_string(10'000 + names); };
+  for (pages::PageNumber page = kBranch + 1; page <= kBranch + kLeaves; ++page) {
+    branch.lead(name(), page);
+    LeafMaker leaf(page);
+    while (leaf.add(name(), record, 2)) ++names;
+    leaves += leaf.finish();
+  }
+  ASSERT_GT(names, kMaxCollections * 4 + 2);
+  const std::string bytes = std::string(2 * kPage, '\0') + branch.finish() + leaves;
+  const MemoryFile memory(bytes);
+  const ReadCount read;
+  const pages::PageFile file(memory.descriptor(), "file");
+  const pages::PageMap map(file, pages::PageMap::Sweep::always, [](std::uint64_t) {});
+  EXPECT_EQ(map.trees().size(), kMaxCollections * 4 + 2);
+  EXPECT_LT(read.take(), 200 * bytes.size());
+}
+
+// What a checksum holds was copied into the new file whatever it was, which then could not be opened.
+TEST_F(OddFile, WithARecordThatCannotBeRightComesOutWithoutIt) {
+  const std::string version = std::string(kVersionKeyPrefix) + "notes/" + std::string(1, '\0') + '\1';
+  const std::vector<std::function<void(std::vector<std::byte>&)>> changes = {
+      [](std::vector<std::byte>& payload) { payload[0] = std::byte{0xff}; },   // no pointer to a struct
+      [](std::vector<std::byte>& payload) { payload[8] ^= std::byte{0x40}; },  // another number
+      [](std::vector<std::byte>& payload) { payload[16] ^= std::byte{1}; }};   // another fingerprint
+  for (const auto& change : changes) {
+    std::filesystem::remove(path_);
+    std::filesystem::remove(folder_ / "to");
+    write(makeBase("small").bytes);
+    replaceRecord(version, change);
+    const SalvageReport report = salvage(path_, folder_ / "to");
+    EXPECT_EQ(report.lostCatalogRecords, 1U);
+    ASSERT_EQ(report.problems.size(), 1U);
+    EXPECT_EQ(report.problems.front().tree, kCatalogTree);
+    EXPECT_NE(report.problems.front().message.find("left out"), std::string::npos);
+    EXPECT_EQ(report.collections.front().rows, 4U);
+    const CheckReport checked = check(Store::open(folder_ / "to"));
+    for (const Problem& problem : checked.problems) EXPECT_NE(problem.message, "it cannot be decoded");
+    EXPECT_EQ(report.olderCatalogRecords, report.collections.front().isUsable ? 1U : 0U);
+  }
+}
+
+// The version was staged, and nothing said how: promoting it took a record that was not there.
+TEST_F(OddFile, WhoseTrialIsLostTriesTheVersionOnNobody) {
+  std::string bytes = makeBase("staged").bytes;
+  flipValue(bytes, std::string(kCatalogTree),
+            [](Bytes key) { return asText(key).starts_with(kStagingKeyPrefix); });
+  write(bytes);
+  const SalvageReport report = salvage(path_, folder_ / "to");
+  EXPECT_EQ(report.lostCatalogRecords, 1U);
+  const Store store = Store::open(folder_ / "to");
+  const auto status = stagingStatus(store, store.read(), "notes");
+  ASSERT_TRUE(status);
+  EXPECT_EQ(status->version, 2U);
+  EXPECT_EQ(status->state, VersionState::staged);
+  EXPECT_EQ(status->percent, 0);
+  EXPECT_ERROR(promoteVersion(store, "notes", 2), fixCall, "the guard rails are not satisfied");
+  setStagedPercent(store, "notes", 2, 10);
+  promoteVersion(store, "notes", 2, {.forced = true});
+  EXPECT_TRUE(check(store).sound());
 }
 
 }  // namespace

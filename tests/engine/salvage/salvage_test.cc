@@ -5,8 +5,10 @@
 #include <algorithm>
 #include <fstream>
 
+#include "instar/engine/check.h"
 #include "instar/engine/internal/pages/page_map.h"
 #include "instar/engine/internal/salvage/salvage_into.h"
+#include "instar/engine/preimages.h"
 #include "instar/tests/engine/salvage/judge.h"
 #include "instar/tests/support/expect_error.h"
 
@@ -143,6 +145,48 @@ TEST(Salvage, LeavesOutRowsOfBlocksWhoseCoverIsLost) {
   EXPECT_GT(left.report.collections.front().leftOut, 300U);
   const Salvaged asked = salvageBytes(without, true);
   EXPECT_GE(asked.report.collections.front().sweptRows, left.report.collections.front().leftOut);
+}
+
+using Kept = std::map<std::string, std::string>;  // by key: version and payload of rows as they were replaced
+
+Kept keptIn(const std::filesystem::path& path) {
+  Kept kept;
+  const Store store = Store::open(path, {.mode = OpenMode::readOnly});
+  const auto transaction = store.read();
+  auto scan = scanPreimages(transaction, store.collection("notes"));
+  while (scan && scan->next()) {
+    RowView row;
+    EXPECT_EQ(decodeRow(scan->key(), scan->value(), Verify::yes, row), RowDamage::none);
+    kept[std::string(asText(scan->key()))] =
+        std::to_string(row.version) + ' ' + std::string(asText(row.payload));
+  }
+  return kept;
+}
+
+// What a stopped compaction had kept as evidence, and as the way back, was left behind.
+TEST(Salvage, BringsOutPreimages) {
+  const TemporaryFolder folder;
+  const BaseFile base = makeBase("kept");
+  std::ofstream(folder / "from", std::ios::binary) << base.bytes;
+  const Kept kept = keptIn(folder / "from");
+  EXPECT_GT(kept.size(), 100U);
+  EXPECT_GT(leavesOf(base.bytes, "preimages/cold/notes").size(), 0U);
+  const SalvageReport whole = salvage(folder / "from", folder / "whole");
+  EXPECT_TRUE(whole.isComplete());
+  EXPECT_EQ(whole.collections.front().preimageRows, kept.size());
+  EXPECT_EQ(keptIn(folder / "whole"), kept);
+  EXPECT_TRUE(check(Store::open(folder / "whole")).sound());
+
+  std::ofstream(folder / "damaged", std::ios::binary)
+      << zeroed(base.bytes, leavesOf(base.bytes, "preimages/cold/notes").front());
+  const SalvageReport rest = salvage(folder / "damaged", folder / "rest");
+  EXPECT_FALSE(rest.isComplete());
+  EXPECT_GT(rest.collections.front().lostPreimageRangeCount, 0U);
+  EXPECT_EQ(rest.collections.front().lostRangeCount, 0U);
+  EXPECT_EQ(rest.collections.front().rows, base.state.at("notes").size());
+  const Kept left = keptIn(folder / "rest");
+  EXPECT_LT(left.size(), kept.size());
+  for (const auto& [key, row] : left) EXPECT_EQ(kept.at(key), row);
 }
 
 TEST(Salvage, RefusesFilesOfAnotherByteOrder) {
