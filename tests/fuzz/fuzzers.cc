@@ -9,6 +9,7 @@ std::span<const Fuzzer> fuzzers() noexcept {
       Fuzzer{"admission", fuzzAdmission}, Fuzzer{"block", fuzzBlock}, Fuzzer{"catalog", fuzzCatalog},
       Fuzzer{"import", fuzzImport},       Fuzzer{"json", fuzzJson},   Fuzzer{"key", fuzzKey},
       Fuzzer{"plan", fuzzPlan},           Fuzzer{"row", fuzzRow},     Fuzzer{"scalar", fuzzScalar},
+      Fuzzer{"walker", fuzzWalker},
   };
   return kFuzzers;
 }

@@ -23,6 +23,7 @@ void fuzzKey(Bytes input);        // keys as bytes and as text
 void fuzzPlan(Bytes input);       // two versions of a record type and a row: upgraded, mirrored, canary-read
 void fuzzRow(Bytes input);        // stored rows, and every form in which they are printed
 void fuzzScalar(Bytes input);     // scalars as text
+void fuzzWalker(Bytes input);     // damaged files: their pages, and what is salvaged of them
 
 struct Fuzzer {
   std::string_view name;
