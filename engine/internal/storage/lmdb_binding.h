@@ -7,6 +7,7 @@
 // Flags that are always set: MDB_NOSUBDIR, MDB_NOTLS. Never used: DUPSORT (limits values), WRITEMAP (a full
 // disk is a signal there), nested transactions.
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
 #include <string>
@@ -57,7 +58,8 @@ class LmdbHandle {
   std::uint32_t pageSize() const noexcept { return pageSize_; }
   EntryCheck checkOfSnapshots() const noexcept;
 
-  // Renews a transaction that was reset, or begins one where it is null. On failure it is freed and null.
+  // Renews a transaction that was reset, or begins one where it is null. On failure it is freed and null. What
+  // it shows is the commit of its number.
   int beginRead(MDB_txn*& transaction) const noexcept;
   int beginWrite(MDB_txn*& transaction) const noexcept;
 
@@ -74,8 +76,13 @@ class LmdbHandle {
   std::vector<ReaderInfo> readers() const;
 
  private:
+  bool isOfItsNumber(MDB_txn* transaction, int& code) const noexcept;
+
   MDB_env* environment_ = nullptr;
   std::uint32_t pageSize_ = 0;
+  const bool lockless_;
+  // A second snapshot, to compare with; null until it is needed first, and while a thread has it.
+  mutable std::atomic<MDB_txn*> witness_{nullptr};
 };
 
 namespace lmdb {
