@@ -4,8 +4,8 @@
 // written: one for each key of a collection. A value is the number of the transaction that put it, so that
 // nothing is read without saying who made it; 0: there is nothing.
 //
-// Every transaction that writes also reads and puts the register `kTurn` first, which is never erased: so each
-// names the one before it, and the order of all follows from what was stored, whatever the engine says about
+// Every transaction that writes also reads and puts the register `kTurn` first, which is never erased: so
+// each names the one before it, and the order of all follows from what was stored, whatever the engine says about
 // it. Times are of CLOCK_MONOTONIC, which all processes of a machine share, in nanoseconds. Plain values.
 
 #include <cstdint>

@@ -174,10 +174,11 @@ class Schedule {
 
   void endAll() {
     (*shared_).isOver = true;
+    for (Place& place : places_)  // first of all, since one may hold the lock of writers
+      if (place.process != 0) goOn(place);
     for (unsigned kind = 0; kind < kProgramKinds; ++kind) {
       Place& place = places_[kind];
       if (place.process == 0) continue;
-      goOn(place);
       finish(std::exchange(place.process, 0), "a program of kind " + std::to_string(kind));
     }
     (*shared_).isOver = false;

@@ -151,8 +151,8 @@ int LmdbHandle::beginRead(MDB_txn*& transaction) const noexcept {
 }
 
 // The page is not written anew before the next commit is over. So if the newest number is still the same when
-// the roots have been taken, they are its roots. The numbers in the pages show that where no commit has got so
-// far; a commit that is waiting for the disk shows there already, but not to who begins a snapshot.
+// the roots have been taken, they are its roots. The numbers in the pages show that where no commit has got
+// so far; a commit that is waiting for the disk shows there already, but not to who begins a snapshot.
 bool LmdbHandle::isOfItsNumber(MDB_txn* transaction, int& code) const noexcept {
   const std::uint64_t number = mdb_txn_id(transaction);
   std::atomic_thread_fence(std::memory_order_acquire);  // the roots were read before
@@ -258,21 +258,27 @@ int statistics(MDB_txn* transaction, TreeId tree, TreeStatistics& statistics) no
   return 0;
 }
 
-// The values of LMDB's list of free pages are a count and as many page numbers.
-int countFreePages(MDB_txn* transaction, std::uint64_t& pages) noexcept {
+// The keys of LMDB's list of free pages are commits, the values a count and as many page numbers.
+int forEachFreed(MDB_txn* transaction, FreedVisitor visit) {
   MDB_cursor* cursor = nullptr;
   int code = mdb_cursor_open(transaction, kFreeTree, &cursor);
   if (code != 0) return code;
   MDB_val key;
   MDB_val value;
-  pages = 0;
   while ((code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
-    std::uint64_t count = 0;
-    std::memcpy(&count, value.mv_data, std::min(value.mv_size, sizeof count));
-    pages += count;
+    std::uint64_t freedBy = 0;
+    std::uint64_t pages = 0;
+    std::memcpy(&freedBy, key.mv_data, std::min(key.mv_size, sizeof freedBy));
+    std::memcpy(&pages, value.mv_data, std::min(value.mv_size, sizeof pages));
+    visit(freedBy, pages);
   }
   mdb_cursor_close(cursor);
   return code == MDB_NOTFOUND ? 0 : code;
+}
+
+int countFreePages(MDB_txn* transaction, std::uint64_t& pages) {
+  pages = 0;
+  return forEachFreed(transaction, [&](std::uint64_t, std::uint64_t freed) { pages += freed; });
 }
 
 int countTrees(MDB_txn* transaction, std::uint64_t& count) noexcept {

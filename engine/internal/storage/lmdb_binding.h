@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -105,7 +106,11 @@ int reserve(MDB_txn* transaction, TreeId tree, Bytes key, std::size_t size,
             std::span<std::byte>& value) noexcept;
 int erase(MDB_txn* transaction, TreeId tree, Bytes key) noexcept;
 int statistics(MDB_txn* transaction, TreeId tree, TreeStatistics& statistics) noexcept;
-int countFreePages(MDB_txn* transaction, std::uint64_t& pages) noexcept;
+// LMDB's list of free pages: the commits that have freed some, in order, each with how many; and their sum.
+// `visit` must not throw.
+using FreedVisitor = const std::function<void(std::uint64_t freedBy, std::uint64_t pages)>&;
+int forEachFreed(MDB_txn* transaction, FreedVisitor visit);
+int countFreePages(MDB_txn* transaction, std::uint64_t& pages);
 
 // The named trees of the file, as the transaction sees them, opened or not.
 int countTrees(MDB_txn* transaction, std::uint64_t& count) noexcept;
