@@ -5,8 +5,9 @@
 // nothing is read without saying who made it; 0: there is nothing.
 //
 // Every transaction that writes also reads and puts the register `kTurn` first, which is never erased: so
-// each names the one before it, and the order of all follows from what was stored, whatever the engine says about
-// it. Times are of CLOCK_MONOTONIC, which all processes of a machine share, in nanoseconds. Plain values.
+// each names the one before it, and the order of all follows from what was stored, whatever the engine says
+// about it. Times are of CLOCK_MONOTONIC, which all processes of a machine share, in nanoseconds. Plain
+// values.
 
 #include <cstdint>
 #include <map>
