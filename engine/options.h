@@ -73,10 +73,10 @@ struct EnvironmentInfo {
   std::vector<std::string> warnings;  // what should be changed about the surroundings
 };
 
-// A reader slot of the file, in whatever process. One that holds a snapshot keeps what commits have freed since
-// from being used again, so that the file grows: a snapshot that is long forgotten shows here by its age, as
-// does one whose program is stopped. Those of programs that have died are cleared when a store is opened and
-// by its writers now and then.
+// A reader slot of the file, in whatever process. One that holds a snapshot keeps what commits have freed
+// since from being used again, so that the file grows: a snapshot that is long forgotten shows here by its
+// age, as does one whose program is stopped. Those of programs that have died are cleared when a store is
+// opened, and by its writers now and then.
 struct ReaderInfo {
   pid_t process = 0;
   std::uint64_t transaction = 0;  // the snapshot that it holds, 0 where it holds none

@@ -59,8 +59,8 @@ class LmdbHandle {
   std::uint32_t pageSize() const noexcept { return pageSize_; }
   EntryCheck checkOfSnapshots() const noexcept;
 
-  // Renews a transaction that was reset, or begins one where it is null. On failure it is freed and null. What
-  // it shows is the commit of its number.
+  // Renews a transaction that was reset, or begins one where it is null. On failure it is freed and null.
+  // What it shows is the commit of its number.
   int beginRead(MDB_txn*& transaction) const noexcept;
   int beginWrite(MDB_txn*& transaction) const noexcept;
 
