@@ -26,7 +26,7 @@ constexpr Named kPlants[] = {{"kept-snapshot", Plant::keptSnapshot},
 bool playRound(const ScheduleOptions& options) {
   std::filesystem::remove_all(options.folder);
   const ScheduleResult result = runSchedule(options);
-  std::cout << describe(result) << std::endl;
+  std::cout << describe(result, options.plant == Plant::none ? 20U : 2U) << std::endl;
   const bool isGood = result.verdict.isGood();
   if (isGood) std::filesystem::remove_all(options.folder);
   return isGood;
