@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -72,10 +73,18 @@ struct EnvironmentInfo {
   std::vector<std::string> warnings;  // what should be changed about the surroundings
 };
 
+// A reader slot of the file, in whatever process. One that holds a snapshot keeps what commits have freed
+// since from being used again, so that the file grows: a snapshot that is long forgotten shows here by its
+// age, as does one whose program is stopped. Those of programs that have died are cleared when a store is
+// opened, and by its writers now and then.
 struct ReaderInfo {
   pid_t process = 0;
   std::uint64_t transaction = 0;  // the snapshot that it holds, 0 where it holds none
   bool alive = false;
+  std::uint64_t commitsBehind = 0;  // how many there were since its snapshot
+  // That were freed since, and could be used again if there were no reader as old as this one; nothing where
+  // all slots are taken, so that nobody can look.
+  std::optional<std::uint64_t> pinnedPages = 0;
 };
 
 // Called from time to time by long operations, on the calling thread; `total` is 0 where it is unknown.

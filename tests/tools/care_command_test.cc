@@ -23,6 +23,7 @@
 namespace instar::tools {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -706,8 +707,25 @@ TEST_F(CareCommand, ReadersShowsWhoHoldsASnapshot) {
   EXPECT_THAT(expect(0, {"readers", file}), HasSubstr(process));
   EXPECT_THAT(expect(0, {"readers", file, "--json"}),
               HasSubstr("{\"process\":" + process + ",\"snapshot\":" + std::to_string(snapshot.id()) +
-                        ",\"alive\":true}"));
+                        ",\"commitsBehind\":0,\"pinnedBytes\":0,\"alive\":true}"));
   EXPECT_THAT(expect(0, {"readers", file, "--clear-stale", "--json"}), HasSubstr("\"cleared\":0"));
+}
+
+TEST_F(CareCommand, AnOldSnapshotShowsWithWhatItHoldsBack) {
+  const std::string file = makeContacts();
+  const Store store = Store::open(file);
+  EXPECT_THAT(expect(0, {"info", file}), Not(HasSubstr("held back")));
+  const ReadTransaction snapshot = store.read();
+  const std::string row = "{\"group\":\"main\",\"id\":1,\"name\":\"Ada\"}";
+  for (int i = 0; i < 3; ++i) expect(0, {"put", file, "contacts"}, {.input = row});
+  const std::string process = std::to_string(getpid());
+  EXPECT_THAT(expect(0, {"readers", file}), ContainsRegex(process + " +[0-9]+ +3 +[1-9][0-9,]+  alive"));
+  EXPECT_THAT(expect(0, {"readers", file, "--json"}),
+              ContainsRegex("\"commitsBehind\":3,\"pinnedBytes\":[1-9]"));
+  EXPECT_THAT(expect(0, {"info", file}),
+              ContainsRegex("held back +[1-9][0-9,]+ bytes by a snapshot of process " + process +
+                            ", 3 commits behind"));
+  EXPECT_THAT(expect(0, {"info", file, "--json"}), ContainsRegex("\"pinnedBytes\":[1-9]"));
 }
 
 // Opening cleared it before it could be listed, and said that there was nothing to clear.

@@ -215,15 +215,22 @@ void runCompact(Context& context, const CareOptions& options) {
 
 void runReaders(Context& context, const CareOptions& options) {
   const Store store = Store::open(options.file, {.mode = OpenMode::readOnly, .clearStaleReaders = false});
-  Table table({">process", ">snapshot", "state"});
+  const std::uint64_t pageSize = store.info().pageSize;
+  Table table({">process", ">snapshot", ">commits behind", ">bytes held back", "state"});
   std::string out;
   JsonWriter writer(out);
   writer.beginObject().name("readers").beginArray();
   for (const ReaderInfo& reader : readersBeside(store)) {
     const std::string process = std::to_string(reader.process);
-    table.add({process, reader.transaction == 0 ? "none" : std::to_string(reader.transaction),
+    const bool isHolding = reader.transaction != 0;
+    const auto pinned = reader.pinnedPages;
+    table.add({process, isHolding ? std::to_string(reader.transaction) : "none",
+               isHolding ? grouped(reader.commitsBehind) : "",
+               isHolding ? (pinned ? grouped(*pinned * pageSize) : "unknown") : "",
                reader.alive ? "alive" : "stale"});
     writer.beginObject().name("process").literal(process).member("snapshot", reader.transaction);
+    writer.member("commitsBehind", reader.commitsBehind).name("pinnedBytes");
+    writer.literal(pinned ? std::to_string(*pinned * pageSize) : "null");
     writer.name("alive").boolean(reader.alive).endObject();
   }
   const unsigned cleared = options.clearStale ? store.clearStaleReaders() : 0;
@@ -292,7 +299,10 @@ void addReadersCommand(CLI::App& app, Context& context) {
       app, context, "readers", "Lists the programs that hold a snapshot of the file", options, runReaders);
   command->add_flag("--clear-stale", options->clearStale, "release snapshots of programs that have died");
   command->footer(
-      "An old snapshot keeps the space of everything that was deleted since.\n\nExample:\n"
+      "An old snapshot keeps the space of everything that was changed or deleted since: the bytes held back\n"
+      "are those inside the file that could be used again if there were no snapshot as old. A program that\n"
+      "shows many commits behind has forgotten one, or is stopped. stale: it has died; programs that open\n"
+      "the file clear these, and so does every 256th write of each that has it open.\n\nExample:\n"
       "  instar readers contacts.instar --clear-stale");
 }
 

@@ -28,6 +28,8 @@ struct FileFacts {
   FileInfo file;
   EnvironmentInfo environment;
   std::vector<CollectionInfo> collections;
+  std::optional<ReaderInfo> oldest = {};  // of other programs' snapshots that hold pages back
+  std::uint64_t pinnedBytes = 0;          // by that one
 };
 
 void printInfoJson(Output& output, const FileFacts& facts) {
@@ -44,7 +46,8 @@ void printInfoJson(Output& output, const FileFacts& facts) {
   writer.member("usedPages", environment.usedPages).member("freePages", environment.freePages);
   writer.member("lastTransaction", environment.lastTransaction);
   writer.member("readers", std::uint64_t{environment.readers})
-      .member("maxReaders", std::uint64_t{environment.maxReaders});
+      .member("maxReaders", std::uint64_t{environment.maxReaders})
+      .member("pinnedBytes", facts.pinnedBytes);
   writer.name("collections").beginArray();
   for (const CollectionInfo& collection : facts.collections) {
     writer.beginObject().member("name", collection.name).member("rows", collection.rows);
@@ -76,6 +79,11 @@ void printInfoText(Context& context, const FileFacts& facts) {
                      grouped(environment.pageSize) + " bytes");
   print("transactions", grouped(environment.lastTransaction));
   print("readers", std::to_string(environment.readers) + " of " + std::to_string(environment.maxReaders));
+  if (facts.oldest) {
+    print("held back", grouped(facts.pinnedBytes) + " bytes by a snapshot of process " +
+                           std::to_string(facts.oldest->process) + ", " +
+                           counted(facts.oldest->commitsBehind, "commit") + " behind");
+  }
   output.line("");
   if (facts.collections.empty()) {
     output.line("no collections");
@@ -95,7 +103,14 @@ void runInfo(Context& context, const InfoOptions& options) {
   const Store store = openToRead(options.file);
   const ReadTransaction transaction = store.read();
   FileFacts facts{store.fileInfo(transaction), store.info(), store.collections(transaction)};
-  facts.environment.readers = static_cast<std::uint32_t>(readersBeside(store).size());
+  const std::vector<ReaderInfo> readers = readersBeside(store);
+  facts.environment.readers = static_cast<std::uint32_t>(readers.size());
+  for (const ReaderInfo& reader : readers) {
+    const std::uint64_t bytes = reader.pinnedPages.value_or(0) * facts.environment.pageSize;
+    if (bytes <= facts.pinnedBytes) continue;
+    facts.oldest = reader;
+    facts.pinnedBytes = bytes;
+  }
   if (options.json) {
     printInfoJson(context.output, facts);
   } else {

@@ -86,6 +86,13 @@ void closeOnExecute(MDB_env* environment) noexcept {
   if (mdb_env_get_fd(environment, &descriptor) == 0) ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
 }
 
+int renew(MDB_env* environment, MDB_txn*& transaction) noexcept {
+  if (transaction == nullptr) return mdb_txn_begin(environment, nullptr, MDB_RDONLY, &transaction);
+  const int code = mdb_txn_renew(transaction);
+  if (code != 0) mdb_txn_abort(std::exchange(transaction, nullptr));
+  return code;
+}
+
 // A line of mdb_reader_list(): process, thread, and transaction or "-".
 int addReader(const char* line, void* context) noexcept {
   char* rest = nullptr;
@@ -100,7 +107,7 @@ int addReader(const char* line, void* context) noexcept {
 
 }  // namespace
 
-LmdbHandle::LmdbHandle(const Settings& settings) {
+LmdbHandle::LmdbHandle(const Settings& settings) : lockless_(settings.lockless) {
   const int code = settings.mapSize != 0 ? openOnce(settings, settings.mapSize, environment_)
                                          : openWithPlentifulMap(settings, environment_);
   if (code != 0) throw lmdb::error(code, "mdb_env_open", settings.path);
@@ -110,7 +117,10 @@ LmdbHandle::LmdbHandle(const Settings& settings) {
   closeOnExecute(environment_);
 }
 
-LmdbHandle::~LmdbHandle() { mdb_env_close(environment_); }
+LmdbHandle::~LmdbHandle() {
+  if (environment_ != nullptr) mdb_txn_abort(witness_.load());
+  mdb_env_close(environment_);
+}
 
 LmdbHandle::State LmdbHandle::state() const noexcept {
   MDB_envinfo info{};
@@ -124,11 +134,39 @@ EntryCheck LmdbHandle::checkOfSnapshots() const noexcept {
   return pageSize_ <= static_cast<std::uint64_t>(systemPage) ? EntryCheck(pageSize_) : EntryCheck();
 }
 
+// LMDB takes the number of the newest commit first, then the roots of its trees from the page that the commit
+// after the next one writes anew. Who is held up in between finds the roots of that one there, or a mixture.
+// So it is asked again until nobody has come in between, which is nearly always at once.
 int LmdbHandle::beginRead(MDB_txn*& transaction) const noexcept {
-  if (transaction == nullptr) return mdb_txn_begin(environment_, nullptr, MDB_RDONLY, &transaction);
-  const int code = mdb_txn_renew(transaction);
-  if (code != 0) lmdb::abort(std::exchange(transaction, nullptr));
-  return code;
+  for (;;) {
+    int code = renew(environment_, transaction);
+    if (code != 0 || lockless_ || isOfItsNumber(transaction, code)) return code;
+    if (code == 0) {
+      mdb_txn_reset(transaction);
+    } else {
+      mdb_txn_abort(std::exchange(transaction, nullptr));
+      return code;
+    }
+  }
+}
+
+// The page is not written anew before the next commit is over. So if the newest number is still the same when
+// the roots have been taken, they are its roots. The numbers in the pages show that where no commit has got
+// so far; a commit that is waiting for the disk shows there already, but not to who begins a snapshot.
+bool LmdbHandle::isOfItsNumber(MDB_txn* transaction, int& code) const noexcept {
+  const std::uint64_t number = mdb_txn_id(transaction);
+  std::atomic_thread_fence(std::memory_order_acquire);  // the roots were read before
+  if (state().lastTransaction == number) [[likely]]
+    return true;
+  MDB_txn* witness = witness_.exchange(nullptr, std::memory_order_acquire);
+  code = renew(environment_, witness);
+  if (code != 0) return false;
+  const bool isSame = mdb_txn_id(witness) == number;
+  mdb_txn_reset(witness);
+  MDB_txn* none = nullptr;
+  if (!witness_.compare_exchange_strong(none, witness, std::memory_order_release, std::memory_order_relaxed))
+    mdb_txn_abort(witness);
+  return isSame;
 }
 
 int LmdbHandle::beginWrite(MDB_txn*& transaction) const noexcept {
@@ -220,21 +258,27 @@ int statistics(MDB_txn* transaction, TreeId tree, TreeStatistics& statistics) no
   return 0;
 }
 
-// The values of LMDB's list of free pages are a count and as many page numbers.
-int countFreePages(MDB_txn* transaction, std::uint64_t& pages) noexcept {
+// The keys of LMDB's list of free pages are commits, the values a count and as many page numbers.
+int forEachFreed(MDB_txn* transaction, FreedVisitor visit) {
   MDB_cursor* cursor = nullptr;
   int code = mdb_cursor_open(transaction, kFreeTree, &cursor);
   if (code != 0) return code;
   MDB_val key;
   MDB_val value;
-  pages = 0;
   while ((code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) == 0) {
-    std::uint64_t count = 0;
-    std::memcpy(&count, value.mv_data, std::min(value.mv_size, sizeof count));
-    pages += count;
+    std::uint64_t freedBy = 0;
+    std::uint64_t pages = 0;
+    std::memcpy(&freedBy, key.mv_data, std::min(key.mv_size, sizeof freedBy));
+    std::memcpy(&pages, value.mv_data, std::min(value.mv_size, sizeof pages));
+    visit(freedBy, pages);
   }
   mdb_cursor_close(cursor);
   return code == MDB_NOTFOUND ? 0 : code;
+}
+
+int countFreePages(MDB_txn* transaction, std::uint64_t& pages) {
+  pages = 0;
+  return forEachFreed(transaction, [&](std::uint64_t, std::uint64_t freed) { pages += freed; });
 }
 
 int countTrees(MDB_txn* transaction, std::uint64_t& count) noexcept {

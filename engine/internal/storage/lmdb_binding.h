@@ -7,8 +7,10 @@
 // Flags that are always set: MDB_NOSUBDIR, MDB_NOTLS. Never used: DUPSORT (limits values), WRITEMAP (a full
 // disk is a signal there), nested transactions.
 
+#include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,6 +60,7 @@ class LmdbHandle {
   EntryCheck checkOfSnapshots() const noexcept;
 
   // Renews a transaction that was reset, or begins one where it is null. On failure it is freed and null.
+  // What it shows is the commit of its number.
   int beginRead(MDB_txn*& transaction) const noexcept;
   int beginWrite(MDB_txn*& transaction) const noexcept;
 
@@ -74,8 +77,13 @@ class LmdbHandle {
   std::vector<ReaderInfo> readers() const;
 
  private:
+  bool isOfItsNumber(MDB_txn* transaction, int& code) const noexcept;
+
   MDB_env* environment_ = nullptr;
   std::uint32_t pageSize_ = 0;
+  const bool lockless_;
+  // A second snapshot, to compare with; null until it is needed first, and while a thread has it.
+  mutable std::atomic<MDB_txn*> witness_{nullptr};
 };
 
 namespace lmdb {
@@ -98,7 +106,11 @@ int reserve(MDB_txn* transaction, TreeId tree, Bytes key, std::size_t size,
             std::span<std::byte>& value) noexcept;
 int erase(MDB_txn* transaction, TreeId tree, Bytes key) noexcept;
 int statistics(MDB_txn* transaction, TreeId tree, TreeStatistics& statistics) noexcept;
-int countFreePages(MDB_txn* transaction, std::uint64_t& pages) noexcept;
+// LMDB's list of free pages: the commits that have freed some, in order, each with how many; and their sum.
+// `visit` must not throw.
+using FreedVisitor = const std::function<void(std::uint64_t freedBy, std::uint64_t pages)>&;
+int forEachFreed(MDB_txn* transaction, FreedVisitor visit);
+int countFreePages(MDB_txn* transaction, std::uint64_t& pages);
 
 // The named trees of the file, as the transaction sees them, opened or not.
 int countTrees(MDB_txn* transaction, std::uint64_t& count) noexcept;

@@ -190,6 +190,7 @@ std::unique_ptr<LmdbTransaction> LmdbEnvironment::beginWrite(milliseconds wait) 
     {
       Activity activity(gate_);
       MDB_txn* transaction = nullptr;
+      clearStaleReadersNowAndThen();
       if (lmdb_) code = lmdb_->beginWrite(transaction);
       const bool hasBegun = code == 0;
       if (hasBegun) code = listUnopenedTrees(transaction, unopened);
@@ -226,11 +227,6 @@ void LmdbEnvironment::recover(int code, const char* call, milliseconds wait) {
     default:
       throw lmdb::error(code, call, path());
   }
-}
-
-void LmdbEnvironment::reclaimReaders() {
-  if (clearStaleReaders() > 0) return;
-  throw lmdb::error(lmdb::kReadersFull, "mdb_txn_begin", path());
 }
 
 LmdbHandle::State LmdbEnvironment::mapState() noexcept {
@@ -470,21 +466,6 @@ EnvironmentInfo LmdbEnvironment::info() {
     info.warnings.push_back(std::move(*warning));
   }
   return info;
-}
-
-std::vector<ReaderInfo> LmdbEnvironment::readers() {
-  checkNotForked();
-  const Activity activity(gate_);
-  return lmdb_ ? lmdb_->readers() : std::vector<ReaderInfo>{};
-}
-
-unsigned LmdbEnvironment::clearStaleReaders() {
-  checkNotForked();
-  const Activity activity(gate_);
-  unsigned count = 0;
-  const int code = lmdb_ ? lmdb_->clearStaleReaders(count) : lmdb::kPanic;
-  if (code != 0) throw lmdb::error(code, "mdb_reader_check", path());
-  return count;
 }
 
 bool LmdbEnvironment::tryLockCompaction() {

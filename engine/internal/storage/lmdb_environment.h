@@ -108,6 +108,8 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
   // with.
   void recover(int code, const char* call, std::chrono::milliseconds wait);
   void reclaimReaders();
+  void clearStaleReadersNowAndThen() noexcept;  // inside the gate
+  void notePinned(std::vector<ReaderInfo>& readers);
   void growWhereNeeded(std::chrono::milliseconds wait);
   bool growMap(std::uint64_t size, std::chrono::milliseconds wait);  // false where snapshots were in the way
   void openAnew(std::chrono::milliseconds wait);
@@ -139,6 +141,7 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
   // Replaced only while the gate is closed, read only inside it. Null where opening anew has failed.
   std::unique_ptr<LmdbHandle> lmdb_;
 
+  std::atomic<std::uint64_t> writesBegun_{0};
   std::atomic<std::uint64_t> wantedMapSize_{0};  // what the next write transaction enlarges the map to
   std::atomic<MDB_txn*> abandoned_{nullptr};     // ended on another thread than the owner's
 

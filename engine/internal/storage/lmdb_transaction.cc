@@ -129,12 +129,16 @@ std::uint64_t LmdbTransaction::countTrees() {
   return trees;
 }
 
-std::uint64_t LmdbTransaction::countFreePages() {
+std::uint64_t LmdbTransaction::countFreePages() { return countFreePages(0, UINT64_MAX); }
+
+std::uint64_t LmdbTransaction::countFreePages(std::uint64_t from, std::uint64_t to) {
   checkUsable();
-  std::uint64_t pages = 0;
-  const int code = lmdb::countFreePages(transaction_, pages);
+  std::uint64_t sum = 0;
+  const int code = lmdb::forEachFreed(transaction_, [&](std::uint64_t freedBy, std::uint64_t pages) {
+    if (freedBy >= from && freedBy < to) sum += pages;
+  });
   if (code != 0) fail(code, "mdb_cursor_get");
-  return pages;
+  return sum;
 }
 
 void LmdbTransaction::commit() {

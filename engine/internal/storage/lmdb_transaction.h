@@ -41,6 +41,8 @@ class LmdbTransaction final : public Transaction {
   void commit() override;
 
   std::uint64_t countFreePages();  // in the whole file
+  std::uint64_t countFreePages(std::uint64_t from,
+                               std::uint64_t to);  // that commits `from` up to `to` have freed
 
  private:
   friend class LmdbCursor;

@@ -2,8 +2,11 @@
 // place.
 
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 
 #include "instar/tests/engine/storage/environment_helpers.h"
@@ -135,6 +138,51 @@ TEST_F(StorageProcesses, AWriterThatDiesLeavesTheLastCommitAndNoLock) {
   EXPECT_EQ(contents(*beginRead(*environment), tree), (std::map<std::string, std::string>{{"a", "1"}}));
   put(*environment, tree, "b", "2");
   EXPECT_EQ(get(*environment, tree, "b"), "2");
+}
+
+// LMDB takes the number of a snapshot first, and then the roots of its trees from the page that two commits
+// later is another one's. A program that was stopped in between, or had no processor, got a snapshot that was
+// newer than its number said, so that the engine took it for one whose catalog it had looked at; and where
+// the page was just being written, some of the roots of one commit with some of another.
+TEST_F(StorageProcesses, ASnapshotOfAProgramThatWasStoppedIsTheOneOfItsNumber) {
+  constexpr int kStops = 400;
+  const auto commitNumbers = [&](const Steps& parent) {
+    const auto environment = openAgain();
+    const TreeId tree = openTree(*environment);
+    parent.tell();
+    for (;;) {
+      const auto writer = beginWrite(*environment);
+      put(*writer, tree, "number", std::to_string(writer->id()));
+      writer->commit();
+    }
+  };
+  std::atomic<bool>& isOver = *static_cast<std::atomic<bool>*>(
+      ::mmap(nullptr, sizeof(std::atomic<bool>), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+  ChildProcess writer(commitNumbers);
+  writer.await();
+  ChildProcess reader([&](const Steps& parent) {
+    const auto environment = openAgain();
+    const TreeId tree = openTree(*environment);
+    while (!get(*environment, tree, "number")) {
+    }
+    parent.tell();
+    while (!isOver) {
+      const auto snapshot = beginRead(*environment);
+      const std::string number = get(*snapshot, tree, "number").value();
+      ASSERT_EQ(number, std::to_string(snapshot->id()));
+    }
+  });
+  reader.await();
+  for (int stop = 0; stop < kStops; ++stop) {
+    ::kill(reader.process(), SIGSTOP);
+    std::this_thread::sleep_for(1ms);
+    ::kill(reader.process(), SIGCONT);
+    std::this_thread::sleep_for(std::chrono::microseconds(100 + stop % 7 * 30));
+  }
+  isOver = true;
+  reader.expectSuccess();
+  writer.kill();
+  ::munmap(&isOver, sizeof isOver);
 }
 
 TEST_F(StorageProcesses, ADeadReadersSlotIsCleared) {

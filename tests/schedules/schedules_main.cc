@@ -1,0 +1,77 @@
+// Hostile schedules for as long as asked: `./dev schedules`.
+
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <string>
+
+#include "instar/tests/schedules/schedule.h"
+
+namespace instar::schedules {
+namespace {
+
+constexpr std::chrono::seconds kRound(10);
+
+struct Named {
+  const char* name;
+  Plant plant;
+};
+constexpr Named kPlants[] = {{"kept-snapshot", Plant::keptSnapshot},
+                             {"second-transaction", Plant::secondTransaction},
+                             {"forgotten-commit", Plant::forgottenCommit}};
+
+// Prints it; the folder stays where something was found.
+bool playRound(const ScheduleOptions& options) {
+  std::filesystem::remove_all(options.folder);
+  const ScheduleResult result = runSchedule(options);
+  std::cout << describe(result, options.plant == Plant::none ? 20U : 2U) << std::endl;
+  const bool isGood = result.verdict.isGood();
+  if (isGood) std::filesystem::remove_all(options.folder);
+  return isGood;
+}
+
+int play(unsigned seconds, unsigned seed, const std::filesystem::path& folder) {
+  for (const auto& [name, plant] : kPlants) {
+    std::cout << "with the planted " << name << ", which has to be found: " << std::flush;
+    const ScheduleOptions options{
+        .seed = seed, .length = std::chrono::seconds(3), .plant = plant, .folder = folder / name};
+    if (playRound(options)) {
+      std::cout << "FAILED: it was not found\n";
+      return EXIT_FAILURE;
+    }
+    std::filesystem::remove_all(options.folder);
+  }
+  unsigned failed = 0;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(seconds);
+  for (;; ++seed) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
+    if (left <= std::chrono::milliseconds(0)) break;
+    std::cout << "seed " << seed << ": " << std::flush;
+    const auto length = std::min<std::chrono::milliseconds>(kRound, left);
+    const ScheduleOptions options{
+        .seed = seed, .length = length, .folder = folder / ("seed-" + std::to_string(seed))};
+    if (playRound(options)) continue;
+    ++failed;
+    std::cout << "  the store and what each thread has said: " << options.folder.string() << '\n';
+  }
+  if (failed != 0) std::cout << "FAILED: " << failed << " rounds\n";
+  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+}  // namespace
+}  // namespace instar::schedules
+
+int main(int argumentCount, char** arguments) {
+  CLI::App app(
+      "Hostile schedules: programs that share a store and are stopped, killed and misled by the clock");
+  unsigned seconds = 60;
+  unsigned seed = 1;
+  std::string folder = "schedules";
+  app.add_option("SECONDS", seconds, "for how long, behind the planted bugs");
+  app.add_option("--seed", seed, "of the first round of 10 seconds; the next ones count up");
+  app.add_option("--folder", folder, "for stores and logs; those of rounds that fail stay");
+  CLI11_PARSE(app, argumentCount, arguments);
+  return instar::schedules::play(seconds, seed, folder);
+}
