@@ -113,18 +113,18 @@ void runAbort(const Model&, System& system, const Choice& choice) {
 bool hasRoomForASnapshot(const Model& model) { return model.snapshots.size() < kMostSnapshots; }
 bool hasSnapshot(const Model& model) { return !model.snapshots.empty(); }
 void applyTake(Model& model, const Choice&) {
-  model.snapshots.push_back(std::make_shared<Records>(model.committed));
+  model.snapshots.push_back({std::make_shared<Records>(model.committed), model.versions});
 }
 void runTake(const Model&, System& system, const Choice&) {
   system.snapshots().push_back(system.store().read());
 }
-// By a program that depends on its version: how one that is tried was served at that time is not remembered.
+// By a program that depended on its version already: how one that was tried was served then is forgotten.
 void runReadSnapshot(const Model& model, System& system, const Choice& choice) {
   const std::size_t index = choice.how % model.snapshots.size();
-  std::vector<unsigned> readers = model.readers();
-  std::erase(readers, model.versions.staged());
-  system.compare(model, Model::pick(readers, choice.program), system.snapshots()[index],
-                 *model.snapshots[index]);
+  const Model::Snapshot& snapshot = model.snapshots[index];
+  const auto readers = model.readersOf(snapshot);
+  if (readers.empty()) return;
+  system.compare(model, Model::pick(readers, choice.program), system.snapshots()[index], *snapshot.rows);
 }
 void applyDrop(Model& model, const Choice& choice) {
   model.snapshots.erase(model.snapshots.begin() + choice.how % static_cast<int>(model.snapshots.size()));

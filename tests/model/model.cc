@@ -18,6 +18,14 @@ std::vector<unsigned> Model::writers() const {
   return found;
 }
 
+std::vector<unsigned> Model::readersOf(const Snapshot& snapshot) const {
+  std::vector<unsigned> found = readers();
+  std::erase_if(found, [&](unsigned number) {
+    return number > snapshot.versions.newest() || !isDependedUpon(snapshot.versions[number].state);
+  });
+  return found;
+}
+
 std::vector<unsigned> Model::shutOut() const {
   std::vector<unsigned> found;
   for (unsigned number = 1; number < writerFloor; ++number) {

@@ -37,7 +37,11 @@ struct Model {
   Records committed;
   std::optional<Records> pending;  // in the transaction that is open
   bool hasWritten = false;         // it has something to write
-  std::vector<std::shared_ptr<const Records>> snapshots;
+  struct Snapshot {
+    std::shared_ptr<const Records> rows;
+    Versions versions;  // as they were
+  };
+  std::vector<Snapshot> snapshots;
 
   bool hasThread = false;  // that compacts
   bool isPaused = false;
@@ -47,6 +51,8 @@ struct Model {
   const Records& rows() const { return pending ? *pending : committed; }
   std::vector<unsigned> readers() const;  // versions whose programs may read, the oldest first
   std::vector<unsigned> writers() const;
+  // That programs have depended on since the snapshot.
+  std::vector<unsigned> readersOf(const Snapshot& snapshot) const;
   std::vector<unsigned> shutOut() const;  // that may not write, though the store knows them
   unsigned reader(const Choice& choice) const { return pick(readers(), choice.program); }
   unsigned writer(const Choice& choice) const { return pick(writers(), choice.program); }

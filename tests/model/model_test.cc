@@ -19,7 +19,7 @@ namespace {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr double kScale = 1.5;
 #else
-constexpr double kScale = 6;
+constexpr double kScale = 4;
 #endif
 
 Store openFile(const std::filesystem::path& path, const StoreOptions& options) {
