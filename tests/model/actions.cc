@@ -240,7 +240,9 @@ void runMigrate(const Model& model, System& system, const Choice& choice) {
   try {
     const Migration done = migrate(system.store(), kCollection, options);
     if (done.failed != 0) fail("rows cannot be upgraded");
-    if (!verify(system.store()).kept.empty()) fail("pre-images are left");
+    // Where nothing has to be upgraded, what a pass in progress has kept stays.
+    const bool isWhole = options.mode == CompactionMode::compress;
+    if (isWhole && !verify(system.store()).kept.empty()) fail("pre-images are left");
   } catch (const Ended&) {
   }
 }
