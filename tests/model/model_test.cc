@@ -18,8 +18,10 @@ namespace {
 // So many times RapidCheck's size, which goes up to 100, are the longest sequences.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr double kScale = 1.5;
+constexpr bool kIsLongEnough = false;  // for each command to come in every run
 #else
 constexpr double kScale = 4;
+constexpr bool kIsLongEnough = true;
 #endif
 
 Store openFile(const std::filesystem::path& path, const StoreOptions& options) {
@@ -47,7 +49,7 @@ TEST(Model, AStoreDoesWhatItsModelDoes) {
     const std::uint64_t count = tally[kind.name];
     all += count;
     std::cout << kind.name << " " << count << ", ";
-    if (isRight) {
+    if (isRight && kIsLongEnough) {
       EXPECT_GT(count, 0U) << kind.name << " was never run";
     }
   }
