@@ -77,6 +77,7 @@ class Salvage {
     report_.pageSize = file_.pageSize();
     report_.transaction = map_.transaction();
     report_.mayBeOlder = map_.mayBeOlder();
+    report_.mayLackCollections = !catalog_.knowsAllCollections();
     listNotes(map_, false, options_.maxListed, report_.problemCount, report_.problems);
     report_.lostCatalogRecords = catalog_.damaged();
     for (const PageProblem& problem : catalog_.problems()) {
@@ -240,8 +241,8 @@ void refuseExisting(const std::filesystem::path& path) {
 }  // namespace
 
 bool SalvageReport::isComplete() const noexcept {
-  return !mayBeOlder && lostCatalogRecords == 0 && olderCatalogRecords == 0 && !auditIsLost &&
-         unassignedRows == 0 &&
+  return !mayBeOlder && !mayLackCollections && lostCatalogRecords == 0 && olderCatalogRecords == 0 &&
+         !auditIsLost && unassignedRows == 0 &&
          std::all_of(collections.begin(), collections.end(), [](const auto& collection) {
            return collection.lostRangeCount == 0 && collection.lostPreimageRangeCount == 0 &&
                   collection.leftOut == 0 && collection.sweptRows == 0 && collection.lostVersions.empty() &&

@@ -73,6 +73,8 @@ struct SalvageReport {
   // The newest commit could not be read as a whole: rows may be as an older one had them, and newer ones
   // missing.
   bool mayBeOlder = false;
+  // What names the collections is lost, or cut off: there may be others than those below.
+  bool mayLackCollections = false;
   std::uint64_t problemCount = 0;
   std::vector<PageProblem> problems;
   std::uint64_t lostCatalogRecords = 0;   // that are damaged, or whose content cannot be right

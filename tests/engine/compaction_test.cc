@@ -109,6 +109,20 @@ TEST_F(CompactionThread, StopsForGoodAndTheNextOpeningGoesOn) {
   expectWhole(store, 20000);
 }
 
+// What the thread was told shortly before it was stopped was not in the audit.
+TEST_F(CompactionThread, WhatTheThreadIsToldBeforeItIsStoppedIsInTheAudit) {
+  const Store store = Store::open(path_, compacting(CompactionMode::upgrade));
+  const Compaction compaction = store.compaction();
+  ASSERT_TRUE(comes([&] { return has(store, AuditEvent::started); }));
+  compaction.setRate(1 << 20);
+  compaction.pause();
+  compaction.stop();
+  const auto all = events(store);
+  ASSERT_GE(all.size(), 3U);
+  EXPECT_EQ((std::vector<AuditEvent>{all.end() - 3, all.end()}),
+            (std::vector<AuditEvent>{AuditEvent::rateChanged, AuditEvent::paused, AuditEvent::stopped}));
+}
+
 TEST_F(CompactionThread, ARateCanBeChangedWhileItWorks) {
   StoreOptions options = compacting(CompactionMode::upgrade);
   options.compaction.rate = 1024;  // it would take minutes

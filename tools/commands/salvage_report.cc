@@ -120,6 +120,8 @@ void printSalvageText(Context& context, const SalvageReport& report, const Store
   if (report.mayBeOlder)
     context.output.line(
         "the newest commit could not be read as a whole: what was stored last may be missing");
+  if (report.mayLackCollections)
+    context.output.line("what names the collections is lost: there may have been others");
   if (report.lostCatalogRecords != 0)
     context.output.line(counted(report.lostCatalogRecords, "record") + " of the catalog lost");
   if (report.olderCatalogRecords != 0)
@@ -139,6 +141,7 @@ void printSalvageJson(Context& context, const SalvageReport& report, const Store
   writer.beginObject().name("complete").boolean(report.isComplete());
   writer.member("pages", report.pages).member("pageSize", std::uint64_t{report.pageSize});
   writer.member("transaction", report.transaction).name("mayBeOlder").boolean(report.mayBeOlder);
+  writer.name("mayLackCollections").boolean(report.mayLackCollections);
   writer.member("lostCatalogRecords", report.lostCatalogRecords)
       .member("olderCatalogRecords", report.olderCatalogRecords);
   writer.name("auditIsLost").boolean(report.auditIsLost).member("unassignedRows", report.unassignedRows);

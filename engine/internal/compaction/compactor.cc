@@ -123,6 +123,11 @@ void Compactor::run() {
     say(WaitReason::stopped);
   }
   if (!isCompactor_) return;
+  {
+    const std::lock_guard lock(mutex_);  // what it was told and has not come to
+    for (AuditEntry& command : commands_) journal_.note(std::move(command));
+    commands_.clear();
+  }
   journal_.note({.event = AuditEvent::stopped});
   const CompactorReport last = report();
   journal_.close(last);

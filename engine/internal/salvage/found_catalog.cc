@@ -213,6 +213,8 @@ void FoundCatalog::findCollections(const pages::PageMap& map) {
     if (const auto version = versionOfKey(key)) addCollection(version->first);
   }
   for (const pages::NamedTree& tree : map.trees()) {
+    // A collection whose creation has not come to its record.
+    if (isWhole_ && tree.isSound && tree.record.entries == 0) continue;
     for (const std::string_view prefix : {kRowTreePrefix, kColdTreePrefix}) {
       if (tree.name.starts_with(prefix)) addCollection(std::string_view(tree.name).substr(prefix.size()));
     }

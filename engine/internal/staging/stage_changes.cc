@@ -59,7 +59,7 @@ std::uint16_t versionToReturnTo(const Catalog& catalog, const Catalog::Collectio
   }
   const auto below = storedVersions(catalog, name).below(version);
   if (!below) refuse("there is no older version to return to: put a newer one in its place", name, version);
-  if (record.readerFloor >= version || record.writerFloor >= version) {
+  if (record.readerFloor > *below || record.writerFloor > *below) {
     refuse("the version has shut older programs out, so they cannot take over: put a newer one in its place",
            name, version,
            {{"reader floor", std::to_string(record.readerFloor)},

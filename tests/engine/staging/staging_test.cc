@@ -303,6 +303,19 @@ TEST_F(StagingTest, RetiringWaitsForOlderRowsAndForTheirReaders) {
   EXPECT_ERROR(abort(2), fixCall, "has shut older programs out");
 }
 
+// Behind an aborted version lay a retired one, which took over, though none of its programs may come any more:
+// nobody could read.
+TEST_F(StagingTest, ARetiredVersionDoesNotTakeOverAlsoFromBehindAnAbortedOne) {
+  stage(contact2());
+  abort(2);
+  stage(contact3());
+  promote(3);
+  migrate(store, "contacts");
+  retireVersions(store, "contacts", 1);
+  EXPECT_ERROR(abort(3), fixCall, "has shut older programs out");
+  EXPECT_EQ(infoOf(store).currentVersion, 3);
+}
+
 // ---- which keys are served
 
 TEST_F(StagingTest, AKeyStaysInAShareThatGrows) {

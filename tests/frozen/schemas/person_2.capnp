@@ -1,0 +1,9 @@
+@0xd1c2b3a495867788;
+using Instar = import "/instar/schema.capnp";
+
+struct Person @0xe1d2c3b4a5968778 $Instar.version(2) {
+  id     @0 :UInt64 $Instar.key(0);
+  name   @1 :Text;
+  secret @2 :Text $Instar.sensitive;
+  tier   @3 :UInt8 = 1;
+}
