@@ -232,7 +232,8 @@ constexpr Rule kRules[] = {
        ":Text; } }",
      "+ I.u: a new field @1\n"},
 };
-// What a generic type says, it says once, however many bindings it is met in; and two changes of one kind are two.
+// What a generic type says, it says once, however many bindings it is met in; and two changes of one kind are
+// two.
 #define USES R "{ a @0 :A(Text); b @1 :A(Data); } " A "(T) "
 constexpr Rule kRepeatedRules[] = {
     {"FieldsAdded", USES "{ t @0 :T; }", USES "{ t @0 :T; u @1 :Text; v @2 :Text; }",

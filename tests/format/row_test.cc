@@ -122,7 +122,8 @@ TEST(RowEncoding, HasTheFlagsInTheHighBitsOfItsFirstByte) {
   }
 }
 
-// Every test gave it a buffer of zeros, so the padding was right whoever had written it; LMDB's pages are dirty.
+// Every test gave it a buffer of zeros, so the padding was right whoever had written it; LMDB's pages are
+// dirty.
 TEST(RowEncoding, FillsItsRoomAndTouchesNothingBeside) {
   constexpr std::byte kDirt{0xee};
   constexpr std::size_t kMargin = 8;

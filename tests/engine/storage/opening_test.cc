@@ -180,7 +180,7 @@ TEST_F(Opening, APageThatIsNotWhatItShouldBeIsReported) {
   }
 }
 
-// The two pages that LMDB begins with: behind the header of each its magic, its version and the size of pages.
+// The two pages that LMDB begins with: behind the header of each its magic, its version, the size of pages.
 TEST_F(Opening, AFirstPageThatIsNotWhatItShouldBeIsReported) {
   createFilled();
   const std::string whole = readFile(path);
