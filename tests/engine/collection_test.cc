@@ -176,6 +176,24 @@ TEST_F(CollectionTest, ByteStringKeysAreGivenBesideTheRecord) {
   EXPECT_EQ(notes.get(store.read(), "greeting")->getText(), "hello");
 }
 
+TEST_F(CollectionTest, ARowIsCopiedUnderAnotherKey) {
+  const auto notes = store.collection<Note>("notes");
+  auto transaction = store.write();
+  auto note = notes.create();
+  note->setText("hello");
+  notes.put(transaction, notes.key("greeting"), note);
+  transaction.commit();
+  {
+    const auto snapshot = store.read();
+    const auto row = notes.get(snapshot, "greeting");
+    auto copying = store.write();
+    notes.put(copying, notes.key("copy"), *row);
+    copying.commit();
+  }
+  EXPECT_EQ(notes.get(store.read(), "copy")->getText(), "hello");
+  EXPECT_EQ(notes.get(store.read(), "greeting")->getText(), "hello");
+}
+
 TEST_F(CollectionTest, RowsOfEverySizeComeBack) {
   const auto notes = store.collection<Note>("notes");
   for (const std::size_t size :

@@ -156,6 +156,39 @@ TEST(Canary, ComparesMirrorsWithTheirSources) {
   EXPECT_EQ(trial.field("first").diverged, 0U);
 }
 
+// A mirror of each type, and two values for what it is made from.
+TEST(Canary, ComparesMirrorsOfEachType) {
+  const struct {
+    const char* type;
+    const char* one;
+    const char* other;
+  } cases[] = {
+      {"Bool", "true", "false"},
+      {"Int32", "-5", "5"},
+      {"UInt64", "18446744073709551615", "5"},
+      {"Float32", "0.5", "nan"},
+      {"Float64", "nan", "-1"},
+      {"Size", "large", "small"},
+      {"Text", "\"x\"", "\"y\""},
+      {"Data", "\"x\"", "\"y\""},
+      {"List(UInt8)", "[1]", "[1, 2]"},
+      {"Inner", "(b = 1)", "(a = \"x\")"},
+  };
+  for (const auto& [type, one, other] : cases) {
+    const std::string old = std::string("old @0 :") + type;
+    Trial trial(record(1, old + ";"),
+                record(2, old + " $Instar.mirrored(since = 2, copy = \"new\"); new @1 :" + type +
+                              " $Instar.derived(since = 2, copy = \"old\");"));
+    const auto row = [](const std::string& left, const std::string& right) {
+      return "(old = " + left + ", new = " + right + ")";
+    };
+    for (const char* value : {one, other})
+      EXPECT_THAT(trial.read(row(value, value), 2).diverged, IsEmpty()) << type << " " << value;
+    EXPECT_THAT(trial.read(row(one, other), 2).diverged, ElementsAre("old")) << type;
+    EXPECT_THAT(trial.read(row(other, one), 2).diverged, ElementsAre("old")) << type;
+  }
+}
+
 TEST(Canary, TakesNothingAndEmptyForTheSame) {
   Trial trial(record(1, "old @0 :Text; olds @1 :List(Text);"),
               record(2,
@@ -309,13 +342,13 @@ TEST(Canary, CountsValuesOfEachType) {
              "size @5 :Size; text @6 :Text; data @7 :Data; list @8 :List(Inner); inner @9 :Inner;"
              "group :group { text @10 :Text; large @11 :UInt64; } union { left @12 :Int32; right @13 :Text; }"
              "secret @14 :Text $Instar.sensitive; count @15 :Int16 $Instar.sensitive; bool2 @16 :Bool = true;"
-             "nothing @17 :Void;"));
+             "nothing @17 :Void; int16 @18 :Int16; int64 @19 :Int64;"));
   trial.read("()", 2);
   trial.read(
       "(int = 5, float = nan, double = -0.25, bool = true, size = large, text = \"four\", data = "
       "\"\\x01\\x02\","
       " list = [(), ()], inner = (), group = (text = \"in\", large = 18446744073709551615), right = \"xyz\","
-      " secret = \"secret\", count = 17, bool2 = false)",
+      " int16 = -7, int64 = -4, secret = \"secret\", count = 17, bool2 = false)",
       2);
   struct Expected {
     const char* field;
@@ -325,7 +358,8 @@ TEST(Canary, CountsValuesOfEachType) {
   for (const Expected& one :
        {Expected{"int", 0, 2, -3, 5, 1}, Expected{"float", 0, 1, 0, 0, 0},
         Expected{"double", 0, 2, -0.25, 0, -0.125}, Expected{"bool", 0, 2, 0, 1, 0.5},
-        Expected{"bool2", 0, 2, 0, 1, 0.5}, Expected{"size", 0, 2, 0, 1, 0.5},
+        Expected{"bool2", 0, 2, 0, 1, 0.5}, Expected{"int16", 0, 2, -7, 0, -3.5},
+        Expected{"int64", 0, 2, -4, 0, -2}, Expected{"size", 0, 2, 0, 1, 0.5},
         Expected{"text", 1, 1, 4, 4, 4}, Expected{"data", 1, 1, 2, 2, 2}, Expected{"list", 1, 1, 2, 2, 2},
         Expected{"group.text", 1, 1, 2, 2, 2}, Expected{"group.large", 0, 2, 0, 0x1p64, 0x1p63},
         Expected{"left", 1, 1, 0, 0, 0}, Expected{"right", 1, 1, 3, 3, 3}}) {
@@ -343,7 +377,8 @@ TEST(Canary, CountsValuesOfEachType) {
   EXPECT_EQ(trial.field("secret").staged.unset, 1U);
   EXPECT_EQ(trial.field("count").staged.unset, 0U);
   EXPECT_EQ(trial.counted(),
-            "bool bool2 count data double float group.large group.text inner int left list right secret size "
+            "bool bool2 count data double float group.large group.text inner int int16 int64 left list right "
+            "secret size "
             "text ");
 }
 

@@ -129,6 +129,21 @@ TEST(GuardRails, LookAtLatencyWhereAsked) {
   EXPECT_EQ(decided({.maxLatencyRatio = 5}, {.samples = 5000}).verdict, GuardVerdict::satisfied);
 }
 
+TEST(GuardRails, SayTimesInUnitsThatAreRead) {
+  const auto reason = [](nanoseconds active) {
+    CanaryStatistics statistics = of({.samples = 5000});
+    statistics.activeLatency = {};
+    statistics.stagedLatency = {};
+    statistics.activeLatency.add(active, 5000);
+    statistics.stagedLatency.add(10 * active, 5000);
+    return decide({.maxLatencyRatio = 3}, statistics, hours(2)).reason;
+  };
+  EXPECT_THAT(reason(nanoseconds(400)),
+              ::testing::AllOf(HasSubstr(" us, the active one"), HasSubstr(" ns in the median")));
+  EXPECT_THAT(reason(std::chrono::microseconds(400)), HasSubstr(" ms, the active one"));
+  EXPECT_THAT(reason(std::chrono::milliseconds(400)), HasSubstr(" s, the active one"));
+}
+
 TEST(GuardRails, TakeAllRowsForWhatTheyAre) {
   const auto judged = [](const Seen& seen, const GuardRails& rails = {}) {
     return decideOnAll(rails, of(seen)).verdict;

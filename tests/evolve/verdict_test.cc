@@ -90,6 +90,17 @@ constexpr Rule kRules[] = {
     {"StructDefaultAdded", R "{ a @0 :A; } " A "{ x @0 :Text; }",
      R "{ a @0 :A = (x = \"y\"); } " A "{ x @0 :Text; }",
      "! R.a: the default changed from none to a value\n"},
+    {"DefaultsOfEachType",
+     R "{ a @0 :Bool; b @1 :Int8 = -1; c @2 :UInt64 = 1; d @3 :Float32 = 0.5; e @4 :Float64 = inf; f @5 :E; "
+       "g @6 :Data = 0x\"01\"; h @7 :Int64 = 3; i @8 :Int16 = 4; } " E "{ x @0; y @1; }",
+     R "{ a @0 :Bool = true; b @1 :Int8 = -2; c @2 :UInt64 = 18446744073709551615; d @3 :Float32 = nan; "
+       "e @4 :Float64 = -inf; f @5 :E = y; g @6 :Data = 0x\"01 02\"; h @7 :Int64 = -3; i @8 :Int16 = -4; } " E
+       "{ x @0; y @1; }",
+     "! R.a: the default changed from false to true\n! R.b: the default changed from -1 to -2\n"
+     "! R.c: the default changed from 1 to 18446744073709551615\n"
+     "! R.d: the default changed from 0.5 to nan\n! R.e: the default changed from inf to -inf\n"
+     "! R.f: the default changed from @0 to @1\n! R.g: the default changed from 0x\"01\" to 0x\"01 02\"\n"
+     "! R.h: the default changed from 3 to -3\n! R.i: the default changed from 4 to -4\n"},
     {"EmptyDefaultWritten", R "{ a @0 :Text; b @1 :List(Text); }",
      R "{ a @0 :Text = \"\"; b @1 :List(Text) = []; }", ""},
     {"NewUnion", R "{ a @0 :Text; }", R "{ a @0 :Text; union { b @1 :Text; c @2 :UInt8; } }",
@@ -153,6 +164,10 @@ constexpr Rule kRules[] = {
      "! R.a: the type changed from List(UInt8) to Data\n"},
     {"PointerToAny", R "{ a @0 :Text; }", R "{ a @0 :AnyPointer; }",
      "! R.a: the type changed from Text to AnyPointer\n"},
+    {"PointersToAnyOfTheirKind", R "{ a @0 :A; b @1 :List(Text); c @2 :List(Text); } " A "{ x @0 :Text; }",
+     R "{ a @0 :AnyStruct; b @1 :AnyList; c @2 :AnyStruct; }",
+     "! R.a: the type changed from A to AnyStruct\n! R.b: the type changed from List(Text) to AnyList\n"
+     "! R.c: the type changed from List(Text) to AnyStruct\n"},
     {"AnyToPointer", R "{ a @0 :AnyPointer; }", R "{ a @0 :Text; }",
      "! R.a: the type changed from AnyPointer to Text\n"},
     {"RecordReplaced", R "{ a @0 :Text; }", "struct R @0xa000000000000009 { a @0 :Text; }",
@@ -160,6 +175,18 @@ constexpr Rule kRules[] = {
     {"NestedTypeReplaced", R "{ a @0 :A; } " A "{ x @0 :Text; }",
      R "{ a @0 :A; } struct A @0xa000000000000009 { x @0 :Text; }",
      "! R.a: the id of its type A changed, from @0xa000000000000002 to @0xa000000000000009\n"},
+    {"NestedEnumReplaced", R "{ a @0 :E; } " E "{ x @0; }",
+     R "{ a @0 :E; } enum E @0xa000000000000009 { x @0; }",
+     "! R.a: the id of its type E changed, from @0xa000000000000003 to @0xa000000000000009\n"},
+    {"TypeOfAListReplaced", R "{ a @0 :List(A); } " A "{ x @0 :Text; }",
+     R "{ a @0 :List(A); } struct A @0xa000000000000009 { x @0 :Text; }",
+     "! R.a: the id of its type List(A) changed, from @0xa000000000000002 to @0xa000000000000009\n"},
+    {"ArgumentReplaced",
+     R "{ a @0 :B(A); } struct B @0xa000000000000004 (T) { t @0 :T; } " A "{ x @0 :Text; }",
+     R "{ a @0 :B(A); } struct B @0xa000000000000004 (T) { t @0 :T; } "
+       "struct A @0xa000000000000009 { x @0 :Text; }",
+     "+ R.a: the type changed from B(A) to B(A)\n"
+     "! B.t: the id of its type A changed, from @0xa000000000000002 to @0xa000000000000009\n"},
     {"TypeRenamed", R "{ a @0 :A; } " A "{ x @0 :Text; }",
      R "{ a @0 :B; } struct B @0xa000000000000002 { x @0 :Text; }", "+ B: the type was called A\n"},
     {"KindChanged", R "{ a @0 :A; } " A "{ x @0 :Text; }",
@@ -205,6 +232,56 @@ constexpr Rule kRules[] = {
        ":Text; } }",
      "+ I.u: a new field @1\n"},
 };
+// What a generic type says, it says once, however many bindings it is met in; and two changes of one kind are
+// two.
+#define USES R "{ a @0 :A(Text); b @1 :A(Data); } " A "(T) "
+constexpr Rule kRepeatedRules[] = {
+    {"FieldsAdded", USES "{ t @0 :T; }", USES "{ t @0 :T; u @1 :Text; v @2 :Text; }",
+     "+ A.u: a new field @1\n+ A.v: a new field @2\n"},
+    {"FieldsRemoved", USES "{ t @0 :T; u @1 :Text; v @2 :Text; }", USES "{ t @0 :T; }",
+     "! A.u: field @1 was removed\n! A.v: field @2 was removed\n"},
+    {"FieldsRenamed", USES "{ t @0 :T; u @1 :Text; v @2 :Text; }",
+     USES "{ t @0 :T; x @1 :Text; y @2 :Text; }",
+     "+ A.x: the field was called u\n+ A.y: the field was called v\n"},
+    {"NamesSwappedTwice", USES "{ t @0 :T; u @1 :Text; v @2 :Text; }",
+     USES "{ t @0 :T; v @1 :Text; u @2 :Text; }",
+     "! A.v: the name of @2 now stands at @1\n+ A.v: the field was called u\n"
+     "! A.u: the name of @1 now stands at @2\n+ A.u: the field was called v\n"},
+    {"FieldsMoved", USES "{ t @0 :T; u @1 :Text; v @2 :Text; }",
+     USES "{ t @0 :T; g :group { u @1 :Text; v @2 :Text; } }",
+     "! A.g.u: the field moved, it was u\n! A.g.v: the field moved, it was v\n"},
+    {"GroupsRenamed", USES "{ t @0 :T; g :group { u @1 :Text; } h :group { v @2 :Text; } }",
+     USES "{ t @0 :T; i :group { u @1 :Text; } j :group { v @2 :Text; } }",
+     "+ A.i: the group was called g\n+ A.j: the group was called h\n"},
+    {"FieldsMovedIntoAUnion", USES "{ t @0 :T; u @1 :UInt8; v @2 :UInt8; }",
+     USES "{ t @0 :T; union { u @1 :UInt8; v @2 :UInt8; } }",
+     "^ A.u: the field moved into a union\n! A.v: the field moved into a union\n"
+     "! A.v: it lies elsewhere in the bytes\n"},
+    {"FieldsMovedOutOfAUnion", USES "{ t @0 :T; union { u @1 :Text; v @2 :Data; } }",
+     USES "{ t @0 :T; u @1 :Text; v @2 :Data; }", nullptr},
+    {"TypesChanged", USES "{ t @0 :T; u @1 :UInt8; v @2 :UInt8; }",
+     USES "{ t @0 :T; u @1 :Int8; v @2 :Int8; }",
+     "! A.u: the type changed from UInt8 to Int8\n! A.v: the type changed from UInt8 to Int8\n"},
+    {"DefaultsChanged", USES "{ t @0 :T; u @1 :UInt8; v @2 :UInt8; }",
+     USES "{ t @0 :T; u @1 :UInt8 = 1; v @2 :UInt8 = 1; }",
+     "! A.u: the default changed from 0 to 1\n! A.v: the default changed from 0 to 1\n"},
+    {"NowSensitive", USES "{ t @0 :T; u @1 :Text; v @2 :Text; }",
+     USES "{ t @0 :T; u @1 :Text $Instar.sensitive; v @2 :Text $Instar.sensitive; }",
+     "+ A.u: now sensitive\n+ A.v: now sensitive\n"},
+    {"NoLongerSensitive", USES "{ t @0 :T; u @1 :Text $Instar.sensitive; v @2 :Text $Instar.sensitive; }",
+     USES "{ t @0 :T; u @1 :Text; v @2 :Text; }",
+     "+ A.u: no longer sensitive; masked as long as a version in the file has the mark\n"
+     "+ A.v: no longer sensitive; masked as long as a version in the file has the mark\n"},
+    {"EnumerantsAdded", R "{ a @0 :E; } " E "{ x @0; }", R "{ a @0 :E; } " E "{ x @0; y @1; z @2; }",
+     "+ E.y: a new enumerant\n+ E.z: a new enumerant\n"},
+    {"EnumerantsRemoved", R "{ a @0 :E; } " E "{ x @0; y @1; z @2; }", R "{ a @0 :E; } " E "{ x @0; }",
+     "! E.y: the enumerant was removed\n! E.z: the enumerant was removed\n"},
+    {"TypesRenamed", R "{ a @0 :A; e @1 :E; } " A "{ x @0 :Text; } " E "{ x @0; }",
+     R "{ a @0 :B; e @1 :F; } struct B @0xa000000000000002 { x @0 :Text; } enum F @0xa000000000000003 { x "
+       "@0; }",
+     "+ B: the type was called A\n+ F: the type was called E\n"},
+};
+#undef USES
 #undef A
 #undef E
 #define S "struct R @0xa000000000000001 $Instar.version(2) "
@@ -287,6 +364,41 @@ constexpr Rule kDerivationRules[] = {
      "struct R @0xa000000000000001 $Instar.version(3) { a @0 :Text $Instar.retired(3); b @1 :Text; }",
      "^ R.a: no longer mirrored\n^ R.a: retired from version 3\n"},
 };
+#define THIRD "struct R @0xa000000000000001 $Instar.version(3) "
+#define MIRROR(field) "$Instar.mirrored(since = 2, copy = \"" field "\")"
+constexpr Rule kRepeatedDerivationRules[] = {
+    {"Derivations", R "{ a @0 :Text; }",
+     S "{ a @0 :Text; b @1 :Text " COPY("a") "; c @2 :Text " COPY("a") "; }",
+     "+ R.b: a new field @1\n+ R.c: a new field @2\n^ R.b: derived (since = 2, copy = \"a\")\n"
+     "^ R.c: derived (since = 2, copy = \"a\")\n"},
+    {"DerivationsRemoved", S "{ a @0 :Text; b @1 :Text " COPY("a") "; c @2 :Text " COPY("a") "; }",
+     S "{ a @0 :Text; b @1 :Text; c @2 :Text; }", "! R.b: no longer derived\n! R.c: no longer derived\n"},
+    {"DerivationsChanged",
+     S "{ a @0 :Text; d @1 :Text; b @2 :Text " COPY("a") "; c @3 :Text " COPY("a") "; }",
+     S "{ a @0 :Text; d @1 :Text; b @2 :Text " COPY("d") "; c @3 :Text " COPY("d") "; }",
+     "! R.b: derived in another way, (since = 2, copy = \"a\") became (since = 2, copy = \"d\")\n"
+     "! R.c: derived in another way, (since = 2, copy = \"a\") became (since = 2, copy = \"d\")\n"},
+    {"Mirrors", R "{ a @0 :Text; b @1 :Text; c @2 :Text; }",
+     S "{ a @0 :Text " MIRROR("c") "; b @1 :Text " MIRROR("c") "; c @2 :Text; }",
+     "^ R.a: mirrored (since = 2, copy = \"c\")\n^ R.b: mirrored (since = 2, copy = \"c\")\n"},
+    {"MirrorsRemoved", S "{ a @0 :Text " MIRROR("c") "; b @1 :Text " MIRROR("c") "; c @2 :Text; }",
+     S "{ a @0 :Text; b @1 :Text; c @2 :Text; }", "^ R.a: no longer mirrored\n^ R.b: no longer mirrored\n"},
+    {"MirrorsChanged",
+     S "{ a @0 :Text " MIRROR("c") "; b @1 :Text " MIRROR("c") "; c @2 :Text; d @3 :Text; }",
+     S "{ a @0 :Text " MIRROR("d") "; b @1 :Text " MIRROR("d") "; c @2 :Text; d @3 :Text; }",
+     "! R.a: mirrored in another way, (since = 2, copy = \"c\") became (since = 2, copy = \"d\")\n"
+     "! R.b: mirrored in another way, (since = 2, copy = \"c\") became (since = 2, copy = \"d\")\n"},
+    {"Retirements", R "{ a @0 :Text; b @1 :Text; }",
+     S "{ a @0 :Text $Instar.retired(2); b @1 :Text $Instar.retired(2); }",
+     "^ R.a: retired from version 2\n^ R.b: retired from version 2\n"},
+    {"RetirementsRemoved", S "{ a @0 :Text $Instar.retired(2); b @1 :Text $Instar.retired(2); }",
+     S "{ a @0 :Text; b @1 :Text; }", "! R.a: no longer retired\n! R.b: no longer retired\n"},
+    {"RetirementsMoved", S "{ a @0 :Text $Instar.retired(2); b @1 :Text $Instar.retired(2); }",
+     THIRD "{ a @0 :Text $Instar.retired(3); b @1 :Text $Instar.retired(3); }",
+     "! R.a: retired from version 3 instead of 2\n! R.b: retired from version 3 instead of 2\n"},
+};
+#undef THIRD
+#undef MIRROR
 #undef R
 #undef S
 #undef COPY
@@ -327,6 +439,9 @@ TEST_P(Verdicts, FindNoDifferenceExactlyWhereTheMeaningIsTheSame) {
 
 std::string nameOf(const ::testing::TestParamInfo<Rule>& info) { return info.param.name; }
 INSTANTIATE_TEST_SUITE_P(Rules, Verdicts, ::testing::ValuesIn(kRules), nameOf);
+INSTANTIATE_TEST_SUITE_P(RepeatedRules, Verdicts, ::testing::ValuesIn(kRepeatedRules), nameOf);
+INSTANTIATE_TEST_SUITE_P(RepeatedDerivationRules, Verdicts, ::testing::ValuesIn(kRepeatedDerivationRules),
+                         nameOf);
 INSTANTIATE_TEST_SUITE_P(DerivationRules, Verdicts, ::testing::ValuesIn(kDerivationRules), nameOf);
 
 TEST(Difference, IgnoresTheNumberOfTheVersion) {

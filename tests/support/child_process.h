@@ -15,6 +15,10 @@
 #include <functional>
 #include <stdexcept>
 
+#ifdef INSTAR_COVERAGE
+extern "C" void __gcov_dump();
+#endif
+
 namespace instar::testing {
 
 // One end of a conversation between two processes. Each step is one byte.
@@ -95,6 +99,9 @@ class ChildProcess {
       isGood = false;
     }
     std::fflush(nullptr);
+#ifdef INSTAR_COVERAGE
+    __gcov_dump();  // _exit does not
+#endif
     ::_exit(isGood && !::testing::Test::HasFailure() ? EXIT_SUCCESS : EXIT_FAILURE);
   }
 

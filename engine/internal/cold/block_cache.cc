@@ -8,11 +8,7 @@ std::shared_ptr<const UnpackedSection> BlockCache::find(storage::TreeId tree, st
   Shard& shard = shardOf(name);
   const std::lock_guard lock(shard.mutex);
   const auto entry = shard.entries.find(name);
-  if (entry == shard.entries.end()) {
-    ++shard.statistics.misses;
-    return nullptr;
-  }
-  ++shard.statistics.hits;
+  if (entry == shard.entries.end()) return nullptr;
   entry->second.isUsed = true;
   return entry->second.section;
 }
@@ -25,29 +21,18 @@ void BlockCache::add(storage::TreeId tree, const std::shared_ptr<const UnpackedS
   const std::lock_guard lock(shard.mutex);
   if (!shard.entries.try_emplace(name, Entry{section}).second) return;  // another thread was faster
   shard.names.push_back(name);
-  shard.statistics.bytes += section->bytes();
-  while (shard.statistics.bytes > bytesPerShard_) {
+  shard.bytes += section->bytes();
+  while (shard.bytes > bytesPerShard_) {
     const auto oldest = shard.entries.find(shard.names.front());
     shard.names.pop_front();
     if (std::exchange(oldest->second.isUsed, false)) {
       shard.names.push_back(oldest->first);
       continue;
     }
-    shard.statistics.bytes -= oldest->second.section->bytes();
+    shard.bytes -= oldest->second.section->bytes();
     gone.push_back(std::move(oldest->second.section));
     shard.entries.erase(oldest);
   }
-}
-
-BlockCache::Statistics BlockCache::statistics() {
-  Statistics sum;
-  for (Shard& shard : shards_) {
-    const std::lock_guard lock(shard.mutex);
-    sum.hits += shard.statistics.hits;
-    sum.misses += shard.statistics.misses;
-    sum.bytes += shard.statistics.bytes;
-  }
-  return sum;
 }
 
 }  // namespace instar

@@ -30,13 +30,6 @@ class BlockCache {
   // A section that is larger than its share of the memory is not kept.
   void add(storage::TreeId tree, const std::shared_ptr<const UnpackedSection>& section);
 
-  struct Statistics {
-    std::uint64_t hits = 0;
-    std::uint64_t misses = 0;
-    std::uint64_t bytes = 0;
-  };
-  Statistics statistics();
-
  private:
   static constexpr std::size_t kShards = 4;  // so that readers seldom meet
 
@@ -61,7 +54,7 @@ class BlockCache {
     std::mutex mutex;
     std::unordered_map<Name, Entry, Hash> entries;
     std::deque<Name> names;  // of all entries, the oldest first
-    Statistics statistics;
+    std::size_t bytes = 0;
   };
 
   Shard& shardOf(const Name& name) noexcept { return shards_[Hash()(name) % kShards]; }

@@ -226,4 +226,15 @@ FileSystemKind fileSystemKindOf(int descriptor, const std::filesystem::path& pat
   return fileSystemKind(static_cast<std::uint64_t>(status.f_type));
 }
 
+std::vector<std::string> judgeFileSystem(FileSystemKind kind, const std::filesystem::path& path,
+                                         bool allowNetwork) {
+  if (kind == FileSystemKind::local) return {};
+  if (kind == FileSystemKind::userSpace)
+    return {"the file system runs in user space (FUSE): make sure that it keeps maps and locks in step"};
+  if (allowNetwork) return {"the file is on a network file system: only one machine may have it open"};
+  throw Error(ErrorCode::fixEnvironment,
+              "the file is on a network file system: move it to a local disk, or set allowNetworkFileSystem",
+              {{"path", path.string()}});
+}
+
 }  // namespace instar::storage

@@ -10,8 +10,10 @@
 #include <cerrno>
 #include <cstdint>
 #include <filesystem>
+#include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "instar/format/error.h"
 
@@ -114,5 +116,9 @@ enum class FileSystemKind : std::uint8_t {
 // From statfs(2)'s f_type. Unknown file systems count as local.
 FileSystemKind fileSystemKind(std::uint64_t type) noexcept;
 FileSystemKind fileSystemKindOf(int descriptor, const std::filesystem::path& path);
+
+// What it means for a store there: warnings, or Error(fixEnvironment) where it cannot hold one.
+std::vector<std::string> judgeFileSystem(FileSystemKind kind, const std::filesystem::path& path,
+                                         bool allowNetwork);
 
 }  // namespace instar::storage

@@ -74,23 +74,6 @@ void checkSharing(const StoreLocks& locks, const std::filesystem::path& path, co
   }
 }
 
-// What the file system means for a store; throws where it cannot hold one.
-std::vector<std::string> judgeFileSystem(int descriptor, const std::filesystem::path& path,
-                                         bool allowNetwork) {
-  switch (fileSystemKindOf(descriptor, path)) {
-    case FileSystemKind::local:
-      return {};
-    case FileSystemKind::userSpace:
-      return {"the file system runs in user space (FUSE): make sure that it keeps maps and locks in step"};
-    case FileSystemKind::network:
-      break;
-  }
-  if (allowNetwork) return {"the file is on a network file system: only one machine may have it open"};
-  throw Error(ErrorCode::fixEnvironment,
-              "the file is on a network file system: move it to a local disk, or set allowNetworkFileSystem",
-              {{"path", path.string()}});
-}
-
 void checkCompatible(const LmdbEnvironment& environment, const StoreOptions& options) {
   const auto refuse = [&](const char* option) {
     throw Error(ErrorCode::fixCall, "the store is open in this process with other options: use the same",
@@ -189,7 +172,8 @@ std::shared_ptr<Environment> openLmdb(const std::filesystem::path& path, const S
     file.path = resolveStorePath(path);
     file.descriptor = openDataFile(file.path, options);
     file.status = statusOf(file.descriptor.get(), file.path);
-    auto warnings = judgeFileSystem(file.descriptor.get(), file.path, options.allowNetworkFileSystem);
+    auto warnings = judgeFileSystem(fileSystemKindOf(file.descriptor.get(), file.path), file.path,
+                                    options.allowNetworkFileSystem);
     Registered registered = findOrRegister(identityOf(file.status), deadline);
     if (registered.environment) {
       checkCompatible(*registered.environment, options);

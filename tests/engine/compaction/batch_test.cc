@@ -146,6 +146,22 @@ class Notes {
     transaction.commit();
   }
 
+  void removeBlock(const Key& key) const {
+    TransactionState transaction(store_->read().state().sharedStore(), storage::Access::write);
+    transaction.storage().erase(coldTree(), key.bytes());
+    transaction.commit();
+  }
+  void flipBitOfRow(std::uint64_t id) const {
+    TransactionState transaction(store_->read().state().sharedStore(), storage::Access::write);
+    const Key key = rows_->key(id);
+    const Bytes stored = transaction.storage().get(rows_->state().tree(), key.bytes()).value();
+    std::vector<std::byte> value(stored.begin(), stored.end());
+    value.back() ^= std::byte{1};
+    std::ranges::copy(
+        value, transaction.storage().reserve(rows_->state().tree(), key.bytes(), value.size()).begin());
+    transaction.commit();
+  }
+
   const Store& store() const { return *store_; }
 
   // Empty where all is well.
@@ -420,6 +436,56 @@ TEST(BatchThreads, PrepareWhileTheMapGrowsConcurrentlyWithThem) {
   EXPECT_EQ(notes.coldRows(), 1000U);
   EXPECT_EQ(notes.fault(), "");
   EXPECT_TRUE(notes.floorsHold());
+}
+
+// Between the preparation and the lock a program has compacted that should not: nothing is installed over it.
+TEST(BatchBlocks, ThatAreNotWhatTheyWereAreLeftAlone) {
+  Notes notes;
+  for (std::uint64_t id = 0; id < 100; ++id) notes.put(id, std::to_string(id));
+  notes.pass(CompactionMode::compress);
+  const auto [key, older] = notes.lastBlock();
+  notes.put(50, "changed");
+  notes.pass(CompactionMode::compress);
+  const auto [sameKey, block] = notes.lastBlock();
+  ASSERT_EQ(sameKey, key);
+  notes.put(50, "changed again");
+  const std::string retry = "another program has changed cold blocks meanwhile";
+  for (const auto& interfere : std::vector<std::function<void()>>{[&] { notes.removeBlock(key); },
+                                                                  [&] { notes.replaceBlock(key, older); }}) {
+    EXPECT_ERROR(notes.step(CompactionMode::compress, 0, {}, interfere), retry, retry);
+    EXPECT_EQ(notes.get(50), "changed again");
+    notes.replaceBlock(key, block);
+    EXPECT_EQ(notes.fault(), "");
+  }
+  notes.pass(CompactionMode::compress);
+  EXPECT_EQ(notes.fault(), "");
+  EXPECT_EQ(notes.coldRows(), 100U);
+}
+
+TEST(BatchRows, ThatAreDamagedMeanwhileAreNotMadeToCoverABlock) {
+  Notes notes;
+  for (std::uint64_t id = 0; id < 100; ++id) notes.put(id, std::to_string(id));
+  const auto disturb = [&] {
+    notes.put(50, "changed");
+    notes.flipBitOfRow(50);
+  };
+  EXPECT_ERROR(notes.step(CompactionMode::compress, 0, {}, disturb), restoreFromBackup, "a row is damaged");
+  notes.flipBitOfRow(50);
+  EXPECT_EQ(notes.fault(), "");
+  notes.pass(CompactionMode::compress);
+  EXPECT_EQ(notes.fault(), "");
+  EXPECT_EQ(notes.coldRows(), 100U);
+}
+
+TEST(BatchVersions, OfANewerReleaseEndTheWorkOfAnOlderOne) {
+  Notes notes;
+  for (std::uint64_t id = 0; id < 100; ++id) notes.put(id, std::to_string(id));
+  notes.nextVersion();  // the third only adds, so that it shuts nobody out
+  const auto release = [&] { notes.store().collection("notes", versionNumber(3)); };
+  EXPECT_ERROR(notes.step(CompactionMode::compress, 0, {}, release), upgradeProgram,
+               "compaction is its work from here on");
+  EXPECT_EQ(notes.coldRows(), 0U);
+  EXPECT_EQ(notes.get(50), "50");
 }
 
 TEST(BatchPartitions, AreCutWherePassesHaveGrownLong) {

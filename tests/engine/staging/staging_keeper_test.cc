@@ -216,11 +216,15 @@ TEST_F(CanaryKeeperTest, LogsAThousandRowsEachOnce) {
     return keys;
   };
   const GuardRails undecided{.minimumSamples = UINT64_MAX};
+  std::uint64_t samples = 0;
   const auto read = [&](std::uint64_t from, std::uint64_t to) {
     {
       const auto rows = store->stage("contacts", reversed, {.shadow = 100, .guardRails = undecided});
       const auto snapshot = store->read();
       for (std::uint64_t id = from; id <= to; ++id) (void)rows.get(snapshot, id);
+      samples += to - from + 1;
+      EXPECT_TRUE(
+          comes([&] { return statusOf(*store).canary.samples == samples; }));  // closing does not wait
     }
     reopen();
   };

@@ -124,34 +124,26 @@ class DyingStorage : public ForwardingStorage {
     if (isArmed_ && left_-- == 0) ::_exit(kDied);
   }
 
-  class DyingTransaction : public storage::Transaction {
+  class DyingTransaction : public ForwardingTransaction {
    public:
     DyingTransaction(DyingStorage& storage, std::unique_ptr<storage::Transaction> inner)
-        : storage_(storage), inner_(std::move(inner)) {}
-    std::uint64_t id() const override { return inner_->id(); }
-    std::optional<Bytes> get(storage::TreeId tree, Bytes key) override { return inner_->get(tree, key); }
+        : ForwardingTransaction(std::move(inner)), storage_(storage) {}
     std::span<std::byte> reserve(storage::TreeId tree, Bytes key, std::size_t size) override {
       storage_.live();
-      return inner_->reserve(tree, key, size);
+      return ForwardingTransaction::reserve(tree, key, size);
     }
     bool erase(storage::TreeId tree, Bytes key) override {
       storage_.live();
-      return inner_->erase(tree, key);
+      return ForwardingTransaction::erase(tree, key);
     }
-    std::unique_ptr<storage::Cursor> cursor(storage::TreeId tree) override { return inner_->cursor(tree); }
-    storage::TreeStatistics statistics(storage::TreeId tree) override { return inner_->statistics(tree); }
-    std::uint64_t countTrees() override { return inner_->countTrees(); }
-    bool canBeOverwritten() const noexcept override { return inner_->canBeOverwritten(); }
-    void checkIntact() const override { inner_->checkIntact(); }
     void commit() override {
       storage_.live();
-      inner_->commit();
+      ForwardingTransaction::commit();
       storage_.live();
     }
 
    private:
     DyingStorage& storage_;
-    std::unique_ptr<storage::Transaction> inner_;
   };
 
  public:

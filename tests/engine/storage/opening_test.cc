@@ -180,6 +180,32 @@ TEST_F(Opening, APageThatIsNotWhatItShouldBeIsReported) {
   }
 }
 
+// The two pages that LMDB begins with: behind the header of each its magic, its version, the size of pages.
+TEST_F(Opening, AFirstPageThatIsNotWhatItShouldBeIsReported) {
+  createFilled();
+  const std::string whole = readFile(path);
+  const auto expect = [&](std::size_t byte, ErrorCode code, const char* text) {
+    std::string bytes = whole;
+    bytes[byte] = static_cast<char>(bytes[byte] ^ 0x30);
+    writeFile(path, bytes);
+    for (const OpenMode mode : {OpenMode::openExisting, OpenMode::readOnly}) {
+      try {
+        open(path, withMode(mode));
+        ADD_FAILURE() << "nothing was thrown, expected: " << text;
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), code) << error.what();
+        EXPECT_THAT(error.what(), ::testing::HasSubstr(text));
+      }
+    }
+    EXPECT_EQ(readFile(path), bytes) << "it is left alone";
+  };
+  expect(16, ErrorCode::fixEnvironment, "not an Instar file");
+  expect(20, ErrorCode::fixEnvironment, "another data version");
+  expect(40, ErrorCode::restoreFromBackup, "the file's first page is damaged");
+  expect(41, ErrorCode::restoreFromBackup, "the file's second page is damaged");  // not where its pages end
+  expect(4096 + 16, ErrorCode::restoreFromBackup, "the file's second page is damaged");
+}
+
 TEST_F(Opening, AFileThatRightlyEndsBeforeItsLastPageNumberIsOpened) {
   // A large value that is replaced in its own transaction leaves page numbers that were given out and never
   // written. To a comparison of sizes such a file looks cut short.
@@ -420,6 +446,18 @@ TEST(StorageFileSystems, AreKnownByTheirNumbers) {
       {"cifs, sign-extended", 0xffffffffff534d42, FileSystemKind::network},
   };
   for (const Row& row : kTable) EXPECT_EQ(fileSystemKind(row.type), row.kind) << row.name;
+}
+
+TEST(StorageFileSystems, OverANetworkAreRefusedUnlessTheyAreAllowed) {
+  EXPECT_ERROR(judgeFileSystem(FileSystemKind::network, "/shared/store", false), fixEnvironment,
+               "on a network file system: move it to a local disk");
+  EXPECT_THAT(judgeFileSystem(FileSystemKind::network, "/shared/store", true),
+              ::testing::ElementsAre(::testing::HasSubstr("only one machine")));
+  for (const bool allowNetwork : {false, true}) {
+    EXPECT_THAT(judgeFileSystem(FileSystemKind::userSpace, "/mnt/store", allowNetwork),
+                ::testing::ElementsAre(::testing::HasSubstr("FUSE")));
+    EXPECT_THAT(judgeFileSystem(FileSystemKind::local, "/home/store", allowNetwork), ::testing::IsEmpty());
+  }
 }
 
 }  // namespace
