@@ -104,15 +104,15 @@ Key CollectionBase::keyToPut(const Key* explicitKey, capnp::MessageBuilder& mess
 }
 
 void CollectionBase::store(WriteTransaction& transaction, const Key* explicitKey,
-                           capnp::MessageBuilder& message, const internal::DraftOrigin* origin) const {
+                           internal::RecordMessage& message, const internal::DraftOrigin* origin) const {
   TransactionState& state = transaction.state();
   state_->admitWriting(state);
   const Key key = keyToPut(explicitKey, message);
   const CollectionState::PutAs as = state_->putAs(key, origin);
   state_->prepareToPut(as, message);
 
-  std::optional<capnp::MallocMessageBuilder> merged;
-  capnp::MessageBuilder* source = &message;
+  std::optional<internal::RecordMessage> merged;
+  internal::RecordMessage* source = &message;
   // A draft that began as this very row, in this transaction, has all of it already.
   const bool hasWholeRow = origin != nullptr && origin->transaction == transaction.id() && origin->key == key;
   if (state_->mayMeetNewerRows(as.version) && !hasWholeRow) {

@@ -62,7 +62,7 @@ class CollectionBase {
  protected:
   void find(const Transaction& transaction, const Key& key, internal::RowBytes& row) const;
   // `origin` is null for a new record.
-  void store(WriteTransaction& transaction, const Key* key, capnp::MessageBuilder& message,
+  void store(WriteTransaction& transaction, const Key* key, internal::RecordMessage& message,
              const internal::DraftOrigin* origin) const;
   Key encode(std::span<const KeyValue> values, KeyForm form) const;
   Key keyToPut(const Key* explicitKey, capnp::MessageBuilder& message) const;
@@ -239,7 +239,7 @@ class Collection : public CollectionBase {
   }
   void store(WriteTransaction& transaction, const Key* key, Reader record) const {
     if constexpr (kDynamic) refuseOtherType(record.getSchema());
-    capnp::MallocMessageBuilder message;
+    internal::RecordMessage message;
     message.setRoot(record);
     store(transaction, key, message, nullptr);
   }

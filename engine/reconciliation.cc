@@ -139,7 +139,7 @@ class Reconciler {
     for (const std::string& field : diverged) ++result_.fields[field];
     if (result_.listed.size() < options_.maxListed)
       result_.listed.push_back({Key(key), stored.version, diverged});
-    capnp::MallocMessageBuilder message;
+    internal::RecordMessage message;
     message.initRoot<capnp::AnyPointer>().set(row.root());
     const auto record = message.getRoot<capnp::DynamicStruct>(plans_.schema().root());
     bool isApart = false;

@@ -12,6 +12,7 @@
 #include <new>
 #include <optional>
 
+#include "instar/evolve/record_message.h"
 #include "instar/evolve/record_schema.h"
 #include "instar/format/key.h"
 #include "instar/format/row.h"
@@ -180,12 +181,11 @@ class Draft {
   using Builder = typename T::Builder;
   using Schema = typename internal::RecordTraits<T>::Schema;
 
-  explicit Draft(Schema schema) : schema_(std::move(schema)), message_(scratch()) {
+  explicit Draft(Schema schema) : schema_(std::move(schema)) {
     builder_.emplace(internal::RecordTraits<T>::create(message_, schema_));
   }
   // A copy of `row`, including fields that `schema` does not know; or, of an absent row, nothing.
-  Draft(Schema schema, const Row<T>& row, std::uint64_t transaction)
-      : schema_(std::move(schema)), message_(scratch()) {
+  Draft(Schema schema, const Row<T>& row, std::uint64_t transaction) : schema_(std::move(schema)) {
     if (!row) return;
     origin_ = {.key = Key(row.key()), .transaction = transaction, .servedAs = row.servedAs()};
     message_.setRoot(*row);
@@ -201,19 +201,13 @@ class Draft {
   const Schema& schema() const noexcept { return schema_; }
   // Of a draft that began as a stored row; null for a new record.
   const internal::DraftOrigin* origin() const noexcept { return origin_ ? &*origin_ : nullptr; }
-  capnp::MessageBuilder& message() noexcept { return message_; }
+  internal::RecordMessage& message() noexcept { return message_; }
 
  private:
-  static constexpr std::size_t kScratchWords = 128;  // most records fit, and then nothing is allocated
-
-  kj::ArrayPtr<capnp::word> scratch() noexcept {
-    std::memset(scratch_, 0, sizeof(scratch_));
-    return {reinterpret_cast<capnp::word*>(scratch_), kScratchWords};
-  }
+  static constexpr std::size_t kRoom = 128;  // words; most records fit
 
   [[no_unique_address]] Schema schema_;
-  alignas(capnp::word) std::byte scratch_[kScratchWords * sizeof(capnp::word)];
-  capnp::MallocMessageBuilder message_;
+  internal::RoomyMessage<kRoom> message_;
   std::optional<Builder> builder_;
   std::optional<internal::DraftOrigin> origin_;
 };

@@ -1,7 +1,6 @@
 #include "instar/evolve/mirror_check.h"
 
 #include <capnp/dynamic.h>
-#include <capnp/message.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +10,7 @@
 #include "instar/evolve/internal/derivation.h"
 #include "instar/evolve/internal/field_probe.h"
 #include "instar/evolve/internal/value_text.h"
+#include "instar/evolve/record_message.h"
 
 namespace instar {
 namespace {
@@ -131,8 +131,7 @@ bool MirrorCheck::isEmpty() const noexcept { return bound_->mirrors.empty(); }
 std::vector<std::string> MirrorCheck::diverged(capnp::AnyStruct::Reader record) const {
   std::vector<std::string> diverged;
   if (isEmpty()) return diverged;
-  capnp::word scratch[96] = {};
-  capnp::MallocMessageBuilder message(scratch);
+  internal::RoomyMessage<96> message;
   const auto root = bound_->plans.schema().root();
   const auto copy = message.initRoot<DynamicStruct>(root);
   const RecordSections stored(record);

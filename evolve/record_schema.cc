@@ -1,6 +1,5 @@
 #include "instar/evolve/record_schema.h"
 
-#include <capnp/message.h>
 #include <capnp/schema-loader.h>
 #include <kj/exception.h>
 
@@ -16,6 +15,7 @@
 #include "instar/evolve/internal/node_check.h"
 #include "instar/evolve/internal/node_index.h"
 #include "instar/evolve/internal/record_code.h"
+#include "instar/evolve/record_message.h"
 #include "instar/format/checksum.h"
 #include "instar/format/error.h"
 
@@ -61,7 +61,7 @@ void stripFolders(NodeBuilders nodes) {
 
 struct RecordSchema::State {
   // Own copies of the nodes; what follows borrows from them.
-  capnp::MallocMessageBuilder message;
+  internal::RecordMessage message;
   capnp::SchemaLoader loader;
   capnp::List<Node>::Reader nodes;
   std::uint64_t rootId = 0;

@@ -1,8 +1,8 @@
 #include "instar/tools/row_printer.h"
 
-#include <capnp/message.h>
 #include <capnp/serialize.h>
 
+#include "instar/evolve/record_message.h"
 #include "instar/format/key_text.h"
 #include "instar/tools/json_form.h"
 #include "instar/tools/scalar_text.h"
@@ -94,7 +94,7 @@ void RowPrinter::writeCapnp(std::string& out, Bytes payload, capnp::DynamicStruc
     out.append(segmentTable(payload.size())).append(asText(payload));
     return;
   }
-  capnp::MallocMessageBuilder copy;
+  internal::RecordMessage copy;
   masking_.copyVisible(record, copy.initRoot<capnp::DynamicStruct>(record.getSchema()));
   const auto words = capnp::messageToFlatArray(copy);
   out.append(asText(std::as_bytes(std::span(words.begin(), words.size()))));

@@ -1,6 +1,5 @@
 #include "instar/tools/scalar_text.h"
 
-#include <capnp/message.h>
 #include <capnp/serialize.h>
 #include <kj/encoding.h>
 
@@ -8,6 +7,8 @@
 #include <limits>
 #include <vector>
 
+#include "instar/evolve/record_message.h"
+#include "instar/evolve/want_of_memory.h"
 #include "instar/format/error.h"
 
 namespace instar::tools {
@@ -90,7 +91,7 @@ bool fromBase64(std::string_view text, std::string& bytes) {
 }
 
 std::string encodePointer(capnp::AnyPointer::Reader pointer) {
-  capnp::MallocMessageBuilder message;
+  internal::RecordMessage message;
   message.getRoot<capnp::AnyPointer>().set(pointer);
   const auto words = capnp::messageToFlatArray(message);
   return std::string(asText(std::as_bytes(std::span(words.begin(), words.size()))));
@@ -106,7 +107,11 @@ bool decodePointer(std::string_view bytes, capnp::AnyPointer::Builder target) {
                                           options);
     target.set(message.getRoot<capnp::AnyPointer>());
   });
-  return failure == nullptr;
+  KJ_IF_MAYBE (exception, failure) {
+    internal::passOnWantOfMemory(*exception);
+    return false;
+  }
+  return true;
 }
 
 bool isUnionMember(capnp::StructSchema::Field field) {

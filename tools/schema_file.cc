@@ -6,6 +6,7 @@
 #include <fstream>
 #include <optional>
 
+#include "instar/evolve/want_of_memory.h"
 #include "instar/format/error.h"
 #include "instar/tools/embedded_schemas.h"
 #include "instar/tools/scalar_text.h"
@@ -167,6 +168,7 @@ RecordSchema loadSchemaFile(std::string_view name, const std::vector<fs::path>& 
       refuseMistakes(compilation.mistakes);  // types are compiled when they are used
     return schema;
   } catch (const kj::Exception& exception) {
+    internal::passOnWantOfMemory(exception);
     if (!compilation.mistakes.empty()) refuseMistakes(compilation.mistakes);
     throw Error(ErrorCode::fixSchema, "the schema file does not compile",
                 {{"mistakes", file + ": " + std::string(view(exception.getDescription()))}});

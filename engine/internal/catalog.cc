@@ -111,7 +111,7 @@ std::optional<Bytes> Catalog::find(const Key& key) const {
   return transaction_.storage().get(transaction_.store().catalog(), key.bytes());
 }
 
-void Catalog::store(const Key& key, capnp::MessageBuilder& record) {
+void Catalog::store(const Key& key, internal::RecordMessage& record) {
   const FlatRecord flat(record);
   writeRow(transaction_, transaction_.store().catalog(), key, kFileFormat1, flat.payload());
 }

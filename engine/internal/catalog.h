@@ -96,7 +96,7 @@ class Catalog {
  private:
   std::optional<Bytes> find(const Key& key) const;
   void verify(Bytes key, Bytes value, internal::RowBytes& row) const;
-  void store(const Key& key, capnp::MessageBuilder& record);
+  void store(const Key& key, internal::RecordMessage& record);
   // Every record in turn, and whether it comes behind the one before; what is wrong with the whole, or null.
   const char* walk(const std::function<void(Bytes key, Bytes value, bool inOrder)>& visit) const;
   void touch();

@@ -50,19 +50,21 @@ class Overlay {
 
 }  // namespace
 
-FlatRecord::FlatRecord(capnp::MessageBuilder& message) {
-  const auto segments = message.getSegmentsForOutput();
+FlatRecord::FlatRecord(internal::RecordMessage& message) {
   const auto root = message.getRoot<capnp::AnyPointer>().asReader();
   const std::uint64_t words = root.targetSize().wordCount + 1;
-  if (segments.size() == 1 && words == segments[0].size()) {
-    payload_ = toBytes(segments[0]);
-    return;
+  if (message.isOneSegment()) {
+    const auto segment = message.getSegmentsForOutput()[0];
+    if (words == segment.size()) {
+      payload_ = toBytes(segment);
+      return;
+    }
   }
   if (words > kMaxPayloadLength / sizeof(capnp::word)) {
     throw Error(ErrorCode::fixCall, "the row is larger than 1 GiB: divide it into several rows",
                 {{"bytes", std::to_string(words * sizeof(capnp::word))}});
   }
-  copy_.emplace(static_cast<unsigned>(words), capnp::AllocationStrategy::FIXED_SIZE);
+  copy_.emplace(static_cast<std::size_t>(words));
   copy_->initRoot<capnp::AnyPointer>().set(root);
   payload_ = toBytes(copy_->getSegmentsForOutput()[0]);
 }

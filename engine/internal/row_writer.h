@@ -3,11 +3,11 @@
 // From a record in the making to a stored row. One thread at a time, as the transaction.
 
 #include <capnp/dynamic.h>
-#include <capnp/message.h>
 
 #include <optional>
 
 #include "instar/engine/internal/transaction_state.h"
+#include "instar/evolve/record_message.h"
 #include "instar/format/key.h"
 #include "instar/format/row.h"
 
@@ -17,7 +17,7 @@ namespace instar {
 // bytes that no pointer reaches any more because something was set twice. Borrows from `message`.
 class FlatRecord {
  public:
-  explicit FlatRecord(capnp::MessageBuilder& message);
+  explicit FlatRecord(internal::RecordMessage& message);
 
   Bytes payload() const noexcept { return payload_; }
 
@@ -25,7 +25,7 @@ class FlatRecord {
   void refuseDeepNesting() const;
 
  private:
-  std::optional<capnp::MallocMessageBuilder> copy_;
+  std::optional<internal::RecordMessage> copy_;
   Bytes payload_;
 };
 

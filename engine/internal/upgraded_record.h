@@ -34,7 +34,7 @@ class UpgradedRecord {
   UpgradedRecord(const Plan& plan, Bytes key, const RowView& stored);
   void derive(const Plan& plan, Bytes key, Bytes payload);
   void replace(const Plan& plan, Bytes key, const RowView& stored);
-  void keep(capnp::MessageBuilder& message);
+  void keep(internal::RecordMessage& message);
 
   std::uint16_t version_;
   std::unique_ptr<std::byte[]> bytes_;

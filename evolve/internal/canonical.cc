@@ -1,13 +1,13 @@
 #include "instar/evolve/internal/canonical.h"
 
 #include <capnp/any.h>
-#include <capnp/message.h>
 
 #include <bit>
 #include <cmath>
 #include <type_traits>
 
 #include "instar/evolve/internal/type_ref.h"
+#include "instar/evolve/record_message.h"
 
 namespace instar::internal {
 namespace {
@@ -32,7 +32,7 @@ std::string floatBytes(double value) {
 // The canonical form of Cap'n Proto, of the pointer as the only field of a struct.
 std::string pointerBytes(capnp::AnyPointer::Reader pointer) {
   if (pointer.isNull() || (pointer.isList() && pointer.getAs<capnp::AnyList>().size() == 0)) return {};
-  capnp::MallocMessageBuilder message;
+  RecordMessage message;
   auto holder = message.getRoot<capnp::AnyPointer>().initAsAnyStruct(0, 1);
   holder.getPointerSection()[0].set(pointer);
   auto words = holder.asReader().canonicalize();

@@ -1,7 +1,5 @@
 #include "instar/evolve/internal/expression.h"
 
-#include <capnp/message.h>
-
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -13,6 +11,7 @@
 #include "instar/evolve/internal/refuse.h"
 #include "instar/evolve/internal/type_ref.h"
 #include "instar/evolve/internal/value_text.h"
+#include "instar/evolve/record_message.h"
 #include "instar/evolve/scalar_text.h"
 #include "instar/format/error.h"
 #include "instar/schema.capnp.h"
@@ -131,7 +130,7 @@ std::optional<std::string_view> partOf(std::string_view text, std::string_view b
 // The derivation with the numbers of the fields in place of their paths.
 std::string meaningOf(capnp::StructSchema record, const FieldPath& target, Source source) {
   const auto numbers = [&](capnp::Text::Reader path) { return FieldPath(record, view(path)).numbers(); };
-  capnp::MallocMessageBuilder message;
+  RecordMessage message;
   message.setRoot(source);
   auto copy = message.getRoot<Annotation>();
   switch (source.which()) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -10,6 +11,7 @@
 
 #include "instar/engine/check.h"
 #include "instar/engine/internal/compaction/io_account.h"
+#include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/reconciliation.h"
 #include "instar/tests/faults/failure_rules.h"
 #include "instar/tests/faults/fault_case.h"
@@ -19,16 +21,9 @@
 namespace instar::testing {
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kHasOtherAllocator = true;
-#else
-constexpr bool kHasOtherAllocator = false;
-#endif
-
 TEST(FaultRegressions, AFileThatCouldNotBeOpenedForWantOfMemoryIsOpenedWhenThereIsSome) {
   // The process kept the entry of its registry that nobody owned: each further try waited for half a minute
   // and said that another thread was opening or closing the store; or that the lock file was in use.
-  if (kHasOtherAllocator) GTEST_SKIP() << "the sanitizer's allocator cannot be made to fail";
   const TemporaryFolder folder;
   ChildProcess child([&](const Steps&) {
     Store::open(folder / "store");
@@ -111,7 +106,6 @@ TEST(FaultRegressions, BytesThatTheKernelDoesNotTellOfAreNoHugeAmount) {
 TEST(FaultRegressions, WantOfMemoryIsNotBlamedOnRows) {
   // A row for whose upgrade there was no memory counted as damaged: reconciliation left it alone and went on,
   // and check sent its owner to the backups.
-  if (kHasOtherAllocator) GTEST_SKIP() << "the sanitizer's allocator cannot be made to fail";
   const TemporaryFolder folder;
   ChildProcess child([&](const Steps&) {
     const Scenario& scenario = scenarioNamed("reconcile");
@@ -143,6 +137,133 @@ TEST(FaultRegressions, WantOfMemoryIsNotBlamedOnRows) {
     }
   });
   child.expectSuccess();
+}
+
+TEST(FaultRegressions, ADraftThatWasRefusedMemoryAsItGrewCanStillBePutAndEnds) {
+  // Cap'n Proto's message went over a list of its segments that was not whole yet when it ended, or when its
+  // bytes were asked for: a signal, far away from the allocation that had failed.
+  const TemporaryFolder folder;
+  ChildProcess child([&](const Steps&) {
+    const Store store = Store::open(folder / "store");
+    putAsNewest(store, 1, "row 1");
+    const auto rows = store.collection("items");
+    const std::string longText(1500, 'l');
+    bool wasHit = true;
+    for (std::uint64_t number = 1; wasHit; ++number) {
+      for (const bool triesAgain : {false, true}) {
+        auto draft = rows.create();
+        draft->set("id", 1);
+        const Fault fault{.call = FaultCall::allocate, .error = ENOMEM, .number = number};
+        armFaults({&fault, 1});
+        try {
+          for (int times = 0; times < 4; ++times) draft->set("text", longText.c_str());
+        } catch (const std::bad_alloc&) {
+        }
+        disarmFaults();
+        wasHit = testing::wasHit(0);
+        const std::string text = triesAgain ? longText + "?" : "a short text";
+        draft->set("text", text.c_str());
+        auto transaction = store.write();
+        rows.put(transaction, draft);
+        transaction.commit();
+        EXPECT_EQ(rowsIn(store, false), (ModelRows{{1, text}}));
+      }
+    }
+  });
+  child.expectSuccess();
+}
+
+// Calls `act` with the n-th allocation refused, for every n, each time behind `prepare` and before `look`.
+template <class Prepare, class Act, class Look>
+void refuseEachAllocation(Prepare&& prepare, Act&& act, Look&& look) {
+  bool wasHit = true;
+  for (std::uint64_t number = 1; wasHit; ++number) {
+    SCOPED_TRACE("allocation " + std::to_string(number));
+    auto prepared = prepare();
+    const Fault fault{.call = FaultCall::allocate, .error = ENOMEM, .number = number};
+    armFaults({&fault, 1});
+    try {
+      act(prepared);
+    } catch (const std::bad_alloc&) {
+    } catch (const Error& error) {
+      disarmFaults();
+      EXPECT_EQ(error.code(), ErrorCode::freeSpace) << error.what();
+    }
+    disarmFaults();
+    wasHit = testing::wasHit(0);
+    look(prepared);
+  }
+}
+
+TEST(FaultRegressions, ATreeThatThereWasNoMemoryToListIsNotTakenForAnother) {
+  // LMDB had opened it and given it a number, which the next tree was taken to have: rows went into the wrong
+  // collection.
+  const TemporaryFolder folder;
+  ChildProcess child([&](const Steps&) {
+    int stores = 0;
+    const auto prepare = [&] { return storage::openLmdb(folder / std::to_string(++stores), {}); };
+    const auto act = [](const auto& environment) { environment->openTree("first", true); };
+    const auto look = [](const auto& environment) {
+      const auto second = environment->openTree("second", true);
+      const auto first = environment->openTree("first", true);
+      const auto transaction = environment->begin(storage::Access::write, std::chrono::milliseconds(100));
+      transaction->reserve(*second, asBytes("key"), 1);
+      EXPECT_EQ(transaction->statistics(*first).entries, 0U);
+      EXPECT_EQ(transaction->statistics(*second).entries, 1U);
+    };
+    refuseEachAllocation(prepare, act, look);
+  });
+  child.expectSuccess();
+}
+
+TEST(FaultRegressions, AWriterThatHasNoMemoryToListTreesLetsOthersWrite) {
+  // Another process had made a tree. The writer had begun LMDB's transaction, found no memory for the names of
+  // trees, and left the transaction open: nobody could write any more, in any process.
+  const TemporaryFolder folder;
+  ChildProcess child([&](const Steps&) {
+    int stores = 0;
+    const auto prepare = [&] {
+      const auto path = folder / std::to_string(++stores);
+      auto environment = storage::openLmdb(path, {});
+      environment->begin(storage::Access::read, {});
+      ChildProcess other([&](const Steps&) {
+        storage::openLmdb(path, {})->openTree("a name that takes memory of its own", true);
+      });
+      other.expectSuccess();
+      return environment;
+    };
+    const auto act = [](const auto& environment) {
+      environment->begin(storage::Access::write, std::chrono::milliseconds(100));
+    };
+    const auto look = [](const auto& environment) {
+      ::alarm(5);  // LMDB would wait for ever
+      environment->begin(storage::Access::write, std::chrono::milliseconds(100));
+      ::alarm(0);
+    };
+    refuseEachAllocation(prepare, act, look);
+  });
+  child.expectSuccess();
+}
+
+TEST(FaultRegressions, ATrialIsKeptAlsoWhenThereWasNoMemoryForALook) {
+  // The thread that keeps it had no memory for its list of trials, or for those who are to be told of the end:
+  // the process ended.
+  FaultCases cases(scenarioNamed("promotion"));
+  for (std::uint64_t number = 400; number <= 1600; number += 30) {
+    for (const bool isLasting : {false, true}) {
+      const Fault fault{FaultCall::allocate, ENOMEM, number, isLasting};
+      EXPECT_EQ(cases.run({&fault, 1}, AfterFailure::goOn).wrong, "");
+    }
+  }
+}
+
+TEST(FaultRegressions, TheThreadThatCompactsOutlastsWantOfMemory) {
+  // Where there was not even enough of it to say so, the thread was over for good.
+  FaultCases cases(scenarioNamed("thread"));
+  for (std::uint64_t number = 400; number <= 4000; number += 400) {
+    const Fault fault{FaultCall::allocate, ENOMEM, number, true};
+    EXPECT_EQ(cases.run({&fault, 1}, AfterFailure::goOn).wrong, "");
+  }
 }
 
 TEST(FaultRegressions, SignalsDuringOpeningAndCreationGoUnnoticed) {

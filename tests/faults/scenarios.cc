@@ -70,18 +70,9 @@ void fill(capnp::DynamicStruct::Builder record, std::uint64_t id, const std::str
 }
 
 void putRow(const Rows& rows, WriteTransaction& transaction, std::uint64_t id, const std::string& text) {
-  constexpr std::size_t kLongForDraft = 200;  // memory that is refused as one grows is Cap'n Proto's crash
-  const bool isSplit = rows.schema().version() > 1;
-  if (text.size() > kLongForDraft) {
-    capnp::MallocMessageBuilder message;
-    const auto record = message.initRoot<capnp::DynamicStruct>(rows.schema().root());
-    fill(record, id, text, isSplit);
-    rows.put(transaction, record.asReader());
-  } else {
-    auto draft = rows.create();
-    fill(*draft, id, text, isSplit);
-    rows.put(transaction, draft);
-  }
+  auto draft = rows.create();
+  fill(*draft, id, text, rows.schema().version() > 1);
+  rows.put(transaction, draft);
 }
 
 struct Range {

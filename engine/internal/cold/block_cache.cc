@@ -19,19 +19,26 @@ void BlockCache::add(storage::TreeId tree, const std::shared_ptr<const UnpackedS
   Shard& shard = shardOf(name);
   std::vector<std::shared_ptr<const UnpackedSection>> gone;  // freed without the lock
   const std::lock_guard lock(shard.mutex);
-  if (!shard.entries.try_emplace(name, Entry{section}).second) return;  // another thread was faster
-  shard.names.push_back(name);
+  const auto [added, isNew] = shard.entries.try_emplace(name, Entry{section});
+  if (!isNew) return;  // another thread was faster
+  try {
+    shard.names.push_back(name);
+  } catch (...) {
+    shard.entries.erase(added);
+    throw;
+  }
   shard.bytes += section->bytes();
+  // What takes memory comes first: each entry has its name among them at all times.
   while (shard.bytes > bytesPerShard_) {
     const auto oldest = shard.entries.find(shard.names.front());
-    shard.names.pop_front();
     if (std::exchange(oldest->second.isUsed, false)) {
       shard.names.push_back(oldest->first);
-      continue;
+    } else {
+      gone.push_back(oldest->second.section);
+      shard.bytes -= oldest->second.section->bytes();
+      shard.entries.erase(oldest);
     }
-    shard.bytes -= oldest->second.section->bytes();
-    gone.push_back(std::move(oldest->second.section));
-    shard.entries.erase(oldest);
+    shard.names.pop_front();
   }
 }
 

@@ -116,22 +116,33 @@ void Compactor::run() {
   if (options_.lowPriority) lowerPriority();
   store_->setCompactingThread(std::this_thread::get_id());
   KJ_DEFER(store_->setCompactingThread({}));  // the system gives the id to the next thread
-  account_ = std::make_unique<IoAccount>();
+  account_.emplace();
+  for (bool isStopped = false; !isStopped;) {
+    try {
+      work();
+    } catch (const Stopped&) {
+      isStopped = true;
+    } catch (...) {  // what is no Error, nor can be said as one
+      waitForMemory();
+    }
+  }
+  say(WaitReason::stopped);
+  if (isCompactor_) close();
+}
+
+void Compactor::close() noexcept {
   try {
-    for (;;) work();
-  } catch (...) {  // Stopped; anything else has no memory left to go on with
-    say(WaitReason::stopped);
+    {
+      const std::lock_guard lock(mutex_);  // what it was told and has not come to
+      for (AuditEntry& command : commands_) journal_.note(std::move(command));
+      commands_.clear();
+    }
+    journal_.note({.event = AuditEvent::stopped});
+    const CompactorReport last = report();
+    journal_.close(last);
+    tell(last.status);
+  } catch (const std::exception&) {  // no memory: the last words are missing
   }
-  if (!isCompactor_) return;
-  {
-    const std::lock_guard lock(mutex_);  // what it was told and has not come to
-    for (AuditEntry& command : commands_) journal_.note(std::move(command));
-    commands_.clear();
-  }
-  journal_.note({.event = AuditEvent::stopped});
-  const CompactorReport last = report();
-  journal_.close(last);
-  tell(last.status);
   store_->environment().unlockCompaction();
 }
 
@@ -470,6 +481,12 @@ void Compactor::waitFor(std::chrono::nanoseconds time, WaitReason reason) {
   if (!isSaid) time = std::min(time, journal_.untilNextTry());
   std::unique_lock lock(mutex_);
   wake_->wait_for(lock, time, [this] { return stopping_ || !commands_.empty() || !opened_.empty(); });
+}
+
+void Compactor::waitForMemory() noexcept {
+  say(WaitReason::backoff);
+  std::unique_lock lock(mutex_);
+  wake_->wait_for(lock, kLookAgain, [this] { return stopping_; });
 }
 
 void Compactor::keepHeat(Worker& worker) {

@@ -104,6 +104,8 @@ class Compactor {
   bool settle();
   bool mayGo();
   void waitFor(std::chrono::nanoseconds time, WaitReason reason);
+  void waitForMemory() noexcept;
+  void close() noexcept;
   void say(WaitReason reason);
   CompactorReport report() const;
   bool record();
@@ -131,7 +133,7 @@ class Compactor {
   std::string lastDone_;                             // collection of the last pass
   CompactorJournal journal_;
   bool journalFailed_ = false;  // to be opened: the pacer says when it is tried again
-  std::unique_ptr<IoAccount> account_;
+  std::optional<IoAccount> account_;
   Pacer pacer_;
   RateMeter meter_;
   bool isCompactor_ = false;

@@ -86,7 +86,8 @@ std::vector<std::uint64_t> HeatMap::take() {
 void HeatMap::rebuild(std::vector<Key> bounds) {
   auto ranges = std::make_unique<Ranges>(std::move(bounds));
   const std::lock_guard lock(mutex_);
-  retired_.push_back(std::exchange(owned_, std::move(ranges)));
+  retired_.emplace_back();  // before those that others look at are touched
+  retired_.back() = std::exchange(owned_, std::move(ranges));
   current_.store(owned_.get(), std::memory_order_seq_cst);
   if (readers_.load(std::memory_order_seq_cst) == 0) retired_.clear();
 }

@@ -1,6 +1,7 @@
 #include "instar/engine/internal/compaction/journal.h"
 
 #include <algorithm>
+#include <new>
 #include <utility>
 
 #include "instar/engine/internal/compaction/audit.h"
@@ -38,7 +39,11 @@ void CompactorJournal::note(AuditEntry entry) {
     return;
   }
   entry.time = now();
-  notes_.push_back(std::move(entry));
+  try {
+    notes_.push_back(std::move(entry));
+  } catch (const std::bad_alloc&) {
+    ++lost_;
+  }
 }
 
 bool CompactorJournal::store() {

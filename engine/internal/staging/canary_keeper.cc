@@ -3,6 +3,8 @@
 #include <kj/common.h>
 
 #include <algorithm>
+#include <new>
+#include <utility>
 
 #include "instar/engine/internal/staging/canary_record.h"
 #include "instar/engine/internal/staging/stage_changes.h"
@@ -86,8 +88,11 @@ void CanaryKeeper::run() {
   KJ_DEFER(store_->setKeepingThread({}));  // the system gives the id to the next thread
   for (auto nextLook = Clock::now() + kLookAgain; !isLast_;) {
     waitForRows(nextLook);
-    if (!examine() && !isLast_ && Clock::now() < nextLook) continue;
-    look();
+    try {
+      if (!examine() && !isLast_ && Clock::now() < nextLook) continue;
+      look();
+    } catch (const std::bad_alloc&) {  // not even for saying so; what was counted is there at the next look
+    }
     nextLook = Clock::now() + kLookAgain;
   }
 }
@@ -129,11 +134,11 @@ void CanaryKeeper::look() {
 
 void CanaryKeeper::keep(CanaryTrial& trial) {
   try {
-    const auto pending = trial.take();
+    auto pending = trial.take();
     try {
       if (!isUnchanged(trial, pending)) store(trial, pending);
     } catch (...) {
-      trial.giveBack(pending);
+      trial.giveBack(std::move(pending));
       throw;
     }
     endIfOver(trial);

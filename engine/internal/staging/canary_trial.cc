@@ -78,10 +78,7 @@ CanaryTrial::Pending CanaryTrial::take() {
   return std::exchange(pending_, Pending());
 }
 
-void CanaryTrial::giveBack(const Pending& pending) {
-  pending_.statistics.merge(pending.statistics);
-  pending_.diverged.insert(pending.diverged.begin(), pending.diverged.end());
-}
+void CanaryTrial::giveBack(Pending&& pending) noexcept { pending_ = std::move(pending); }
 
 void CanaryTrial::see(const CanaryStatistics& stored, bool isBroken) {
   stored_ = countsOf(stored);
@@ -98,22 +95,24 @@ void CanaryTrial::setGuardRails(const GuardRails& rails) {
   rails_ = rails;
 }
 
-void CanaryTrial::end(VersionState state, const std::string& reason) noexcept {
-  std::vector<std::shared_ptr<Handle>> untold;
-  {
-    const std::lock_guard lock(mutex_);
-    hasEnded_ = true;
-    for (Opened& one : handles_) {
-      auto handle = one.handle.lock();
-      if (handle && !std::exchange(one.isTold, true)) untold.push_back(std::move(handle));
-    }
-  }
-  for (const auto& handle : untold) {
+void CanaryTrial::end(VersionState state, const std::string& reason) {
+  const StagingEnd end{collection_, version_, state, reason};  // first: whoever counts as told is told
+  while (const auto handle = nextUntold()) {
     try {
-      if (handle->ended) handle->ended({collection_, version_, state, reason});
+      if (handle->ended) handle->ended(end);
     } catch (...) {  // as it must not
     }
   }
+}
+
+std::shared_ptr<CanaryTrial::Handle> CanaryTrial::nextUntold() {
+  const std::lock_guard lock(mutex_);
+  hasEnded_ = true;
+  for (Opened& one : handles_) {
+    auto handle = one.handle.lock();
+    if (handle && !std::exchange(one.isTold, true)) return handle;
+  }
+  return nullptr;
 }
 
 bool CanaryTrial::isDone() {

@@ -62,12 +62,12 @@ class CanaryTrial : public std::enable_shared_from_this<CanaryTrial> {
     bool isEmpty() const noexcept { return statistics.samples == 0 && statistics.passedOver == 0; }
   };
   Pending take();
-  void giveBack(const Pending& pending);
+  void giveBack(Pending&& pending) noexcept;  // nothing was examined meanwhile
 
   // What the file has; whether the guard rails are broken by it.
   void see(const CanaryStatistics& stored, bool isBroken);
   // Tells the handles that do not know it yet.
-  void end(VersionState state, const std::string& reason) noexcept;
+  void end(VersionState state, const std::string& reason);
   // Nobody is left to count for, nor to tell, and nothing to store.
   bool isDone();
 
@@ -85,6 +85,7 @@ class CanaryTrial : public std::enable_shared_from_this<CanaryTrial> {
 
   void examine(Bytes key, const RowView& stored, const GuardRails& rails);
   CanaryCounts counts() const;
+  std::shared_ptr<Handle> nextUntold();
   GuardRails guardRails();
 
   const std::string collection_;

@@ -288,7 +288,7 @@ int countTrees(MDB_txn* transaction, std::uint64_t& count) noexcept {
   return code;
 }
 
-int listTrees(MDB_txn* transaction, std::vector<std::string>& names) {
+int listTrees(MDB_txn* transaction, std::vector<std::string>& names) noexcept {
   MDB_cursor* cursor = nullptr;
   int code = mdb_cursor_open(transaction, kMainTree, &cursor);
   if (code != 0) return code;
@@ -299,7 +299,12 @@ int listTrees(MDB_txn* transaction, std::vector<std::string>& names) {
       code = kCorrupted;
       break;
     }
-    names.emplace_back(static_cast<const char*>(key.mv_data), key.mv_size);
+    try {
+      names.emplace_back(static_cast<const char*>(key.mv_data), key.mv_size);
+    } catch (const std::bad_alloc&) {
+      code = ENOMEM;
+      break;
+    }
   }
   mdb_cursor_close(cursor);
   return code == MDB_NOTFOUND ? 0 : code;

@@ -114,7 +114,7 @@ int countFreePages(MDB_txn* transaction, std::uint64_t& pages);
 
 // The named trees of the file, as the transaction sees them, opened or not.
 int countTrees(MDB_txn* transaction, std::uint64_t& count) noexcept;
-int listTrees(MDB_txn* transaction, std::vector<std::string>& names);
+int listTrees(MDB_txn* transaction, std::vector<std::string>& names) noexcept;
 
 enum class Move : std::uint8_t {
   first = 0,

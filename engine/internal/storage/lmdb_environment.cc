@@ -389,14 +389,13 @@ std::optional<TreeId> LmdbEnvironment::openTree(std::string_view name, bool crea
     throw Error(ErrorCode::fixCall, "this thread has a write transaction open: open trees before it begins",
                 {{"tree", std::string(name)}});
   }
-  const std::string text(name);
-  if (auto tree = openTree(text, Access::read)) return tree;
+  if (auto tree = openTree(std::string(name), Access::read)) return tree;
   if (!create) return std::nullopt;
   if (readOnly()) throwReadOnlyStore();
   const Deadline deadline = std::chrono::steady_clock::now() + writeTimeout_;
   const WriteLocks locks(*this, deadline);
   growWhereNeeded(remaining(deadline));
-  return openTree(text, Access::write);
+  return openTree(std::string(name), Access::write);
 }
 
 std::vector<std::string> LmdbEnvironment::openedTrees() {
@@ -411,18 +410,21 @@ std::optional<TreeId> LmdbEnvironment::openedTree(std::string_view name) noexcep
   return static_cast<TreeId>(opened - trees_.begin());
 }
 
-std::optional<TreeId> LmdbEnvironment::openTree(const std::string& name, Access access) {
+std::optional<TreeId> LmdbEnvironment::openTree(std::string name, Access access) {
   for (int attempt = 1;; ++attempt) {
     int code = lmdb::kPanic;
     {
       const Activity activity(gate_);
       const std::lock_guard opening(openingTreeMutex_);
       if (const auto opened = openedTree(name)) return opened;
+      std::unique_lock listing(treesMutex_);
+      trees_.reserve(trees_.size() + 1);  // first, as LMDB also counts trees that are not listed
+      listing.unlock();
       TreeId tree = 0;
       if (lmdb_) code = lmdb_->openTree(name, access == Access::write, tree);
       if (code == 0) {
-        const std::lock_guard lock(treesMutex_);
-        trees_.push_back(name);
+        listing.lock();
+        trees_.push_back(std::move(name));
         if (access == Access::write) treesSeen_.fetch_add(1, std::memory_order_release);
         return tree;
       }

@@ -97,7 +97,7 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
 
   std::unique_ptr<LmdbTransaction> beginRead();
   std::unique_ptr<LmdbTransaction> beginWrite(std::chrono::milliseconds wait);
-  std::optional<TreeId> openTree(const std::string& name, Access access);
+  std::optional<TreeId> openTree(std::string name, Access access);
   std::optional<TreeId> openedTree(std::string_view name) noexcept;
   std::vector<std::string> openedTrees();
   void abortAbandoned() noexcept;  // on the thread that began it

@@ -177,7 +177,7 @@ TEST(StagedVersionTest, ATripConcernsWhatIsReadAloneAndMayBeTakenBack) {
   record.percent = 100;
   record.guardRails.minimumSamples = 2;
   version.see(VersionState::staged, record);
-  capnp::MallocMessageBuilder message;
+  internal::RecordMessage message;
   message.initRoot<capnp::DynamicStruct>(contact1().root()).set("name", "no number");
   const FlatRecord flat(message);
   const Key key(asBytes("key"));
