@@ -363,8 +363,8 @@ TEST_F(OddFile, FullOfNamesOfTreesHasNoMoreTreesThanAFileMayHave) {
   EXPECT_LT(read.take(), 200 * bytes.size());
 }
 
-// Without a meta page trees are tried by all records of them that are left. Those of one big damaged tree took
-// all walks, and the small one beside it came out by a record that leads nowhere.
+// Without a meta page trees are tried by all records of them that are left. Those of one big damaged tree
+// took all walks, and the small one beside it came out by a record that leads nowhere.
 TEST_F(OddFile, WithABigDamagedTreeFindsTheSmallOneToo) {
   constexpr pages::PageNumber kRoots = 30;  // of the big tree
   constexpr pages::PageNumber kLeaves = 100;

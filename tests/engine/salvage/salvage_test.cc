@@ -199,7 +199,7 @@ TEST(Salvage, KnowsThePlaceOfALeafWhoseFirstEntryIsDamaged) {
   }
 }
 
-// A damaged count of entries was believed, and with a damaged row the sum of what is lost came out as nothing.
+// A damaged count of entries was believed, and with a damaged row the sum of what is lost overflowed.
 TEST(Salvage, DoesNotBelieveMoreRowsThanTheFileHasRoomFor) {
   const BaseFile base = makeBase("plain");
   const std::size_t names = mainRootOf(base.bytes);
