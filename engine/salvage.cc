@@ -128,8 +128,9 @@ class Salvage {
   void copyAudit() {
     const auto head = catalog_.records().find(kAuditKey);
     const pages::NamedTree* tree = map_.find(kAuditTree);
-    report_.auditIsLost = tree != nullptr && !auditIsWhole(*tree);
-    if (tree == nullptr || report_.auditIsLost || head == catalog_.records().end()) return;
+    const bool hasHead = head != catalog_.records().end();
+    report_.auditIsLost = tree == nullptr ? hasHead : !auditIsWhole(*tree);
+    if (tree == nullptr || report_.auditIsLost || !hasHead) return;
     const storage::TreeId copy = target_.openTree(std::string(kAuditTree));
     forEachEntry(file_, *tree, [&](Bytes key, Bytes value) { return target_.put(copy, key, value); });
     target_.put(target_.state().store().catalog(), asBytes(kAuditKey), head->second);

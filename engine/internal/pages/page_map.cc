@@ -4,22 +4,37 @@
 #include <utility>
 
 #include "instar/format/file_format.h"
+#include "instar/format/key_text.h"
 
 namespace instar::pages {
 namespace {
 
 constexpr std::size_t kMostTrees = kMaxCollections * 4 + 2;
+constexpr const char* kListOfTrees = "the list of trees";
 constexpr std::size_t kMostNames = 100 * kMostTrees;  // in all of the pages that could have some
 
 // How often a walk over as many pages as the file has may be of no use: records of trees that a damaged file
 // has too many of could each lead over all of it.
 constexpr std::uint64_t kMostVainWalks = 16;
 
+constexpr std::string_view kPrefixes[] = {kRowTreePrefix, kColdTreePrefix, kPreimageRowTreePrefix,
+                                          kPreimageColdTreePrefix};
+
+// Of trees of a collection, without its name; empty for others.
+std::string_view prefixOf(std::string_view name) noexcept {
+  for (const std::string_view prefix : kPrefixes) {
+    if (name.starts_with(prefix)) return prefix;
+  }
+  return {};
+}
+
 // Names that Instar gives; whatever else the page of a damaged main tree says is none.
 bool isTreeName(std::string_view name) noexcept {
-  return name == kCatalogTree || name == kAuditTree || name.starts_with(kRowTreePrefix) ||
-         name.starts_with(kColdTreePrefix) || name.starts_with(kPreimageRowTreePrefix) ||
-         name.starts_with(kPreimageColdTreePrefix);
+  const std::string_view prefix = prefixOf(name);
+  if (prefix.empty()) return name == kCatalogTree || name == kAuditTree;
+  const std::string_view collection = name.substr(prefix.size());
+  return !collection.empty() && collection.size() <= kMaxCollectionNameLength && isValidUtf8(collection) &&
+         collection.find('/') == std::string_view::npos;
 }
 
 std::string counts(const char* what, std::uint64_t stored, std::uint64_t met) {
@@ -39,6 +54,7 @@ PageMap::PageMap(const PageFile& file, Sweep sweep, const std::function<void(std
     const TreeWalk main = walkTree(file_, ledger_, meta_->mainTree, {});
     mainIsSound_ = main.matches(meta_->mainTree);
     noteTree({"", meta_->mainTree, main, false, mainIsSound_});
+    checkNames(main.leaves);
     addNames(readNames(main.leaves), false);
   }
   if (!mainIsSound_) findLostNames();
@@ -129,6 +145,47 @@ void PageMap::addFreePages(Bytes list, std::uint64_t transaction) {
   }
 }
 
+// One bit of a name leaves all counts and the order as they were, and a tree without its name.
+void PageMap::checkNames(const std::vector<PageNumber>& leaves) {
+  const auto doubt = [&](PageNumber page, const std::string& what) {
+    mainIsSound_ = false;
+    note(page, kListOfTrees, what);
+  };
+  std::map<std::string, TreeRecord> names;
+  std::vector<std::byte> bytes;
+  Node node;
+  for (const PageNumber leaf : leaves) {
+    Page page;
+    if (!file_.read(leaf, bytes) || page.decode(bytes, leaf) != nullptr) continue;
+    for (std::size_t i = 0; i < page.nodes() && names.size() < kMostTrees; ++i) {
+      if (!page.node(i, node)) continue;  // the walk has noted it
+      const std::string name(asText(node.key));
+      const auto record = node.isTree && !node.isOverflow ? decodeTree(node.value) : std::nullopt;
+      if (!isTreeName(name))
+        doubt(leaf, "an entry has the name of no tree: " + printKey({}, node.key));
+      else if (!record)
+        doubt(leaf, "what it says about " + name + " is damaged");
+      else
+        names.emplace(name, *record);
+    }
+  }
+  // Each is made after the one that it needs, and an empty one may be the last thing before a crash.
+  for (const auto& [text, record] : names) {
+    const std::string& name = text;
+    const std::string_view prefix = prefixOf(name);
+    const std::string collection = name.substr(prefix.size());
+    const auto need = [&](std::string_view other) {
+      const std::string partner = std::string(other) + collection;
+      if (!names.contains(partner)) doubt(kNoPage, "it has " + name + ", but not " + partner);
+    };
+    if (!prefix.empty() && prefix != kRowTreePrefix) need(kRowTreePrefix);
+    if (prefix == kPreimageRowTreePrefix && record.entries != 0) need(kPreimageColdTreePrefix);
+    if (prefix == kPreimageColdTreePrefix) need(kPreimageRowTreePrefix);
+  }
+  if (!names.empty() && !names.contains(std::string(kCatalogTree)))
+    doubt(kNoPage, "it has no " + std::string(kCatalogTree));
+}
+
 PageMap::Records PageMap::readNames(const std::vector<PageNumber>& leaves) {
   Records names;
   std::vector<std::byte> bytes;
@@ -188,25 +245,36 @@ void PageMap::findLostNames() {
   // Without a meta page: whatever a tree can be walked by, the largest first.
   if (meta_) return;
   mayBeOlder_ = true;
+  // Each name has its turn before any has a second one, so that none takes the walks of all others.
   Records names = readNames(others);
   std::stable_sort(names.begin(), names.end(), [](const auto& left, const auto& right) {
     return left.second.entries > right.second.entries;
   });
-  std::set<std::pair<std::string, PageNumber>> tried;
+  std::set<std::pair<std::string, PageNumber>> seen;
+  std::map<std::string, std::size_t> turns;
+  std::vector<std::pair<std::size_t, const Records::value_type*>> inTurn;
   for (const auto& name : names) {
+    if (seen.emplace(name.first, name.second.root).second) inTurn.emplace_back(turns[name.first]++, &name);
+  }
+  std::stable_sort(inTurn.begin(), inTurn.end(), [](const auto& left, const auto& right) {
+    return std::pair(left.first, left.second->second.entries) <
+           std::pair(right.first, right.second->second.entries);
+  });
+  for (const auto& [turn, name] : inTurn) {
     if (trees_.size() >= kMostTrees || !mayTry()) break;
-    if (find(name.first) != nullptr || !tried.emplace(name.first, name.second.root).second) continue;
-    const TreeWalk walk = walkTree(file_, ledger_, name.second, {});
-    release(walk);
-    if (walk.matches(name.second)) addNames({name}, true);
+    if (find(name->first) != nullptr) continue;
+    const TreeWalk walk = walkTree(file_, ledger_, name->second, {});
+    const bool isMatch = walk.matches(name->second);
+    release(walk, !isMatch);
+    if (isMatch) addNames({*name}, true);
   }
   addNames(names, true);
 }
 
 bool PageMap::mayTry() const noexcept { return pagesTried_ / kMostVainWalks <= file_.pages(); }
 
-void PageMap::release(const TreeWalk& walk) {
-  pagesTried_ += 1 + walk.claimed.size();
+void PageMap::release(const TreeWalk& walk, bool wasVain) {
+  if (wasVain) pagesTried_ += 1 + walk.claimed.size();
   ledger_.release(walk.claimed);
 }
 
@@ -220,7 +288,7 @@ void PageMap::walkTrees() {
   for (NamedTree& tree : trees_) {
     if (mayTry()) walk(tree);
     if (tree.isSound) continue;
-    release(tree.walk);  // a sound one comes first
+    release(tree.walk, true);  // a sound one comes first
     broken.push_back(&tree);
   }
   for (NamedTree* tree : broken) walk(*tree);
@@ -268,7 +336,7 @@ void PageMap::barContested() {
 }
 
 void PageMap::noteTree(const NamedTree& tree) {
-  const std::string name = tree.name.empty() ? "the list of trees" : tree.name;
+  const std::string name = tree.name.empty() ? kListOfTrees : tree.name;
   for (const Gap& gap : tree.walk.gaps) {
     if (!tree.isOlder) note(gap.page, name, gap.reason);
     if (gap.wasFound && !tree.name.empty()) damaged_.insert(gap.page);
@@ -280,6 +348,27 @@ void PageMap::noteTree(const NamedTree& tree) {
     note(kNoPage, name, counts("entries", tree.record.entries, tree.walk.entries));
   else
     note(kNoPage, name, "it counts other pages than it has");
+}
+
+std::string_view PageMap::collectionOf(std::string_view tree) noexcept {
+  const std::string_view prefix = prefixOf(tree);
+  return prefix.empty() ? prefix : tree.substr(prefix.size());
+}
+
+void PageMap::disown(const std::string& name) {
+  const auto place = places_.find(name);
+  if (place == places_.end()) return;
+  NamedTree& tree = trees_[place->second];
+  mainIsSound_ = false;
+  note(kNoPage, kListOfTrees, "it has " + name + ", and there is no such collection");
+  ledger_.release(tree.walk.claimed);
+  if (isSwept_)
+    orphans_.insert(orphans_.end(), tree.walk.leaves.begin(), tree.walk.leaves.end());
+  else
+    sweep();
+  tree.walk = {};
+  tree.isSound = false;
+  places_.erase(place);
 }
 
 void PageMap::sweep() {

@@ -66,6 +66,10 @@ class PageMap {
   std::uint64_t transaction() const noexcept { return transaction_; }
   // Does it now, unless it was done: where the trees are sound, and what is in them is not.
   void sweep();
+  // A tree of the newest commit that cannot have the name: its leaves become orphans.
+  void disown(const std::string& name);
+  // Of a tree; empty where it is of none.
+  static std::string_view collectionOf(std::string_view tree) noexcept;
 
  private:
   using Records = std::vector<std::pair<std::string, TreeRecord>>;
@@ -73,13 +77,14 @@ class PageMap {
   void chooseMeta();
   void readFreeList(const Meta& meta);
   void addFreePages(Bytes list, std::uint64_t transaction);
+  void checkNames(const std::vector<PageNumber>& leaves);  // of the newest commit
   Records readNames(const std::vector<PageNumber>& leaves);
   void addNames(const Records& names, bool isOlder);  // up to as many trees as a file can have
   void findLostNames();
   void walkTrees();
   void walk(NamedTree& tree);
   bool mayTry() const noexcept;
-  void release(const TreeWalk& walk);
+  void release(const TreeWalk& walk, bool wasVain);
   void barContested();
   void noteTree(const NamedTree& tree);
   void note(PageNumber page, std::string tree, std::string what, bool isDamage = true);

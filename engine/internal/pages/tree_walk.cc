@@ -92,6 +92,7 @@ class Walker {
     walk_.leaves.push_back(number);
     walk_.entries += page.nodes();
     Node node;
+    if (!options_.numbers) addSpan(page, range);
     for (std::size_t i = 0; i < page.nodes(); ++i) {
       if (!page.node(i, node) || !node.isOverflow) continue;
       const std::uint64_t run = overflowRun(file_, node);
@@ -107,6 +108,21 @@ class Walker {
           run == 0 ? "the pages of a large value are damaged" : "the pages of a large value are not its own");
       walk_.gaps.back().isValue = true;
     }
+  }
+
+  // Of a leaf that is not in order those keys count that can lie in it.
+  void addSpan(const Page& page, const Range& range) {
+    Node node;
+    LeafSpan span;
+    for (std::size_t i = 0; i < page.nodes(); ++i) {
+      if (!page.node(i, node) || node.key.empty() || !range.has(node.key, false)) continue;
+      if (span.first.empty() || isBefore(node.key, asBytes(span.first), false)) span.first = asText(node.key);
+      if (span.last.empty() || isBefore(asBytes(span.last), node.key, false)) span.last = asText(node.key);
+    }
+    if (span.first.empty()) return;
+    if (!walk_.spans.empty() && !isBefore(asBytes(walk_.spans.back().last), asBytes(span.first), false))
+      return;
+    walk_.spans.push_back(std::move(span));
   }
 
   void visitBranch(const Page& page, PageNumber number, const Range& range, unsigned depth,

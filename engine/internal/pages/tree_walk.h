@@ -57,8 +57,15 @@ struct Gap {
   bool isValue = false;   // the pages of one value, whose key is in TreeWalk::leaves
 };
 
+// The first and the last key of a leaf that can be read.
+struct LeafSpan {
+  std::string first;
+  std::string last;
+};
+
 struct TreeWalk {
   std::vector<PageNumber> leaves;  // in the order of their keys
+  std::vector<LeafSpan> spans;     // of these, in order; none of a leaf whose keys lie before others
   std::vector<Gap> gaps;
   std::vector<PageNumber> claimed;
   std::vector<PageNumber> refused;  // that it could have had, and that something else has

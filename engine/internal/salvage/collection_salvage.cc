@@ -13,6 +13,11 @@ using pages::Node;
 using pages::Page;
 using pages::PageNumber;
 
+// More entries than this no file of the size has room for, whatever a damaged number says.
+std::uint64_t mostEntries(const pages::PageFile& file) noexcept {
+  return file.pages() * (file.pageSize() / pages::kNodeHeaderLength);
+}
+
 }  // namespace
 
 CollectionSalvage::CollectionSalvage(const SalvageSource& source, const FoundCollection& collection,
@@ -35,7 +40,8 @@ CollectionSalvage::CollectionSalvage(const SalvageSource& source, const FoundCol
 bool CollectionSalvage::hasPreimages(const SalvageSource& source, const FoundCollection& collection) {
   const auto mayHaveAny = [&](const std::string& name) {
     const NamedTree* tree = source.map.find(name);
-    return tree != nullptr && (!tree->isSound || tree->record.entries != 0);
+    if (tree != nullptr) return !tree->isSound || tree->record.entries != 0;
+    return !source.map.knowsAllNames() && collection.mayHavePreimages();
   };
   return mayHaveAny(preimageRowTreeName(collection.name)) ||
          mayHaveAny(preimageColdTreeName(collection.name));
@@ -135,7 +141,8 @@ void CollectionSalvage::readHot() {
   closeComplete(hot, hotEntries_, hotHoles_, hotLost_);
   if (hot != nullptr && !hot->isOlder) {
     const std::uint64_t stored = hot->record.entries;
-    result_.lostRows = damagedRows_ + (stored > hotEntries_ ? stored - hotEntries_ : 0);
+    if (stored <= mostEntries(source_.file))
+      result_.lostRows = damagedRows_ + (stored > hotEntries_ ? stored - hotEntries_ : 0);
   }
   const bool isWhole = hotHoles_.all().empty() && hotLost_.all().empty();
   coversAreLost_ = !isWhole && (!tiers() || covers_ < tiers()->coveredRows);
@@ -199,7 +206,7 @@ std::shared_ptr<const UnpackedBlock> CollectionSalvage::unpack(Bytes lastKey, By
 
 void CollectionSalvage::readCold() {
   const NamedTree* cold = source_.map.find(coldName_);
-  const bool hasNone = source_.map.knowsAllNames() || (tiers() && tiers()->coldBlocks == 0);
+  const bool hasNone = tiers() ? tiers()->coldBlocks == 0 : source_.map.knowsAllNames();
   if (cold == nullptr && hasNone) return;
   addGaps(cold, true, coldHoles_, coldLost_);
   if (cold != nullptr) {
@@ -213,6 +220,7 @@ void CollectionSalvage::readCold() {
   closeComplete(cold, blocks_, coldHoles_, coldLost_);
   if (!tiers()) return;
   const std::uint64_t stored = tiers()->coldRows;
+  if (stored / kMaxBlockRows > mostEntries(source_.file)) return;
   result_.lostColdRows = stored > coldRowsMet_ ? stored - coldRowsMet_ : 0;
 }
 
@@ -288,7 +296,7 @@ void CollectionSalvage::readStale(PageNumber number, bool isCold) {
       for (std::size_t i = 0; block && i < block->rows(); ++i)
         takeDoubtful(block->key(i), {block->version(), RowFlags::none, block->payload(i)}, {});
     } else if (decodeRow(node.key, *value, Verify::yes, row) == RowDamage::none &&
-               collection_.fit(node.key, row) == FoundCollection::Fit::yes) {
+               collection_.fit(node.key, row, FoundCollection::Of::stalePage) == FoundCollection::Fit::yes) {
       takeDoubtful(node.key, row, *value);
     }
   });

@@ -53,8 +53,10 @@ bool isStaged(VersionState state) noexcept {
 
 }  // namespace
 
-FoundCollection::Fit FoundCollection::fit(Bytes key, const RowView& row) const {
-  if (isAuditEntry(key, row) || (isCatalogKey(asText(key)) && row.version <= kFileFormat)) return Fit::no;
+FoundCollection::Fit FoundCollection::fit(Bytes key, const RowView& row, Of page) const {
+  const bool isInUse = page == Of::pageInUse;
+  if (!(isInUse && auditIsSound) && isAuditEntry(key, row)) return Fit::no;
+  if (!(isInUse && catalogIsSound) && isCatalogKey(asText(key)) && row.version <= kFileFormat) return Fit::no;
   const auto schema = schemas.find(row.version);
   if (schema == schemas.end()) return knowsAllVersions ? Fit::no : Fit::unknown;
   if (row.isTombstone() || schema->second.key().empty()) return Fit::yes;
@@ -95,6 +97,7 @@ FoundCatalog::FoundCatalog(const pages::PageFile& file, pages::PageMap& map)
     for (const pages::StalePage& page : map.stale()) readLeaf(page.page, true);
   }
   leaveOutWithoutVersion();
+  if (isWhole_) disownStrangers(map);
   findCollections(map);
 }
 
@@ -152,6 +155,8 @@ void FoundCatalog::readLeaf(PageNumber number, bool isStale) {
   RowView row;
   const auto take = [&](const Node& node) {
     if (node.isTree) return;
+    const std::string_view name = asText(node.key);
+    if (isStale && (!staysTrue(name) || records_.contains(name))) return;  // before it is looked at
     const bool isReplaced = !isStale && node.isOverflow && map_.isFree(node.overflowPage);
     const auto value = isReplaced ? std::nullopt : values_.read(node, copy);
     const char* reason = "its value cannot be read";
@@ -160,7 +165,6 @@ void FoundCatalog::readLeaf(PageNumber number, bool isStale) {
       if (!isStale) leaveOut(number, asText(node.key), reason);
       return;
     }
-    if (isStale && !staysTrue(asText(node.key))) return;
     const bool isNew =
         records_.try_emplace(std::string(asText(node.key)), value->begin(), value->end()).second;
     if (isNew && isStale) ++older_;
@@ -206,6 +210,21 @@ void FoundCatalog::addCollection(std::string_view name) {
   if (found == collections_.end()) collections_.push_back({.name = std::string(name)});
 }
 
+// A damaged name can be one that a collection could have.
+void FoundCatalog::disownStrangers(pages::PageMap& map) const {
+  std::vector<std::string> strangers;
+  for (const pages::NamedTree& tree : map.trees()) {
+    const std::string_view collection = pages::PageMap::collectionOf(tree.name);
+    if (collection.empty() || tree.isOlder || tree.record.root == pages::kNoPage ||
+        map.find(tree.name) == nullptr) {
+      continue;  // a crash can leave an empty one
+    }
+    if (!records_.contains(std::string(kCollectionKeyPrefix) + std::string(collection)))
+      strangers.push_back(tree.name);
+  }
+  for (const std::string& name : strangers) map.disown(name);
+}
+
 void FoundCatalog::findCollections(const pages::PageMap& map) {
   for (const auto& entry : records_) {
     const std::string_view key = entry.first;
@@ -216,12 +235,19 @@ void FoundCatalog::findCollections(const pages::PageMap& map) {
     // A collection whose creation has not come to its record.
     if (isWhole_ && tree.isSound && tree.record.entries == 0) continue;
     for (const std::string_view prefix : {kRowTreePrefix, kColdTreePrefix}) {
-      if (tree.name.starts_with(prefix)) addCollection(std::string_view(tree.name).substr(prefix.size()));
+      if (tree.name.starts_with(prefix) && map.find(tree.name) != nullptr)
+        addCollection(std::string_view(tree.name).substr(prefix.size()));
     }
   }
+  const auto isSound = [&](std::string_view name) {
+    const pages::NamedTree* tree = map.find(name);
+    return tree == nullptr ? map.knowsAllNames() : tree->isSound;
+  };
   for (FoundCollection& collection : collections_) {
     readCollection(collection);
     collection.knowsAllVersions = isWhole_;
+    collection.auditIsSound = isSound(kAuditTree);
+    collection.catalogIsSound = isSound(kCatalogTree);
     if (!collection.record) rebuildRecord(collection);
   }
 }

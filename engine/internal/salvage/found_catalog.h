@@ -31,10 +31,19 @@ struct FoundCollection {
   bool hasPartitions = false;
   bool knowsAllVersions = false;
 
+  // Pre-images are kept by compaction alone, which leaves traces.
+  bool mayHavePreimages() const noexcept {
+    return hasPartitions || tiers.value_or(Tiers()).coldBlocks != 0 || !record || record->tiered ||
+           !knowsAllVersions;
+  }
+
   // Whether a row can be of this collection: its version is known, and its $key fields give its key. What is
-  // Instar's own is no row.
+  // Instar's own, and only looks like one, is no row; in pages in use that is so where its tree lacks pages.
   enum class Fit : std::uint8_t { no, unknown, yes };  // unknown: the schema may be lost
-  Fit fit(Bytes key, const RowView& row) const;
+  enum class Of : std::uint8_t { stalePage = 1, pageInUse };
+  Fit fit(Bytes key, const RowView& row, Of page) const;
+  bool auditIsSound = false;
+  bool catalogIsSound = false;
 };
 
 class FoundCatalog {
@@ -63,6 +72,7 @@ class FoundCatalog {
   void leaveOut(std::optional<pages::PageNumber> page, std::string_view key, const char* reason);
   void leaveOutWithoutVersion();
   bool looksLikeCatalog(pages::PageNumber page);
+  void disownStrangers(pages::PageMap& map) const;
   void findCollections(const pages::PageMap& map);
   void readCollection(FoundCollection& collection);
   void rebuildRecord(FoundCollection& collection) const;

@@ -13,7 +13,8 @@ using pages::Page;
 using pages::PageNumber;
 using Fit = FoundCollection::Fit;
 
-Fit fitOfBlock(const FoundCollection& collection, Bytes lastKey, const ColdBlockHeader& header) {
+Fit fitOfBlock(const FoundCollection& collection, Bytes lastKey, const ColdBlockHeader& header,
+               FoundCollection::Of page) {
   const auto dictionary = collection.dictionaries.find(header.dictionary);
   if (header.dictionary != 0 && dictionary == collection.dictionaries.end())
     return collection.knowsAllVersions ? Fit::no : Fit::unknown;
@@ -21,7 +22,7 @@ Fit fitOfBlock(const FoundCollection& collection, Bytes lastKey, const ColdBlock
   const auto block = UnpackedBlock::unpack(
       lastKey, header.value, header.dictionary == 0 ? nullptr : dictionary->second.get(), damage);
   if (!block) return Fit::no;
-  return collection.fit(block->key(0), {block->version(), RowFlags::none, block->payload(0)});
+  return collection.fit(block->key(0), {block->version(), RowFlags::none, block->payload(0)}, page);
 }
 
 }  // namespace
@@ -59,7 +60,8 @@ OrphanOwners::OrphanOwners(const pages::PageFile& file, pages::PageMap& map, Fou
 }
 
 // What the sound entries of the page say; nothing of a candidate where there is none.
-std::uint64_t OrphanOwners::fit(PageNumber page, std::vector<Candidate>& candidates) const {
+std::uint64_t OrphanOwners::fit(PageNumber page, FoundCollection::Of kind,
+                                std::vector<Candidate>& candidates) const {
   std::vector<std::byte> copy;
   std::uint64_t rows = 0;
   forEachNode(file_, page, [&](const Node& node) {
@@ -76,8 +78,8 @@ std::uint64_t OrphanOwners::fit(PageNumber page, std::vector<Candidate>& candida
       rows += header.rows;
     for (Candidate& one : candidates) {
       if (one.fit == Fit::no || !(one.isCold ? isBlock : isRow)) continue;
-      const Fit found =
-          one.isCold ? fitOfBlock(*one.collection, node.key, header) : one.collection->fit(node.key, row);
+      const Fit found = one.isCold ? fitOfBlock(*one.collection, node.key, header, kind)
+                                   : one.collection->fit(node.key, row, kind);
       one.fit = one.fit ? std::min(*one.fit, found) : found;
     }
   });
@@ -92,9 +94,14 @@ void OrphanOwners::findCandidates() {
       std::string name = std::string(prefix) + collection.name;
       const NamedTree* tree = map_.find(name);
       const bool isPreimage = prefix == kPreimageRowTreePrefix || prefix == kPreimageColdTreePrefix;
-      if (tree == nullptr && isPreimage) continue;
+      if (tree == nullptr && isPreimage && (map_.knowsAllNames() || !collection.mayHavePreimages())) continue;
       if (tree != nullptr && tree->isSound && tree->record.root != pages::kNoPage) continue;
-      candidates_.push_back({&collection, isCold, std::move(name), tree, {}});
+      candidates_.push_back({&collection,
+                             isCold,
+                             std::move(name),
+                             tree,
+                             std::make_shared<const Holes>(tree == nullptr ? Holes() : holesOf(*tree)),
+                             {}});
     }
   }
 }
@@ -107,7 +114,7 @@ void OrphanOwners::assign(PageNumber page) {
   for (const Candidate& one : candidates_) {
     if (one.tree == nullptr || hasRoom(*one.tree, asBytes(*first), asBytes(*last))) candidates.push_back(one);
   }
-  const std::uint64_t rows = fit(page, candidates);
+  const std::uint64_t rows = fit(page, FoundCollection::Of::pageInUse, candidates);
   std::vector<std::string> owners;
   std::vector<std::string> emptyOwners;
   bool isMissed = false;  // by a tree that can have it
@@ -119,7 +126,7 @@ void OrphanOwners::assign(PageNumber page) {
     // tree with a hole that they fill comes first.
     const bool isEmpty = one.tree != nullptr && one.tree->isSound;
     (isEmpty ? emptyOwners : owners).push_back(one.name);
-    isMissed = isMissed || (one.tree != nullptr && hasHole(*one.tree, asBytes(*first), asBytes(*last)));
+    isMissed = isMissed || (one.tree != nullptr && hasHole(*one.holes, asBytes(*first), asBytes(*last)));
   }
   if (!isMissed) owners.insert(owners.end(), emptyOwners.begin(), emptyOwners.end());
   if (owners.size() == 1 && isSure)
@@ -136,7 +143,7 @@ void OrphanOwners::assignStale() const {
   }
   for (const pages::StalePage& page : map_.stale()) {
     std::vector<Candidate> candidates = all;
-    const std::uint64_t rows = fit(page.page, candidates);
+    const std::uint64_t rows = fit(page.page, FoundCollection::Of::stalePage, candidates);
     std::erase_if(candidates, [](const Candidate& one) { return one.fit.value_or(Fit::no) == Fit::no; });
     if (candidates.empty()) continue;
     if (candidates.size() == 1 && candidates.front().fit == Fit::yes && catalog_.knowsAllCollections())
@@ -168,35 +175,50 @@ std::optional<std::string> OrphanOwners::firstKey(PageNumber number, bool last) 
   return std::string(asText(node.key));
 }
 
-bool OrphanOwners::hasHole(const NamedTree& tree, Bytes first, Bytes last) const {
-  if (tree.isOlder || map_.mayBeOlder()) return false;
-  return std::any_of(tree.walk.gaps.begin(), tree.walk.gaps.end(), [&](const pages::Gap& gap) {
-    return gap.isHole && !map_.isFree(gap.page) && compareBytes(asBytes(gap.low), first) <= 0 &&
-           (!gap.hasHigh || compareBytes(last, asBytes(gap.high)) < 0);
+OrphanOwners::Holes OrphanOwners::holesOf(const NamedTree& tree) const {
+  Holes holes;
+  if (tree.isOlder || map_.mayBeOlder()) return holes;
+  for (const pages::Gap& gap : tree.walk.gaps) {
+    if (gap.isHole && !map_.isFree(gap.page)) holes.push_back({gap.low, gap.high, !gap.hasHigh});
+  }
+  std::stable_sort(holes.begin(), holes.end(), [](const Hole& left, const Hole& right) {
+    return compareBytes(asBytes(left.low), asBytes(right.low)) < 0;
   });
+  for (std::size_t i = 1; i < holes.size(); ++i) {
+    const Hole& before = holes[i - 1];
+    Hole& hole = holes[i];
+    hole.isOpen = hole.isOpen || before.isOpen;
+    if (compareBytes(asBytes(hole.end), asBytes(before.end)) < 0) hole.end = before.end;
+  }
+  return holes;
+}
+
+bool OrphanOwners::hasHole(const Holes& holes, Bytes first, Bytes last) {
+  const auto behind = std::partition_point(holes.begin(), holes.end(), [&](const Hole& hole) {
+    return compareBytes(asBytes(hole.low), first) <= 0;
+  });
+  if (behind == holes.begin()) return false;
+  const Hole& hole = *(behind - 1);
+  return hole.isOpen || compareBytes(last, asBytes(hole.end)) < 0;
 }
 
 // Whether no leaf of the tree has keys from there to there.
-bool OrphanOwners::hasRoom(const NamedTree& tree, Bytes first, Bytes last) const {
-  const auto behind =
-      std::partition_point(tree.walk.leaves.begin(), tree.walk.leaves.end(), [&](PageNumber leaf) {
-        const auto key = firstKey(leaf, false);
-        return key && compareBytes(asBytes(*key), last) <= 0;
-      });
-  if (behind == tree.walk.leaves.begin()) return true;
-  const auto end = firstKey(*(behind - 1), true);
-  return end && compareBytes(asBytes(*end), first) < 0;
+bool OrphanOwners::hasRoom(const NamedTree& tree, Bytes first, Bytes last) {
+  const auto& spans = tree.walk.spans;
+  const auto behind = std::partition_point(spans.begin(), spans.end(), [&](const pages::LeafSpan& span) {
+    return compareBytes(asBytes(span.first), last) <= 0;
+  });
+  return behind == spans.begin() || compareBytes(asBytes((behind - 1)->last), first) < 0;
 }
 
-Key OrphanOwners::lastKeyBefore(const NamedTree& tree, Bytes key) const {
-  const auto behind =
-      std::partition_point(tree.walk.leaves.begin(), tree.walk.leaves.end(), [&](PageNumber leaf) {
-        const auto first = firstKey(leaf, false);
-        return first && compareBytes(asBytes(*first), key) < 0;
-      });
-  if (behind == tree.walk.leaves.begin()) return {};
-  const auto last = firstKey(*(behind - 1), true);
-  return last && compareBytes(asBytes(*last), key) < 0 ? boundedKey(*last) : Key();
+Key OrphanOwners::lastKeyBefore(const NamedTree& tree, Bytes key) {
+  const auto& spans = tree.walk.spans;
+  const auto behind = std::partition_point(spans.begin(), spans.end(), [&](const pages::LeafSpan& span) {
+    return compareBytes(asBytes(span.first), key) < 0;
+  });
+  if (behind == spans.begin()) return {};
+  const std::string& last = (behind - 1)->last;
+  return compareBytes(asBytes(last), key) < 0 ? boundedKey(last) : Key();
 }
 
 }  // namespace instar

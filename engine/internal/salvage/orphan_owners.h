@@ -1,9 +1,11 @@
 #pragma once
 
 // Which leaf that nothing leads to belongs to which tree, and which stale one to which collection. Each page
-// is read once, however many collections there are. One thread.
+// is read a few times, however many collections there are; but its rows are decoded for each collection that
+// could have it, and its blocks for each that has their dictionary. One thread.
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -39,14 +41,21 @@ class OrphanOwners {
   // Sound ones of pages that nothing leads to and that several collections could have.
   std::uint64_t unassignedRows() const noexcept { return unassignedRows_; }
   // The last key of the tree's leaf before the key; empty where there is none.
-  Key lastKeyBefore(const pages::NamedTree& tree, Bytes key) const;
+  static Key lastKeyBefore(const pages::NamedTree& tree, Bytes key);
 
  private:
+  struct Hole {
+    std::string low;
+    std::string end;  // the farthest of this one and all before it; the first key that is not in it
+    bool isOpen = false;
+  };
+  using Holes = std::vector<Hole>;  // by where they begin
   struct Candidate {
     const FoundCollection* collection = nullptr;
     bool isCold = false;
-    std::string name = {};                         // of the tree that may have lost pages
-    const pages::NamedTree* tree = nullptr;        // null: it was not found
+    std::string name = {};                   // of the tree that may have lost pages
+    const pages::NamedTree* tree = nullptr;  // null: it was not found
+    std::shared_ptr<const Holes> holes = {};
     std::optional<FoundCollection::Fit> fit = {};  // of all sound entries; nothing: there is none
   };
 
@@ -54,10 +63,13 @@ class OrphanOwners {
   void assign(pages::PageNumber page);
   void assignStale() const;
   // Fits the page's entries to each; returns how many sound rows there are.
-  std::uint64_t fit(pages::PageNumber page, std::vector<Candidate>& candidates) const;
-  // Whether a hole of the tree has all keys from there to there, and no page of an older commit has made it.
-  bool hasHole(const pages::NamedTree& tree, Bytes first, Bytes last) const;
-  bool hasRoom(const pages::NamedTree& tree, Bytes first, Bytes last) const;
+  std::uint64_t fit(pages::PageNumber page, FoundCollection::Of kind,
+                    std::vector<Candidate>& candidates) const;
+  // But for those that a page of an older commit has made.
+  Holes holesOf(const pages::NamedTree& tree) const;
+  // Whether one hole has all keys from there to there.
+  static bool hasHole(const Holes& holes, Bytes first, Bytes last);
+  static bool hasRoom(const pages::NamedTree& tree, Bytes first, Bytes last);
   std::optional<std::string> firstKey(pages::PageNumber page, bool last) const;
 
   const pages::PageFile& file_;

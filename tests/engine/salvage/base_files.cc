@@ -13,6 +13,7 @@
 #include "instar/engine/internal/storage/file_system.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/engine/migration.h"
+#include "instar/engine/preimages.h"
 #include "instar/engine/staging.h"
 #include "instar/format/cold_block.h"
 #include "instar/format/file_format.h"
@@ -114,10 +115,14 @@ class Maker {
     const pages::PageMap map(file, pages::PageMap::Sweep::never, [](std::uint64_t) {});
     if (!map.isSound()) throw std::runtime_error("the base file is damaged: " + map.notes().front().what);
     for (const pages::NamedTree& tree : map.trees()) {
-      const bool isCold = tree.name.starts_with(kColdTreePrefix);
-      if (!isCold && !tree.name.starts_with(kRowTreePrefix)) continue;
-      const std::string name = tree.name.substr((isCold ? kColdTreePrefix : kRowTreePrefix).size());
-      for (const pages::PageNumber leaf : tree.walk.leaves) findPages(file, leaf, name, isCold);
+      for (const auto& [prefix, name] : {std::pair(kRowTreePrefix, ""), std::pair(kColdTreePrefix, ""),
+                                         std::pair(kPreimageRowTreePrefix, kKept.data()),
+                                         std::pair(kPreimageColdTreePrefix, kKept.data())}) {
+        if (!tree.name.starts_with(prefix)) continue;
+        const bool isCold = prefix == kColdTreePrefix || prefix == kPreimageColdTreePrefix;
+        for (const pages::PageNumber leaf : tree.walk.leaves)
+          findPages(file, leaf, name + tree.name.substr(prefix.size()), isCold);
+      }
     }
   }
 
@@ -302,6 +307,16 @@ State readState(const Store& store) {
       rows[std::string(asText(scan.key()))] =
           std::to_string(row.version) + ' ' + std::string(asText(row.payload));
     }
+    RowsByKey kept;
+    auto preimages = scanPreimages(transaction, opened);
+    while (preimages && preimages->next()) {
+      RowView row;
+      if (decodeRow(preimages->key(), preimages->value(), Verify::yes, row) != RowDamage::none)
+        throw std::runtime_error("a pre-image is damaged");
+      kept[std::string(asText(preimages->key()))] =
+          std::to_string(row.version) + ' ' + std::string(asText(row.payload));
+    }
+    if (!kept.empty()) state[std::string(kKept) + collection.name] = std::move(kept);
   }
   return state;
 }

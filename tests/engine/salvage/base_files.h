@@ -17,7 +17,8 @@ namespace instar::testing {
 
 using RowText = std::string;  // version and payload
 using RowsByKey = std::map<std::string, RowText>;
-using State = std::map<std::string, RowsByKey>;  // by collection
+using State = std::map<std::string, RowsByKey>;          // by collection
+inline constexpr std::string_view kKept = "preimages/";  // before the name: pre-images that are kept of it
 
 // All rows of the file as they are stored, in order of their keys.
 State readState(const Store& store);

@@ -5,6 +5,7 @@
 
 #include "instar/engine/internal/salvage/salvage_into.h"
 #include "instar/engine/internal/storage/memory_storage.h"
+#include "instar/format/file_format.h"
 #include "instar/format/key_text.h"
 
 namespace instar::testing {
@@ -47,7 +48,10 @@ class Judge {
     return report_.mayBeOlder || salvaged_.swept || file_.kind == DamageKind::oldPages;
   }
 
+  // A pre-image is a row as the collection once had it.
   bool wasCommitted(const std::string& name, const std::string& key, const RowText* row) const {
+    if (row != nullptr && name.starts_with(kKept) && wasCommitted(name.substr(kKept.size()), key, row))
+      return true;
     return std::any_of(base_.history.begin(), base_.history.end(), [&](const State& state) {
       const RowText* was = find(state, name, key);
       return row == nullptr ? was == nullptr : was != nullptr && *was == *row;
@@ -87,7 +91,8 @@ class Judge {
                        [&](std::uint64_t page) { return file_.touched.contains(page); });
   }
 
-  const SalvagedCollection* reportOf(const std::string& name) const {
+  const SalvagedCollection* reportOf(std::string name) const {
+    if (name.starts_with(kKept)) name.erase(0, kKept.size());
     for (const SalvagedCollection& collection : report_.collections) {
       if (collection.name == name) return &collection;
     }
@@ -104,7 +109,8 @@ class Judge {
     if (report_.mayBeOlder) return true;
     const SalvagedCollection* found = reportOf(name);
     if (found == nullptr) return report_.problemCount != 0;
-    return std::any_of(found->lost.begin(), found->lost.end(), [&](const LostRange& range) {
+    const auto& lost = name.starts_with(kKept) ? found->lostPreimages : found->lost;
+    return std::any_of(lost.begin(), lost.end(), [&](const LostRange& range) {
       return compareBytes(asBytes(key), range.from.bytes()) >= 0 &&
              (!range.to || compareBytes(asBytes(key), range.to->bytes()) < 0);
     });
@@ -119,6 +125,27 @@ class Judge {
 
 }  // namespace
 
+namespace {
+
+// Rows as they are stored, but for those that say that there is none.
+void readTree(storage::Environment& target, const std::string& name, RowsByKey& rows) {
+  const auto tree = target.openTree(name, false);
+  if (!tree) return;
+  const auto seen = target.begin(storage::Access::read, std::chrono::milliseconds(1000));
+  const auto cursor = seen->cursor(*tree);
+  for (bool more = cursor->first(); more; more = cursor->next()) {
+    RowView row;
+    if (decodeRow(cursor->key(), cursor->value(), Verify::yes, row) != RowDamage::none ||
+        row.flags != RowFlags::none) {
+      throw std::runtime_error("a damaged row was brought out");
+    }
+    rows[std::string(asText(cursor->key()))] =
+        std::to_string(row.version) + ' ' + std::string(asText(row.payload));
+  }
+}
+
+}  // namespace
+
 Salvaged salvageBytes(const std::string& bytes, bool swept) {
   const MemoryFile file(bytes);
   const auto target = storage::openMemory();
@@ -127,22 +154,15 @@ Salvaged salvageBytes(const std::string& bytes, bool swept) {
       {},
       swept};
   // Rows of collections without a schema too.
-  const auto transaction = target->begin(storage::Access::read, std::chrono::milliseconds(1000));
   for (const SalvagedCollection& collection : salvaged.report.collections) {
-    const auto tree = target->openTree("rows/" + collection.name, false);
-    if (!tree) continue;
-    const auto seen = target->begin(storage::Access::read, std::chrono::milliseconds(1000));
-    const auto cursor = seen->cursor(*tree);
-    for (bool more = cursor->first(); more; more = cursor->next()) {
-      RowView row;
-      if (decodeRow(cursor->key(), cursor->value(), Verify::yes, row) != RowDamage::none ||
-          row.flags != RowFlags::none) {
-        throw std::runtime_error("a damaged row was brought out");
-      }
-      salvaged.state[collection.name][std::string(asText(cursor->key()))] =
-          std::to_string(row.version) + ' ' + std::string(asText(row.payload));
-    }
+    RowsByKey rows;
+    readTree(*target, "rows/" + collection.name, rows);
+    if (!rows.empty()) salvaged.state[collection.name] = std::move(rows);
+    RowsByKey kept;
+    readTree(*target, "preimages/rows/" + collection.name, kept);
+    if (!kept.empty()) salvaged.state[std::string(kKept) + collection.name] = std::move(kept);
   }
+  salvaged.hasAudit = target->openTree(kAuditTree, false).has_value();
   return salvaged;
 }
 

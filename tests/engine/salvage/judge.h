@@ -13,8 +13,9 @@ namespace instar::testing {
 
 struct Salvaged {
   SalvageReport report;
-  State state;
+  State state;  // pre-images are under "preimages/" and the name
   bool swept = false;
+  bool hasAudit = false;
 };
 
 // Salvages the bytes into memory. Throws what salvage() throws.

@@ -363,6 +363,82 @@ TEST_F(OddFile, FullOfNamesOfTreesHasNoMoreTreesThanAFileMayHave) {
   EXPECT_LT(read.take(), 200 * bytes.size());
 }
 
+// Without a meta page trees are tried by all records of them that are left. Those of one big damaged tree
+// took all walks, and the small one beside it came out by a record that leads nowhere.
+TEST_F(OddFile, WithABigDamagedTreeFindsTheSmallOneToo) {
+  constexpr pages::PageNumber kRoots = 30;  // of the big tree
+  constexpr pages::PageNumber kLeaves = 100;
+  constexpr pages::PageNumber kSmall = 2 + kRoots + kLeaves;
+  const auto record = [](std::uint64_t entries, pages::PageNumber root) {
+    std::string value(pages::kTreeRecordLength, '\0');
+    for (std::size_t i = 0; i < 8; ++i) {
+      value[16 + i] = static_cast<char>(std::uint64_t{1} >> (8 * i));
+      value[32 + i] = static_cast<char>(entries >> (8 * i));
+      value[40 + i] = static_cast<char>(root >> (8 * i));
+    }
+    return value;
+  };
+  const auto key = [](pages::PageNumber leaf) { return "key" + std::to_string(1000 + leaf); };
+  std::string bytes(2 * kPage, '\0');
+  LeafMaker names(kSmall + 1);
+  for (pages::PageNumber root = 2; root < 2 + kRoots; ++root) {
+    LeafMaker branch(root);
+    for (pages::PageNumber leaf = 2 + kRoots; leaf < kSmall; ++leaf) branch.lead(key(leaf), leaf);
+    bytes += branch.finish();
+    ASSERT_TRUE(names.add("rows/big", record(1'000'000, root), 2));
+  }
+  for (pages::PageNumber number = 2 + kRoots; number <= kSmall; ++number) {
+    LeafMaker leaf(number);
+    leaf.add(key(number), "x", 0);
+    bytes += leaf.finish();
+  }
+  ASSERT_TRUE(names.add("rows/small", record(5, 9999), 2));
+  ASSERT_TRUE(names.add("rows/small", record(1, kSmall), 2));
+  bytes += names.finish();
+  const MemoryFile memory(bytes);
+  const pages::PageFile file(memory.descriptor(), "file");
+  const pages::PageMap map(file, pages::PageMap::Sweep::never, [](std::uint64_t) {});
+  ASSERT_NE(map.find("rows/small"), nullptr);
+  EXPECT_EQ(map.find("rows/small")->record.root, kSmall);
+  EXPECT_EQ(map.find("rows/small")->walk.leaves.size(), 1U);
+}
+
+// Rows that look like entries of the audit were taken for some, so that no page with one of them was given to
+// its tree, though the audit had all of its pages.
+TEST_F(OddFile, WithRowsThatLookLikeInstarsOwnLosesNoneOfThem) {
+  {
+    const Store store = Store::open(path_, {.durability = Durability::off});
+    const auto rows = store.collection(
+        "logins", parseDeclarations(
+                      "struct Login @0x9a1b2c3d4e5f6073 $Instar.version(1) { id @0 :UInt64 $Instar.key(0); "
+                      "userId @1 :UInt64; createdAtNs @2 :Int64; kind @3 :UInt16; }",
+                      "Login"));
+    auto transaction = store.write();
+    for (std::uint64_t id = 1; id <= 300; ++id) {
+      auto draft = rows.create();
+      draft->set("id", id);
+      draft->set("createdAtNs", std::int64_t{1'700'000'000'000'000'000});
+      draft->set("kind", std::uint16_t{1});
+      rows.put(transaction, draft);
+    }
+    transaction.commit();
+  }
+  std::ifstream file(path_, std::ios::binary);
+  std::string bytes((std::istreambuf_iterator<char>(file)), {});
+  {
+    const MemoryFile memory(bytes);
+    const pages::PageFile pageFile(memory.descriptor(), "file");
+    const pages::PageMap map(pageFile, pages::PageMap::Sweep::never, [](std::uint64_t) {});
+    ASSERT_GT(map.find("rows/logins")->walk.leaves.size(), 1U);
+    std::fill_n(bytes.begin() + static_cast<std::ptrdiff_t>(map.find("rows/logins")->record.root * kPage),
+                kPage, '\0');
+  }
+  const Salvaged salvaged = salvageBytes(bytes, false);
+  EXPECT_EQ(salvaged.report.unassignedRows, 0U);
+  EXPECT_EQ(salvaged.state.at("logins").size(), 300U);
+  EXPECT_TRUE(salvaged.report.isComplete());
+}
+
 // What a checksum holds was copied into the new file whatever it was, which then could not be opened.
 TEST_F(OddFile, WithARecordThatCannotBeRightComesOutWithoutIt) {
   const std::string version = std::string(kVersionKeyPrefix) + "notes/" + std::string(1, '\0') + '\1';
