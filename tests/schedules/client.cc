@@ -49,29 +49,33 @@ Register Client::registerOf(const StoredRows& rows, std::uint64_t key) const {
 void Client::write() {
   Writing writing{.id = nextId(), .calledAt = now()};
   bool isCalled = false;
+  std::optional<WriteTransaction> transaction;  // nobody else's turn before its end is in the log
   try {
-    auto transaction = store_.write();
-    writing.number = transaction.id();
-    takeTurn(transaction, writing);
-    writeRows(transaction, writing);
-    if (below(12) == 0) {
-      log_.aborted(writing);
-      transaction.abort();
-      return;
-    }
+    transaction.emplace(store_.write());
+    writing.begunAt = now();
+    writing.number = transaction->id();
+    takeTurn(*transaction, writing);
+    writeRows(*transaction, writing);
+    if (below(12) == 0) return abort(*transaction, writing);
     isCalled = true;
-    commit(transaction, writing);
+    commit(*transaction, writing);
   } catch (const Error& error) {
     if (isCalled || (error.code() != ErrorCode::retry && error.code() != ErrorCode::upgradeProgram)) throw;
     // Another writer has held on for too long, or the version of the trial has gone.
-    if (writing.number != 0) log_.aborted(writing);
+    if (transaction) abort(*transaction, writing);
     if (error.code() == ErrorCode::upgradeProgram) reopenTrial();
   }
 }
 
+void Client::abort(WriteTransaction& transaction, Writing& writing) {
+  writing.endCalledAt = now();
+  log_.aborted(writing);
+  transaction.abort();
+}
+
 void Client::commit(WriteTransaction& transaction, Writing& writing) {
   pause(5);
-  writing.commitCalledAt = now();
+  writing.endCalledAt = now();
   log_.commits(writing);
   if (options_.plant == Plant::forgottenCommit && below(20) == 0) {
     transaction.abort();

@@ -66,6 +66,7 @@ class Client {
   void takeTurn(WriteTransaction& transaction, Writing& writing);
   void change(WriteTransaction& transaction, const StoredRows& rows, std::uint64_t key, Writing& writing);
   void put(WriteTransaction& transaction, const StoredRows& rows, std::uint64_t key, Writing& writing);
+  void abort(WriteTransaction& transaction, Writing& writing);
   void commit(WriteTransaction& transaction, Writing& writing);
 
   bool isTrial(const StoredRows& rows) const { return rows.name() == kTrial; }

@@ -70,7 +70,8 @@ Writing writingOf(Line line, Outcome outcome) {
   Writing writing{.id = line.number<Writer>()};
   writing.number = line.number<std::uint64_t>();
   writing.calledAt = line.number<Time>();
-  writing.commitCalledAt = line.number<Time>();
+  writing.begunAt = line.number<Time>();
+  writing.endCalledAt = line.number<Time>();
   writing.outcome = outcome;
   writing.operations = line.operations(writing.id);
   return writing;
@@ -110,7 +111,8 @@ void EventLog::tell(char kind, const Writing& writing) {
   add(line, writing.id);
   add(line, writing.number);
   add(line, static_cast<std::uint64_t>(writing.calledAt));
-  add(line, static_cast<std::uint64_t>(writing.commitCalledAt));
+  add(line, static_cast<std::uint64_t>(writing.begunAt));
+  add(line, static_cast<std::uint64_t>(writing.endCalledAt));
   add(line, writing.operations);
   write(std::move(line));
 }

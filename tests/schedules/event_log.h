@@ -2,7 +2,7 @@
 
 // A history on its way to the disk: a file for each thread of each program, a line for each event, written
 // with one call, so that what a killed program had to say before is there. A commit is told before it is
-// called, and again when it has returned. One thread for each log.
+// called, and again when it has returned; an abort before it is called. One thread for each log.
 
 #include <filesystem>
 #include <string>

@@ -15,7 +15,8 @@ Writing writingOf(Writer id) {
   return {.id = id,
           .number = 7,
           .calledAt = 100,
-          .commitCalledAt = 200,
+          .begunAt = 150,
+          .endCalledAt = 200,
           .operations = {{Kind::read, kTurn, 3}, {Kind::put, kTurn, id}, {Kind::erase, 10'005, kNothing}}};
 }
 
@@ -38,7 +39,8 @@ TEST(EventLog, ComesBackAsItWasTold) {
     EXPECT_EQ(writing.operations, writingOf(writing.id).operations);
     EXPECT_EQ(writing.number, 7U);
     EXPECT_EQ(writing.calledAt, 100);
-    EXPECT_EQ(writing.commitCalledAt, 200);
+    EXPECT_EQ(writing.begunAt, 150);
+    EXPECT_EQ(writing.endCalledAt, 200);
     const Outcome expected = writing.id == 5   ? Outcome::acknowledged
                              : writing.id == 6 ? Outcome::unknown
                                                : Outcome::aborted;
