@@ -75,6 +75,7 @@ void Client::abort(WriteTransaction& transaction, Writing& writing) {
 
 void Client::commit(WriteTransaction& transaction, Writing& writing) {
   pause(5);
+  if (options_.plant == Plant::secondTransaction && below(4) == 0) return commitInTwo(transaction, writing);
   writing.endCalledAt = now();
   log_.commits(writing);
   if (options_.plant == Plant::forgottenCommit && below(20) == 0) {
@@ -82,6 +83,22 @@ void Client::commit(WriteTransaction& transaction, Writing& writing) {
   } else {
     transaction.commit();
   }
+  log_.acknowledged(writing.id, now());
+}
+
+// Tells of one transaction, and of all that it puts, before the first half is there.
+void Client::commitInTwo(WriteTransaction& transaction, Writing& writing) {
+  const std::uint64_t key = 1 + below(static_cast<unsigned>(kRowKeys) - 2);
+  for (const std::uint64_t later : {key, key + 1})
+    writing.operations.push_back({Kind::put, rowRegister(later), writing.id});
+  writing.endCalledAt = now();
+  log_.commits(writing);
+  transaction.commit();
+  std::this_thread::sleep_for(std::chrono::milliseconds(1 + below(5)));
+  transaction = store_.write();
+  Writing rest{.id = writing.id};
+  for (const std::uint64_t later : {key, key + 1}) put(transaction, rows_, later, rest);
+  transaction.commit();
   log_.acknowledged(writing.id, now());
 }
 
@@ -93,10 +110,6 @@ void Client::takeTurn(WriteTransaction& transaction, Writing& writing) {
 void Client::writeRows(WriteTransaction& transaction, Writing& writing) {
   const unsigned count = 1 + below(6);
   for (unsigned i = 0; i < count; ++i) {
-    if (options_.plant == Plant::secondTransaction && i == count / 2 && below(4) == 0) {
-      transaction.commit();
-      transaction = store_.write();
-    }
     const bool isOfTrial = below(4) == 0;
     change(transaction, isOfTrial ? trial_ : rows_,
            isOfTrial ? below(kTrialKeys) : 1 + below(static_cast<unsigned>(kRowKeys) - 1), writing);

@@ -21,6 +21,7 @@ enum class Plant : std::uint8_t {
   keptSnapshot,       // a reader goes on with an old snapshot, and takes it for a new one
   secondTransaction,  // a writer puts a part of its rows in another transaction
   forgottenCommit,    // a writer aborts, and says that it has committed
+  forgottenPut,       // of the store itself: a commit leaves out a row (forgetful_storage.h)
 };
 
 struct Identity {
@@ -68,6 +69,7 @@ class Client {
   void put(WriteTransaction& transaction, const StoredRows& rows, std::uint64_t key, Writing& writing);
   void abort(WriteTransaction& transaction, Writing& writing);
   void commit(WriteTransaction& transaction, Writing& writing);
+  void commitInTwo(WriteTransaction& transaction, Writing& writing);
 
   bool isTrial(const StoredRows& rows) const { return rows.name() == kTrial; }
   Register registerOf(const StoredRows& rows, std::uint64_t key) const;

@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "instar/engine/check.h"
+#include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/migration.h"
+#include "instar/tests/schedules/forgetful_storage.h"
 #include "instar/tests/schedules/stager.h"
 
 namespace instar::schedules {
@@ -47,20 +49,6 @@ class Threads {
   std::vector<std::thread> threads_;
 };
 
-// Another program may be opening or may have the file to itself for a moment.
-std::optional<Store> openPatiently(const std::filesystem::path& path, const StoreOptions& options,
-                                   const Board& board) {
-  while (!board.isOver) {
-    try {
-      return Store::open(path, options);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::retry) throw;
-      sleepFor(milliseconds(1));
-    }
-  }
-  return std::nullopt;
-}
-
 StoreOptions optionsOf(ProgramKind kind, unsigned seed) {
   StoreOptions options{.mode = OpenMode::openExisting, .durability = Durability::off};
   if (kind == ProgramKind::split) {
@@ -80,6 +68,27 @@ StoreOptions optionsOf(ProgramKind kind, unsigned seed) {
   }
   if (kind == ProgramKind::visitor) options.mode = OpenMode::readOnly;
   return options;
+}
+
+Store openStore(ProgramKind kind, const Setting& setting) {
+  const StoreOptions options = optionsOf(kind, setting.seed);
+  if (setting.plant != Plant::forgottenPut || kind != ProgramKind::oldest)
+    return Store::open(setting.store(), options);
+  return Store::open(std::make_shared<ForgetfulStorage>(storage::openLmdb(setting.store(), options)),
+                     options);
+}
+
+// Another program may be opening or may have the file to itself for a moment.
+std::optional<Store> openPatiently(ProgramKind kind, const Setting& setting) {
+  while (!setting.board->isOver) {
+    try {
+      return openStore(kind, setting);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::retry) throw;
+      sleepFor(milliseconds(1));
+    }
+  }
+  return std::nullopt;
 }
 
 unsigned versionOf(ProgramKind kind) {
@@ -143,8 +152,7 @@ void copyAndRead(Client& client, const std::filesystem::path& target) {
 void visit(const Setting& setting, unsigned incarnation) {
   Client::Options options{.identity = {incarnation, 0}, .seed = setting.seed};
   while (!setting.board->isOver) {
-    const auto store =
-        openPatiently(setting.store(), optionsOf(ProgramKind::visitor, setting.seed), *setting.board);
+    const auto store = openPatiently(ProgramKind::visitor, setting);
     if (!store) return;
     ++options.identity.thread;
     Client client(*store, setting.logs(), options);
@@ -155,7 +163,7 @@ void visit(const Setting& setting, unsigned incarnation) {
 
 void runThreadsOf(ProgramKind kind, unsigned incarnation, const Setting& setting) {
   if (kind == ProgramKind::visitor) return visit(setting, incarnation);
-  const auto store = openPatiently(setting.store(), optionsOf(kind, setting.seed), *setting.board);
+  const auto store = openPatiently(kind, setting);
   if (!store) return;
   Client::Options options{
       .identity = {incarnation, 0}, .seed = setting.seed, .version = versionOf(kind), .plant = Plant::none};
@@ -164,12 +172,10 @@ void runThreadsOf(ProgramKind kind, unsigned incarnation, const Setting& setting
     ++options.identity.thread;
     threads.start(*store, options, std::move(turn));
   };
-  const auto plantedWriter = setting.plant == Plant::keptSnapshot ? Plant::none : setting.plant;
   switch (kind) {
     case ProgramKind::oldest:
-      options.plant = plantedWriter;
+      options.plant = setting.plant;
       start([](Client& client) { client.write(); });
-      options.plant = setting.plant == Plant::keptSnapshot ? setting.plant : Plant::none;
       start([](Client& client) { client.look(); });
       break;
     case ProgramKind::split:

@@ -212,6 +212,11 @@ class Schedule {
 
 }  // namespace
 
+bool isFound(const PlantedBug& bug, const Verdict& verdict) {
+  return std::ranges::any_of(verdict.violations,
+                             [&](const Violation& violation) { return violation.fault == bug.fault; });
+}
+
 ScheduleResult runSchedule(const ScheduleOptions& options) { return Schedule(options).run(); }
 
 std::string describe(const ScheduleResult& result) {

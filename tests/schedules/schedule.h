@@ -28,6 +28,20 @@ struct ScheduleResult {
   unsigned clockJumps = 0;
 };
 
+// Every one is found, and for what it is.
+struct PlantedBug {
+  const char* name;
+  Plant plant;
+  Fault fault;
+};
+inline constexpr PlantedBug kPlantedBugs[] = {
+    {"KeptSnapshot", Plant::keptSnapshot, Fault::staleSnapshot},
+    {"SecondTransaction", Plant::secondTransaction, Fault::tornSnapshot},
+    {"ForgottenCommit", Plant::forgottenCommit, Fault::lostUpdate},
+    {"ForgottenPut", Plant::forgottenPut, Fault::tornSnapshot},
+};
+bool isFound(const PlantedBug& bug, const Verdict& verdict);
+
 ScheduleResult runSchedule(const ScheduleOptions& options);
 
 // "1,204 commits (3 perhaps), …" and the first violations, a line each.

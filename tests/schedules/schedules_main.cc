@@ -14,31 +14,22 @@ namespace {
 
 constexpr std::chrono::seconds kRound(10);
 
-struct Named {
-  const char* name;
-  Plant plant;
-};
-constexpr Named kPlants[] = {{"kept-snapshot", Plant::keptSnapshot},
-                             {"second-transaction", Plant::secondTransaction},
-                             {"forgotten-commit", Plant::forgottenCommit}};
-
-// Prints it; the folder stays where something was found.
-bool playRound(const ScheduleOptions& options) {
+// Prints it; the folder stays.
+Verdict playRound(const ScheduleOptions& options) {
   std::filesystem::remove_all(options.folder);
   const ScheduleResult result = runSchedule(options);
   std::cout << describe(result) << std::endl;
-  const bool isGood = result.verdict.isGood();
-  if (isGood) std::filesystem::remove_all(options.folder);
-  return isGood;
+  return result.verdict;
 }
 
 int play(unsigned seconds, unsigned seed, const std::filesystem::path& folder) {
-  for (const auto& [name, plant] : kPlants) {
-    std::cout << "with the planted " << name << ", which has to be found: " << std::flush;
+  for (const PlantedBug& bug : kPlantedBugs) {
+    std::cout << "with the planted " << bug.name << ", a " << nameOf(bug.fault)
+              << " that has to be found: " << std::flush;
     const ScheduleOptions options{
-        .seed = seed, .length = std::chrono::seconds(3), .plant = plant, .folder = folder / name};
-    if (playRound(options)) {
-      std::cout << "FAILED: it was not found\n";
+        .seed = seed, .length = std::chrono::seconds(3), .plant = bug.plant, .folder = folder / bug.name};
+    if (!isFound(bug, playRound(options))) {
+      std::cout << "FAILED: it was not found; what each thread has said: " << options.folder.string() << '\n';
       return EXIT_FAILURE;
     }
     std::filesystem::remove_all(options.folder);
@@ -52,7 +43,10 @@ int play(unsigned seconds, unsigned seed, const std::filesystem::path& folder) {
     const auto length = std::min<std::chrono::milliseconds>(kRound, left);
     const ScheduleOptions options{
         .seed = seed, .length = length, .folder = folder / ("seed-" + std::to_string(seed))};
-    if (playRound(options)) continue;
+    if (playRound(options).isGood()) {
+      std::filesystem::remove_all(options.folder);
+      continue;
+    }
     ++failed;
     std::cout << "  the store and what each thread has said: " << options.folder.string() << '\n';
   }
