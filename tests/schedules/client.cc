@@ -16,7 +16,8 @@ StoredRows openRows(const Store& store, unsigned version) {
 bool hasAdded(const StoredRows& rows) { return rows.name() == kRows && rows.schema().version() >= 3; }
 
 std::string nameOfLog(const Identity& identity) {
-  return std::to_string(identity.incarnation) + "-" + std::to_string(identity.thread);
+  return identity.program + "-" + std::to_string(identity.incarnation) + "-" +
+         std::to_string(identity.thread);
 }
 
 }  // namespace
@@ -36,6 +37,10 @@ Writer Client::nextId() noexcept {
 void Client::pause(unsigned most) {
   const unsigned milliseconds = below(10) == 0 ? below(most) : 0;
   if (milliseconds != 0) std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
+}
+
+void Client::noteRefused(std::string_view what, const Error& error) {
+  log_.count(std::string(what) + " refused, " + std::string(errorCodeName(error.code())));
 }
 
 void Client::reopenTrial() { trial_ = store_.collection(kTrial); }
@@ -62,6 +67,7 @@ void Client::write() {
   } catch (const Error& error) {
     if (isCalled || (error.code() != ErrorCode::retry && error.code() != ErrorCode::upgradeProgram)) throw;
     // Another writer has held on for too long, or the version of the trial has gone.
+    noteRefused("writes", error);
     if (transaction) abort(*transaction, writing);
     if (error.code() == ErrorCode::upgradeProgram) reopenTrial();
   }
@@ -192,9 +198,17 @@ void Client::readAll(const Transaction& transaction, const StoredRows& rows,
   if (rows.count(transaction) != count) log_.problem("a scan has other rows than are counted");
 }
 
+// What was read before a snapshot came to a bad end was read all the same.
+void Client::giveUp(const Reading& reading, const Error& error) {
+  if (error.code() != ErrorCode::upgradeProgram && error.code() != ErrorCode::retry) throw;
+  noteRefused("snapshots", error);
+  if (!reading.operations.empty()) log_.read(reading);
+  if (error.code() == ErrorCode::upgradeProgram) reopenTrial();
+}
+
 void Client::look() {
+  Reading reading{.calledAt = now()};
   try {
-    Reading reading{.calledAt = now()};
     std::optional<ReadTransaction> own;
     if (options_.plant == Plant::keptSnapshot) {
       if (!kept_ || below(50) == 0) kept_.emplace(store_.read());
@@ -214,25 +228,24 @@ void Client::look() {
     readRow(snapshot, rows_, kTurn, reading.operations);
     log_.read(reading);
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::upgradeProgram) return reopenTrial();
-    if (error.code() != ErrorCode::retry) throw;
+    giveUp(reading, error);
   }
 }
 
 void Client::scan() {
+  Reading reading{.calledAt = now()};
   try {
-    Reading reading{.calledAt = now()};
     const auto snapshot = store_.read();
     reading.begunAt = now();
     reading.number = snapshot.id();
     readAll(snapshot, rows_, reading.operations);
+    log_.read(reading);  // for its program may be killed
     pause(50);
     readAll(snapshot, trial_, reading.operations);
     readRow(snapshot, rows_, below(kRowKeys), reading.operations);
     log_.read(reading);
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::upgradeProgram) return reopenTrial();
-    if (error.code() != ErrorCode::retry) throw;
+    giveUp(reading, error);
   }
 }
 

@@ -25,6 +25,7 @@ enum class Plant : std::uint8_t {
 };
 
 struct Identity {
+  std::string program{};     // its name
   unsigned incarnation = 0;  // of a program, as it was started
   unsigned thread = 0;
 };
@@ -54,6 +55,7 @@ class Client {
 
   unsigned below(unsigned count) { return static_cast<unsigned>(random_() % count); }
   EventLog& log() noexcept { return log_; }
+  void noteRefused(std::string_view what, const Error& error);  // which is expected, and counted
   const Store& store() const noexcept { return store_; }
 
  private:
@@ -62,6 +64,7 @@ class Client {
   Writer nextId() noexcept;
   void pause(unsigned most);  // milliseconds, and seldom long
   void reopenTrial();
+  void giveUp(const Reading& reading, const Error& error);  // rethrows what is not expected
 
   void writeRows(WriteTransaction& transaction, Writing& writing);
   void takeTurn(WriteTransaction& transaction, Writing& writing);

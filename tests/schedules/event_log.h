@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "instar/tests/schedules/history.h"
 
@@ -26,6 +27,7 @@ class EventLog {
   void read(const Reading& reading);
   void ends(Register place, Writer value);
   void problem(std::string what);
+  void count(std::string_view what);  // one more
 
  private:
   void tell(char kind, const Writing& writing);
@@ -34,7 +36,7 @@ class EventLog {
   int descriptor_;
 };
 
-// All logs in the folder. A line that has no end was not written. Throws std::runtime_error for what is none.
+// All logs in the folder; the name of each begins with its program's, up to a "-". A line that has no end was not written. Throws std::runtime_error for what is none.
 History readLogs(const std::filesystem::path& folder);
 
 }  // namespace instar::schedules

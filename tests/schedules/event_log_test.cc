@@ -32,6 +32,8 @@ TEST(EventLog, ComesBackAsItWasTold) {
     log.read({.number = 7, .calledAt = 1, .begunAt = 2, .operations = {{Kind::read, 4, 5}}});
     log.ends(4, 5);
     log.problem("two\nlines");
+    log.count("copies");
+    other.count("copies");
   }
   const History history = readLogs(folder.path());
   ASSERT_EQ(history.writings.size(), 3U);
@@ -52,6 +54,8 @@ TEST(EventLog, ComesBackAsItWasTold) {
   EXPECT_EQ(history.readings[0].operations, (std::vector<Operation>{{Kind::read, 4, 5}}));
   EXPECT_EQ(history.end, (std::map<Register, Writer>{{4, 5}}));
   EXPECT_EQ(history.problems, std::vector<std::string>{"two lines"});
+  EXPECT_EQ(history.counts,
+            (std::map<std::string, std::uint64_t>{{"1: commits", 1}, {"1: snapshots", 1}, {"1: copies", 2}}));
 }
 
 TEST(EventLog, LeavesOutALineThatWasNotWrittenWhole) {

@@ -63,6 +63,7 @@ struct History {
   std::vector<Reading> readings;
   std::map<Register, Writer> end;     // what there is when all is over; registers with nothing are left out
   std::vector<std::string> problems;  // what programs have noticed themselves
+  std::map<std::string, std::uint64_t> counts;  // of what was done, by program: "oldest: commits"
 };
 
 }  // namespace instar::schedules

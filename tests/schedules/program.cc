@@ -111,8 +111,10 @@ void compactInForeground(Client& client) {
             {.mode = client.below(2) == 0 ? CompactionMode::compress : CompactionMode::upgrade,
              .threads = 2,
              .keepPreimages = client.below(2) == 0});
+    client.log().count("migrations");
   } catch (const Error& error) {
     if (error.code() != ErrorCode::retry && error.code() != ErrorCode::upgradeProgram) throw;
+    client.noteRefused("migrations", error);
   }
   sleepFor(milliseconds(client.below(40)));
 }
@@ -139,18 +141,19 @@ void copyAndRead(Client& client, const std::filesystem::path& target) {
     client.store().backup(target, {.compact = isCompact, .replace = true});
   } catch (const Error& error) {
     if (error.code() != ErrorCode::retry) throw;
-    return;
+    return client.noteRefused("copies", error);
   }
   const Time begunAt = now();
   const Store copy = Store::open(target, {.mode = OpenMode::readOnly});
   client.readCopy(copy, calledAt, begunAt, !isCompact);
+  client.log().count("copies");
   if (client.below(4) != 0) return;
   const CheckReport report = check(copy);
   if (!report.sound()) client.log().problem("a copy is damaged: " + report.problems.front().message);
 }
 
 void visit(const Setting& setting, unsigned incarnation) {
-  Client::Options options{.identity = {incarnation, 0}, .seed = setting.seed};
+  Client::Options options{.identity = {nameOf(ProgramKind::visitor), incarnation, 0}, .seed = setting.seed};
   while (!setting.board->isOver) {
     const auto store = openPatiently(ProgramKind::visitor, setting);
     if (!store) return;
@@ -165,8 +168,10 @@ void runThreadsOf(ProgramKind kind, unsigned incarnation, const Setting& setting
   if (kind == ProgramKind::visitor) return visit(setting, incarnation);
   const auto store = openPatiently(kind, setting);
   if (!store) return;
-  Client::Options options{
-      .identity = {incarnation, 0}, .seed = setting.seed, .version = versionOf(kind), .plant = Plant::none};
+  Client::Options options{.identity = {nameOf(kind), incarnation, 0},
+                          .seed = setting.seed,
+                          .version = versionOf(kind),
+                          .plant = Plant::none};
   Threads threads(setting);
   const auto start = [&](std::function<void(Client&)> turn) {
     ++options.identity.thread;
@@ -250,6 +255,8 @@ void inspect(const Store& store, EventLog& log) {
   const AuditTrail audit = readAudit(store, store.read());
   if (!audit.damage.empty()) log.problem("audit: " + audit.damage);
   for (const AuditEntry& entry : audit.entries) {
+    log.count("audit, " + std::string(auditEventName(entry.event)));
+    if (entry.event == AuditEvent::passEnded && entry.cold.rows != 0) log.count("audit, packed");
     if (entry.event == AuditEvent::mismatch || entry.event == AuditEvent::circuitOpened)
       log.problem("compaction: " + std::string(auditEventName(entry.event)) + ": " + entry.reason);
   }
@@ -257,12 +264,17 @@ void inspect(const Store& store, EventLog& log) {
 
 }  // namespace
 
+const char* nameOf(ProgramKind kind) noexcept {
+  constexpr const char* kNames[] = {"oldest", "split", "newest", "stager", "copier", "visitor"};
+  return kNames[static_cast<std::size_t>(kind)];
+}
+
 void prepareStore(const Setting& setting) {
   std::filesystem::create_directories(setting.logs());
   const Store store = Store::open(setting.store(), {.durability = Durability::off});
   store.collection(kRows, storedVersion(1, 1));
   store.collection(kTrial, storedVersion(1, 1));
-  Client client(store, setting.logs(), {.identity = {1, 0}, .seed = setting.seed, .version = 1});
+  Client client(store, setting.logs(), {.identity = {"first", 1, 0}, .seed = setting.seed, .version = 1});
   for (unsigned turn = 0; turn < 60; ++turn) client.write();
 }
 
@@ -279,7 +291,7 @@ void inspectStore(unsigned incarnation, const Setting& setting) {
     StoreOptions options = optionsOf(ProgramKind::split, 0);
     options.compaction.rate = 0;
     const Store store = Store::open(setting.store(), options);
-    Client client(store, setting.logs(), {.identity = {incarnation, 0}, .seed = setting.seed});
+    Client client(store, setting.logs(), {.identity = {"last", incarnation, 0}, .seed = setting.seed});
     settle(store, client.log());
     store.compaction().stop();
     client.write();

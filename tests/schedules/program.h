@@ -36,6 +36,7 @@ enum class ProgramKind : std::uint8_t {
   visitor,  // opens for reading only, looks, and closes, again and again
 };
 inline constexpr unsigned kProgramKinds = 6;
+const char* nameOf(ProgramKind kind) noexcept;
 
 // Makes the store: version 1, and all rows.
 void prepareStore(const Setting& setting);

@@ -91,6 +91,7 @@ class Schedule {
     History history = readLogs(setting_.logs());
     history.problems.insert(history.problems.end(), problems_.begin(), problems_.end());
     result_.verdict = judge(history);
+    result_.counts = std::move(history.counts);
     return std::move(result_);
   }
 

@@ -22,6 +22,7 @@ struct ScheduleOptions {
 
 struct ScheduleResult {
   Verdict verdict;
+  std::map<std::string, std::uint64_t> counts{};  // of the history
   unsigned starts = 0;
   unsigned kills = 0;
   unsigned stops = 0;

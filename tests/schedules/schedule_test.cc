@@ -9,6 +9,7 @@
 #include <chrono>
 #include <ctime>
 #include <iostream>
+#include <map>
 #include <string>
 
 #include "instar/tests/schedules/clock.h"
@@ -22,22 +23,55 @@ ScheduleResult play(unsigned seed, std::chrono::milliseconds length, Plant plant
   return runSchedule({.seed = seed, .length = length, .plant = plant, .folder = folder / "run"});
 }
 
-class ScheduleTest : public ::testing::TestWithParam<unsigned> {};
-
-TEST_P(ScheduleTest, EveryProgramSeesWhatIsPromised) {
-  const ScheduleResult result = play(GetParam(), std::chrono::seconds(5));
-  EXPECT_TRUE(result.verdict.isGood()) << "./dev schedules 10 --seed " << GetParam() << '\n'
-                                       << describe(result);
-  std::cout << describe(result) << '\n';
-  // Otherwise nothing is proved.
-  EXPECT_GT(result.verdict.commits, 50U);
-  EXPECT_GT(result.verdict.readings, 50U);
-  EXPECT_GT(result.kills, 3U);
-  EXPECT_GT(result.stops, 3U);
-  EXPECT_GT(result.clockJumps, 3U);
+// Otherwise nothing is proved. What makes the store and what looks at the end is not among it.
+void expectWork(std::map<std::string, std::uint64_t>& counts) {
+  for (const char* const what :
+       {"oldest: commits", "split: commits", "newest: commits", "stager: commits", "oldest: snapshots",
+        "split: snapshots", "newest: snapshots", "stager: snapshots", "copier: snapshots"})
+    EXPECT_GT(counts[what], 10U) << what;
+  for (const char* const what :
+       {"newest: migrations", "stager: staged", "stager: promoted", "stager: aborted", "stager: percent set",
+        "last: audit, packed", "last: audit, staged", "last: audit, promoted", "last: audit, aborted"})
+    EXPECT_GT(counts[what], 0U) << what;
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, ScheduleTest, ::testing::Values(1, 2, 3));
+// What is refused and expected is the lesser part.
+void expectFewRefused(const std::map<std::string, std::uint64_t>& counts) {
+  std::map<std::string, std::uint64_t> refused;
+  for (const auto& [what, count] : counts)
+    if (const auto end = what.find(" refused"); end != std::string::npos)
+      refused[what.substr(0, end)] += count;
+  const auto countOf = [&](const std::string& what) {
+    const auto found = counts.find(what);
+    return found == counts.end() ? 0 : found->second;
+  };
+  for (const char* const program : {"oldest", "split", "newest", "stager"}) {
+    const std::string name(program);
+    EXPECT_LT(refused[name + ": writes"], countOf(name + ": commits")) << name;
+    EXPECT_LT(refused[name + ": snapshots"], countOf(name + ": snapshots")) << name;
+  }
+  EXPECT_LT(refused["stager: changes"], countOf("stager: staged") + countOf("stager: promoted") +
+                                            countOf("stager: aborted") + countOf("stager: retired") +
+                                            countOf("stager: percent set") + countOf("stager: shadow set"));
+}
+
+TEST(ScheduleTest, EveryProgramSeesWhatIsPromised) {
+  std::map<std::string, std::uint64_t> counts;
+  for (const unsigned seed : {1U, 2U, 3U}) {
+    const ScheduleResult result = play(seed, std::chrono::seconds(5));
+    EXPECT_TRUE(result.verdict.isGood()) << "./dev schedules 10 --seed " << seed << '\n' << describe(result);
+    std::cout << describe(result) << '\n';
+    EXPECT_GT(result.kills, 3U);
+    EXPECT_GT(result.stops, 3U);
+    EXPECT_GT(result.clockJumps, 3U);
+    for (const auto& [what, count] : result.counts) counts[what] += count;
+  }
+  for (const auto& [what, count] : counts) std::cout << what << ": " << count << '\n';
+  expectWork(counts);
+  expectFewRefused(counts);
+  EXPECT_GT(counts["copier: copies"], 0U);
+  EXPECT_GT(counts["visitor: snapshots"], 10U);
+}
 
 class ScheduleMustFail : public ::testing::TestWithParam<PlantedBug> {};
 
@@ -70,10 +104,13 @@ TEST(ScheduleConcurrent, EveryThreadSeesWhatIsPromised) {
   Board board;
   const Setting setting{.folder = folder / "run", .seed = 1, .board = &board};
   runThreads(setting, 2500);
-  const ScheduleResult result{.verdict = judge(readLogs(setting.logs()))};
+  History history = readLogs(setting.logs());
+  const ScheduleResult result{.verdict = judge(history)};
   EXPECT_TRUE(result.verdict.isGood()) << describe(result);
-  EXPECT_GT(result.verdict.commits, 50U);
-  EXPECT_GT(result.verdict.readings, 50U);
+  for (const char* const program : {"oldest", "split", "newest", "stager"}) {
+    EXPECT_GT(history.counts[std::string(program) + ": commits"], 0U) << program;
+    EXPECT_GT(history.counts[std::string(program) + ": snapshots"], 0U) << program;
+  }
 }
 
 }  // namespace
