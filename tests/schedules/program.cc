@@ -49,8 +49,11 @@ class Threads {
   std::vector<std::thread> threads_;
 };
 
-StoreOptions optionsOf(ProgramKind kind, unsigned seed) {
-  StoreOptions options{.mode = OpenMode::openExisting, .durability = Durability::off};
+StoreOptions optionsOf(ProgramKind kind, unsigned seed, bool isOneProcess = false) {
+  constexpr Durability kDurabilities[] = {Durability::off, Durability::normal, Durability::full};
+  StoreOptions options{
+      .mode = OpenMode::openExisting,
+      .durability = kDurabilities[(seed + (isOneProcess ? 0 : static_cast<unsigned>(kind))) % 3]};
   if (kind == ProgramKind::split) {
     options.compaction = {.mode = CompactionMode::compress,
                           .rate = seed % 3 == 0 ? std::uint64_t{4} << 20 : 0,
@@ -71,7 +74,7 @@ StoreOptions optionsOf(ProgramKind kind, unsigned seed) {
 }
 
 Store openStore(ProgramKind kind, const Setting& setting) {
-  const StoreOptions options = optionsOf(kind, setting.seed);
+  const StoreOptions options = optionsOf(kind, setting.seed, setting.isOneProcess);
   if (setting.plant != Plant::forgottenPut || kind != ProgramKind::oldest)
     return Store::open(setting.store(), options);
   return Store::open(std::make_shared<ForgetfulStorage>(storage::openLmdb(setting.store(), options)),
@@ -199,8 +202,8 @@ void runThreadsOf(ProgramKind kind, unsigned incarnation, const Setting& setting
       start([stager = std::shared_ptr<Stager>()](Client& client) mutable {
         if (!stager) stager = std::make_shared<Stager>(client);
         stager->act();
-        for (unsigned turns = client.below(20); turns != 0; --turns) client.write();
-        for (unsigned turns = client.below(20); turns != 0; --turns) client.scan();
+        for (unsigned turns = client.below(4); turns != 0; --turns) client.write();
+        for (unsigned turns = client.below(3); turns != 0; --turns) client.scan();
       });
       break;
     case ProgramKind::copier:

@@ -22,6 +22,7 @@ struct Setting {
   unsigned seed = 0;
   Plant plant = Plant::none;
   Board* board = nullptr;
+  bool isOneProcess = false;  // which then has one durability
 
   std::filesystem::path store() const { return folder / "store.instar"; }
   std::filesystem::path logs() const { return folder / "logs"; }
@@ -47,7 +48,7 @@ void runProgram(ProgramKind kind, unsigned incarnation, const Setting& setting);
 // in the log.
 void inspectStore(unsigned incarnation, const Setting& setting);
 
-// All programs as threads of this process, one store, until so many milliseconds are over.
+// All programs as threads of this process (which the setting says too), one store, until so many milliseconds are over.
 void runThreads(const Setting& setting, unsigned milliseconds);
 
 }  // namespace instar::schedules

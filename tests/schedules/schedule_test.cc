@@ -102,7 +102,7 @@ TEST(ScheduleClock, JumpsForAllButTheMonotonicOne) {
 TEST(ScheduleConcurrent, EveryThreadSeesWhatIsPromised) {
   const testing::TemporaryFolder folder;
   Board board;
-  const Setting setting{.folder = folder / "run", .seed = 1, .board = &board};
+  const Setting setting{.folder = folder / "run", .seed = 1, .board = &board, .isOneProcess = true};
   runThreads(setting, 2500);
   History history = readLogs(setting.logs());
   const ScheduleResult result{.verdict = judge(history)};

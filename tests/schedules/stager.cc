@@ -20,10 +20,10 @@ void Stager::act() {
       if (opened_ != status->version) open(status->version);
       return change(status->version);
     }
-    if (client_.below(3) != 0) return stage(snapshot);
     std::uint16_t current = 0;
     for (const CollectionInfo& info : store.collections(snapshot))
       if (info.name == kTrial) current = info.currentVersion;
+    if (current < 2 || client_.below(3) == 0) return stage(snapshot);
     leave(current);
   } catch (const Error& error) {
     // The guard rails have decided meanwhile, rows are left that need the version, others are at it.
@@ -73,12 +73,13 @@ void Stager::change(std::uint16_t version) {
   const Store& store = client_.store();
   switch (client_.below(6)) {
     case 0:
+    case 1:
       promoteVersion(store, kTrial, version, {.forced = client_.below(2) == 0});
       return client_.log().count("promoted");
-    case 1:
+    case 2:
       abortVersion(store, kTrial, version, "tried for long enough");
       return client_.log().count("aborted");
-    case 2:
+    case 3:
       setStagedShadow(store, kTrial, version, client_.below(5) * 25.0);
       return client_.log().count("shadow set");
     default:
@@ -90,12 +91,11 @@ void Stager::change(std::uint16_t version) {
 // The current version: given up, or the last one.
 void Stager::leave(std::uint16_t current) {
   const Store& store = client_.store();
-  if (current < 2) return;
-  if (client_.below(3) == 0) {
+  if (client_.below(4) == 0) {
     abortVersion(store, kTrial, current, "given up");
     return client_.log().count("aborted");
   }
-  migrate(store, kTrial, {.mode = CompactionMode::compress});
+  if (client_.below(2) == 0) migrate(store, kTrial, {.mode = CompactionMode::compress});  // or others do it
   retireVersions(store, kTrial, static_cast<std::uint16_t>(current - 1));
   client_.log().count("retired");
 }
