@@ -25,13 +25,13 @@ ScheduleResult play(unsigned seed, std::chrono::milliseconds length, Plant plant
 
 // Otherwise nothing is proved. What makes the store and what looks at the end is not among it.
 void expectWork(std::map<std::string, std::uint64_t>& counts) {
-  for (const char* const what :
-       {"oldest: commits", "split: commits", "newest: commits", "stager: commits", "oldest: snapshots",
-        "split: snapshots", "newest: snapshots", "stager: snapshots", "copier: snapshots"})
+  for (const char* const what : {"oldest: commits", "split: commits", "newest: commits", "oldest: snapshots",
+                                 "split: snapshots", "newest: snapshots", "copier: snapshots"})
     EXPECT_GT(counts[what], 10U) << what;
   for (const char* const what :
-       {"newest: migrations", "stager: staged", "stager: promoted", "stager: aborted", "stager: percent set",
-        "last: audit, packed", "last: audit, staged", "last: audit, promoted", "last: audit, aborted"})
+       {"newest: migrations", "stager: commits", "stager: snapshots", "stager: staged", "stager: promoted",
+        "stager: aborted", "stager: percent set", "last: audit, packed", "last: audit, staged",
+        "last: audit, promoted", "last: audit, aborted"})
     EXPECT_GT(counts[what], 0U) << what;
 }
 
@@ -50,9 +50,11 @@ void expectFewRefused(const std::map<std::string, std::uint64_t>& counts) {
     EXPECT_LT(refused[name + ": writes"], countOf(name + ": commits")) << name;
     EXPECT_LT(refused[name + ": snapshots"], countOf(name + ": snapshots")) << name;
   }
-  EXPECT_LT(refused["stager: changes"], countOf("stager: staged") + countOf("stager: promoted") +
-                                            countOf("stager: aborted") + countOf("stager: retired") +
-                                            countOf("stager: percent set") + countOf("stager: shadow set"));
+  // Who compacts is often in the way, and guard rails are seldom satisfied.
+  std::uint64_t changes = 0;
+  for (const char* const what : {"staged", "promoted", "aborted", "retired", "percent set", "shadow set"})
+    changes += countOf(std::string("stager: ") + what);
+  EXPECT_LT(refused["stager: changes"], 4 * changes);
 }
 
 TEST(ScheduleTest, EveryProgramSeesWhatIsPromised) {
