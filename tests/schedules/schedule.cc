@@ -24,7 +24,6 @@ using std::chrono::milliseconds;
 
 // Far more than any of it takes; what is not over then hangs.
 constexpr std::chrono::minutes kEnough(3);
-constexpr std::size_t kListed = 20;
 
 class SharedBoard {
  public:
@@ -220,7 +219,7 @@ bool isFound(const PlantedBug& bug, const Verdict& verdict) {
 
 ScheduleResult runSchedule(const ScheduleOptions& options) { return Schedule(options).run(); }
 
-std::string describe(const ScheduleResult& result) {
+std::string describe(const ScheduleResult& result, std::size_t mostListed) {
   const Verdict& verdict = result.verdict;
   std::string text =
       std::to_string(verdict.commits) + " commits (" + std::to_string(verdict.perhaps) +
@@ -229,7 +228,7 @@ std::string describe(const ScheduleResult& result) {
       std::to_string(result.kills) + " kills, " + std::to_string(result.stops) + " stops, " +
       std::to_string(result.clockJumps) + " times the clock was set; " +
       (verdict.isGood() ? "as promised" : std::to_string(verdict.violations.size()) + " violations");
-  for (std::size_t i = 0; i < std::min(kListed, verdict.violations.size()); ++i) {
+  for (std::size_t i = 0; i < std::min(mostListed, verdict.violations.size()); ++i) {
     const Violation& violation = verdict.violations[i];
     text += "\n  " + std::string(nameOf(violation.fault)) + ": " + violation.what;
   }

@@ -45,7 +45,7 @@ bool isFound(const PlantedBug& bug, const Verdict& verdict);
 
 ScheduleResult runSchedule(const ScheduleOptions& options);
 
-// "1,204 commits (3 perhaps), …" and the first violations, a line each.
-std::string describe(const ScheduleResult& result);
+// Figures, and the first violations, a line each.
+std::string describe(const ScheduleResult& result, std::size_t mostListed = 20);
 
 }  // namespace instar::schedules

@@ -63,9 +63,9 @@ TEST(ScheduleTest, EveryProgramSeesWhatIsPromised) {
     const ScheduleResult result = play(seed, std::chrono::seconds(5));
     EXPECT_TRUE(result.verdict.isGood()) << "./dev schedules 10 --seed " << seed << '\n' << describe(result);
     std::cout << describe(result) << '\n';
-    EXPECT_GT(result.kills, 3U);
-    EXPECT_GT(result.stops, 3U);
-    EXPECT_GT(result.clockJumps, 3U);
+    EXPECT_GT(result.kills, 0U);
+    EXPECT_GT(result.stops, 0U);
+    EXPECT_GT(result.clockJumps, 0U);
     for (const auto& [what, count] : result.counts) counts[what] += count;
   }
   for (const auto& [what, count] : counts) std::cout << what << ": " << count << '\n';

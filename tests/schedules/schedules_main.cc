@@ -16,7 +16,7 @@ namespace {
 Verdict playRound(const ScheduleOptions& options) {
   std::filesystem::remove_all(options.folder);
   const ScheduleResult result = runSchedule(options);
-  std::cout << describe(result) << std::endl;
+  std::cout << describe(result, options.plant == Plant::none ? 20U : 2U) << std::endl;
   return result.verdict;
 }
 
