@@ -16,7 +16,8 @@ StoredRows openRows(const Store& store, unsigned version) {
 bool hasAdded(const StoredRows& rows) { return rows.name() == kRows && rows.schema().version() >= 3; }
 
 std::string nameOfLog(const Identity& identity) {
-  return std::to_string(identity.incarnation) + "-" + std::to_string(identity.thread);
+  return identity.program + "-" + std::to_string(identity.incarnation) + "-" +
+         std::to_string(identity.thread);
 }
 
 }  // namespace
@@ -38,6 +39,10 @@ void Client::pause(unsigned most) {
   if (milliseconds != 0) std::this_thread::sleep_for(std::chrono::milliseconds(milliseconds));
 }
 
+void Client::noteRefused(std::string_view what, const Error& error) {
+  log_.count(std::string(what) + " refused, " + std::string(errorCodeName(error.code())));
+}
+
 void Client::reopenTrial() { trial_ = store_.collection(kTrial); }
 
 Register Client::registerOf(const StoredRows& rows, std::uint64_t key) const {
@@ -49,35 +54,57 @@ Register Client::registerOf(const StoredRows& rows, std::uint64_t key) const {
 void Client::write() {
   Writing writing{.id = nextId(), .calledAt = now()};
   bool isCalled = false;
+  std::optional<WriteTransaction> transaction;  // nobody else's turn before its end is in the log
   try {
-    auto transaction = store_.write();
-    writing.number = transaction.id();
-    takeTurn(transaction, writing);
-    writeRows(transaction, writing);
-    if (below(12) == 0) {
-      log_.aborted(writing);
-      transaction.abort();
-      return;
-    }
+    transaction.emplace(store_.write());
+    writing.begunAt = now();
+    writing.number = transaction->id();
+    takeTurn(*transaction, writing);
+    writeRows(*transaction, writing);
+    if (below(12) == 0) return abort(*transaction, writing);
     isCalled = true;
-    commit(transaction, writing);
+    commit(*transaction, writing);
   } catch (const Error& error) {
     if (isCalled || (error.code() != ErrorCode::retry && error.code() != ErrorCode::upgradeProgram)) throw;
     // Another writer has held on for too long, or the version of the trial has gone.
-    if (writing.number != 0) log_.aborted(writing);
+    noteRefused("writes", error);
+    if (transaction) abort(*transaction, writing);
     if (error.code() == ErrorCode::upgradeProgram) reopenTrial();
   }
 }
 
+void Client::abort(WriteTransaction& transaction, Writing& writing) {
+  writing.endCalledAt = now();
+  log_.aborted(writing);
+  transaction.abort();
+}
+
 void Client::commit(WriteTransaction& transaction, Writing& writing) {
   pause(5);
-  writing.commitCalledAt = now();
+  if (options_.plant == Plant::secondTransaction && below(4) == 0) return commitInTwo(transaction, writing);
+  writing.endCalledAt = now();
   log_.commits(writing);
   if (options_.plant == Plant::forgottenCommit && below(20) == 0) {
     transaction.abort();
   } else {
     transaction.commit();
   }
+  log_.acknowledged(writing.id, now());
+}
+
+// Tells of one transaction, and of all that it puts, before the first half is there.
+void Client::commitInTwo(WriteTransaction& transaction, Writing& writing) {
+  const std::uint64_t key = 1 + below(static_cast<unsigned>(kRowKeys) - 2);
+  for (const std::uint64_t later : {key, key + 1})
+    writing.operations.push_back({Kind::put, rowRegister(later), writing.id});
+  writing.endCalledAt = now();
+  log_.commits(writing);
+  transaction.commit();
+  std::this_thread::sleep_for(std::chrono::milliseconds(1 + below(5)));
+  transaction = store_.write();
+  Writing rest{.id = writing.id};
+  for (const std::uint64_t later : {key, key + 1}) put(transaction, rows_, later, rest);
+  transaction.commit();
   log_.acknowledged(writing.id, now());
 }
 
@@ -89,10 +116,6 @@ void Client::takeTurn(WriteTransaction& transaction, Writing& writing) {
 void Client::writeRows(WriteTransaction& transaction, Writing& writing) {
   const unsigned count = 1 + below(6);
   for (unsigned i = 0; i < count; ++i) {
-    if (options_.plant == Plant::secondTransaction && i == count / 2 && below(4) == 0) {
-      transaction.commit();
-      transaction = store_.write();
-    }
     const bool isOfTrial = below(4) == 0;
     change(transaction, isOfTrial ? trial_ : rows_,
            isOfTrial ? below(kTrialKeys) : 1 + below(static_cast<unsigned>(kRowKeys) - 1), writing);
@@ -175,9 +198,17 @@ void Client::readAll(const Transaction& transaction, const StoredRows& rows,
   if (rows.count(transaction) != count) log_.problem("a scan has other rows than are counted");
 }
 
+// What was read before a snapshot came to a bad end was read all the same.
+void Client::giveUp(const Reading& reading, const Error& error) {
+  if (error.code() != ErrorCode::upgradeProgram && error.code() != ErrorCode::retry) throw;
+  noteRefused("snapshots", error);
+  if (!reading.operations.empty()) log_.read(reading);
+  if (error.code() == ErrorCode::upgradeProgram) reopenTrial();
+}
+
 void Client::look() {
+  Reading reading{.calledAt = now()};
   try {
-    Reading reading{.calledAt = now()};
     std::optional<ReadTransaction> own;
     if (options_.plant == Plant::keptSnapshot) {
       if (!kept_ || below(50) == 0) kept_.emplace(store_.read());
@@ -197,25 +228,24 @@ void Client::look() {
     readRow(snapshot, rows_, kTurn, reading.operations);
     log_.read(reading);
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::upgradeProgram) return reopenTrial();
-    if (error.code() != ErrorCode::retry) throw;
+    giveUp(reading, error);
   }
 }
 
 void Client::scan() {
+  Reading reading{.calledAt = now()};
   try {
-    Reading reading{.calledAt = now()};
     const auto snapshot = store_.read();
     reading.begunAt = now();
     reading.number = snapshot.id();
     readAll(snapshot, rows_, reading.operations);
+    log_.read(reading);  // for its program may be killed
     pause(50);
     readAll(snapshot, trial_, reading.operations);
     readRow(snapshot, rows_, below(kRowKeys), reading.operations);
     log_.read(reading);
   } catch (const Error& error) {
-    if (error.code() == ErrorCode::upgradeProgram) return reopenTrial();
-    if (error.code() != ErrorCode::retry) throw;
+    giveUp(reading, error);
   }
 }
 

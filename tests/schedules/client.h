@@ -21,9 +21,11 @@ enum class Plant : std::uint8_t {
   keptSnapshot,       // a reader goes on with an old snapshot, and takes it for a new one
   secondTransaction,  // a writer puts a part of its rows in another transaction
   forgottenCommit,    // a writer aborts, and says that it has committed
+  forgottenPut,       // of the store itself: a commit leaves out a row (forgetful_storage.h)
 };
 
 struct Identity {
+  std::string program{};     // its name
   unsigned incarnation = 0;  // of a program, as it was started
   unsigned thread = 0;
 };
@@ -53,6 +55,7 @@ class Client {
 
   unsigned below(unsigned count) { return static_cast<unsigned>(random_() % count); }
   EventLog& log() noexcept { return log_; }
+  void noteRefused(std::string_view what, const Error& error);  // which is expected, and counted
   const Store& store() const noexcept { return store_; }
 
  private:
@@ -61,12 +64,15 @@ class Client {
   Writer nextId() noexcept;
   void pause(unsigned most);  // milliseconds, and seldom long
   void reopenTrial();
+  void giveUp(const Reading& reading, const Error& error);  // rethrows what is not expected
 
   void writeRows(WriteTransaction& transaction, Writing& writing);
   void takeTurn(WriteTransaction& transaction, Writing& writing);
   void change(WriteTransaction& transaction, const StoredRows& rows, std::uint64_t key, Writing& writing);
   void put(WriteTransaction& transaction, const StoredRows& rows, std::uint64_t key, Writing& writing);
+  void abort(WriteTransaction& transaction, Writing& writing);
   void commit(WriteTransaction& transaction, Writing& writing);
+  void commitInTwo(WriteTransaction& transaction, Writing& writing);
 
   bool isTrial(const StoredRows& rows) const { return rows.name() == kTrial; }
   Register registerOf(const StoredRows& rows, std::uint64_t key) const;

@@ -70,7 +70,8 @@ Writing writingOf(Line line, Outcome outcome) {
   Writing writing{.id = line.number<Writer>()};
   writing.number = line.number<std::uint64_t>();
   writing.calledAt = line.number<Time>();
-  writing.commitCalledAt = line.number<Time>();
+  writing.begunAt = line.number<Time>();
+  writing.endCalledAt = line.number<Time>();
   writing.outcome = outcome;
   writing.operations = line.operations(writing.id);
   return writing;
@@ -110,7 +111,8 @@ void EventLog::tell(char kind, const Writing& writing) {
   add(line, writing.id);
   add(line, writing.number);
   add(line, static_cast<std::uint64_t>(writing.calledAt));
-  add(line, static_cast<std::uint64_t>(writing.commitCalledAt));
+  add(line, static_cast<std::uint64_t>(writing.begunAt));
+  add(line, static_cast<std::uint64_t>(writing.endCalledAt));
   add(line, writing.operations);
   write(std::move(line));
 }
@@ -137,11 +139,15 @@ void EventLog::problem(std::string what) {
   write("P " + what);
 }
 
+void EventLog::count(std::string_view what) { write("C " + std::string(what)); }
+
 History readLogs(const std::filesystem::path& folder) {
   History history;
   std::unordered_map<Writer, Time> acknowledged;
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     std::ifstream file(entry.path());
+    const std::string name = entry.path().filename().string();
+    const std::string program = name.substr(0, name.find('-')) + ": ";
     for (std::string text; std::getline(file, text);) {
       if (file.eof()) break;  // its program was killed on the way
       if (text.size() < 2) throw std::runtime_error("an empty line in " + entry.path().string());
@@ -156,16 +162,21 @@ History readLogs(const std::filesystem::path& folder) {
         case 'A': {
           const Writer id = line.number<Writer>();
           acknowledged[id] = line.number<Time>();
+          ++history.counts[program + "commits"];
           break;
         }
         case 'R':
           history.readings.push_back(readingOf(line));
+          ++history.counts[program + "snapshots"];
           break;
         case 'E': {
           const Register place = line.number<Register>();
           history.end[place] = line.number<Writer>();
           break;
         }
+        case 'C':
+          ++history.counts[program + text.substr(2)];
+          break;
         case 'P':
           history.problems.push_back(text.substr(2));
           break;

@@ -2,10 +2,11 @@
 
 // A history on its way to the disk: a file for each thread of each program, a line for each event, written
 // with one call, so that what a killed program had to say before is there. A commit is told before it is
-// called, and again when it has returned. One thread for each log.
+// called, and again when it has returned; an abort before it is called. One thread for each log.
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 #include "instar/tests/schedules/history.h"
 
@@ -26,6 +27,7 @@ class EventLog {
   void read(const Reading& reading);
   void ends(Register place, Writer value);
   void problem(std::string what);
+  void count(std::string_view what);  // one more
 
  private:
   void tell(char kind, const Writing& writing);
@@ -34,7 +36,7 @@ class EventLog {
   int descriptor_;
 };
 
-// All logs in the folder. A line that has no end was not written. Throws std::runtime_error for what is none.
+// All logs in the folder; the name of each begins with its program's, up to a "-". A line that has no end was not written. Throws std::runtime_error for what is none.
 History readLogs(const std::filesystem::path& folder);
 
 }  // namespace instar::schedules

@@ -15,7 +15,8 @@ Writing writingOf(Writer id) {
   return {.id = id,
           .number = 7,
           .calledAt = 100,
-          .commitCalledAt = 200,
+          .begunAt = 150,
+          .endCalledAt = 200,
           .operations = {{Kind::read, kTurn, 3}, {Kind::put, kTurn, id}, {Kind::erase, 10'005, kNothing}}};
 }
 
@@ -31,6 +32,8 @@ TEST(EventLog, ComesBackAsItWasTold) {
     log.read({.number = 7, .calledAt = 1, .begunAt = 2, .operations = {{Kind::read, 4, 5}}});
     log.ends(4, 5);
     log.problem("two\nlines");
+    log.count("copies");
+    other.count("copies");
   }
   const History history = readLogs(folder.path());
   ASSERT_EQ(history.writings.size(), 3U);
@@ -38,7 +41,8 @@ TEST(EventLog, ComesBackAsItWasTold) {
     EXPECT_EQ(writing.operations, writingOf(writing.id).operations);
     EXPECT_EQ(writing.number, 7U);
     EXPECT_EQ(writing.calledAt, 100);
-    EXPECT_EQ(writing.commitCalledAt, 200);
+    EXPECT_EQ(writing.begunAt, 150);
+    EXPECT_EQ(writing.endCalledAt, 200);
     const Outcome expected = writing.id == 5   ? Outcome::acknowledged
                              : writing.id == 6 ? Outcome::unknown
                                                : Outcome::aborted;
@@ -50,6 +54,8 @@ TEST(EventLog, ComesBackAsItWasTold) {
   EXPECT_EQ(history.readings[0].operations, (std::vector<Operation>{{Kind::read, 4, 5}}));
   EXPECT_EQ(history.end, (std::map<Register, Writer>{{4, 5}}));
   EXPECT_EQ(history.problems, std::vector<std::string>{"two lines"});
+  EXPECT_EQ(history.counts,
+            (std::map<std::string, std::uint64_t>{{"1: commits", 1}, {"1: snapshots", 1}, {"1: copies", 2}}));
 }
 
 TEST(EventLog, LeavesOutALineThatWasNotWrittenWhole) {

@@ -43,8 +43,9 @@ struct Writing {
   Writer id = kNothing;
   std::uint64_t number = 0;  // that the engine gives to the commit
   Time calledAt = 0;         // before it was begun
-  Time commitCalledAt = 0;
-  Time acknowledgedAt = 0;  // where it was
+  Time begunAt = 0;          // and after: it is the one writer from here on
+  Time endCalledAt = 0;      // before its commit or its abort: it is until here at least
+  Time acknowledgedAt = 0;   // where it was
   Outcome outcome = Outcome::unknown;
   std::vector<Operation> operations{};
 };
@@ -62,6 +63,7 @@ struct History {
   std::vector<Reading> readings;
   std::map<Register, Writer> end;     // what there is when all is over; registers with nothing are left out
   std::vector<std::string> problems;  // what programs have noticed themselves
+  std::map<std::string, std::uint64_t> counts;  // of what was done, by program: "oldest: commits"
 };
 
 }  // namespace instar::schedules

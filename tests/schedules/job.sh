@@ -1,6 +1,6 @@
 # A job of ./dev, which reads this file: programs that share a store while somebody disturbs them.
 
-# schedules [SECONDS] [--seed N]
+# schedules [SECONDS] [--seed N] [--round SECONDS]
 schedules() {
   need build test bench
   configure release -DINSTAR_BUILD_TESTS=ON -DINSTAR_BUILD_BENCHMARKS=ON

@@ -1,7 +1,6 @@
 #include "instar/tests/schedules/judge.h"
 
 #include <algorithm>
-#include <limits>
 #include <optional>
 #include <unordered_map>
 
@@ -33,6 +32,7 @@ class Judge {
     order();
     findLost();
     checkTimesOfCommits();
+    checkOneWriterAtATime();
     play();
     indexTimes();
     for (const Writing& writing : history_.writings) checkUncommitted(writing);
@@ -113,23 +113,34 @@ class Judge {
   }
 
   void checkTimesOfCommits() {
-    Time earliest = std::numeric_limits<Time>::max();  // acknowledgement of one that comes later
-    Writer whose = kNothing;
-    for (Place place = commits_.size(); place-- > 0;) {
+    for (Place place = 1; place < commits_.size(); ++place) {
       const Writing& writing = *commits_[place];
-      if (writing.calledAt > earliest) {
-        complain(Fault::disorderedCommits, nameOfWriter(writing.id) + " comes before " + nameOfWriter(whose) +
-                                               ", which was acknowledged when it began");
+      const Writing& before = *commits_[place - 1];
+      if (writing.endCalledAt <= before.endCalledAt) {
+        complain(Fault::disorderedCommits, nameOfWriter(writing.id) + " comes behind " +
+                                               nameOfWriter(before.id) +
+                                               ", and has called its commit before that did");
       }
-      if (writing.outcome == Outcome::acknowledged && writing.acknowledgedAt < earliest) {
-        earliest = writing.acknowledgedAt;
-        whose = writing.id;
-      }
-      if (place != 0 && writing.number <= commits_[place - 1]->number) {
+      if (writing.number <= before.number) {
         complain(Fault::wrongNumber, nameOfWriter(writing.id) + " has number " +
                                          std::to_string(writing.number) + ", the one before it " +
-                                         std::to_string(commits_[place - 1]->number));
+                                         std::to_string(before.number));
       }
+    }
+  }
+
+  // Whoever has begun is the only one until it calls its end, whether or not that was a commit that got in.
+  void checkOneWriterAtATime() {
+    std::vector<const Writing*> all;
+    for (const Writing& writing : history_.writings) all.push_back(&writing);
+    std::ranges::sort(all, {}, &Writing::begunAt);
+    const Writing* latest = nullptr;  // to call its end
+    for (const Writing* const writing : all) {
+      if (latest != nullptr && writing->begunAt <= latest->endCalledAt) {
+        complain(Fault::writersAtOnce, nameOfWriter(writing->id) + " had begun before " +
+                                           nameOfWriter(latest->id) + " called its end");
+      }
+      if (latest == nullptr || writing->endCalledAt > latest->endCalledAt) latest = writing;
     }
   }
 
@@ -211,6 +222,10 @@ class Judge {
       return;
     }
     const Place place = found == placeOf_.end() ? 0 : found->second;
+    if (place != 0 && commits_[place - 1]->endCalledAt >= writing.endCalledAt) {
+      complain(Fault::dirtyRead, nameOfWriter(writing.id) + " has read the turn of " + nameOfWriter(*before) +
+                                     ", which had not called its commit when it ended");
+    }
     if (place < acknowledgedBefore(writing.calledAt))
       complain(Fault::wrongReadByWriter, nameOfWriter(writing.id) + " has begun behind " +
                                              nameOfWriter(before.value_or(kNothing)) +
@@ -241,7 +256,7 @@ class Judge {
     for (Place place = 1; place <= commits_.size(); ++place) {
       const Writing& writing = *commits_[place - 1];
       if (writing.outcome == Outcome::acknowledged) acknowledged_.push_back({writing.acknowledgedAt, place});
-      called_.push_back({writing.commitCalledAt, place});
+      called_.push_back({writing.endCalledAt, place});
     }
     std::ranges::sort(acknowledged_, {}, &Moment::time);
     Place highest = 0;
@@ -421,20 +436,11 @@ class Judge {
 }  // namespace
 
 std::string_view nameOf(Fault fault) noexcept {
-  constexpr std::string_view kNames[] = {"invented value",
-                                         "dirty read",
-                                         "lost update",
-                                         "lost commit",
-                                         "disordered commits",
-                                         "wrong number",
-                                         "wrong read by a writer",
-                                         "changed snapshot",
-                                         "torn snapshot",
-                                         "stale snapshot",
-                                         "early snapshot",
-                                         "disordered snapshots",
-                                         "wrong end",
-                                         "noticed"};
+  constexpr std::string_view kNames[] = {
+      "invented value",       "dirty read",          "lost update",    "lost commit",
+      "disordered commits",   "two writers at once", "wrong number",   "wrong read by a writer",
+      "changed snapshot",     "torn snapshot",       "stale snapshot", "early snapshot",
+      "disordered snapshots", "wrong end",           "noticed"};
   return kNames[static_cast<std::size_t>(fault)];
 }
 

@@ -1,13 +1,13 @@
 #pragma once
 
-// Whether a history is one that Instar promises: writers one behind another, in the order in which they were
-// acknowledged; a snapshot is the state behind one commit, never an older one than was acknowledged before it
+// Whether a history is one that Instar promises: writers one behind another, of which none begins before the
+// one ahead has called its end, in the order in which they call their commits; a snapshot is the state behind one commit, never an older one than was acknowledged before it
 // began, or than another snapshot had before it, in whatever process. Strict serializability, for short.
 //
 // 1. The order of commits is read off the registers: from the transaction that has the turn at the end back
 //    to the first, each as the one before it is named by what it read.
 // 2. Every acknowledged transaction has to be among them, none that was aborted, and their order has to be
-//    that of time and of the engine's numbers.
+//    that of time and of the engine's numbers. No two writers, aborted ones among them, are at work at once.
 // 3. They are played again: each has to read what those before it have left, and the end has to be the end.
 // 4. Of each snapshot the commits are found whose state is what was read: there has to be one, inside of what
 //    time and the other snapshots allow, and it has to be the one that the engine says.
@@ -27,7 +27,8 @@ enum class Fault : std::uint8_t {
   dirtyRead,            // of a transaction that was aborted or never got in
   lostUpdate,           // two transactions have followed the same one, and one of them is gone
   lostCommit,           // acknowledged, and gone
-  disorderedCommits,    // a transaction comes before one that was acknowledged when it began
+  disorderedCommits,    // a transaction comes behind one that has called its commit later
+  writersAtOnce,        // one had begun before another one called its commit or its abort
   wrongNumber,          // the engine's number is that of another commit
   wrongReadByWriter,    // not what the one before it has left
   changedSnapshot,      // a register has two values in one snapshot

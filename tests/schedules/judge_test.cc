@@ -18,6 +18,8 @@ class Telling {
  public:
   Writing begin(Writer id) {
     Writing writing{.id = id, .calledAt = ++now_};
+    writing.begunAt = ++now_;
+    writing.endCalledAt = ++now_;  // of one that is given up; commit() has its own
     writing.operations.push_back({Kind::read, kTurn, valueOf(kTurn)});
     writing.operations.push_back({Kind::put, kTurn, id});
     return writing;
@@ -25,7 +27,7 @@ class Telling {
 
   void commit(Writing writing) {
     writing.number = ++number_;
-    writing.commitCalledAt = ++now_;
+    writing.endCalledAt = ++now_;
     writing.acknowledgedAt = ++now_;
     writing.outcome = Outcome::acknowledged;
     for (const Operation& operation : writing.operations) {
@@ -132,7 +134,7 @@ TEST(Judge, TakesASnapshotThatDoesNotSeeACommitInProgress) {
     telling.history.readings.pop_back();
     telling.commit(4, {1, 2});
     const Writing& commit = telling.history.writings.back();
-    reading.calledAt = commit.commitCalledAt - 1;
+    reading.calledAt = commit.endCalledAt - 1;
     reading.begunAt = commit.acknowledgedAt + 1;
     if (seesIt) {
       reading.number = commit.number;
@@ -156,7 +158,8 @@ TEST(Judge, RefusesALostUpdate) {
   telling.commit(4, {1});
   other.outcome = Outcome::acknowledged;
   other.number = 15;
-  other.commitCalledAt = other.acknowledgedAt = telling.history.writings.back().acknowledgedAt;
+  other.begunAt = telling.history.writings.back().acknowledgedAt + 1;
+  other.endCalledAt = other.acknowledgedAt = other.begunAt + 1;
   telling.history.writings.push_back(other);
   expectFaults(telling.end(), {Fault::lostUpdate});
 }
@@ -166,7 +169,7 @@ TEST(Judge, RefusesAnAcknowledgedCommitThatIsGone) {
   Writing lost = telling.begin(4);
   lost.outcome = Outcome::acknowledged;
   lost.number = 14;
-  lost.commitCalledAt = 100;
+  lost.endCalledAt = 100;
   lost.acknowledgedAt = 101;
   telling.history.writings.push_back(lost);
   expectFaults(telling.end(), {Fault::lostCommit});
@@ -261,7 +264,7 @@ TEST(Judge, RefusesSnapshotsOutOfOrder) {
   telling.commit(4, {1});
   Reading newer = telling.read({1});
   Writing& commit = telling.history.writings.back();
-  newer.calledAt = commit.commitCalledAt + 1;
+  newer.calledAt = commit.endCalledAt + 1;
   newer.begunAt = newer.calledAt + 1;
   older.calledAt = newer.begunAt + 1;
   older.begunAt = older.calledAt + 1;
@@ -273,9 +276,51 @@ TEST(Judge, RefusesSnapshotsOutOfOrder) {
 TEST(Judge, RefusesCommitsOutOfOrder) {
   Telling telling = threeCommits();
   telling.history.writings[0].calledAt = 1000;
-  telling.history.writings[0].commitCalledAt = 1001;
-  telling.history.writings[0].acknowledgedAt = 1002;
+  telling.history.writings[0].begunAt = 1001;
+  telling.history.writings[0].endCalledAt = 1002;
+  telling.history.writings[0].acknowledgedAt = 1003;
   expectFaults(telling.end(), {Fault::disorderedCommits});
+}
+
+// The second had called before the first was begun, so its call alone would allow it. It was acknowledged
+// before the first, whose writes it has read, called its commit.
+TEST(Judge, RefusesAWriterThatReadsWhatIsCommittedOnlyLater) {
+  Telling telling = threeCommits();
+  telling.commit(4, {1});
+  telling.commit(5, {2});
+  auto& writings = telling.history.writings;
+  Writing& before = writings[writings.size() - 2];
+  Writing& behind = writings.back();
+  behind.calledAt = before.calledAt;
+  before.endCalledAt = behind.acknowledgedAt + 1;
+  before.acknowledgedAt = behind.acknowledgedAt + 2;
+  expectFaults(telling.end(), {Fault::disorderedCommits, Fault::writersAtOnce});
+}
+
+// It has given up before the other one called its commit, which got in.
+TEST(Judge, RefusesADirtyReadOfAWriterThatGivesUp) {
+  Telling telling = threeCommits();
+  telling.commit(4, {1});
+  Writing givenUp = telling.begin(5);
+  givenUp.outcome = Outcome::aborted;
+  Writing& commit = telling.history.writings.back();
+  commit.endCalledAt = givenUp.endCalledAt + 1;
+  commit.acknowledgedAt = givenUp.endCalledAt + 2;
+  telling.history.writings.push_back(givenUp);
+  expectFaults(telling.end(), {Fault::dirtyRead, Fault::writersAtOnce});
+}
+
+// Neither has seen anything of the other.
+TEST(Judge, RefusesTwoWritersAtOnce) {
+  for (const Outcome outcome : {Outcome::aborted, Outcome::unknown}) {
+    Telling telling = threeCommits();
+    Writing other = telling.begin(5);
+    telling.commit(4, {1});
+    other.endCalledAt = telling.history.writings.back().endCalledAt + 1;
+    other.outcome = outcome;
+    telling.history.writings.push_back(other);
+    expectFaults(telling.end(), {Fault::writersAtOnce});
+  }
 }
 
 TEST(Judge, RefusesNumbersOutOfOrder) {
@@ -319,6 +364,8 @@ TEST(Judge, RefusesAWriterThatBeginsBehindAnOldState) {
   Writing writing = telling.begin(5);
   telling.commit(4, {1});
   writing.calledAt = 1000;
+  writing.begunAt = 1001;
+  writing.endCalledAt = 1002;
   writing.outcome = Outcome::aborted;
   telling.history.writings.push_back(writing);
   expectFaults(telling.end(), {Fault::wrongReadByWriter});

@@ -10,7 +10,9 @@
 #include <vector>
 
 #include "instar/engine/check.h"
+#include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/migration.h"
+#include "instar/tests/schedules/forgetful_storage.h"
 #include "instar/tests/schedules/stager.h"
 
 namespace instar::schedules {
@@ -47,22 +49,11 @@ class Threads {
   std::vector<std::thread> threads_;
 };
 
-// Another program may be opening or may have the file to itself for a moment.
-std::optional<Store> openPatiently(const std::filesystem::path& path, const StoreOptions& options,
-                                   const Board& board) {
-  while (!board.isOver) {
-    try {
-      return Store::open(path, options);
-    } catch (const Error& error) {
-      if (error.code() != ErrorCode::retry) throw;
-      sleepFor(milliseconds(1));
-    }
-  }
-  return std::nullopt;
-}
-
-StoreOptions optionsOf(ProgramKind kind, unsigned seed) {
-  StoreOptions options{.mode = OpenMode::openExisting, .durability = Durability::off};
+StoreOptions optionsOf(ProgramKind kind, unsigned seed, bool isOneProcess = false) {
+  constexpr Durability kDurabilities[] = {Durability::off, Durability::normal, Durability::full};
+  StoreOptions options{
+      .mode = OpenMode::openExisting,
+      .durability = kDurabilities[(seed + (isOneProcess ? 0 : static_cast<unsigned>(kind))) % 3]};
   if (kind == ProgramKind::split) {
     options.compaction = {.mode = CompactionMode::compress,
                           .rate = seed % 3 == 0 ? std::uint64_t{4} << 20 : 0,
@@ -80,6 +71,27 @@ StoreOptions optionsOf(ProgramKind kind, unsigned seed) {
   }
   if (kind == ProgramKind::visitor) options.mode = OpenMode::readOnly;
   return options;
+}
+
+Store openStore(ProgramKind kind, const Setting& setting) {
+  const StoreOptions options = optionsOf(kind, setting.seed, setting.isOneProcess);
+  if (setting.plant != Plant::forgottenPut || kind != ProgramKind::oldest)
+    return Store::open(setting.store(), options);
+  return Store::open(std::make_shared<ForgetfulStorage>(storage::openLmdb(setting.store(), options)),
+                     options);
+}
+
+// Another program may be opening or may have the file to itself for a moment.
+std::optional<Store> openPatiently(ProgramKind kind, const Setting& setting) {
+  while (!setting.board->isOver) {
+    try {
+      return openStore(kind, setting);
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::retry) throw;
+      sleepFor(milliseconds(1));
+    }
+  }
+  return std::nullopt;
 }
 
 unsigned versionOf(ProgramKind kind) {
@@ -102,8 +114,10 @@ void compactInForeground(Client& client) {
             {.mode = client.below(2) == 0 ? CompactionMode::compress : CompactionMode::upgrade,
              .threads = 2,
              .keepPreimages = client.below(2) == 0});
+    client.log().count("migrations");
   } catch (const Error& error) {
     if (error.code() != ErrorCode::retry && error.code() != ErrorCode::upgradeProgram) throw;
+    client.noteRefused("migrations", error);
   }
   sleepFor(milliseconds(client.below(40)));
 }
@@ -130,21 +144,21 @@ void copyAndRead(Client& client, const std::filesystem::path& target) {
     client.store().backup(target, {.compact = isCompact, .replace = true});
   } catch (const Error& error) {
     if (error.code() != ErrorCode::retry) throw;
-    return;
+    return client.noteRefused("copies", error);
   }
   const Time begunAt = now();
   const Store copy = Store::open(target, {.mode = OpenMode::readOnly});
   client.readCopy(copy, calledAt, begunAt, !isCompact);
+  client.log().count("copies");
   if (client.below(4) != 0) return;
   const CheckReport report = check(copy);
   if (!report.sound()) client.log().problem("a copy is damaged: " + report.problems.front().message);
 }
 
 void visit(const Setting& setting, unsigned incarnation) {
-  Client::Options options{.identity = {incarnation, 0}, .seed = setting.seed};
+  Client::Options options{.identity = {nameOf(ProgramKind::visitor), incarnation, 0}, .seed = setting.seed};
   while (!setting.board->isOver) {
-    const auto store =
-        openPatiently(setting.store(), optionsOf(ProgramKind::visitor, setting.seed), *setting.board);
+    const auto store = openPatiently(ProgramKind::visitor, setting);
     if (!store) return;
     ++options.identity.thread;
     Client client(*store, setting.logs(), options);
@@ -155,21 +169,21 @@ void visit(const Setting& setting, unsigned incarnation) {
 
 void runThreadsOf(ProgramKind kind, unsigned incarnation, const Setting& setting) {
   if (kind == ProgramKind::visitor) return visit(setting, incarnation);
-  const auto store = openPatiently(setting.store(), optionsOf(kind, setting.seed), *setting.board);
+  const auto store = openPatiently(kind, setting);
   if (!store) return;
-  Client::Options options{
-      .identity = {incarnation, 0}, .seed = setting.seed, .version = versionOf(kind), .plant = Plant::none};
+  Client::Options options{.identity = {nameOf(kind), incarnation, 0},
+                          .seed = setting.seed,
+                          .version = versionOf(kind),
+                          .plant = Plant::none};
   Threads threads(setting);
   const auto start = [&](std::function<void(Client&)> turn) {
     ++options.identity.thread;
     threads.start(*store, options, std::move(turn));
   };
-  const auto plantedWriter = setting.plant == Plant::keptSnapshot ? Plant::none : setting.plant;
   switch (kind) {
     case ProgramKind::oldest:
-      options.plant = plantedWriter;
+      options.plant = setting.plant;
       start([](Client& client) { client.write(); });
-      options.plant = setting.plant == Plant::keptSnapshot ? setting.plant : Plant::none;
       start([](Client& client) { client.look(); });
       break;
     case ProgramKind::split:
@@ -188,8 +202,8 @@ void runThreadsOf(ProgramKind kind, unsigned incarnation, const Setting& setting
       start([stager = std::shared_ptr<Stager>()](Client& client) mutable {
         if (!stager) stager = std::make_shared<Stager>(client);
         stager->act();
-        for (unsigned turns = client.below(20); turns != 0; --turns) client.write();
-        for (unsigned turns = client.below(20); turns != 0; --turns) client.scan();
+        for (unsigned turns = client.below(4); turns != 0; --turns) client.write();
+        for (unsigned turns = client.below(3); turns != 0; --turns) client.scan();
       });
       break;
     case ProgramKind::copier:
@@ -244,6 +258,8 @@ void inspect(const Store& store, EventLog& log) {
   const AuditTrail audit = readAudit(store, store.read());
   if (!audit.damage.empty()) log.problem("audit: " + audit.damage);
   for (const AuditEntry& entry : audit.entries) {
+    log.count("audit, " + std::string(auditEventName(entry.event)));
+    if (entry.event == AuditEvent::passEnded && entry.cold.rows != 0) log.count("audit, packed");
     if (entry.event == AuditEvent::mismatch || entry.event == AuditEvent::circuitOpened)
       log.problem("compaction: " + std::string(auditEventName(entry.event)) + ": " + entry.reason);
   }
@@ -251,12 +267,17 @@ void inspect(const Store& store, EventLog& log) {
 
 }  // namespace
 
+const char* nameOf(ProgramKind kind) noexcept {
+  constexpr const char* kNames[] = {"oldest", "split", "newest", "stager", "copier", "visitor"};
+  return kNames[static_cast<std::size_t>(kind)];
+}
+
 void prepareStore(const Setting& setting) {
   std::filesystem::create_directories(setting.logs());
   const Store store = Store::open(setting.store(), {.durability = Durability::off});
   store.collection(kRows, storedVersion(1, 1));
   store.collection(kTrial, storedVersion(1, 1));
-  Client client(store, setting.logs(), {.identity = {1, 0}, .seed = setting.seed, .version = 1});
+  Client client(store, setting.logs(), {.identity = {"first", 1, 0}, .seed = setting.seed, .version = 1});
   for (unsigned turn = 0; turn < 60; ++turn) client.write();
 }
 
@@ -273,7 +294,7 @@ void inspectStore(unsigned incarnation, const Setting& setting) {
     StoreOptions options = optionsOf(ProgramKind::split, 0);
     options.compaction.rate = 0;
     const Store store = Store::open(setting.store(), options);
-    Client client(store, setting.logs(), {.identity = {incarnation, 0}, .seed = setting.seed});
+    Client client(store, setting.logs(), {.identity = {"last", incarnation, 0}, .seed = setting.seed});
     settle(store, client.log());
     store.compaction().stop();
     client.write();

@@ -22,6 +22,7 @@ struct Setting {
   unsigned seed = 0;
   Plant plant = Plant::none;
   Board* board = nullptr;
+  bool isOneProcess = false;  // which then has one durability
 
   std::filesystem::path store() const { return folder / "store.instar"; }
   std::filesystem::path logs() const { return folder / "logs"; }
@@ -36,6 +37,7 @@ enum class ProgramKind : std::uint8_t {
   visitor,  // opens for reading only, looks, and closes, again and again
 };
 inline constexpr unsigned kProgramKinds = 6;
+const char* nameOf(ProgramKind kind) noexcept;
 
 // Makes the store: version 1, and all rows.
 void prepareStore(const Setting& setting);
@@ -46,7 +48,7 @@ void runProgram(ProgramKind kind, unsigned incarnation, const Setting& setting);
 // in the log.
 void inspectStore(unsigned incarnation, const Setting& setting);
 
-// All programs as threads of this process, one store, until so many milliseconds are over.
+// All programs as threads of this process (which the setting says too), one store, until so many milliseconds are over.
 void runThreads(const Setting& setting, unsigned milliseconds);
 
 }  // namespace instar::schedules

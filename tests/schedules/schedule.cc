@@ -90,6 +90,7 @@ class Schedule {
     History history = readLogs(setting_.logs());
     history.problems.insert(history.problems.end(), problems_.begin(), problems_.end());
     result_.verdict = judge(history);
+    result_.counts = std::move(history.counts);
     return std::move(result_);
   }
 
@@ -210,6 +211,11 @@ class Schedule {
 };
 
 }  // namespace
+
+bool isFound(const PlantedBug& bug, const Verdict& verdict) {
+  return std::ranges::any_of(verdict.violations,
+                             [&](const Violation& violation) { return violation.fault == bug.fault; });
+}
 
 ScheduleResult runSchedule(const ScheduleOptions& options) { return Schedule(options).run(); }
 

@@ -22,11 +22,26 @@ struct ScheduleOptions {
 
 struct ScheduleResult {
   Verdict verdict;
+  std::map<std::string, std::uint64_t> counts{};  // of the history
   unsigned starts = 0;
   unsigned kills = 0;
   unsigned stops = 0;
   unsigned clockJumps = 0;
 };
+
+// Every one is found, and for what it is.
+struct PlantedBug {
+  const char* name;
+  Plant plant;
+  Fault fault;
+};
+inline constexpr PlantedBug kPlantedBugs[] = {
+    {"KeptSnapshot", Plant::keptSnapshot, Fault::staleSnapshot},
+    {"SecondTransaction", Plant::secondTransaction, Fault::tornSnapshot},
+    {"ForgottenCommit", Plant::forgottenCommit, Fault::lostUpdate},
+    {"ForgottenPut", Plant::forgottenPut, Fault::tornSnapshot},
+};
+bool isFound(const PlantedBug& bug, const Verdict& verdict);
 
 ScheduleResult runSchedule(const ScheduleOptions& options);
 

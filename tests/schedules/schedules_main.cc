@@ -12,33 +12,22 @@
 namespace instar::schedules {
 namespace {
 
-constexpr std::chrono::seconds kRound(10);
-
-struct Named {
-  const char* name;
-  Plant plant;
-};
-constexpr Named kPlants[] = {{"kept-snapshot", Plant::keptSnapshot},
-                             {"second-transaction", Plant::secondTransaction},
-                             {"forgotten-commit", Plant::forgottenCommit}};
-
-// Prints it; the folder stays where something was found.
-bool playRound(const ScheduleOptions& options) {
+// Prints it; the folder stays.
+Verdict playRound(const ScheduleOptions& options) {
   std::filesystem::remove_all(options.folder);
   const ScheduleResult result = runSchedule(options);
   std::cout << describe(result, options.plant == Plant::none ? 20U : 2U) << std::endl;
-  const bool isGood = result.verdict.isGood();
-  if (isGood) std::filesystem::remove_all(options.folder);
-  return isGood;
+  return result.verdict;
 }
 
-int play(unsigned seconds, unsigned seed, const std::filesystem::path& folder) {
-  for (const auto& [name, plant] : kPlants) {
-    std::cout << "with the planted " << name << ", which has to be found: " << std::flush;
+int play(unsigned seconds, unsigned round, unsigned seed, const std::filesystem::path& folder) {
+  for (const PlantedBug& bug : kPlantedBugs) {
+    std::cout << "with the planted " << bug.name << ", a " << nameOf(bug.fault)
+              << " that has to be found: " << std::flush;
     const ScheduleOptions options{
-        .seed = seed, .length = std::chrono::seconds(3), .plant = plant, .folder = folder / name};
-    if (playRound(options)) {
-      std::cout << "FAILED: it was not found\n";
+        .seed = seed, .length = std::chrono::seconds(3), .plant = bug.plant, .folder = folder / bug.name};
+    if (!isFound(bug, playRound(options))) {
+      std::cout << "FAILED: it was not found; what each thread has said: " << options.folder.string() << '\n';
       return EXIT_FAILURE;
     }
     std::filesystem::remove_all(options.folder);
@@ -49,10 +38,13 @@ int play(unsigned seconds, unsigned seed, const std::filesystem::path& folder) {
     const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now());
     if (left <= std::chrono::milliseconds(0)) break;
     std::cout << "seed " << seed << ": " << std::flush;
-    const auto length = std::min<std::chrono::milliseconds>(kRound, left);
+    const auto length = std::min<std::chrono::milliseconds>(std::chrono::seconds(round), left);
     const ScheduleOptions options{
         .seed = seed, .length = length, .folder = folder / ("seed-" + std::to_string(seed))};
-    if (playRound(options)) continue;
+    if (playRound(options).isGood()) {
+      std::filesystem::remove_all(options.folder);
+      continue;
+    }
     ++failed;
     std::cout << "  the store and what each thread has said: " << options.folder.string() << '\n';
   }
@@ -67,11 +59,15 @@ int main(int argumentCount, char** arguments) {
   CLI::App app(
       "Hostile schedules: programs that share a store and are stopped, killed and misled by the clock");
   unsigned seconds = 60;
+  unsigned round = 10;
   unsigned seed = 1;
   std::string folder = "schedules";
   app.add_option("SECONDS", seconds, "for how long, behind the planted bugs");
-  app.add_option("--seed", seed, "of the first round of 10 seconds; the next ones count up");
+  app.add_option("--seed", seed, "of the first round; the next ones count up");
+  app.add_option("--round", round, "seconds that a round takes, with one store")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   app.add_option("--folder", folder, "for stores and logs; those of rounds that fail stay");
   CLI11_PARSE(app, argumentCount, arguments);
-  return instar::schedules::play(seconds, seed, folder);
+  return instar::schedules::play(seconds, round, seed, folder);
 }

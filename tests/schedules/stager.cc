@@ -20,16 +20,17 @@ void Stager::act() {
       if (opened_ != status->version) open(status->version);
       return change(status->version);
     }
-    if (client_.below(3) != 0) return stage(snapshot);
     std::uint16_t current = 0;
     for (const CollectionInfo& info : store.collections(snapshot))
       if (info.name == kTrial) current = info.currentVersion;
+    if (current < 2 || client_.below(3) == 0) return stage(snapshot);
     leave(current);
   } catch (const Error& error) {
     // The guard rails have decided meanwhile, rows are left that need the version, others are at it.
     if (error.code() != ErrorCode::fixCall && error.code() != ErrorCode::retry &&
         error.code() != ErrorCode::upgradeProgram)
       throw;
+    client_.noteRefused("changes", error);
   }
 }
 
@@ -59,6 +60,7 @@ void Stager::stage(const Transaction& snapshot) {
   client_.setTrial(
       client_.store().stage(kTrial, storedVersion(highest, since == 0 ? highest : since), options));
   opened_ = highest;
+  client_.log().count("staged");
 }
 
 void Stager::open(std::uint16_t version) {
@@ -71,23 +73,31 @@ void Stager::change(std::uint16_t version) {
   const Store& store = client_.store();
   switch (client_.below(6)) {
     case 0:
-      return promoteVersion(store, kTrial, version, {.forced = client_.below(2) == 0});
     case 1:
-      return abortVersion(store, kTrial, version, "tried for long enough");
+      promoteVersion(store, kTrial, version, {.forced = client_.below(2) == 0});
+      return client_.log().count("promoted");
     case 2:
-      return setStagedShadow(store, kTrial, version, client_.below(5) * 25.0);
+      abortVersion(store, kTrial, version, "tried for long enough");
+      return client_.log().count("aborted");
+    case 3:
+      setStagedShadow(store, kTrial, version, client_.below(5) * 25.0);
+      return client_.log().count("shadow set");
     default:
-      return setStagedPercent(store, kTrial, version, client_.below(5) * 25.0);
+      setStagedPercent(store, kTrial, version, client_.below(5) * 25.0);
+      return client_.log().count("percent set");
   }
 }
 
 // The current version: given up, or the last one.
 void Stager::leave(std::uint16_t current) {
   const Store& store = client_.store();
-  if (current < 2) return;
-  if (client_.below(3) == 0) return abortVersion(store, kTrial, current, "given up");
-  migrate(store, kTrial, {.mode = CompactionMode::compress});
+  if (client_.below(4) == 0) {
+    abortVersion(store, kTrial, current, "given up");
+    return client_.log().count("aborted");
+  }
+  if (client_.below(2) == 0) migrate(store, kTrial, {.mode = CompactionMode::compress});  // or others do it
   retireVersions(store, kTrial, static_cast<std::uint16_t>(current - 1));
+  client_.log().count("retired");
 }
 
 }  // namespace instar::schedules
