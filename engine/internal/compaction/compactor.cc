@@ -493,13 +493,4 @@ void Compactor::keepHeat(Worker& worker) {
   if (const auto heat = store_->heatOf(worker.collection().name())) heat->keep(store_);
 }
 
-void Compaction::pause() const { compactor_->pause(); }
-void Compaction::resume() const { compactor_->resume(); }
-void Compaction::stop() const { compactor_->stop(); }
-void Compaction::setRate(std::uint64_t bytesPerSecond) const { compactor_->setRate(bytesPerSecond); }
-CompactionStatus Compaction::status() const { return compactor_->status(); }
-void Compaction::onReport(std::function<void(const CompactionStatus&)> callback) const {
-  compactor_->onReport(std::move(callback));
-}
-
 }  // namespace instar

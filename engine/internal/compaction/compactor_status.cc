@@ -92,4 +92,13 @@ void Compactor::tell(const CompactionStatus& status) const {
   }
 }
 
+void Compaction::pause() const { compactor_->pause(); }
+void Compaction::resume() const { compactor_->resume(); }
+void Compaction::stop() const { compactor_->stop(); }
+void Compaction::setRate(std::uint64_t bytesPerSecond) const { compactor_->setRate(bytesPerSecond); }
+CompactionStatus Compaction::status() const { return compactor_->status(); }
+void Compaction::onReport(std::function<void(const CompactionStatus&)> callback) const {
+  compactor_->onReport(std::move(callback));
+}
+
 }  // namespace instar

@@ -152,23 +152,26 @@ void PageMap::checkNames(const std::vector<PageNumber>& leaves) {
     note(page, kListOfTrees, what);
   };
   std::map<std::string, TreeRecord> names;
+  std::vector<std::pair<PageNumber, std::string>> strange;
   std::vector<std::byte> bytes;
   Node node;
   for (const PageNumber leaf : leaves) {
     Page page;
     if (!file_.read(leaf, bytes) || page.decode(bytes, leaf) != nullptr) continue;
-    for (std::size_t i = 0; i < page.nodes() && names.size() < kMostTrees; ++i) {
+    for (std::size_t i = 0; i < page.nodes() && names.size() + strange.size() < kMostTrees; ++i) {
       if (!page.node(i, node)) continue;  // the walk has noted it
       const std::string name(asText(node.key));
       const auto record = node.isTree && !node.isOverflow ? decodeTree(node.value) : std::nullopt;
       if (!isTreeName(name))
-        doubt(leaf, "an entry has the name of no tree: " + printKey({}, node.key));
+        strange.emplace_back(leaf, printKey({}, node.key));
       else if (!record)
         doubt(leaf, "what it says about " + name + " is damaged");
       else
         names.emplace(name, *record);
     }
   }
+  if (names.empty()) return;  // a file of something else, as far as one can tell: whoever opens it says so
+  for (const auto& [leaf, name] : strange) doubt(leaf, "an entry has the name of no tree: " + name);
   // Each is made after the one that it needs, and an empty one may be the last thing before a crash.
   for (const auto& [text, record] : names) {
     const std::string& name = text;
@@ -182,8 +185,7 @@ void PageMap::checkNames(const std::vector<PageNumber>& leaves) {
     if (prefix == kPreimageRowTreePrefix && record.entries != 0) need(kPreimageColdTreePrefix);
     if (prefix == kPreimageColdTreePrefix) need(kPreimageRowTreePrefix);
   }
-  if (!names.empty() && !names.contains(std::string(kCatalogTree)))
-    doubt(kNoPage, "it has no " + std::string(kCatalogTree));
+  if (!names.contains(std::string(kCatalogTree))) doubt(kNoPage, "it has no " + std::string(kCatalogTree));
 }
 
 PageMap::Records PageMap::readNames(const std::vector<PageNumber>& leaves) {
