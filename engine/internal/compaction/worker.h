@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -23,7 +24,7 @@ class Worker {
   // `rate` in bytes a second makes small batches for a small rate; 0: no limit.
   struct Settings {
     CompactionMode mode = CompactionMode::upgrade;
-    std::chrono::microseconds lockTime = std::chrono::milliseconds(2);
+    std::optional<std::chrono::microseconds> lockTime = {};
     std::uint64_t rate = 0;
     unsigned threads = 1;  // that prepare, at most
     bool keepPreimages = false;
