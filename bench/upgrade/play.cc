@@ -206,15 +206,16 @@ void play(const Stage& stage, Subject& subject, const std::filesystem::path& fol
   const LoadResult load = runLoad(scenario, *reader, *writer, start, beside.end());
   beside.finish();
   run.setDuration(secondsSince(start));
-  watch.stop();
+  watch.endSeconds();
   run.setCompleteAfter(isComplete ? run.getOpenToFirstAnswer() : beside.completeAfter());
   run.setBytesRead(bytesReadFromDevice() - readBefore);
   run.setIsCold(scenario.cold);
-  run.setFileAfter(bytesOnDisk(folder));
 
   reader.reset();
   writer.reset();
   subject.settle();
+  watch.stop();
+  run.setFileAfter(bytesOnDisk(folder));
   run.setProcessorSeconds(ownProcessorSeconds() - processorBefore);
   run.setBytesWritten(bytesWritten() - writtenBefore);
   run.setBytesPutOff(run.getBytesWritten() - std::min(watch.written(), run.getBytesWritten()));

@@ -36,8 +36,8 @@ struct Run {
   bytesRead         @25 :UInt64;   # from the disk; says something only where isCold
   processorSeconds  @26 :Float64;  # user and system, of the process, over the same time as bytesWritten
   fileBefore        @27 :UInt64;   # bytes on the disk, logs too
-  fileHighest       @28 :UInt64;
-  fileAfter         @29 :UInt64;
+  fileHighest       @28 :UInt64;   # also while what was put off was written; the same holds for memory
+  fileAfter         @29 :UInt64;   # behind that
   memoryHighest     @30 :UInt64;   # bytes that are not of files
   # Seconds of work that a kill has cost: the time until then, less what the rows that the next process found in the
   # new form take at the pace of a whole migration. -1: not tried, or the process had ended before.
