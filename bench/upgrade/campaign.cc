@@ -26,13 +26,6 @@ std::string minutes(double seconds) {
   return std::to_string(whole / 60) + (rest.size() < 2 ? ":0" : ":") + rest;
 }
 
-// What makes runs comparable: all but the memory, of which a kernel takes more or less.
-std::string textOfMachine(Machine::Reader machine) {
-  return std::string(machine.getBuild().cStr()) + "; " + machine.getProcessor().cStr() + ", " +
-         std::to_string(machine.getProcessors()) + " processors, " + machine.getSystem().cStr() + ", " +
-         machine.getFileSystem().cStr();
-}
-
 void writeFiles(const Results& results) {
   results.writeCsv();
   writePage(results.asJson(), results.folder() / "index.html");
@@ -75,11 +68,11 @@ void Campaign::refuseOthers(const std::vector<Scenario>& scenarios) const {
   capnp::MallocMessageBuilder message;
   auto here = message.initRoot<Machine>();
   describeMachine(places_.data, here);
-  const std::string now = textOfMachine(here.asReader());
+  const std::string now = textOf(here.asReader());
   const std::vector<std::string> names = namesOf(scenarios);
   for (const RunRecord& run : results_.runs()) {
     if (std::ranges::find(names, run.reader().getName().cStr()) == names.end()) continue;
-    const std::string then = textOfMachine(run.reader().getMachine());
+    const std::string then = textOf(run.reader().getMachine());
     if (then == now) continue;
     throw std::runtime_error(
         places_.out.string() + " has runs by another build or machine (" + then + ") than this one (" + now +

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <string>
 
 #include "instar/bench/upgrade/run.capnp.h"
 
@@ -45,6 +46,9 @@ class DisturbanceWatch {
   std::filesystem::path folder_;
   MachineLook before_;
 };
+
+// What makes runs comparable: all but the memory, of which a kernel takes more or less.
+std::string textOf(Machine::Reader machine);
 
 // `folder` is where the data lies. The build has the commit that it is of, "unknown" outside of a repository.
 void describeMachine(const std::filesystem::path& folder, Machine::Builder machine);

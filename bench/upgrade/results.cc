@@ -10,7 +10,9 @@
 #include <map>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 
+#include "instar/bench/upgrade/disturbance.h"
 #include "instar/bench/upgrade/scenario.h"
 
 namespace instar::bench {
@@ -173,27 +175,33 @@ void Results::add(RunRecord run) {
 // it has. What is known to be nothing is the least there is, since 0 says that it is not known.
 void Results::findLoads() {
   struct Load {
-    std::vector<double> bytes;    // an operation
-    std::vector<double> seconds;  // of the processor, an operation
+    std::vector<double> bytes{};    // an operation
+    std::vector<double> seconds{};  // of the processor, an operation
   };
-  std::map<std::string, Load> loads;
+  // By name, machine and build: in those of undisturbed runs, in those of disturbed ones.
+  using Conditions = std::pair<std::string, std::string>;
+  std::map<Conditions, Load> loads[2];
+  const auto conditionsOf = [](Run::Reader run) {
+    return Conditions(nameOfLoad(run), textOf(run.getMachine()));
+  };
   for (const RunRecord& run : runs_) {
     const Run::Reader reader = run.reader();
     const auto operations = static_cast<double>(operationsOf(reader));
     if (reader.getStrategy() != kj::StringPtr("none") || operations == 0) continue;
-    Load& load = loads[nameOfLoad(reader)];
+    Load& load = loads[reader.getDisturbance().getDisturbed() ? 1 : 0][conditionsOf(reader)];
     load.bytes.push_back(static_cast<double>(reader.getBytesWritten()) / operations);
     load.seconds.push_back(reader.getProcessorSeconds() / operations);
   }
   for (RunRecord& run : runs_) {
-    const auto found = loads.find(nameOfLoad(run.reader()));
-    const bool isKnown = found != loads.end() && operationsOf(run.reader()) != 0;
     const auto operations = static_cast<double>(operationsOf(run.reader()));
-    run.builder().setBytesWrittenByLoad(
-        isKnown ? std::max<std::uint64_t>(
-                      static_cast<std::uint64_t>(medianOf(found->second.bytes) * operations + 0.5), 1)
-                : 0);
-    run.builder().setProcessorSecondsOfLoad(isKnown ? medianOf(found->second.seconds) * operations : 0);
+    const Load* found = nullptr;
+    for (const auto& some : loads) {
+      const auto load = some.find(conditionsOf(run.reader()));
+      if (found == nullptr && load != some.end() && operations != 0) found = &load->second;
+    }
+    const auto bytes = [&] { return static_cast<std::uint64_t>(medianOf(found->bytes) * operations + 0.5); };
+    run.builder().setBytesWrittenByLoad(found != nullptr ? std::max<std::uint64_t>(bytes(), 1) : 0);
+    run.builder().setProcessorSecondsOfLoad(found != nullptr ? medianOf(found->seconds) * operations : 0);
   }
 }
 

@@ -45,7 +45,8 @@ class Results {
   // Stores it.
   void add(RunRecord run);
   // Fills in, of all runs, what the same load takes by itself (bytesWrittenByLoad, processorSecondsOfLoad), from
-  // those of loadAlone() that are there: before a report, since these may come later. In memory only.
+  // those of loadAlone() by the same build on the same machine that are there, and from disturbed ones only where
+  // all are: before a report, since these may come later. In memory only.
   void findLoads();
   const std::vector<RunRecord>& runs() const noexcept { return runs_; }
   std::vector<std::string> asJson() const;

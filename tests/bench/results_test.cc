@@ -103,6 +103,31 @@ TEST_F(ResultsTest, WhatTheSameLoadTakesIsFoundWhenAReportIsMade) {
   EXPECT_DOUBLE_EQ(writtenPerMigrated(first()), 2);
 }
 
+// Disturbed runs once weighed as much as others, and so did those of builds that wrote more or less.
+TEST_F(ResultsTest, TheLoadIsThatOfUndisturbedRunsOfTheSameBuild) {
+  Results results(folder_.path());
+  const auto add = [&](RunRecord run, const char* build, bool disturbed = false) {
+    run.builder().getMachine().setBuild(build);
+    run.builder().getDisturbance().setDisturbed(disturbed);
+    results.add(std::move(run));
+    results.findLoads();
+    return results.runs()[0].reader().getBytesWrittenByLoad();
+  };
+  auto lazy = runOf("instar/lazy/derived/a/zipf/100/rps=10", "lazy");
+  lazy.builder().initWrites().setCount(20);
+  const auto load = [](std::uint64_t bytes, unsigned repetition) {
+    auto run = runOf("instar/none/derived/a/zipf/100/rps=10", "none", repetition);
+    run.builder().initWrites().setCount(10);
+    run.builder().setBytesWritten(bytes);
+    return run;
+  };
+  EXPECT_EQ(add(std::move(lazy), "new"), 0U);
+  EXPECT_EQ(add(load(100, 1), "old"), 0U);
+  EXPECT_EQ(add(load(500, 2), "new", true), 1000U);
+  EXPECT_EQ(add(load(300, 3), "new"), 600U);
+  EXPECT_EQ(add(load(700, 4), "new", true), 600U);
+}
+
 TEST_F(ResultsTest, OtherLoadsAndThoseThatDidNothingSayNothingOfALoad) {
   Results results(folder_.path());
   auto lazy = runOf("instar/lazy/derived/a/zipf/100/rps=10", "lazy");
