@@ -26,14 +26,15 @@ void inBatches(const Store& store, const std::string& collection, const Scenario
                MigrationProgress& progress, const std::atomic<bool>& stop) {
   MigrationOptions options{.mode = modeOf(scenario)};
   if (scenario.lockTime != 0) options.lockTime = std::chrono::microseconds(scenario.lockTime);
-  options.progress = [&](const Progress& now) {
-    progress.rows = now.done;
+  const auto note = [&](const Migration& now) { progress.rows = std::max(now.rewritten, now.packed); };
+  options.committed = note;
+  options.progress = [&](const Progress&) {
     if (stop) throw Stopped();
   };
   try {
     const Migration migration = migrate(store, collection, options);
     if (migration.failed != 0) throw std::runtime_error("rows could not be upgraded");
-    progress.rows = std::max(migration.rewritten, migration.packed);
+    note(migration);
     progress.complete = true;
   } catch (const Stopped&) {
   }

@@ -33,9 +33,9 @@ class Session {
   virtual void readModifyWrite(std::uint64_t id) = 0;
 };
 
-// How far the migration is; written by migrate(), read by any thread.
+// How far the migration is; written by open(), migrate() and sessions, read by any thread.
 struct MigrationProgress {
-  std::atomic<std::uint64_t> rows = 0;  // that are in the new form in a durable commit
+  std::atomic<std::uint64_t> rows = 0;  // that are in the new form in a durable commit, brought over by this process
   std::atomic<bool> complete = false;   // no row of the old form is left that is going to be migrated
 };
 
