@@ -35,6 +35,12 @@ double secondsOf(const timeval& time) noexcept {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
 }
 
+double processorSecondsOf(int whom) {
+  rusage usage{};
+  ::getrusage(whom, &usage);
+  return secondsOf(usage.ru_utime) + secondsOf(usage.ru_stime);
+}
+
 std::string firstLineWith(const char* path, std::string_view word) {
   std::ifstream file(path);
   for (std::string line; std::getline(file, line);) {
@@ -100,11 +106,8 @@ ProcessorTimes processorTimes() {
   return times;
 }
 
-double ownProcessorSeconds() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return secondsOf(usage.ru_utime) + secondsOf(usage.ru_stime);
-}
+double ownProcessorSeconds() { return processorSecondsOf(RUSAGE_SELF); }
+double endedProcessorSeconds() { return processorSecondsOf(RUSAGE_CHILDREN); }
 
 double measureSync(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / ("sync-" + std::to_string(::getpid()));

@@ -19,8 +19,9 @@ struct ProcessorTimes {
 };
 ProcessorTimes processorTimes();
 
-// User and system, of this process.
+// User and system, of this process; of those that it has started and that have ended.
 double ownProcessorSeconds();
+double endedProcessorSeconds();
 
 // Milliseconds that a write of 4 KiB and its sync take in this folder: the median of several.
 double measureSync(const std::filesystem::path& folder);

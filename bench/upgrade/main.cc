@@ -31,7 +31,8 @@ struct ChildTask {
   std::string scenario;
   std::filesystem::path folder;
   std::filesystem::path result;  // JSON of a Run
-  double killAfter = 0;          // seconds
+  std::filesystem::path attempt;  // that is shared, where it is to be killed
+  double killAfter = 0;           // seconds
   OwnFile own;
   std::string expectedDigest;
 };
@@ -96,6 +97,7 @@ void addChildCommands(CLI::App& application, ChildTask& task) {
     command->add_option("scenario", task.scenario)->required();
     command->add_option("--folder", task.folder)->required();
     command->add_option("--result", task.result);
+    command->add_option("--attempt", task.attempt);
     command->add_option("--kill-after", task.killAfter);
     command->add_option("--own-file", task.own.file);
     command->add_option("--own-collection", task.own.collection);
@@ -114,7 +116,11 @@ void addChildCommands(CLI::App& application, ChildTask& task) {
   add("migrate", [](const ChildTask& task) {
     RunRecord run;
     const Stage stage = stageOf(task);
-    migrateAlone(stage, *subjectOf(stage, task.folder), task.killAfter, run.builder());
+    const auto subject = subjectOf(stage, task.folder);
+    Attempt own;
+    std::optional<SharedAttempt> shared;
+    if (!task.attempt.empty()) shared.emplace(task.attempt);
+    migrateAlone(stage, *subject, shared ? **shared : own, task.killAfter, run.builder());
     storeResult(run, task.result);
   });
   add("count", [](const ChildTask& task) {

@@ -173,6 +173,11 @@ void takeCensus(const Stage& stage, Subject& subject, std::span<const Operation>
                            " with " + digest);
 }
 
+struct Ending {
+  std::atomic<bool>& isOver;
+  ~Ending() { isOver = true; }
+};
+
 }  // namespace
 
 std::unique_ptr<Subject> subjectOf(const Stage& stage, const std::filesystem::path& folder) {
@@ -230,17 +235,22 @@ void play(const Stage& stage, Subject& subject, const std::filesystem::path& fol
   takeCensus(stage, subject, load.written, progress, run);
 }
 
-void migrateAlone(const Stage& stage, Subject& subject, double killAfter, Run::Builder run) {
+void migrateAlone(const Stage& stage, Subject& subject, Attempt& attempt, double killAfter,
+                  Run::Builder run) {
   const Scenario& scenario = stage.scenario;
   describeScenario(scenario, run);
-  MigrationProgress progress;
+  MigrationProgress& progress = attempt.progress;
   const std::atomic<bool> never = false;
   const auto isOver = std::make_shared<std::atomic<bool>>(false);
+  const Ending ending{*isOver};  // also where something is thrown
   const auto start = Clock::now();
+  attempt.began = steadyNanoseconds();
   if (killAfter > 0) {
-    std::thread([killAfter, isOver] {
+    std::thread([killAfter, isOver, &attempt] {  // which is there for as long as it is not over
       std::this_thread::sleep_for(std::chrono::duration<double>(killAfter));
-      if (!*isOver) ::raise(SIGKILL);
+      if (*isOver) return;
+      attempt.killed = steadyNanoseconds();
+      ::raise(SIGKILL);
     }).detach();
   }
   subject.open(progress);

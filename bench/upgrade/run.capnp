@@ -39,8 +39,8 @@ struct Run {
   fileHighest       @28 :UInt64;   # also while what was put off was written; the same holds for memory
   fileAfter         @29 :UInt64;   # behind that
   memoryHighest     @30 :UInt64;   # bytes that are not of files
-  # Seconds of work that a kill has cost: the time until then, less what the rows that the next process found in the
-  # new form take at the pace of a whole migration. -1: not tried, or the process had ended before.
+  # Seconds of work that a kill has cost: from the last durable commit that brought rows over, or from the beginning of
+  # the migration where there was none, until the kill. -1: not tried, or the process had ended before.
   lostByKill        @31 :Float64;
   digest            @32 :Text;     # of all rows afterwards: the same for every system and strategy
   disturbance       @33 :Disturbance;

@@ -1,5 +1,6 @@
 #include "instar/bench/upgrade/runner.h"
 
+#include <capnp/message.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
@@ -10,6 +11,8 @@
 #include <string_view>
 #include <system_error>
 
+#include "instar/bench/upgrade/attempt.h"
+#include "instar/bench/upgrade/disturbance.h"
 #include "instar/bench/workspace.h"
 
 extern char** environ;
@@ -26,6 +29,24 @@ void copyFolder(const std::filesystem::path& from, const std::filesystem::path& 
     else
       copyDurably(entry.path(), target);
   }
+}
+
+// With the time of processes that have ended.
+MachineLook lookFromOutside(const std::filesystem::path& folder) {
+  MachineLook look{.processors = processorTimes(), .own = ownProcessorSeconds() + endedProcessorSeconds()};
+  look.sync = measureSync(folder);
+  return look;
+}
+
+// To that of the run: of the process that was killed.
+void addDisturbance(const MachineLook& before, const MachineLook& after, Disturbance::Builder all) {
+  capnp::MallocMessageBuilder message;
+  auto more = message.initRoot<Disturbance>();
+  describeDisturbance(before, after, more);
+  if (!more.getDisturbed()) return;
+  const std::string reason = all.getReason().cStr();
+  all.setDisturbed(true);
+  all.setReason((reason.empty() ? "" : reason + "; ") + "until the kill " + more.getReason().cStr());
 }
 
 }  // namespace
@@ -52,10 +73,11 @@ Runner::~Runner() {
 }
 
 bool Runner::call(const char* command, const Scenario& scenario, const std::filesystem::path& folder,
-                  const std::filesystem::path& result, double killAfter) const {
+                  const std::filesystem::path& result, const std::optional<Kill>& kill) const {
   std::vector<std::string> texts{program_, command, nameOf(scenario), "--folder", folder};
   if (!result.empty()) texts.insert(texts.end(), {"--result", result});
-  if (killAfter > 0) texts.insert(texts.end(), {"--kill-after", std::to_string(killAfter)});
+  if (kill)
+    texts.insert(texts.end(), {"--kill-after", std::to_string(kill->after), "--attempt", kill->attempt});
   if (own_) {
     texts.insert(texts.end(), {"--own-file", own_->file, "--own-collection", own_->collection, "--own-schema",
                                own_->schema, "--own-bytes", std::to_string(own_->bytesOfRow)});
@@ -72,7 +94,7 @@ bool Runner::call(const char* command, const Scenario& scenario, const std::file
     if (errno != EINTR) throw std::system_error(errno, std::generic_category(), "waitpid");
   }
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
-  if (killAfter > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) return false;
+  if (kill && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) return false;
   throw std::runtime_error(std::string(command) + " " + nameOf(scenario) + " has failed");
 }
 
@@ -115,7 +137,12 @@ void Runner::findLossByKill(const Scenario& scenario, Run::Builder run) {
   };
   const double whole = resultOf("migrate", scenario, copyOf(scenario)).reader().getCompleteAfter();
   const auto folder = copyOf(scenario);
-  if (call("migrate", scenario, folder, result, whole / 2)) return;  // it was faster this time
+  const Kill kill{.after = whole / 2, .attempt = folder_ / "attempt"};
+  std::filesystem::remove(kill.attempt);
+  const SharedAttempt attempt(kill.attempt);
+  const MachineLook before = lookFromOutside(folder_);
+  if (call("migrate", scenario, folder, result, kill)) return;  // it was faster this time
+  addDisturbance(before, lookFromOutside(folder_), run.getDisturbance());
   const auto killed = folder_ / "run" / "killed";
   std::filesystem::remove_all(killed);
   copyFolder(folder, killed);
@@ -123,11 +150,14 @@ void Runner::findLossByKill(const Scenario& scenario, Run::Builder run) {
   looking.strategy = Strategy::lazy;
   looking.rate = 0;
   looking.packs = looking.kill = false;
-  const auto rows = static_cast<double>(scenario.rows);
   run.setRowsKeptByKill(scenario.rows - resultOf("count", looking, killed).reader().getRowsLeft());
   std::filesystem::remove_all(killed);
+  if (run.getRowsKeptByKill() < attempt->progress.rows)
+    throw std::runtime_error(nameOf(scenario) + ": " + std::to_string(attempt->progress.rows) +
+                             " rows had been brought over by durable commits, and " +
+                             std::to_string(run.getRowsKeptByKill()) + " are left after the kill");
   run.setRowsAfterKill(resultOf("migrate", scenario, folder).reader().getRowsMigrated());
-  run.setLostByKill(whole / 2 - whole * (rows - static_cast<double>(run.getRowsAfterKill())) / rows);
+  run.setLostByKill(lostByKill(*attempt));
 }
 
 void Runner::findOwnDigest(const Scenario& scenario) {

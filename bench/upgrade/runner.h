@@ -46,9 +46,14 @@ class Runner {
   std::filesystem::path copyOf(const Scenario& scenario);
   void findLossByKill(const Scenario& scenario, Run::Builder run);
   void findOwnDigest(const Scenario& scenario);
+  // Of a process that kills itself.
+  struct Kill {
+    double after = 0;               // seconds
+    std::filesystem::path attempt;  // see attempt.h
+  };
   // Whether it has ended by itself; throws where it has failed.
   bool call(const char* command, const Scenario& scenario, const std::filesystem::path& folder,
-            const std::filesystem::path& result = {}, double killAfter = 0) const;
+            const std::filesystem::path& result = {}, const std::optional<Kill>& kill = {}) const;
 
   const std::filesystem::path program_;
   const std::filesystem::path folder_;
