@@ -8,6 +8,8 @@
 //     instar_upgrade_bench list [--rows N]                                      their names
 //     instar_upgrade_bench report [--out FOLDER]                                tables from runs that were made
 
+#include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -20,6 +22,7 @@
 
 #include "instar/bench/upgrade/campaign.h"
 #include "instar/bench/upgrade/catalogue.h"
+#include "instar/bench/upgrade/interruption.h"
 #include "instar/bench/upgrade/play.h"
 #include "instar/bench/upgrade/table.h"
 
@@ -104,7 +107,10 @@ void addChildCommands(CLI::App& application, ChildTask& task) {
     command->add_option("--own-schema", task.own.schema);
     command->add_option("--own-bytes", task.own.bytesOfRow);
     command->add_option("--expect", task.expectedDigest);
-    command->final_callback([&task, work] { work(task); });
+    command->final_callback([&task, work] {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // nobody would read the result
+      work(task);
+    });
   };
   add("fill", [](const ChildTask& task) { fillFolder(stageOf(task), task.folder); });
   add("play", [](const ChildTask& task) {
@@ -144,6 +150,7 @@ int run(int count, char** texts) {
   enum class Earlier : std::uint8_t { keep, forget };  // runs of the same scenarios
   const auto measure = [&](const std::vector<Scenario>& scenarios, unsigned repetitions, Earlier earlier,
                            const std::optional<OwnFile>& own = {}) {
+    const Interruptible interruptible;
     Campaign campaign({.out = own ? arguments.ownOut : arguments.out, .data = arguments.data, .own = own},
                       std::cout, std::cerr, ::isatty(STDERR_FILENO) != 0);
     if (earlier == Earlier::forget)
@@ -222,6 +229,9 @@ int run(int count, char** texts) {
 int main(int count, char** arguments) {
   try {
     return instar::bench::run(count, arguments);
+  } catch (const instar::bench::Interrupted& error) {
+    std::cerr << "instar_upgrade_bench: interrupted; what was measured is reported, and matrix goes on with the rest\n";
+    return 128 + error.signal();  // as a shell says it
   } catch (const std::invalid_argument& error) {
     std::cerr << "instar_upgrade_bench: " << error.what() << '\n';
     return 2;

@@ -7,12 +7,14 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
 
 #include "instar/bench/upgrade/attempt.h"
 #include "instar/bench/upgrade/disturbance.h"
+#include "instar/bench/upgrade/interruption.h"
 #include "instar/bench/workspace.h"
 
 extern char** environ;
@@ -29,6 +31,24 @@ void copyFolder(const std::filesystem::path& from, const std::filesystem::path& 
     else
       copyDurably(entry.path(), target);
   }
+}
+
+const std::string kFolderPrefix = "upgrade-";
+
+// Folders of runners whose process is dead.
+void removeLeftovers(const std::filesystem::path& data) {
+  std::error_code none;
+  std::vector<std::filesystem::path> dead;
+  for (const auto& entry : std::filesystem::directory_iterator(data, none)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with(kFolderPrefix)) continue;
+    pid_t process = 0;
+    const char* const end = name.data() + name.size();
+    const auto [read, error] = std::from_chars(name.data() + kFolderPrefix.size(), end, process);
+    if (error != std::errc() || read != end || process <= 0) continue;
+    if (::kill(process, 0) != 0 && errno == ESRCH) dead.push_back(entry.path());
+  }
+  for (const auto& folder : dead) std::filesystem::remove_all(folder);
 }
 
 // With the time of processes that have ended.
@@ -62,8 +82,9 @@ std::string shellWord(const std::string& text) {
 
 Runner::Runner(std::filesystem::path program, const std::filesystem::path& data, std::optional<OwnFile> own)
     : program_(std::move(program)),
-      folder_(std::filesystem::absolute(data) / ("upgrade-" + std::to_string(::getpid()))),
+      folder_(std::filesystem::absolute(data) / (kFolderPrefix + std::to_string(::getpid()))),
       own_(std::move(own)) {
+  removeLeftovers(data);
   std::filesystem::create_directories(folder_);
 }
 
@@ -86,13 +107,16 @@ bool Runner::call(const char* command, const Scenario& scenario, const std::file
   std::vector<char*> arguments;
   for (std::string& text : texts) arguments.push_back(text.data());
   arguments.push_back(nullptr);
+  if (interruptedBy() != 0) throw Interrupted(interruptedBy());
   pid_t process = 0;
   const int code = ::posix_spawn(&process, program_.c_str(), nullptr, nullptr, arguments.data(), environ);
   if (code != 0) throw std::system_error(code, std::generic_category(), program_.string());
   int status = 0;
   while (::waitpid(process, &status, 0) < 0) {
     if (errno != EINTR) throw std::system_error(errno, std::generic_category(), "waitpid");
+    if (interruptedBy() != 0) ::kill(process, SIGKILL);
   }
+  if (interruptedBy() != 0) throw Interrupted(interruptedBy());
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
   if (kill && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) return false;
   throw std::runtime_error(std::string(command) + " " + nameOf(scenario) + " has failed");

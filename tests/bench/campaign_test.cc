@@ -2,9 +2,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <chrono>
 #include <sstream>
 #include <stdexcept>
+#include <thread>
 #include <utility>
 
 #include "instar/bench/upgrade/runner.h"
@@ -79,6 +85,54 @@ TEST_F(CampaignTest, RunsOfAnotherBuildAreNotGoneOnWith) {
     EXPECT_THAT(error.what(), HasSubstr("another build or machine (commit 0;"));
     EXPECT_THAT(error.what(), HasSubstr("take another --out, or remove"));
   }
+}
+
+// How a program ends that makes the runs of `scenario`, once it is at one and is sent `signal`.
+int endOf(const std::filesystem::path& folder, const Scenario& scenario, int signal) {
+  const auto data = folder / "data";
+  std::string texts[] = {INSTAR_UPGRADE_BENCH, "run", nameOf(scenario), "--out", folder / "out", "--data", data};
+  std::vector<char*> arguments;
+  for (std::string& text : texts) arguments.push_back(text.data());
+  arguments.push_back(nullptr);
+  pid_t process = 0;
+  if (::posix_spawn(&process, INSTAR_UPGRADE_BENCH, nullptr, nullptr, arguments.data(), environ) != 0) return -1;
+  int status = 0;
+  const auto own = data / ("upgrade-" + std::to_string(process));
+  while (!std::filesystem::exists(own / "run") && ::waitpid(process, &status, WNOHANG) == 0)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  ::kill(process, signal);
+  while (::waitpid(process, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+// Their files were once left behind, gigabytes of them, and what was measured was not reported.
+TEST_F(CampaignTest, WhatInterruptsItLeavesAReportAndNoData) {
+  Scenario endless = scenarios_[0];
+  endless.seconds = 600;
+  for (const int signal : {SIGINT, SIGTERM}) {
+    const auto folder = folder_.path() / std::to_string(signal);
+    EXPECT_EQ(endOf(folder, endless, signal), 128 + signal);
+    EXPECT_TRUE(std::filesystem::is_empty(folder / "data"));
+    EXPECT_TRUE(std::filesystem::exists(folder / "out" / "index.html"));
+    EXPECT_TRUE(std::filesystem::exists(folder / "out" / "totals.csv"));
+  }
+}
+
+TEST_F(CampaignTest, WhatDeadProcessesHaveLeftIsRemoved) {
+  const pid_t dead = ::fork();
+  ASSERT_GE(dead, 0);
+  if (dead == 0) ::_exit(0);
+  ASSERT_EQ(::waitpid(dead, nullptr, 0), dead);
+  const auto data = folder_.path() / "data";
+  for (const std::string name : {"upgrade-" + std::to_string(dead), "upgrade-" + std::to_string(::getppid()),
+                                 std::string("upgrade-notes"), std::string("mine")})
+    std::filesystem::create_directories(data / name / "run");
+  run({scenarios_[0]}, 1);
+  EXPECT_FALSE(std::filesystem::exists(data / ("upgrade-" + std::to_string(dead))));
+  EXPECT_TRUE(std::filesystem::exists(data / ("upgrade-" + std::to_string(::getppid())) / "run"));
+  EXPECT_TRUE(std::filesystem::exists(data / "upgrade-notes" / "run"));
+  EXPECT_TRUE(std::filesystem::exists(data / "mine" / "run"));
 }
 
 TEST(CommandTest, APathIsOneWordToAShell) {
