@@ -1,6 +1,6 @@
 #pragma once
-// A migration that is killed on its way, in memory that outlives its process: a file that it maps, and whoever has
-// started it. What the process has written there until then the other one reads. Any thread.
+// A migration that is killed on its way, in memory that outlives its process: a file that it maps, and whoever
+// has started it. What the process has written there until then the other one reads. Any thread.
 
 #include <atomic>
 #include <cstdint>
@@ -17,8 +17,8 @@ struct Attempt {
   std::atomic<std::int64_t> killed = 0;
 };
 
-// Seconds from the last durable commit that brought rows over, or from the beginning where there was none, to the
-// kill: what was done in them is lost. -1: it was not killed.
+// Seconds from the last durable commit that brought rows over, or from the beginning where there was none, to
+// the kill: what was done in them is lost. -1: it was not killed.
 double lostByKill(const Attempt& attempt) noexcept;
 
 class SharedAttempt {

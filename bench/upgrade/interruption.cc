@@ -1,5 +1,6 @@
 #include "instar/bench/upgrade/interruption.h"
 
+#include <csignal>
 #include <cstddef>
 #include <iterator>
 

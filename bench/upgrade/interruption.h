@@ -1,6 +1,6 @@
 #pragma once
-// SIGINT and SIGTERM while runs are made: the present one ends, and what there is already is reported. A second
-// signal ends the program at once.
+// SIGINT and SIGTERM while runs are made: the present one ends, and what there is already is reported. A
+// second signal ends the program at once.
 
 #include <signal.h>
 
@@ -17,8 +17,8 @@ class Interrupted : public std::runtime_error {
   const int signal_;
 };
 
-// From its making to its end these signals are noted instead; those that were ignored still are. There is one at
-// a time.
+// From its making to its end these signals are noted instead; those that were ignored still are. There is one
+// at a time.
 class Interruptible {
  public:
   Interruptible();

@@ -33,7 +33,7 @@ namespace {
 struct ChildTask {
   std::string scenario;
   std::filesystem::path folder;
-  std::filesystem::path result;  // JSON of a Run
+  std::filesystem::path result;   // JSON of a Run
   std::filesystem::path attempt;  // that is shared, where it is to be killed
   double killAfter = 0;           // seconds
   OwnFile own;
@@ -147,29 +147,33 @@ int run(int count, char** texts) {
   CLI::App application{
       "Upgrades an application over Instar, SQLite, LMDB and RocksDB, and measures what it costs."};
   Arguments arguments;
-  enum class Earlier : std::uint8_t { keep, forget };  // runs of the same scenarios
-  const auto measure = [&](const std::vector<Scenario>& scenarios, unsigned repetitions, Earlier earlier,
-                           const std::optional<OwnFile>& own = {}) {
+  // Without `again` it goes on with runs that are there; otherwise these are made anew.
+  const auto measure = [&](const std::vector<Scenario>& scenarios, unsigned repetitions,
+                           const std::vector<Scenario>& again, const std::optional<OwnFile>& own = {}) {
     const Interruptible interruptible;
     Campaign campaign({.out = own ? arguments.ownOut : arguments.out, .data = arguments.data, .own = own},
                       std::cout, std::cerr, ::isatty(STDERR_FILENO) != 0);
-    if (earlier == Earlier::forget)
-      campaign.forget(scenarios);
-    else
-      campaign.refuseOthers(scenarios);
-    campaign.run(scenarios, arguments.repetitions == 0 ? repetitions : arguments.repetitions);
+    if (again.empty()) campaign.refuseOthers(scenarios);
+    campaign.run(scenarios, arguments.repetitions == 0 ? repetitions : arguments.repetitions, again);
   };
 
   auto* const quick =
       application.add_subcommand("quick", "A first answer, in under two minutes (the default)");
   quick->add_option("--rows", arguments.quickRows)->check(CLI::PositiveNumber);
   addCommonOptions(quick, arguments, arguments.out);
-  quick->final_callback([&] { measure(quickScenarios(arguments.quickRows), 2, Earlier::forget); });
+  const auto measureQuick = [&] {
+    const std::vector<Scenario> scenarios = quickScenarios(arguments.quickRows);
+    measure(scenarios, 2, scenarios);
+  };
+  quick->final_callback(measureQuick);
 
   auto* const some = application.add_subcommand("run", "Scenarios by name");
   some->add_option("names", arguments.names, "instar/lazy/derived/b/zipf/100000; see list")->required();
   addCommonOptions(some, arguments, arguments.out);
-  some->final_callback([&] { measure(withLoads(named(arguments.names)), 3, Earlier::forget); });
+  some->final_callback([&] {
+    const std::vector<Scenario> scenarios = named(arguments.names);
+    measure(withLoads(scenarios), 3, scenarios);
+  });
 
   auto* const matrix = application.add_subcommand("matrix", "Everything; goes on where it was ended");
   matrix
@@ -178,9 +182,8 @@ int run(int count, char** texts) {
       ->check(CLI::PositiveNumber);
   matrix->add_option("--only", arguments.only, "The scenario of this name, or those whose names begin so");
   addCommonOptions(matrix, arguments, arguments.out);
-  matrix->final_callback([&] {
-    measure(withLoads(chosen(matrixScenarios(arguments.matrixRows), arguments.only)), 3, Earlier::keep);
-  });
+  matrix->final_callback(
+      [&] { measure(withLoads(chosen(matrixScenarios(arguments.matrixRows), arguments.only)), 3, {}); });
 
   auto* const own = application.add_subcommand("own", "Instar's strategies over copies of a file of yours");
   own->add_option("file", arguments.own.file, "Is only read")->required()->check(CLI::ExistingFile);
@@ -191,8 +194,9 @@ int run(int count, char** texts) {
   own->final_callback([&] {
     schemaOf(arguments.own);  // what is wrong with it is said at once
     measureOwn(arguments.own);
-    measure(withLoads(chosen(ownScenarios(arguments.own.rows, arguments.own.collection), arguments.only)), 3,
-            Earlier::forget, arguments.own);
+    const std::vector<Scenario> scenarios =
+        withLoads(chosen(ownScenarios(arguments.own.rows, arguments.own.collection), arguments.only));
+    measure(scenarios, 3, scenarios, arguments.own);  // the file may be another one than it was
   });
 
   auto* const list = application.add_subcommand("list", "The scenarios of quick and matrix");
@@ -215,8 +219,7 @@ int run(int count, char** texts) {
   application.require_subcommand(0, 1);
   try {
     application.parse(count, texts);
-    if (application.get_subcommands().empty())
-      measure(quickScenarios(arguments.quickRows), 2, Earlier::forget);
+    if (application.get_subcommands().empty()) measureQuick();
     return 0;
   } catch (const CLI::ParseError& error) {
     return application.exit(error) == 0 ? 0 : 2;
@@ -230,7 +233,8 @@ int main(int count, char** arguments) {
   try {
     return instar::bench::run(count, arguments);
   } catch (const instar::bench::Interrupted& error) {
-    std::cerr << "instar_upgrade_bench: interrupted; what was measured is reported, and matrix goes on with the rest\n";
+    std::cerr << "instar_upgrade_bench: interrupted; what was measured is reported, and matrix goes on with "
+                 "the rest\n";
     return 128 + error.signal();  // as a shell says it
   } catch (const std::invalid_argument& error) {
     std::cerr << "instar_upgrade_bench: " << error.what() << '\n';

@@ -251,7 +251,8 @@ void migrateAlone(const Stage& stage, Subject& subject, Attempt& attempt, double
       if (*isOver) return;
       attempt.killed = steadyNanoseconds();
       ::raise(SIGKILL);
-    }).detach();
+    })
+        .detach();
   }
   subject.open(progress);
   subject.migrate(progress, never);

@@ -157,9 +157,9 @@ bool Results::has(std::string_view name, unsigned repetition) const {
   });
 }
 
-void Results::forget(std::string_view name) {
+void Results::forgetBeyond(std::string_view name, unsigned repetition) {
   std::erase_if(runs_, [&](const RunRecord& run) {
-    if (run.reader().getName().cStr() != name) return false;
+    if (run.reader().getName().cStr() != name || run.reader().getRepetition() <= repetition) return false;
     std::filesystem::remove(folder_ / kRunsFolder / fileNameOf(name, run.reader().getRepetition()));
     return true;
   });
@@ -168,6 +168,11 @@ void Results::forget(std::string_view name) {
 void Results::add(RunRecord run) {
   const std::string file = fileNameOf(run.reader().getName().cStr(), run.reader().getRepetition());
   writeText(folder_ / kRunsFolder / file, toJson(run.reader()));
+  const auto isEarlier = [&](const RunRecord& other) {
+    return std::string_view(other.reader().getName().cStr()) == run.reader().getName().cStr() &&
+           other.reader().getRepetition() == run.reader().getRepetition();
+  };
+  std::erase_if(runs_, isEarlier);
   runs_.push_back(std::move(run));
 }
 

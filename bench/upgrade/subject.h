@@ -41,8 +41,9 @@ inline std::int64_t steadyNanoseconds() noexcept {
 
 // How far the migration is; written by open(), migrate() and sessions, read by any thread.
 struct MigrationProgress {
-  std::atomic<std::uint64_t> rows = 0;  // that are in the new form in a durable commit, brought over by this process
-  std::atomic<bool> complete = false;   // no row of the old form is left that is going to be migrated
+  std::atomic<std::uint64_t> rows =
+      0;  // that are in the new form in a durable commit, brought over by this process
+  std::atomic<bool> complete = false;         // no row of the old form is left that is going to be migrated
   std::atomic<std::int64_t> committedAt = 0;  // when `rows` has grown last, as steadyNanoseconds(); 0: never
 
   // So many rows more, or so many in all, are in a durable commit, as has just been seen.

@@ -171,12 +171,16 @@ TEST(PlayTest, AMigrationThatLeavesOldRowsFailsWhateverItSays) {
   EXPECT_THAT(failureOf([&](Run::Builder run) { play(stage, lying, data, run); }),
               HasSubstr("300 rows are left in the old form"));
   LyingSubject alone(subjectOf(stage, data), false);
-  EXPECT_THAT(failureOf([&](Run::Builder run) { Attempt attempt;
-                migrateAlone(stage, alone, attempt, 0, run); }),
+  EXPECT_THAT(failureOf([&](Run::Builder run) {
+                Attempt attempt;
+                migrateAlone(stage, alone, attempt, 0, run);
+              }),
               HasSubstr("300 rows are left in the old form"));
   LyingSubject idle(subjectOf(stage, data), true);
-  EXPECT_THAT(failureOf([&](Run::Builder run) { Attempt attempt;
-                migrateAlone(stage, idle, attempt, 0, run); }),
+  EXPECT_THAT(failureOf([&](Run::Builder run) {
+                Attempt attempt;
+                migrateAlone(stage, idle, attempt, 0, run);
+              }),
               HasSubstr("is not complete"));
 }
 

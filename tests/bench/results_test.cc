@@ -49,14 +49,29 @@ TEST_F(ResultsTest, ARunIsThereAgainWhenTheFolderIsOpenedAgain) {
   EXPECT_EQ(again.runs()[0].reader().getSeconds()[1].getFrom(), 1);
 }
 
+TEST_F(ResultsTest, ARunTakesThePlaceOfItsPredecessor) {
+  Results results(folder_.path());
+  for (const std::uint64_t rows : {1U, 2U}) {
+    auto run = runOf("instar/lazy/x", "lazy", 3);
+    run.builder().setRows(rows);
+    results.add(std::move(run));
+  }
+  const Results again(folder_.path());
+  for (const Results* seen : {&std::as_const(results), &again}) {
+    ASSERT_EQ(seen->runs().size(), 1U);
+    EXPECT_EQ(seen->runs()[0].reader().getRows(), 2U);
+  }
+}
+
 TEST_F(ResultsTest, WhatIsForgottenIsGoneFromTheFolderToo) {
   Results results(folder_.path());
   results.add(runOf("instar/lazy/x", "lazy", 1));
   results.add(runOf("instar/lazy/x", "lazy", 2));
   results.add(runOf("instar/lazy/y", "lazy", 1));
-  results.forget("instar/lazy/x");
+  results.forgetBeyond("instar/lazy/x", 1);
   const Results again(folder_.path());
   for (const Results* seen : {&std::as_const(results), &again}) {
+    EXPECT_TRUE(seen->has("instar/lazy/x", 1));
     EXPECT_FALSE(seen->has("instar/lazy/x", 2));
     EXPECT_TRUE(seen->has("instar/lazy/y", 1));
   }
