@@ -193,7 +193,7 @@ void play(const Stage& stage, Subject& subject, const std::filesystem::path& fol
   run.setFileBefore(bytesOnDisk(folder));
   if (scenario.cold) forgetFiles(folder);
   MigrationProgress progress;
-  const DisturbanceWatch disturbance(folder.parent_path());
+  DisturbanceWatch disturbance(folder.parent_path());
   const double processorBefore = ownProcessorSeconds();
   const std::uint64_t readBefore = bytesReadFromDevice();
   const std::uint64_t writtenBefore = bytesWritten();

@@ -73,11 +73,13 @@ struct Second {
 struct Disturbance {
   # What others did on this machine meanwhile.
   stolen    @0 :Float64;  # share of the processors' time that the host took
-  others    @1 :Float64;  # share of the processors' time that other processes took
+  others    @1 :Float64;  # share of the processors' time that other processes took; threads of the kernel are none
   syncBefore @2 :Float64; # milliseconds of a write and sync of 4 KiB, median of several, before and after
   syncAfter @3 :Float64;
   disturbed @4 :Bool;     # more of these than a fair comparison bears
   reason    @5 :Text;
+  worstStolen @6 :Float64; # as stolen and others, in the second in which it was most
+  worstOthers @7 :Float64;
 }
 
 struct Machine {

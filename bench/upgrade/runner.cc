@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
@@ -52,17 +53,18 @@ void removeLeftovers(const std::filesystem::path& data) {
 }
 
 // With the time of processes that have ended.
-MachineLook lookFromOutside(const std::filesystem::path& folder) {
-  MachineLook look{.processors = processorTimes(), .own = ownProcessorSeconds() + endedProcessorSeconds()};
+MachineLook lookFromOutside(KernelThreads& kernel, const std::filesystem::path& folder) {
+  MachineLook look = lookAtMachine(kernel);
+  look.own += endedProcessorSeconds();
   look.sync = measureSync(folder);
   return look;
 }
 
 // To that of the run: of the process that was killed.
-void addDisturbance(const MachineLook& before, const MachineLook& after, Disturbance::Builder all) {
+void addDisturbance(std::span<const MachineLook> looks, Disturbance::Builder all) {
   capnp::MallocMessageBuilder message;
   auto more = message.initRoot<Disturbance>();
-  describeDisturbance(before, after, more);
+  describeDisturbance(looks, more);
   if (!more.getDisturbed()) return;
   const std::string reason = all.getReason().cStr();
   all.setDisturbed(true);
@@ -164,9 +166,11 @@ void Runner::findLossByKill(const Scenario& scenario, Run::Builder run) {
   const Kill kill{.after = whole / 2, .attempt = folder_ / "attempt"};
   std::filesystem::remove(kill.attempt);
   const SharedAttempt attempt(kill.attempt);
-  const MachineLook before = lookFromOutside(folder_);
+  KernelThreads kernel;
+  std::vector<MachineLook> looks{lookFromOutside(kernel, folder_)};
   if (call("migrate", scenario, folder, result, kill)) return;  // it was faster this time
-  addDisturbance(before, lookFromOutside(folder_), run.getDisturbance());
+  looks.push_back(lookFromOutside(kernel, folder_));
+  addDisturbance(looks, run.getDisturbance());
   const auto killed = folder_ / "run" / "killed";
   std::filesystem::remove_all(killed);
   copyFolder(folder, killed);
