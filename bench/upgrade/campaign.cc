@@ -59,12 +59,8 @@ std::string Campaign::machine() const {
 }
 
 bool Campaign::isThere(const Task& task, const std::string& machine) const {
-  const std::string name = nameOf(task.scenario);
-  return std::ranges::any_of(results_.runs(), [&](const RunRecord& record) {
-    const Run::Reader run = record.reader();
-    return run.getName().cStr() == name && run.getRepetition() == task.repetition &&
-           textOf(run.getMachine()) == machine;
-  });
+  const RunRecord* const run = results_.find(nameOf(task.scenario), task.repetition);
+  return run != nullptr && textOf(run->reader().getMachine()) == machine;
 }
 
 std::vector<Campaign::Task> Campaign::missing(const std::vector<Scenario>& scenarios, unsigned repetitions,

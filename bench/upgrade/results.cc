@@ -151,10 +151,11 @@ Results::Results(std::filesystem::path folder) : folder_(std::move(folder)) {
   }
 }
 
-bool Results::has(std::string_view name, unsigned repetition) const {
-  return std::ranges::any_of(runs_, [&](const RunRecord& run) {
+const RunRecord* Results::find(std::string_view name, unsigned repetition) const {
+  const auto found = std::ranges::find_if(runs_, [&](const RunRecord& run) {
     return run.reader().getName().cStr() == name && run.reader().getRepetition() == repetition;
   });
+  return found == runs_.end() ? nullptr : &*found;
 }
 
 void Results::forgetBeyond(std::string_view name, unsigned repetition) {

@@ -39,7 +39,8 @@ class Results {
   explicit Results(std::filesystem::path folder);
 
   const std::filesystem::path& folder() const noexcept { return folder_; }
-  bool has(std::string_view name, unsigned repetition) const;
+  // Nothing where it is not there; until the next one is added.
+  const RunRecord* find(std::string_view name, unsigned repetition) const;
   // Removes the runs of this name whose repetition is a later one.
   void forgetBeyond(std::string_view name, unsigned repetition);
   // Stores it, in the place of one of the same name and repetition.

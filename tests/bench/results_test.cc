@@ -41,9 +41,9 @@ TEST_F(ResultsTest, ARunIsThereAgainWhenTheFolderIsOpenedAgain) {
     results.add(std::move(run));
   }
   const Results again(folder_.path());
-  EXPECT_TRUE(again.has("instar/lazy/x", 2));
-  EXPECT_FALSE(again.has("instar/lazy/x", 1));
-  EXPECT_FALSE(again.has("instar/lazy/y", 2));
+  EXPECT_TRUE(again.find("instar/lazy/x", 2));
+  EXPECT_FALSE(again.find("instar/lazy/x", 1));
+  EXPECT_FALSE(again.find("instar/lazy/y", 2));
   ASSERT_EQ(again.runs().size(), 1U);
   EXPECT_EQ(again.runs()[0].reader().getRows(), UINT64_MAX);
   EXPECT_EQ(again.runs()[0].reader().getSeconds()[1].getFrom(), 1);
@@ -71,9 +71,9 @@ TEST_F(ResultsTest, WhatIsForgottenIsGoneFromTheFolderToo) {
   results.forgetBeyond("instar/lazy/x", 1);
   const Results again(folder_.path());
   for (const Results* seen : {&std::as_const(results), &again}) {
-    EXPECT_TRUE(seen->has("instar/lazy/x", 1));
-    EXPECT_FALSE(seen->has("instar/lazy/x", 2));
-    EXPECT_TRUE(seen->has("instar/lazy/y", 1));
+    EXPECT_TRUE(seen->find("instar/lazy/x", 1));
+    EXPECT_FALSE(seen->find("instar/lazy/x", 2));
+    EXPECT_TRUE(seen->find("instar/lazy/y", 1));
   }
 }
 
