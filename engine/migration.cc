@@ -94,6 +94,7 @@ class Migrator {
   // Waits until what has been written and read fits the rate.
   void settle() {
     const BatchResult done = take();
+    if (options_.committed) options_.committed(result_);
     look();
     pace_.settle({.stored = done.bytes, .readElsewhere = done.bytesRead}, [this] {
       worker_.waited();

@@ -7,6 +7,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,8 @@
 #include "instar/engine/store.h"
 
 namespace instar {
+
+struct Migration;
 
 struct MigrationOptions {
   // upgrade: rows that have to be upgraded when they are read are rewritten. compress: all rows are also
@@ -36,6 +39,8 @@ struct MigrationOptions {
   // Rows that were looked at. Called at least every tenth of a second while it waits, and after each batch;
   // may throw to end it: what was committed until then stays.
   ProgressCallback progress = {};
+  // What was done so far, all of which is committed. Called after each batch; may throw as `progress` may.
+  std::function<void(const Migration&)> committed = {};
 };
 
 struct Migration {

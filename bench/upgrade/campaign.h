@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <iosfwd>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "instar/bench/upgrade/own.h"
@@ -32,12 +33,13 @@ class Campaign {
   // with could not be compared.
   void refuseOthers(const std::vector<Scenario>& scenarios) const;
 
-  // Forgets what the folder has of these.
-  void forget(const std::vector<Scenario>& scenarios);
-
-  // Those that the folder does not have yet. Repetition by repetition, in the order given, but what uses the
-  // same filled files behind one another. At the end, and where a run has failed, what there is is reported.
-  void run(const std::vector<Scenario>& scenarios, unsigned repetitions);
+  // Those that the folder does not have yet by this build on this machine, and all of `again`, which are some of
+  // them: a run goes when its successor is there, and one of a higher repetition when all successors are.
+  // Repetition by repetition, in the order given and in the opposite one in turn, but what uses the same filled
+  // files behind one another. Where a run fails the next one is made. At the end, and where it is interrupted,
+  // what there is is reported. Then throws std::runtime_error that lists what has failed.
+  void run(const std::vector<Scenario>& scenarios, unsigned repetitions,
+           const std::vector<Scenario>& again = {});
 
  private:
   struct Task {
@@ -45,7 +47,12 @@ class Campaign {
     unsigned repetition;
   };
 
-  std::vector<Task> missing(const std::vector<Scenario>& scenarios, unsigned repetitions) const;
+  std::string machine() const;  // that this is
+  bool isThere(const Task& task, const std::string& machine) const;
+  std::vector<Task> missing(const std::vector<Scenario>& scenarios, unsigned repetitions,
+                            const std::vector<Scenario>& again) const;
+  // What has failed is added to `failures`.
+  void make(const std::vector<Task>& tasks, std::vector<std::string>& failures);
   void announce(const Task& task, std::size_t number, std::size_t count);
 
   const Places places_;

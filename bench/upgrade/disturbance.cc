@@ -24,15 +24,24 @@
 namespace instar::bench {
 namespace {
 
-// More than these, and a run is marked. The last is how many times longer a sync takes after it than before,
-// or the other way round.
+// More than these, and a run is marked: of a whole run, of one second of it, and how many times longer a sync takes
+// after it than before, or the other way round.
 constexpr double kStolenBearable = 0.02;
 constexpr double kOthersBearable = 0.15;
+constexpr double kStolenInASecond = 0.1;
+constexpr double kOthersInASecond = 0.4;
 constexpr double kSyncBearable = 4;
+constexpr double kShortestPiece = 0.5;  // seconds; the kernel counts in hundredths
 constexpr unsigned kSyncs = 15;
 
 double secondsOf(const timeval& time) noexcept {
   return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+}
+
+double processorSecondsOf(int whom) {
+  rusage usage{};
+  ::getrusage(whom, &usage);
+  return secondsOf(usage.ru_utime) + secondsOf(usage.ru_stime);
 }
 
 std::string firstLineWith(const char* path, std::string_view word) {
@@ -84,6 +93,20 @@ std::string buildText() {
   return text;
 }
 
+// Shares of the processors.
+struct Taken {
+  double stolen = 0;
+  double others = 0;
+};
+
+Taken takenBetween(const MachineLook& before, const MachineLook& after) {
+  const ProcessorTimes& now = after.processors;
+  const double all = std::max(now.all - before.processors.all, 0.01);
+  const double known = after.own - before.own + after.kernel - before.kernel;
+  return {.stolen = (now.stolen - before.processors.stolen) / all,
+          .others = std::max((now.busy - before.processors.busy - known) / all, 0.0)};
+}
+
 }  // namespace
 
 ProcessorTimes processorTimes() {
@@ -100,11 +123,8 @@ ProcessorTimes processorTimes() {
   return times;
 }
 
-double ownProcessorSeconds() {
-  rusage usage{};
-  ::getrusage(RUSAGE_SELF, &usage);
-  return secondsOf(usage.ru_utime) + secondsOf(usage.ru_stime);
-}
+double ownProcessorSeconds() { return processorSecondsOf(RUSAGE_SELF); }
+double endedProcessorSeconds() { return processorSecondsOf(RUSAGE_CHILDREN); }
 
 double measureSync(const std::filesystem::path& folder) {
   const std::filesystem::path path = folder / ("sync-" + std::to_string(::getpid()));
@@ -127,40 +147,85 @@ double measureSync(const std::filesystem::path& folder) {
   return times[kSyncs / 2];
 }
 
+MachineLook lookAtMachine(KernelThreads& kernel) {
+  MachineLook look;
+  look.at = std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  look.processors = processorTimes();
+  look.own = ownProcessorSeconds();
+  look.kernel = kernel.seconds();
+  return look;
+}
+
 DisturbanceWatch::DisturbanceWatch(const std::filesystem::path& folder) : folder_(folder) {
-  before_.sync = measureSync(folder);
-  before_.processors = processorTimes();
-  before_.own = ownProcessorSeconds();
+  const double sync = measureSync(folder);
+  looks_.push_back(lookAtMachine(kernel_));
+  looks_.back().sync = sync;
+  thread_ = std::thread([this] { run(); });
 }
 
-void DisturbanceWatch::describe(Disturbance::Builder disturbance) const {
-  MachineLook after{.processors = processorTimes(), .own = ownProcessorSeconds()};
-  after.sync = measureSync(folder_);
-  describeDisturbance(before_, after, disturbance);
+void DisturbanceWatch::run() {
+  std::unique_lock lock(mutex_);
+  for (auto next = std::chrono::steady_clock::now(); !ended_;) {
+    next += std::chrono::seconds(1);
+    if (isEnded_.wait_until(lock, next, [this] { return ended_; })) return;
+    looks_.push_back(lookAtMachine(kernel_));
+  }
 }
 
-void describeDisturbance(const MachineLook& before, const MachineLook& after,
-                         Disturbance::Builder disturbance) {
-  const ProcessorTimes& now = after.processors;
-  const double all = std::max(now.all - before.processors.all, 0.01);
-  const double own = after.own - before.own;
-  const double stolen = (now.stolen - before.processors.stolen) / all;
-  const double others = std::max((now.busy - before.processors.busy - own) / all, 0.0);
-  const double syncs = std::max(after.sync / before.sync, before.sync / after.sync);
+void DisturbanceWatch::stop() {
+  {
+    const std::lock_guard lock(mutex_);
+    ended_ = true;
+  }
+  isEnded_.notify_all();
+  if (thread_.joinable()) thread_.join();
+}
+
+void DisturbanceWatch::describe(Disturbance::Builder disturbance) {
+  stop();
+  looks_.push_back(lookAtMachine(kernel_));
+  looks_.back().sync = measureSync(folder_);
+  describeDisturbance(looks_, disturbance);
+}
+
+void describeDisturbance(std::span<const MachineLook> looks, Disturbance::Builder disturbance) {
+  const Taken all = takenBetween(looks.front(), looks.back());
+  Taken worst;
+  for (std::size_t i = 1; i < looks.size(); ++i) {
+    if (looks[i].at - looks[i - 1].at < kShortestPiece) continue;
+    const Taken piece = takenBetween(looks[i - 1], looks[i]);
+    worst.stolen = std::max(worst.stolen, piece.stolen);
+    worst.others = std::max(worst.others, piece.others);
+  }
+  const double before = looks.front().sync;
+  const double after = looks.back().sync;
   std::string reason;
   const auto add = [&](bool isToo, const std::string& what) {
     if (isToo) reason += (reason.empty() ? "" : "; ") + what;
   };
-  add(stolen > kStolenBearable, "the host took " + percent(stolen) + " of the processors");
-  add(others > kOthersBearable, "other processes took " + percent(others) + " of the processors");
-  add(syncs > kSyncBearable, "a sync took " + std::to_string(before.sync) + " ms before and " +
-                                 std::to_string(after.sync) + " ms after");
-  disturbance.setStolen(stolen);
-  disturbance.setOthers(others);
-  disturbance.setSyncBefore(before.sync);
-  disturbance.setSyncAfter(after.sync);
+  const auto ofProcessors = [](double share) { return percent(share) + " of the processors"; };
+  add(all.stolen > kStolenBearable, "the host took " + ofProcessors(all.stolen));
+  add(all.others > kOthersBearable, "other processes took " + ofProcessors(all.others));
+  add(worst.stolen > kStolenInASecond,
+      "the host took " + ofProcessors(worst.stolen) + " in the worst second");
+  add(worst.others > kOthersInASecond,
+      "other processes took " + ofProcessors(worst.others) + " in the worst second");
+  add(std::max(after / before, before / after) > kSyncBearable,
+      "a sync took " + std::to_string(before) + " ms before and " + std::to_string(after) + " ms after");
+  disturbance.setStolen(all.stolen);
+  disturbance.setOthers(all.others);
+  disturbance.setWorstStolen(worst.stolen);
+  disturbance.setWorstOthers(worst.others);
+  disturbance.setSyncBefore(before);
+  disturbance.setSyncAfter(after);
   disturbance.setDisturbed(!reason.empty());
   disturbance.setReason(reason);
+}
+
+std::string textOf(Machine::Reader machine) {
+  return std::string(machine.getBuild().cStr()) + "; " + machine.getProcessor().cStr() + ", " +
+         std::to_string(machine.getProcessors()) + " processors, " + machine.getSystem().cStr() + ", " +
+         machine.getFileSystem().cStr();
 }
 
 void describeMachine(const std::filesystem::path& folder, Machine::Builder machine) {

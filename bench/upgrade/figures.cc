@@ -42,7 +42,7 @@ double writtenPerMigrated(Run::Reader run) noexcept {
   if (run.getBytesWrittenByLoad() == 0 && run.getWrites().getCount() > 0) return kUnknown;
   const double written =
       static_cast<double>(run.getBytesWritten()) - static_cast<double>(run.getBytesWrittenByLoad());
-  return std::max(written, 0.0) / static_cast<double>(run.getBytesMigrated());
+  return written / static_cast<double>(run.getBytesMigrated());
 }
 
 double processorOfMigration(Run::Reader run) noexcept {

@@ -26,14 +26,15 @@ void inBatches(const Store& store, const std::string& collection, const Scenario
                MigrationProgress& progress, const std::atomic<bool>& stop) {
   MigrationOptions options{.mode = modeOf(scenario)};
   if (scenario.lockTime != 0) options.lockTime = std::chrono::microseconds(scenario.lockTime);
-  options.progress = [&](const Progress& now) {
-    progress.rows = now.done;
+  const auto note = [&](const Migration& now) { progress.reach(std::max(now.rewritten, now.packed)); };
+  options.committed = note;
+  options.progress = [&](const Progress&) {
     if (stop) throw Stopped();
   };
   try {
     const Migration migration = migrate(store, collection, options);
     if (migration.failed != 0) throw std::runtime_error("rows could not be upgraded");
-    progress.rows = std::max(migration.rewritten, migration.packed);
+    note(migration);
     progress.complete = true;
   } catch (const Stopped&) {
   }
@@ -42,7 +43,7 @@ void inBatches(const Store& store, const std::string& collection, const Scenario
 void writeBack(const Store& store, MigrationProgress& progress, const std::atomic<bool>& stop) {
   while (!stop) {
     const std::size_t rewritten = store.writeBack(kRowsPerWriteBack);
-    progress.rows += rewritten;
+    progress.add(rewritten);
     if (rewritten == 0) std::this_thread::sleep_for(kLookEvery);
   }
 }
@@ -59,7 +60,7 @@ void watchThread(const Store& store, const std::string& collection, const Scenar
   };
   while (!stop) {
     const CompactionStatus status = compaction.status();
-    progress.rows = scenario.packs ? std::max(status.rewritten, status.packed) : status.rewritten;
+    progress.reach(scenario.packs ? std::max(status.rewritten, status.packed) : status.rewritten);
     if (status.failed != 0) throw std::runtime_error("rows could not be upgraded: " + status.detail);
     if (status.wait == WaitReason::idle && isSettled()) {
       progress.complete = true;

@@ -34,7 +34,7 @@ void rewriteInOneTransaction(const Store& store, const Collection<T>& rows, Migr
     ++rewritten;
   }
   transaction.commit();
-  progress.rows += rewritten;
+  progress.add(rewritten);
   progress.complete = true;
 }
 

@@ -8,6 +8,8 @@
 //     instar_upgrade_bench list [--rows N]                                      their names
 //     instar_upgrade_bench report [--out FOLDER]                                tables from runs that were made
 
+#include <signal.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -20,6 +22,7 @@
 
 #include "instar/bench/upgrade/campaign.h"
 #include "instar/bench/upgrade/catalogue.h"
+#include "instar/bench/upgrade/interruption.h"
 #include "instar/bench/upgrade/play.h"
 #include "instar/bench/upgrade/table.h"
 
@@ -30,8 +33,9 @@ namespace {
 struct ChildTask {
   std::string scenario;
   std::filesystem::path folder;
-  std::filesystem::path result;  // JSON of a Run
-  double killAfter = 0;          // seconds
+  std::filesystem::path result;   // JSON of a Run
+  std::filesystem::path attempt;  // that is shared, where it is to be killed
+  double killAfter = 0;           // seconds
   OwnFile own;
   std::string expectedDigest;
 };
@@ -96,13 +100,17 @@ void addChildCommands(CLI::App& application, ChildTask& task) {
     command->add_option("scenario", task.scenario)->required();
     command->add_option("--folder", task.folder)->required();
     command->add_option("--result", task.result);
+    command->add_option("--attempt", task.attempt);
     command->add_option("--kill-after", task.killAfter);
     command->add_option("--own-file", task.own.file);
     command->add_option("--own-collection", task.own.collection);
     command->add_option("--own-schema", task.own.schema);
     command->add_option("--own-bytes", task.own.bytesOfRow);
     command->add_option("--expect", task.expectedDigest);
-    command->final_callback([&task, work] { work(task); });
+    command->final_callback([&task, work] {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // nobody would read the result
+      work(task);
+    });
   };
   add("fill", [](const ChildTask& task) { fillFolder(stageOf(task), task.folder); });
   add("play", [](const ChildTask& task) {
@@ -114,7 +122,11 @@ void addChildCommands(CLI::App& application, ChildTask& task) {
   add("migrate", [](const ChildTask& task) {
     RunRecord run;
     const Stage stage = stageOf(task);
-    migrateAlone(stage, *subjectOf(stage, task.folder), task.killAfter, run.builder());
+    const auto subject = subjectOf(stage, task.folder);
+    Attempt own;
+    std::optional<SharedAttempt> shared;
+    if (!task.attempt.empty()) shared.emplace(task.attempt);
+    migrateAlone(stage, *subject, shared ? **shared : own, task.killAfter, run.builder());
     storeResult(run, task.result);
   });
   add("count", [](const ChildTask& task) {
@@ -135,28 +147,33 @@ int run(int count, char** texts) {
   CLI::App application{
       "Upgrades an application over Instar, SQLite, LMDB and RocksDB, and measures what it costs."};
   Arguments arguments;
-  enum class Earlier : std::uint8_t { keep, forget };  // runs of the same scenarios
-  const auto measure = [&](const std::vector<Scenario>& scenarios, unsigned repetitions, Earlier earlier,
-                           const std::optional<OwnFile>& own = {}) {
+  // Without `again` it goes on with runs that are there; otherwise these are made anew.
+  const auto measure = [&](const std::vector<Scenario>& scenarios, unsigned repetitions,
+                           const std::vector<Scenario>& again, const std::optional<OwnFile>& own = {}) {
+    const Interruptible interruptible;
     Campaign campaign({.out = own ? arguments.ownOut : arguments.out, .data = arguments.data, .own = own},
                       std::cout, std::cerr, ::isatty(STDERR_FILENO) != 0);
-    if (earlier == Earlier::forget)
-      campaign.forget(scenarios);
-    else
-      campaign.refuseOthers(scenarios);
-    campaign.run(scenarios, arguments.repetitions == 0 ? repetitions : arguments.repetitions);
+    if (again.empty()) campaign.refuseOthers(scenarios);
+    campaign.run(scenarios, arguments.repetitions == 0 ? repetitions : arguments.repetitions, again);
   };
 
   auto* const quick =
       application.add_subcommand("quick", "A first answer, in under two minutes (the default)");
   quick->add_option("--rows", arguments.quickRows)->check(CLI::PositiveNumber);
   addCommonOptions(quick, arguments, arguments.out);
-  quick->final_callback([&] { measure(quickScenarios(arguments.quickRows), 2, Earlier::forget); });
+  const auto measureQuick = [&] {
+    const std::vector<Scenario> scenarios = quickScenarios(arguments.quickRows);
+    measure(scenarios, 2, scenarios);
+  };
+  quick->final_callback(measureQuick);
 
   auto* const some = application.add_subcommand("run", "Scenarios by name");
   some->add_option("names", arguments.names, "instar/lazy/derived/b/zipf/100000; see list")->required();
   addCommonOptions(some, arguments, arguments.out);
-  some->final_callback([&] { measure(withLoads(named(arguments.names)), 3, Earlier::forget); });
+  some->final_callback([&] {
+    const std::vector<Scenario> scenarios = named(arguments.names);
+    measure(withLoads(scenarios), 3, scenarios);
+  });
 
   auto* const matrix = application.add_subcommand("matrix", "Everything; goes on where it was ended");
   matrix
@@ -165,9 +182,8 @@ int run(int count, char** texts) {
       ->check(CLI::PositiveNumber);
   matrix->add_option("--only", arguments.only, "The scenario of this name, or those whose names begin so");
   addCommonOptions(matrix, arguments, arguments.out);
-  matrix->final_callback([&] {
-    measure(withLoads(chosen(matrixScenarios(arguments.matrixRows), arguments.only)), 3, Earlier::keep);
-  });
+  matrix->final_callback(
+      [&] { measure(withLoads(chosen(matrixScenarios(arguments.matrixRows), arguments.only)), 3, {}); });
 
   auto* const own = application.add_subcommand("own", "Instar's strategies over copies of a file of yours");
   own->add_option("file", arguments.own.file, "Is only read")->required()->check(CLI::ExistingFile);
@@ -178,8 +194,9 @@ int run(int count, char** texts) {
   own->final_callback([&] {
     schemaOf(arguments.own);  // what is wrong with it is said at once
     measureOwn(arguments.own);
-    measure(withLoads(chosen(ownScenarios(arguments.own.rows, arguments.own.collection), arguments.only)), 3,
-            Earlier::forget, arguments.own);
+    const std::vector<Scenario> scenarios =
+        withLoads(chosen(ownScenarios(arguments.own.rows, arguments.own.collection), arguments.only));
+    measure(scenarios, 3, scenarios, arguments.own);  // the file may be another one than it was
   });
 
   auto* const list = application.add_subcommand("list", "The scenarios of quick and matrix");
@@ -202,8 +219,7 @@ int run(int count, char** texts) {
   application.require_subcommand(0, 1);
   try {
     application.parse(count, texts);
-    if (application.get_subcommands().empty())
-      measure(quickScenarios(arguments.quickRows), 2, Earlier::forget);
+    if (application.get_subcommands().empty()) measureQuick();
     return 0;
   } catch (const CLI::ParseError& error) {
     return application.exit(error) == 0 ? 0 : 2;
@@ -216,6 +232,10 @@ int run(int count, char** texts) {
 int main(int count, char** arguments) {
   try {
     return instar::bench::run(count, arguments);
+  } catch (const instar::bench::Interrupted& error) {
+    std::cerr << "instar_upgrade_bench: interrupted; what was measured is reported, and matrix goes on with "
+                 "the rest\n";
+    return 128 + error.signal();  // as a shell says it
   } catch (const std::invalid_argument& error) {
     std::cerr << "instar_upgrade_bench: " << error.what() << '\n';
     return 2;

@@ -173,6 +173,11 @@ void takeCensus(const Stage& stage, Subject& subject, std::span<const Operation>
                            " with " + digest);
 }
 
+struct Ending {
+  std::atomic<bool>& isOver;
+  ~Ending() { isOver = true; }
+};
+
 }  // namespace
 
 std::unique_ptr<Subject> subjectOf(const Stage& stage, const std::filesystem::path& folder) {
@@ -188,7 +193,7 @@ void play(const Stage& stage, Subject& subject, const std::filesystem::path& fol
   run.setFileBefore(bytesOnDisk(folder));
   if (scenario.cold) forgetFiles(folder);
   MigrationProgress progress;
-  const DisturbanceWatch disturbance(folder.parent_path());
+  DisturbanceWatch disturbance(folder.parent_path());
   const double processorBefore = ownProcessorSeconds();
   const std::uint64_t readBefore = bytesReadFromDevice();
   const std::uint64_t writtenBefore = bytesWritten();
@@ -206,15 +211,16 @@ void play(const Stage& stage, Subject& subject, const std::filesystem::path& fol
   const LoadResult load = runLoad(scenario, *reader, *writer, start, beside.end());
   beside.finish();
   run.setDuration(secondsSince(start));
-  watch.stop();
+  watch.endSeconds();
   run.setCompleteAfter(isComplete ? run.getOpenToFirstAnswer() : beside.completeAfter());
   run.setBytesRead(bytesReadFromDevice() - readBefore);
   run.setIsCold(scenario.cold);
-  run.setFileAfter(bytesOnDisk(folder));
 
   reader.reset();
   writer.reset();
   subject.settle();
+  watch.stop();
+  run.setFileAfter(bytesOnDisk(folder));
   run.setProcessorSeconds(ownProcessorSeconds() - processorBefore);
   run.setBytesWritten(bytesWritten() - writtenBefore);
   run.setBytesPutOff(run.getBytesWritten() - std::min(watch.written(), run.getBytesWritten()));
@@ -229,18 +235,24 @@ void play(const Stage& stage, Subject& subject, const std::filesystem::path& fol
   takeCensus(stage, subject, load.written, progress, run);
 }
 
-void migrateAlone(const Stage& stage, Subject& subject, double killAfter, Run::Builder run) {
+void migrateAlone(const Stage& stage, Subject& subject, Attempt& attempt, double killAfter,
+                  Run::Builder run) {
   const Scenario& scenario = stage.scenario;
   describeScenario(scenario, run);
-  MigrationProgress progress;
+  MigrationProgress& progress = attempt.progress;
   const std::atomic<bool> never = false;
   const auto isOver = std::make_shared<std::atomic<bool>>(false);
+  const Ending ending{*isOver};  // also where something is thrown
   const auto start = Clock::now();
+  attempt.began = steadyNanoseconds();
   if (killAfter > 0) {
-    std::thread([killAfter, isOver] {
+    std::thread([killAfter, isOver, &attempt] {  // which is there for as long as it is not over
       std::this_thread::sleep_for(std::chrono::duration<double>(killAfter));
-      if (!*isOver) ::raise(SIGKILL);
-    }).detach();
+      if (*isOver) return;
+      attempt.killed = steadyNanoseconds();
+      ::raise(SIGKILL);
+    })
+        .detach();
   }
   subject.open(progress);
   subject.migrate(progress, never);

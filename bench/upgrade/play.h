@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "instar/bench/upgrade/attempt.h"
 #include "instar/bench/upgrade/own.h"
 #include "instar/bench/upgrade/run.capnp.h"
 #include "instar/bench/upgrade/subject.h"
@@ -28,10 +29,10 @@ std::unique_ptr<Subject> subjectOf(const Stage& stage, const std::filesystem::pa
 // std::runtime_error where the rows are not what they must be, or the subject says that it is complete and is not.
 void play(const Stage& stage, Subject& subject, const std::filesystem::path& folder, Run::Builder run);
 
-// Opens the subject and migrates without any load; fills in completeAfter, rowsMigrated and what is stored then.
-// Throws as play(), and where a strategy that comes to an end has not. After `killAfter` seconds, where they are
-// not 0, the process kills itself, unless it is complete.
-void migrateAlone(const Stage& stage, Subject& subject, double killAfter, Run::Builder run);
+// Opens the subject and migrates without any load; fills in completeAfter, rowsMigrated and what is stored
+// then. Throws as play(), and where a strategy that comes to an end has not. After `killAfter` seconds, where
+// they are not 0, the process kills itself, unless it is complete. How it goes on is in `attempt`, which is new.
+void migrateAlone(const Stage& stage, Subject& subject, Attempt& attempt, double killAfter, Run::Builder run);
 
 // Opens the subject, which is not to migrate by itself, and fills in how many rows are left in the old form.
 void countOld(const Stage& stage, Subject& subject, Run::Builder run);

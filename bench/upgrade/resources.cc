@@ -33,29 +33,37 @@ ResourceWatch::ResourceWatch(std::filesystem::path folder, const MigrationProgre
       progress_(progress),
       start_(start),
       writtenBefore_(bytesWritten()),
-      lastWritten_(writtenBefore_),
       thread_([this] { run(); }) {}
+
+void ResourceWatch::endSeconds() {
+  const std::lock_guard lock(mutex_);
+  addSecond();
+  secondsEnded_ = true;
+}
 
 void ResourceWatch::stop() {
   ended_ = true;
   if (!thread_.joinable()) return;
   thread_.join();
   look();
-  seconds_.push_back({.migrated = progress_.rows, .written = written()});
+  if (!secondsEnded_) endSeconds();
 }
 
 void ResourceWatch::look() {
-  lastWritten_ = bytesWritten();
   highestOnDisk_ = std::max(highestOnDisk_, bytesOnDisk(folder_));
   highestMemory_ = std::max(highestMemory_, ownMemory());
+}
+
+void ResourceWatch::addSecond() {
+  seconds_.push_back({.migrated = progress_.rows, .written = bytesWritten() - writtenBefore_});
 }
 
 void ResourceWatch::run() {
   auto nextSecond = start_ + std::chrono::seconds(1);
   for (auto next = start_; !ended_; std::this_thread::sleep_until(next += kLookEvery)) {
+    const std::lock_guard lock(mutex_);
     look();
-    for (; Clock::now() >= nextSecond; nextSecond += std::chrono::seconds(1))
-      seconds_.push_back({.migrated = progress_.rows, .written = written()});
+    for (; !secondsEnded_ && Clock::now() >= nextSecond; nextSecond += std::chrono::seconds(1)) addSecond();
   }
 }
 

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -16,7 +17,7 @@ namespace instar::bench {
 std::uint64_t bytesOnDisk(const std::filesystem::path& folder);
 
 // Looks at this process and a folder fifty times a second, in a thread of its own, from its making until
-// stop(). Then what it has seen can be read.
+// stop(). Then what it has seen can be read. One thread calls it.
 class ResourceWatch {
  public:
   using Clock = std::chrono::steady_clock;
@@ -32,26 +33,31 @@ class ResourceWatch {
   ResourceWatch& operator=(const ResourceWatch&) = delete;
   ~ResourceWatch() { stop(); }
 
+  // What comes behind belongs to no second any more, only to what was highest.
+  void endSeconds();
   void stop();
 
   const std::vector<Second>& seconds() const noexcept { return seconds_; }
   std::uint64_t highestOnDisk() const noexcept { return highestOnDisk_; }
   std::uint64_t highestMemory() const noexcept { return highestMemory_; }
-  std::uint64_t written() const noexcept { return lastWritten_ - writtenBefore_; }
+  // Until endSeconds().
+  std::uint64_t written() const noexcept { return seconds_.empty() ? 0 : seconds_.back().written; }
 
  private:
   void run();
   void look();
+  void addSecond();
 
   const std::filesystem::path folder_;
   const MigrationProgress& progress_;
   const Clock::time_point start_;
   const std::uint64_t writtenBefore_;
-  std::uint64_t lastWritten_;
+  std::atomic<bool> ended_ = false;
+  std::mutex mutex_;  // the rest, until the thread has ended
+  bool secondsEnded_ = false;
   std::uint64_t highestOnDisk_ = 0;
   std::uint64_t highestMemory_ = 0;
   std::vector<Second> seconds_;
-  std::atomic<bool> ended_ = false;
   std::thread thread_;
 };
 

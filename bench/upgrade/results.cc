@@ -10,7 +10,9 @@
 #include <map>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 
+#include "instar/bench/upgrade/disturbance.h"
 #include "instar/bench/upgrade/scenario.h"
 
 namespace instar::bench {
@@ -149,15 +151,16 @@ Results::Results(std::filesystem::path folder) : folder_(std::move(folder)) {
   }
 }
 
-bool Results::has(std::string_view name, unsigned repetition) const {
-  return std::ranges::any_of(runs_, [&](const RunRecord& run) {
+const RunRecord* Results::find(std::string_view name, unsigned repetition) const {
+  const auto found = std::ranges::find_if(runs_, [&](const RunRecord& run) {
     return run.reader().getName().cStr() == name && run.reader().getRepetition() == repetition;
   });
+  return found == runs_.end() ? nullptr : &*found;
 }
 
-void Results::forget(std::string_view name) {
+void Results::forgetBeyond(std::string_view name, unsigned repetition) {
   std::erase_if(runs_, [&](const RunRecord& run) {
-    if (run.reader().getName().cStr() != name) return false;
+    if (run.reader().getName().cStr() != name || run.reader().getRepetition() <= repetition) return false;
     std::filesystem::remove(folder_ / kRunsFolder / fileNameOf(name, run.reader().getRepetition()));
     return true;
   });
@@ -166,6 +169,11 @@ void Results::forget(std::string_view name) {
 void Results::add(RunRecord run) {
   const std::string file = fileNameOf(run.reader().getName().cStr(), run.reader().getRepetition());
   writeText(folder_ / kRunsFolder / file, toJson(run.reader()));
+  const auto isEarlier = [&](const RunRecord& other) {
+    return std::string_view(other.reader().getName().cStr()) == run.reader().getName().cStr() &&
+           other.reader().getRepetition() == run.reader().getRepetition();
+  };
+  std::erase_if(runs_, isEarlier);
   runs_.push_back(std::move(run));
 }
 
@@ -173,27 +181,33 @@ void Results::add(RunRecord run) {
 // it has. What is known to be nothing is the least there is, since 0 says that it is not known.
 void Results::findLoads() {
   struct Load {
-    std::vector<double> bytes;    // an operation
-    std::vector<double> seconds;  // of the processor, an operation
+    std::vector<double> bytes{};    // an operation
+    std::vector<double> seconds{};  // of the processor, an operation
   };
-  std::map<std::string, Load> loads;
+  // By name, machine and build: in those of undisturbed runs, in those of disturbed ones.
+  using Conditions = std::pair<std::string, std::string>;
+  std::map<Conditions, Load> loads[2];
+  const auto conditionsOf = [](Run::Reader run) {
+    return Conditions(nameOfLoad(run), textOf(run.getMachine()));
+  };
   for (const RunRecord& run : runs_) {
     const Run::Reader reader = run.reader();
     const auto operations = static_cast<double>(operationsOf(reader));
     if (reader.getStrategy() != kj::StringPtr("none") || operations == 0) continue;
-    Load& load = loads[nameOfLoad(reader)];
+    Load& load = loads[reader.getDisturbance().getDisturbed() ? 1 : 0][conditionsOf(reader)];
     load.bytes.push_back(static_cast<double>(reader.getBytesWritten()) / operations);
     load.seconds.push_back(reader.getProcessorSeconds() / operations);
   }
   for (RunRecord& run : runs_) {
-    const auto found = loads.find(nameOfLoad(run.reader()));
-    const bool isKnown = found != loads.end() && operationsOf(run.reader()) != 0;
     const auto operations = static_cast<double>(operationsOf(run.reader()));
-    run.builder().setBytesWrittenByLoad(
-        isKnown ? std::max<std::uint64_t>(
-                      static_cast<std::uint64_t>(medianOf(found->second.bytes) * operations + 0.5), 1)
-                : 0);
-    run.builder().setProcessorSecondsOfLoad(isKnown ? medianOf(found->second.seconds) * operations : 0);
+    const Load* found = nullptr;
+    for (const auto& some : loads) {
+      const auto load = some.find(conditionsOf(run.reader()));
+      if (found == nullptr && load != some.end() && operations != 0) found = &load->second;
+    }
+    const auto bytes = [&] { return static_cast<std::uint64_t>(medianOf(found->bytes) * operations + 0.5); };
+    run.builder().setBytesWrittenByLoad(found != nullptr ? std::max<std::uint64_t>(bytes(), 1) : 0);
+    run.builder().setProcessorSecondsOfLoad(found != nullptr ? medianOf(found->seconds) * operations : 0);
   }
 }
 

@@ -39,13 +39,15 @@ class Results {
   explicit Results(std::filesystem::path folder);
 
   const std::filesystem::path& folder() const noexcept { return folder_; }
-  bool has(std::string_view name, unsigned repetition) const;
-  // Removes all runs of this name.
-  void forget(std::string_view name);
-  // Stores it.
+  // Nothing where it is not there; until the next one is added.
+  const RunRecord* find(std::string_view name, unsigned repetition) const;
+  // Removes the runs of this name whose repetition is a later one.
+  void forgetBeyond(std::string_view name, unsigned repetition);
+  // Stores it, in the place of one of the same name and repetition.
   void add(RunRecord run);
-  // Fills in, of all runs, what the same load takes by itself (bytesWrittenByLoad, processorSecondsOfLoad), from
-  // those of loadAlone() that are there: before a report, since these may come later. In memory only.
+  // Fills in, of all runs, what the same load takes by itself (bytesWrittenByLoad, processorSecondsOfLoad),
+  // from those of loadAlone() by the same build on the same machine that are there, and from disturbed ones
+  // only where all are: before a report, since these may come later. In memory only.
   void findLoads();
   const std::vector<RunRecord>& runs() const noexcept { return runs_; }
   std::vector<std::string> asJson() const;

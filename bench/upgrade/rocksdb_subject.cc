@@ -12,6 +12,7 @@
 #include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 
+#include <chrono>
 #include <memory>
 #include <mutex>
 #include <stdexcept>
@@ -30,6 +31,8 @@ constexpr std::uint64_t kBytesPerSync = std::uint64_t{1} << 20;
 // Of a batch that is to hold the whole migration: a batch lies in memory, and again in the memory table. Larger
 // migrations are several batches, no longer all or nothing.
 constexpr std::size_t kBatchLimit = std::size_t{512} << 20;
+
+constexpr std::chrono::milliseconds kPauseOfSettling{5};  // in which a merge that is due begins
 
 void checkRocksDb(const rocksdb::Status& status) {
   if (!status.ok()) throw std::runtime_error("RocksDB: " + status.ToString());
@@ -95,13 +98,16 @@ class RocksDbEngine {
     checkRocksDb(database_->SyncWAL());
   }
 
-  // What is in memory, and the merging of levels that is due.
+  // What is in memory, and the merging of levels that is due, also by what was merged meanwhile: whether any is
+  // can be asked only where none is running.
   void settle() {
     checkRocksDb(database_->Flush({}));
-    for (const char* property : {rocksdb::DB::Properties::kCompactionPending.c_str(),
-                                 rocksdb::DB::Properties::kNumRunningCompactions.c_str()}) {
-      for (std::uint64_t left = 1; database_->GetIntProperty(property, &left) && left != 0;)
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    for (std::uint64_t pending = 1; pending != 0;) {
+      checkRocksDb(database_->PauseBackgroundWork());  // once what is running has ended
+      if (!database_->GetIntProperty(rocksdb::DB::Properties::kCompactionPending, &pending))
+        throw std::runtime_error("RocksDB does not say whether a merge is due");
+      checkRocksDb(database_->ContinueBackgroundWork());
+      if (pending != 0) std::this_thread::sleep_for(kPauseOfSettling);
     }
   }
 

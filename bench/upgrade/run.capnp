@@ -36,11 +36,11 @@ struct Run {
   bytesRead         @25 :UInt64;   # from the disk; says something only where isCold
   processorSeconds  @26 :Float64;  # user and system, of the process, over the same time as bytesWritten
   fileBefore        @27 :UInt64;   # bytes on the disk, logs too
-  fileHighest       @28 :UInt64;
-  fileAfter         @29 :UInt64;
+  fileHighest       @28 :UInt64;   # also while what was put off was written; the same holds for memory
+  fileAfter         @29 :UInt64;   # behind that
   memoryHighest     @30 :UInt64;   # bytes that are not of files
-  # Seconds of work that a kill has cost: the time until then, less what the rows that the next process found in the
-  # new form take at the pace of a whole migration. -1: not tried, or the process had ended before.
+  # Seconds of work that a kill has cost: from the last durable commit that brought rows over, or from the beginning of
+  # the migration where there was none, until the kill. -1: not tried, or the process had ended before.
   lostByKill        @31 :Float64;
   digest            @32 :Text;     # of all rows afterwards: the same for every system and strategy
   disturbance       @33 :Disturbance;
@@ -73,11 +73,13 @@ struct Second {
 struct Disturbance {
   # What others did on this machine meanwhile.
   stolen    @0 :Float64;  # share of the processors' time that the host took
-  others    @1 :Float64;  # share of the processors' time that other processes took
+  others    @1 :Float64;  # share of the processors' time that other processes took; threads of the kernel are none
   syncBefore @2 :Float64; # milliseconds of a write and sync of 4 KiB, median of several, before and after
   syncAfter @3 :Float64;
   disturbed @4 :Bool;     # more of these than a fair comparison bears
   reason    @5 :Text;
+  worstStolen @6 :Float64; # as stolen and others, in the second in which it was most
+  worstOthers @7 :Float64;
 }
 
 struct Machine {

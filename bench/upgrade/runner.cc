@@ -1,15 +1,21 @@
 #include "instar/bench/upgrade/runner.h"
 
+#include <capnp/message.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <charconv>
+#include <span>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
 
+#include "instar/bench/upgrade/attempt.h"
+#include "instar/bench/upgrade/disturbance.h"
+#include "instar/bench/upgrade/interruption.h"
 #include "instar/bench/workspace.h"
 
 extern char** environ;
@@ -28,6 +34,43 @@ void copyFolder(const std::filesystem::path& from, const std::filesystem::path& 
   }
 }
 
+const std::string kFolderPrefix = "upgrade-";
+
+// Folders of runners whose process is dead.
+void removeLeftovers(const std::filesystem::path& data) {
+  std::error_code none;
+  std::vector<std::filesystem::path> dead;
+  for (const auto& entry : std::filesystem::directory_iterator(data, none)) {
+    const std::string name = entry.path().filename();
+    if (!name.starts_with(kFolderPrefix)) continue;
+    pid_t process = 0;
+    const char* const end = name.data() + name.size();
+    const auto [read, error] = std::from_chars(name.data() + kFolderPrefix.size(), end, process);
+    if (error != std::errc() || read != end || process <= 0) continue;
+    if (::kill(process, 0) != 0 && errno == ESRCH) dead.push_back(entry.path());
+  }
+  for (const auto& folder : dead) std::filesystem::remove_all(folder);
+}
+
+// With the time of processes that have ended.
+MachineLook lookFromOutside(KernelThreads& kernel, const std::filesystem::path& folder) {
+  MachineLook look = lookAtMachine(kernel);
+  look.own += endedProcessorSeconds();
+  look.sync = measureSync(folder);
+  return look;
+}
+
+// To that of the run: of the process that was killed.
+void addDisturbance(std::span<const MachineLook> looks, Disturbance::Builder all) {
+  capnp::MallocMessageBuilder message;
+  auto more = message.initRoot<Disturbance>();
+  describeDisturbance(looks, more);
+  if (!more.getDisturbed()) return;
+  const std::string reason = all.getReason().cStr();
+  all.setDisturbed(true);
+  all.setReason((reason.empty() ? "" : reason + "; ") + "until the kill " + more.getReason().cStr());
+}
+
 }  // namespace
 
 std::string shellWord(const std::string& text) {
@@ -41,8 +84,9 @@ std::string shellWord(const std::string& text) {
 
 Runner::Runner(std::filesystem::path program, const std::filesystem::path& data, std::optional<OwnFile> own)
     : program_(std::move(program)),
-      folder_(std::filesystem::absolute(data) / ("upgrade-" + std::to_string(::getpid()))),
+      folder_(std::filesystem::absolute(data) / (kFolderPrefix + std::to_string(::getpid()))),
       own_(std::move(own)) {
+  removeLeftovers(data);
   std::filesystem::create_directories(folder_);
 }
 
@@ -52,10 +96,11 @@ Runner::~Runner() {
 }
 
 bool Runner::call(const char* command, const Scenario& scenario, const std::filesystem::path& folder,
-                  const std::filesystem::path& result, double killAfter) const {
+                  const std::filesystem::path& result, const std::optional<Kill>& kill) const {
   std::vector<std::string> texts{program_, command, nameOf(scenario), "--folder", folder};
   if (!result.empty()) texts.insert(texts.end(), {"--result", result});
-  if (killAfter > 0) texts.insert(texts.end(), {"--kill-after", std::to_string(killAfter)});
+  if (kill)
+    texts.insert(texts.end(), {"--kill-after", std::to_string(kill->after), "--attempt", kill->attempt});
   if (own_) {
     texts.insert(texts.end(), {"--own-file", own_->file, "--own-collection", own_->collection, "--own-schema",
                                own_->schema, "--own-bytes", std::to_string(own_->bytesOfRow)});
@@ -64,15 +109,18 @@ bool Runner::call(const char* command, const Scenario& scenario, const std::file
   std::vector<char*> arguments;
   for (std::string& text : texts) arguments.push_back(text.data());
   arguments.push_back(nullptr);
+  if (interruptedBy() != 0) throw Interrupted(interruptedBy());
   pid_t process = 0;
   const int code = ::posix_spawn(&process, program_.c_str(), nullptr, nullptr, arguments.data(), environ);
   if (code != 0) throw std::system_error(code, std::generic_category(), program_.string());
   int status = 0;
   while (::waitpid(process, &status, 0) < 0) {
     if (errno != EINTR) throw std::system_error(errno, std::generic_category(), "waitpid");
+    if (interruptedBy() != 0) ::kill(process, SIGKILL);
   }
+  if (interruptedBy() != 0) throw Interrupted(interruptedBy());
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return true;
-  if (killAfter > 0 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) return false;
+  if (kill && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) return false;
   throw std::runtime_error(std::string(command) + " " + nameOf(scenario) + " has failed");
 }
 
@@ -115,7 +163,14 @@ void Runner::findLossByKill(const Scenario& scenario, Run::Builder run) {
   };
   const double whole = resultOf("migrate", scenario, copyOf(scenario)).reader().getCompleteAfter();
   const auto folder = copyOf(scenario);
-  if (call("migrate", scenario, folder, result, whole / 2)) return;  // it was faster this time
+  const Kill kill{.after = whole / 2, .attempt = folder_ / "attempt"};
+  std::filesystem::remove(kill.attempt);
+  const SharedAttempt attempt(kill.attempt);
+  KernelThreads kernel;
+  std::vector<MachineLook> looks{lookFromOutside(kernel, folder_)};
+  if (call("migrate", scenario, folder, result, kill)) return;  // it was faster this time
+  looks.push_back(lookFromOutside(kernel, folder_));
+  addDisturbance(looks, run.getDisturbance());
   const auto killed = folder_ / "run" / "killed";
   std::filesystem::remove_all(killed);
   copyFolder(folder, killed);
@@ -123,11 +178,14 @@ void Runner::findLossByKill(const Scenario& scenario, Run::Builder run) {
   looking.strategy = Strategy::lazy;
   looking.rate = 0;
   looking.packs = looking.kill = false;
-  const auto rows = static_cast<double>(scenario.rows);
   run.setRowsKeptByKill(scenario.rows - resultOf("count", looking, killed).reader().getRowsLeft());
   std::filesystem::remove_all(killed);
+  if (run.getRowsKeptByKill() < attempt->progress.rows)
+    throw std::runtime_error(nameOf(scenario) + ": " + std::to_string(attempt->progress.rows) +
+                             " rows had been brought over by durable commits, and " +
+                             std::to_string(run.getRowsKeptByKill()) + " are left after the kill");
   run.setRowsAfterKill(resultOf("migrate", scenario, folder).reader().getRowsMigrated());
-  run.setLostByKill(whole / 2 - whole * (rows - static_cast<double>(run.getRowsAfterKill())) / rows);
+  run.setLostByKill(lostByKill(*attempt));
 }
 
 void Runner::findOwnDigest(const Scenario& scenario) {

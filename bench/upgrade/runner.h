@@ -20,14 +20,15 @@ std::string shellWord(const std::string& text);
 class Runner {
  public:
   // `program` takes the hidden commands fill, play, migrate and count. Files lie in a folder of its own inside
-  // `data`, which is removed at the end.
+  // `data`, which is removed at the end; those of processes that have come to another end are removed now.
   // `own` is for scenarios of Change::own.
   Runner(std::filesystem::path program, const std::filesystem::path& data, std::optional<OwnFile> own = {});
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;
   ~Runner();
 
-  // Throws std::runtime_error where a process fails; it has said why on the standard error stream.
+  // Throws std::runtime_error where a process fails; it has said why on the standard error stream. Throws
+  // Interrupted (interruption.h), and ends the process in progress.
   RunRecord run(const Scenario& scenario, unsigned repetition);
 
   // Removes what was filled for other changes or numbers of rows.
@@ -46,9 +47,14 @@ class Runner {
   std::filesystem::path copyOf(const Scenario& scenario);
   void findLossByKill(const Scenario& scenario, Run::Builder run);
   void findOwnDigest(const Scenario& scenario);
+  // Of a process that kills itself.
+  struct Kill {
+    double after = 0;               // seconds
+    std::filesystem::path attempt;  // see attempt.h
+  };
   // Whether it has ended by itself; throws where it has failed.
   bool call(const char* command, const Scenario& scenario, const std::filesystem::path& folder,
-            const std::filesystem::path& result = {}, double killAfter = 0) const;
+            const std::filesystem::path& result = {}, const std::optional<Kill>& kill = {}) const;
 
   const std::filesystem::path program_;
   const std::filesystem::path folder_;

@@ -210,7 +210,7 @@ class SqliteSession final : public Session {
         });
       }
     });
-    progress_.rows += stored;
+    progress_.add(stored);
   }
 
   const Scenario& scenario_;
@@ -266,7 +266,7 @@ class SqliteSubject final : public Subject {
       });
       const bool rewritesAll =
           scenario_.change != Change::additive || scenario_.strategy == Strategy::rebuild;
-      if (isEager && rewritesAll) progress.rows = scenario_.rows;
+      if (isEager && rewritesAll) progress.reach(scenario_.rows);
     }
     if (isEager) progress.complete = true;
   }
@@ -343,7 +343,7 @@ class SqliteSubject final : public Subject {
         if (stop) return;  // it was interrupted
         throw;
       }
-      progress.rows += static_cast<std::uint64_t>(sqlite3_changes64(connection.connection()));
+      progress.add(static_cast<std::uint64_t>(sqlite3_changes64(connection.connection())));
       if (stop) return;
       if (!all && from + rowsPerTransaction < scenario_.rows)
         std::this_thread::sleep_for(kPauseBetweenBatches);

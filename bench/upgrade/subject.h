@@ -7,6 +7,7 @@
 // belongs to one thread; migrate() runs in a thread of its own beside the sessions.
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -33,10 +34,27 @@ class Session {
   virtual void readModifyWrite(std::uint64_t id) = 0;
 };
 
-// How far the migration is; written by migrate(), read by any thread.
+// Of the steady clock, which is one for all processes.
+inline std::int64_t steadyNanoseconds() noexcept {
+  return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+// How far the migration is; written by open(), migrate() and sessions, read by any thread.
 struct MigrationProgress {
-  std::atomic<std::uint64_t> rows = 0;  // that are in the new form in a durable commit
-  std::atomic<bool> complete = false;   // no row of the old form is left that is going to be migrated
+  std::atomic<std::uint64_t> rows =
+      0;  // that are in the new form in a durable commit, brought over by this process
+  std::atomic<bool> complete = false;         // no row of the old form is left that is going to be migrated
+  std::atomic<std::int64_t> committedAt = 0;  // when `rows` has grown last, as steadyNanoseconds(); 0: never
+
+  // So many rows more, or so many in all, are in a durable commit, as has just been seen.
+  void add(std::uint64_t more) noexcept {
+    if (more == 0) return;
+    rows += more;
+    committedAt = steadyNanoseconds();
+  }
+  void reach(std::uint64_t all) noexcept {
+    if (const std::uint64_t before = rows; all > before) add(all - before);
+  }
 };
 
 class Subject {

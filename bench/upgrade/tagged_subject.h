@@ -126,7 +126,7 @@ class TaggedSession final : public Session {
     }
     if (stored == 0) return;
     writing.commit();
-    progress_.rows += stored;
+    progress_.add(stored);
   }
 
   typename Engine::Connection connection_;
@@ -217,7 +217,7 @@ class TaggedSubject final : public Subject {
         ended = !cursor.isValid();
       }
       if (rewritten != 0) writing.commit();
-      progress.rows += rewritten;
+      progress.add(rewritten);
       progress.complete = ended;
       if (!ended && rowsPerTransaction == kRowsPerBatch) std::this_thread::sleep_for(kPauseBetweenBatches);
     }

@@ -2,9 +2,17 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <chrono>
+#include <fstream>
 #include <sstream>
 #include <stdexcept>
+#include <thread>
+#include <tuple>
 #include <utility>
 
 #include "instar/bench/upgrade/runner.h"
@@ -13,22 +21,57 @@
 namespace instar::bench {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::UnorderedElementsAre;
 
 class CampaignTest : public ::testing::Test {
  protected:
   // What it says on the way.
-  std::string run(const std::vector<Scenario>& scenarios, unsigned repetitions) {
+  std::string run(const std::vector<Scenario>& scenarios, unsigned repetitions,
+                  const std::vector<Scenario>& again = {}) {
     std::ostringstream messages;
     tables_.str("");
-    Campaign campaign(
-        {.out = folder_.path() / "out", .data = folder_.path() / "data", .program = INSTAR_UPGRADE_BENCH},
-        tables_, messages, false);
-    campaign.run(scenarios, repetitions);
+    Campaign campaign({.out = folder_.path() / "out", .data = folder_.path() / "data", .program = program_},
+                      tables_, messages, false);
+    campaign.run(scenarios, repetitions, again);
     return messages.str();
   }
 
+  // From here on every run of `scenario` fails.
+  void spoil(const Scenario& scenario) {
+    program_ = folder_.path() / "program";
+    std::ofstream(program_) << "#!/bin/sh\n[ \"$1 $2\" = \"play " << nameOf(scenario)
+                            << "\" ] && exit 1\nexec " INSTAR_UPGRADE_BENCH " \"$@\"\n";
+    std::filesystem::permissions(program_, std::filesystem::perms::owner_all);
+  }
+
+  // As if the runs that are there were of that build.
+  void setBuild(const char* build) const {
+    Results results(folder_.path() / "out");
+    std::vector<std::string> texts = results.asJson();
+    for (const std::string& text : texts) {
+      RunRecord run;
+      fromJson(text, run.builder());
+      run.builder().getMachine().setBuild(build);
+      results.add(std::move(run));
+    }
+  }
+
+  // Of the runs that are there: which, repetition, and whether the build is this one.
+  std::vector<std::tuple<Scenario, unsigned, bool>> runs() const {
+    std::vector<std::tuple<Scenario, unsigned, bool>> found;
+    const Results results(folder_.path() / "out");
+    for (const RunRecord& record : results.runs()) {
+      const Run::Reader run = record.reader();
+      found.emplace_back(scenarioOf(run.getName().cStr()), run.getRepetition(),
+                         std::string(run.getMachine().getBuild().cStr()).starts_with("commit "));
+    }
+    return found;
+  }
+
   const testing::TemporaryFolder folder_;
+  std::filesystem::path program_ = INSTAR_UPGRADE_BENCH;
   std::ostringstream tables_;
   const std::vector<Scenario> scenarios_ = {
       scenarioOf("instar/lazy/derived/c/zipf/100/rps=1000/seconds=0.01"),
@@ -38,8 +81,9 @@ class CampaignTest : public ::testing::Test {
 TEST_F(CampaignTest, GoesOnWithTheRunsThatAreMissing) {
   EXPECT_EQ(run({scenarios_[0]}, 1), "1/1 " + nameOf(scenarios_[0]) + ", repetition 1\n");
   const std::string more = run(scenarios_, 2);
-  EXPECT_EQ(more, "1/3 " + nameOf(scenarios_[1]) + ", repetition 1\n2/3 " + nameOf(scenarios_[0]) +
-                      ", repetition 2\n3/3 " + nameOf(scenarios_[1]) + ", repetition 2\n");
+  EXPECT_EQ(more, "1/3 " + nameOf(scenarios_[1]) + ", repetition 1\n2/3 " + nameOf(scenarios_[1]) +
+                      ", repetition 2\n3/3 " + nameOf(scenarios_[0]) + ", repetition 2\n")
+      << "every second repetition has them the other way round";
   EXPECT_EQ(run(scenarios_, 2), "");
   EXPECT_THAT(tables_.str(), HasSubstr("instar/lazy"));
   EXPECT_THAT(tables_.str(), HasSubstr("instar/batches"));
@@ -53,8 +97,46 @@ TEST_F(CampaignTest, AMigrationThatIsKilledIsGoneOnWith) {
   ASSERT_EQ(results.runs().size(), 1U);
   const Run::Reader run = results.runs()[0].reader();
   if (run.getLostByKill() == -1) GTEST_SKIP() << "the migration was faster than the one before";
+  EXPECT_GE(run.getLostByKill(), 0);
   // What is found is not done again, nor is anything left out.
   EXPECT_EQ(run.getRowsKeptByKill() + run.getRowsAfterKill(), 3000U);
+}
+
+// One that failed once ended all, and each time that it was gone on with it was the first.
+TEST_F(CampaignTest, ARunThatFailsIsListedAndTheOthersAreMade) {
+  spoil(scenarios_[0]);
+  try {
+    run(scenarios_, 2);
+    FAIL();
+  } catch (const std::runtime_error& error) {
+    EXPECT_THAT(error.what(),
+                HasSubstr("2 of 4 runs failed:\n  " + nameOf(scenarios_[0]) + ", repetition 1: "));
+  }
+  EXPECT_THAT(runs(), ElementsAre(std::tuple(scenarios_[1], 1, true), std::tuple(scenarios_[1], 2, true)));
+  EXPECT_TRUE(std::filesystem::exists(folder_.path() / "out" / "index.html"));
+}
+
+// They were once forgotten first, and a campaign that ended early had neither the old nor the new ones.
+TEST_F(CampaignTest, RunsAreReplacedOnlyByTheirSuccessors) {
+  run({scenarios_[0]}, 3);
+  setBuild("old");
+  const std::filesystem::path good = program_;
+  spoil(scenarios_[0]);
+  EXPECT_THROW(run({scenarios_[0]}, 2, {scenarios_[0]}), std::runtime_error);
+  EXPECT_THAT(runs(), ElementsAre(std::tuple(scenarios_[0], 1, false), std::tuple(scenarios_[0], 2, false),
+                                  std::tuple(scenarios_[0], 3, false)));
+  program_ = good;
+  run({scenarios_[0]}, 2, {scenarios_[0]});
+  EXPECT_THAT(runs(), ElementsAre(std::tuple(scenarios_[0], 1, true), std::tuple(scenarios_[0], 2, true)));
+}
+
+TEST_F(CampaignTest, WhatOthersShareIsMadeAgainOnlyByAnotherBuild) {
+  run(scenarios_, 1);
+  EXPECT_EQ(run(scenarios_, 1, {scenarios_[1]}), "1/1 " + nameOf(scenarios_[1]) + ", repetition 1\n");
+  setBuild("old");
+  run(scenarios_, 1, {scenarios_[1]});
+  EXPECT_THAT(runs(),
+              UnorderedElementsAre(std::tuple(scenarios_[0], 1, true), std::tuple(scenarios_[1], 1, true)));
 }
 
 TEST_F(CampaignTest, RunsOfAnotherBuildAreNotGoneOnWith) {
@@ -78,6 +160,59 @@ TEST_F(CampaignTest, RunsOfAnotherBuildAreNotGoneOnWith) {
     EXPECT_THAT(error.what(), HasSubstr("another build or machine (commit 0;"));
     EXPECT_THAT(error.what(), HasSubstr("take another --out, or remove"));
   }
+}
+
+// How a program ends that makes the runs of `scenario`, once it is at one and is sent `signal`.
+int endOf(const std::filesystem::path& folder, const Scenario& scenario, int signal) {
+  const auto data = folder / "data";
+  std::string texts[] = {
+      INSTAR_UPGRADE_BENCH, "run", nameOf(scenario), "--out", folder / "out", "--data", data};
+  std::vector<char*> arguments;
+  for (std::string& text : texts) arguments.push_back(text.data());
+  arguments.push_back(nullptr);
+  pid_t process = 0;
+  if (::posix_spawn(&process, INSTAR_UPGRADE_BENCH, nullptr, nullptr, arguments.data(), environ) != 0)
+    return -1;
+  int status = 0;
+  const auto own = data / ("upgrade-" + std::to_string(process));
+  pid_t ended = 0;
+  while (!std::filesystem::exists(own / "run") && (ended = ::waitpid(process, &status, WNOHANG)) == 0)
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  if (ended == 0) {
+    ::kill(process, signal);
+    while (::waitpid(process, &status, 0) < 0 && errno == EINTR) {
+    }
+  }
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+// Their files were once left behind, gigabytes of them, and what was measured was not reported.
+TEST_F(CampaignTest, WhatInterruptsItLeavesAReportAndNoData) {
+  Scenario endless = scenarios_[0];
+  endless.seconds = 600;
+  for (const int signal : {SIGINT, SIGTERM}) {
+    const auto folder = folder_.path() / std::to_string(signal);
+    EXPECT_EQ(endOf(folder, endless, signal), 128 + signal);
+    EXPECT_TRUE(std::filesystem::is_empty(folder / "data"));
+    EXPECT_TRUE(std::filesystem::exists(folder / "out" / "index.html"));
+    EXPECT_TRUE(std::filesystem::exists(folder / "out" / "totals.csv"));
+  }
+}
+
+TEST_F(CampaignTest, WhatDeadProcessesHaveLeftIsRemoved) {
+  const pid_t dead = ::fork();
+  ASSERT_GE(dead, 0);
+  if (dead == 0) ::_exit(0);
+  ASSERT_EQ(::waitpid(dead, nullptr, 0), dead);
+  const auto data = folder_.path() / "data";
+  for (const std::string& name : {"upgrade-" + std::to_string(dead), "upgrade-" + std::to_string(::getppid()),
+                                  std::string("upgrade-notes"), std::string("mine")})
+    std::filesystem::create_directories(data / name / "run");
+  run({scenarios_[0]}, 1);
+  EXPECT_FALSE(std::filesystem::exists(data / ("upgrade-" + std::to_string(dead))));
+  EXPECT_TRUE(std::filesystem::exists(data / ("upgrade-" + std::to_string(::getppid())) / "run"));
+  EXPECT_TRUE(std::filesystem::exists(data / "upgrade-notes" / "run"));
+  EXPECT_TRUE(std::filesystem::exists(data / "mine" / "run"));
 }
 
 TEST(CommandTest, APathIsOneWordToAShell) {

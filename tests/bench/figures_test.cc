@@ -81,6 +81,15 @@ TEST_F(FiguresTest, WhatIsNotKnownIsNoNumber) {
   EXPECT_DOUBLE_EQ(writtenPerMigrated(run), 0.5);
 }
 
+// Cut off at 0, half of what differs by chance was lost, and a median of it was too high.
+TEST_F(FiguresTest, LessWrittenThanByTheLoadAloneIsBelowNothing) {
+  auto run = add("instar/batches/derived");
+  run.setBytesMigrated(10);
+  run.setBytesWritten(5);
+  run.setBytesWrittenByLoad(7);
+  EXPECT_DOUBLE_EQ(writtenPerMigrated(run), -0.2);
+}
+
 TEST_F(FiguresTest, AnOpeningThatTakesLongIsAStall) {
   auto run = add("sqlite/eager/derived");
   EXPECT_DOUBLE_EQ(longestStall(run), 0.01);

@@ -88,24 +88,69 @@ TEST(PlayTest, ARunOverOtherRowsThanItsScenarioSaysFails) {
   }
 }
 
-// Says that it has migrated, and has not.
-class LyingSubject : public Subject {
+// Does as another one does.
+class ImitatingSubject : public Subject {
  public:
-  LyingSubject(std::unique_ptr<Subject> subject, bool admits)
-      : subject_(std::move(subject)), admits_(admits) {}
+  explicit ImitatingSubject(std::unique_ptr<Subject> subject) : subject_(std::move(subject)) {}
   void fill() override { subject_->fill(); }
   void open(MigrationProgress& progress) override { subject_->open(progress); }
   std::unique_ptr<Session> session() override { return subject_->session(); }
-  void migrate(MigrationProgress& progress, const std::atomic<bool>&) override {
-    progress.complete = !admits_;
+  void migrate(MigrationProgress& progress, const std::atomic<bool>& stop) override {
+    subject_->migrate(progress, stop);
   }
   void settle() override { subject_->settle(); }
   Census census() override { return subject_->census(); }
 
  private:
   const std::unique_ptr<Subject> subject_;
+};
+
+// Says that it has migrated, and has not.
+class LyingSubject : public ImitatingSubject {
+ public:
+  LyingSubject(std::unique_ptr<Subject> subject, bool admits)
+      : ImitatingSubject(std::move(subject)), admits_(admits) {}
+  void migrate(MigrationProgress& progress, const std::atomic<bool>&) override {
+    progress.complete = !admits_;
+  }
+
+ private:
   const bool admits_;
 };
+
+constexpr std::uint64_t kPutOff = std::uint64_t{4} << 20;
+
+class LateSubject : public ImitatingSubject {
+ public:
+  LateSubject(std::unique_ptr<Subject> subject, std::filesystem::path folder)
+      : ImitatingSubject(std::move(subject)), folder_(std::move(folder)) {}
+  void settle() override {
+    ImitatingSubject::settle();
+    writeText(folder_ / "late", std::string(kPutOff, 'x'));
+  }
+
+ private:
+  const std::filesystem::path folder_;
+};
+
+// RocksDB's merges and SQLite's last checkpoint once counted as bytes, but took no room on the disk.
+TEST(PlayTest, WhatIsPutOffTakesRoomOnTheDiskToo) {
+  const testing::TemporaryFolder folder;
+  const auto data = folder.path() / "data";
+  std::filesystem::create_directory(data);
+  const Stage stage{smallScenario(Strategy::batches, Change::derived)};
+  fillFolder(stage, data);
+  LateSubject late(subjectOf(stage, data), data);
+  RunRecord record;
+  play(stage, late, data, record.builder());
+  const Run::Reader run = record.reader();
+  EXPECT_GE(run.getFileAfter(), run.getFileBefore() + kPutOff);
+  EXPECT_GE(run.getFileHighest(), run.getFileAfter());
+  EXPECT_GE(run.getBytesPutOff(), kPutOff);
+  std::uint64_t inTime = 0;
+  for (const auto second : run.getSeconds()) inTime += second.getWritten();
+  EXPECT_EQ(inTime + run.getBytesPutOff(), run.getBytesWritten());
+}
 
 TEST(PlayTest, AMigrationThatLeavesOldRowsFailsWhateverItSays) {
   const testing::TemporaryFolder folder;
@@ -126,10 +171,16 @@ TEST(PlayTest, AMigrationThatLeavesOldRowsFailsWhateverItSays) {
   EXPECT_THAT(failureOf([&](Run::Builder run) { play(stage, lying, data, run); }),
               HasSubstr("300 rows are left in the old form"));
   LyingSubject alone(subjectOf(stage, data), false);
-  EXPECT_THAT(failureOf([&](Run::Builder run) { migrateAlone(stage, alone, 0, run); }),
+  EXPECT_THAT(failureOf([&](Run::Builder run) {
+                Attempt attempt;
+                migrateAlone(stage, alone, attempt, 0, run);
+              }),
               HasSubstr("300 rows are left in the old form"));
   LyingSubject idle(subjectOf(stage, data), true);
-  EXPECT_THAT(failureOf([&](Run::Builder run) { migrateAlone(stage, idle, 0, run); }),
+  EXPECT_THAT(failureOf([&](Run::Builder run) {
+                Attempt attempt;
+                migrateAlone(stage, idle, attempt, 0, run);
+              }),
               HasSubstr("is not complete"));
 }
 

@@ -41,12 +41,26 @@ TEST_F(ResultsTest, ARunIsThereAgainWhenTheFolderIsOpenedAgain) {
     results.add(std::move(run));
   }
   const Results again(folder_.path());
-  EXPECT_TRUE(again.has("instar/lazy/x", 2));
-  EXPECT_FALSE(again.has("instar/lazy/x", 1));
-  EXPECT_FALSE(again.has("instar/lazy/y", 2));
+  EXPECT_TRUE(again.find("instar/lazy/x", 2));
+  EXPECT_FALSE(again.find("instar/lazy/x", 1));
+  EXPECT_FALSE(again.find("instar/lazy/y", 2));
   ASSERT_EQ(again.runs().size(), 1U);
   EXPECT_EQ(again.runs()[0].reader().getRows(), UINT64_MAX);
   EXPECT_EQ(again.runs()[0].reader().getSeconds()[1].getFrom(), 1);
+}
+
+TEST_F(ResultsTest, ARunTakesThePlaceOfItsPredecessor) {
+  Results results(folder_.path());
+  for (const std::uint64_t rows : {1U, 2U}) {
+    auto run = runOf("instar/lazy/x", "lazy", 3);
+    run.builder().setRows(rows);
+    results.add(std::move(run));
+  }
+  const Results again(folder_.path());
+  for (const Results* seen : {&std::as_const(results), &again}) {
+    ASSERT_EQ(seen->runs().size(), 1U);
+    EXPECT_EQ(seen->runs()[0].reader().getRows(), 2U);
+  }
 }
 
 TEST_F(ResultsTest, WhatIsForgottenIsGoneFromTheFolderToo) {
@@ -54,11 +68,12 @@ TEST_F(ResultsTest, WhatIsForgottenIsGoneFromTheFolderToo) {
   results.add(runOf("instar/lazy/x", "lazy", 1));
   results.add(runOf("instar/lazy/x", "lazy", 2));
   results.add(runOf("instar/lazy/y", "lazy", 1));
-  results.forget("instar/lazy/x");
+  results.forgetBeyond("instar/lazy/x", 1);
   const Results again(folder_.path());
   for (const Results* seen : {&std::as_const(results), &again}) {
-    EXPECT_FALSE(seen->has("instar/lazy/x", 2));
-    EXPECT_TRUE(seen->has("instar/lazy/y", 1));
+    EXPECT_TRUE(seen->find("instar/lazy/x", 1));
+    EXPECT_FALSE(seen->find("instar/lazy/x", 2));
+    EXPECT_TRUE(seen->find("instar/lazy/y", 1));
   }
 }
 
@@ -101,6 +116,31 @@ TEST_F(ResultsTest, WhatTheSameLoadTakesIsFoundWhenAReportIsMade) {
   EXPECT_EQ(first().getBytesWrittenByLoad(), 2000U);
   EXPECT_DOUBLE_EQ(first().getProcessorSecondsOfLoad(), 2);
   EXPECT_DOUBLE_EQ(writtenPerMigrated(first()), 2);
+}
+
+// Disturbed runs once weighed as much as others, and so did those of builds that wrote more or less.
+TEST_F(ResultsTest, TheLoadIsThatOfUndisturbedRunsOfTheSameBuild) {
+  Results results(folder_.path());
+  const auto add = [&](RunRecord run, const char* build, bool disturbed = false) {
+    run.builder().getMachine().setBuild(build);
+    run.builder().getDisturbance().setDisturbed(disturbed);
+    results.add(std::move(run));
+    results.findLoads();
+    return results.runs()[0].reader().getBytesWrittenByLoad();
+  };
+  auto lazy = runOf("instar/lazy/derived/a/zipf/100/rps=10", "lazy");
+  lazy.builder().initWrites().setCount(20);
+  const auto load = [](std::uint64_t bytes, unsigned repetition) {
+    auto run = runOf("instar/none/derived/a/zipf/100/rps=10", "none", repetition);
+    run.builder().initWrites().setCount(10);
+    run.builder().setBytesWritten(bytes);
+    return run;
+  };
+  EXPECT_EQ(add(std::move(lazy), "new"), 0U);
+  EXPECT_EQ(add(load(100, 1), "old"), 0U);
+  EXPECT_EQ(add(load(500, 2), "new", true), 1000U);
+  EXPECT_EQ(add(load(300, 3), "new"), 600U);
+  EXPECT_EQ(add(load(700, 4), "new", true), 600U);
 }
 
 TEST_F(ResultsTest, OtherLoadsAndThoseThatDidNothingSayNothingOfALoad) {
