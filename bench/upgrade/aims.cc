@@ -200,7 +200,7 @@ std::string printMeasured(const Question& question, const Evidence& one) {
   std::string text = question.text(one.value.median);
   if (one.value.least < one.value.most)
     text += " [" + question.text(one.value.least) + " to " + question.text(one.value.most) + "]";
-  return text + " (" + one.name + ")";
+  return text;
 }
 
 Aim answer(const Question& question, const std::string& strategy, std::span<const Run::Reader> all) {
@@ -224,7 +224,8 @@ Aim answer(const Question& question, const std::string& strategy, std::span<cons
   };
   const Evidence& worst = *std::ranges::min_element(shown, isWorse);
   aim.measured = printMeasured(question, worst);
-  if (shown.size() > 1) aim.measured += ", the worst of " + std::to_string(shown.size()) + " scenarios";
+  aim.where = worst.name;
+  if (shown.size() > 1) aim.where += ", the worst of " + std::to_string(shown.size()) + " scenarios";
   if (solid.empty()) {
     aim.verdict = "undecided: " + worst.weakness;
     aim.command = wantedCommand(question, strategy);

@@ -14,6 +14,7 @@ struct Aim {
   std::string title;
   std::string strategy;
   std::string measured;  // the worst of the conditions that were measured: median [least to most]
+  std::string where;     // that was
   std::string verdict;   // "met", "missed", "undecided: why", "not measured"
   std::string command;   // measures it again, or what is missing
 };

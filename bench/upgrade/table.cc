@@ -33,8 +33,9 @@ std::string printEdge(double value) { return print(value < 10 ? "%.2g" : "%.0f",
 Cell cellOf(const Spread& spread, double factor, const char* format, const char* unit = "") {
   if (!std::isfinite(spread.median)) return {"-"};
   Cell cell{print(format, spread.median * factor) + unit};
-  if (spread.least < spread.most)
-    cell.spread = "[" + printEdge(spread.least * factor) + "-" + printEdge(spread.most * factor) + "]";
+  const std::string least = printEdge(spread.least * factor);
+  const std::string most = printEdge(spread.most * factor);
+  if (least != most) cell.spread = "[" + least + "-" + most + "]";
   return cell;
 }
 
@@ -76,7 +77,10 @@ class Table {
     bool isOptional = false;
   };
 
-  explicit Table(std::vector<Title> titles) : titles_(std::move(titles)) {}
+  enum class Align : std::uint8_t { left, right };  // all columns but the first, which stands left
+
+  explicit Table(std::vector<Title> titles, Align align = Align::right)
+      : titles_(std::move(titles)), align_(align) {}
   void add(std::vector<Cell> row) { rows_.push_back(std::move(row)); }
 
   void print(std::ostream& out) const {
@@ -109,7 +113,8 @@ class Table {
         std::size_t width = 0;
         for (const auto& other : lines) width = std::max(width, other[column].size());
         const std::string space(width - line[column].size(), ' ');
-        text += column == 0 ? line[column] + space : "  " + space + line[column];
+        text += column == 0 ? "" : "  ";
+        text += column == 0 || align_ == Align::left ? line[column] + space : space + line[column];
       }
       text.erase(text.find_last_not_of(' ') + 1);
       out << text << '\n';
@@ -117,6 +122,7 @@ class Table {
   }
 
   const std::vector<Title> titles_;
+  const Align align_;
   std::vector<std::vector<Cell>> rows_;
 };
 
@@ -194,10 +200,10 @@ void addRow(Table& table, const std::string& name, const Runs& all, const Runs& 
 }
 
 void printAims(std::ostream& out, std::span<const Run::Reader> runs) {
-  Table table({{"aim"}, {"strategy"}, {"measured"}, {""}});
+  Table table({{"aim"}, {"strategy"}, {""}, {"measured"}}, Table::Align::left);
   std::vector<std::string> commands;
   for (const Aim& aim : aimsOf(runs)) {
-    table.add({{aim.title}, {aim.strategy}, {aim.measured.empty() ? "-" : aim.measured}, {aim.verdict}});
+    table.add({{aim.title}, {aim.strategy}, {aim.verdict}, {aim.measured, aim.where}});
     if (aim.verdict != "met" && aim.verdict != "missed" &&
         std::ranges::find(commands, aim.command) == commands.end())
       commands.push_back(aim.command);

@@ -27,4 +27,5 @@ struct AimText {
   measured @2 :Text;
   verdict  @3 :Text;
   command  @4 :Text;
+  where    @5 :Text;
 }

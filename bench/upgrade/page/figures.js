@@ -17,6 +17,16 @@ function legend(...entries) {
 
 // --- latency over time, a panel for each strategy
 
+// How long a time is drawn: as long as the longest lasts, or as most of them do, where that is much less.
+function spansOf(view) {
+  const ends = view.shown.map((group) => summaryOf(countedRuns(group, view.onlyQuiet).map((run) => run.duration)).median)
+    .filter(Number.isFinite).sort((a, b) => a - b);
+  const whole = Math.max(0.001, ends.at(-1) ?? 0);
+  const answered = Math.max(0, ...finite(view.shown.map((group) => summarize(group, "firstAnswer", view.onlyQuiet).median)));
+  const most = Math.max(ends[Math.floor((ends.length - 1) * 0.85)] ?? 0, answered) * 1.2;
+  return { whole, start: most * 1.5 < whole ? Number(most.toPrecision(2)) : whole };
+}
+
 function latencyFigure(view) {
   const isThere = (kind) => view.shown.some((group) => group.runs.some((run) => run[kind].count > 0));
   const kinds = (view.kinds.some(isThere) ? view.kinds.filter(isThere) : view.kinds).map((kind) =>
@@ -32,8 +42,11 @@ function latencyFigure(view) {
   }));
   const values = series.flatMap(({ lines }) => lines.flatMap(({ points }) =>
     points.flatMap(({ level, longest }) => [level.least, longest.least, longest.most])));
-  const end = Math.max(0.001, ...finite(series.flatMap((one) =>
-    [one.end, ...one.lines.flatMap(({ points }) => points.map(({ to }) => to))])));
+  const spans = spansOf(view);
+  const end = spans[view.span];
+  for (const line of series.flatMap(({ lines }) => lines)) {
+    line.points = line.points.filter(({ from }) => from < end).map((point) => ({ ...point, to: Math.min(point.to, end) }));
+  }
   const draw = (width) => {
     const columns = width >= 1060 ? 4 : width >= 780 ? 3 : width >= 520 ? 2 : 1;
     const space = 18;
@@ -74,7 +87,7 @@ function latencyPanel({ group, lines, first, completion, completionText, changeA
   picture.append(...[leftAxis(y, left, right, (tick) => timeText(tick)),
     bottomAxis(x, top, bottom + 14, (tick) => (tick === 0 ? "0" : `${digits(tick)} s`), false)].flat(3).filter(Boolean));
   if (Number.isFinite(first.median)) {
-    const gapEnd = Math.max(x(first.median), left + 1.5);
+    const gapEnd = Math.min(right, Math.max(x(first.median), left + 1.5));
     picture.append(box(left, top, gapEnd - left, bottom - top, "gap"));
     if (gapEnd - left > widthOf("no answer", 11) + 12) {
       picture.append(words((left + gapEnd) / 2, (top + bottom) / 2 - 3, "no answer", "gapText", "middle"),
@@ -99,8 +112,9 @@ function latencyPanel({ group, lines, first, completion, completionText, changeA
     }
     picture.append(layer);
   }
-  if (changeAt >= 0) picture.append(line(x(changeAt), top - 4, x(changeAt), bottom + 12, "change"));
+  if (changeAt >= 0 && changeAt <= end) picture.append(line(x(changeAt), top - 4, x(changeAt), bottom + 12, "change"));
   picture.append(...progressStrip(group, lines[0].points, completion, first, x, left, right, bottom + 5, own));
+  if (own > end) picture.append(words(right, top + 5, `to ${timeText(own, 2)} →`, "goesOn", "end"));
   picture.append(telling(box(left, 0, right - left, height, "sense"), (at) => {
     const time = Math.max(0, (at - left) / (right - left) * end);
     return momentText(group, lines, first, time);

@@ -149,6 +149,7 @@ std::string derivedOf(std::span<const Run::Reader> runs) {
     texts[i].setMeasured(aims[i].measured);
     texts[i].setVerdict(aims[i].verdict);
     texts[i].setCommand(aims[i].command);
+    texts[i].setWhere(aims[i].where);
   }
   return capnp::JsonCodec().encode(derived).cStr();
 }

@@ -5,7 +5,8 @@ const kMain = ["sqlite/eager", "instar/eager", "instar/lazy", "instar/standard",
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const runs = data.runs.map((run, index) => runOf(run, data.derived.figures?.[index]));
-const aims = (data.derived.aims ?? []).map((aim) => ({ title: "", strategy: "", measured: "", verdict: "", command: "", ...aim }));
+const aims = (data.derived.aims ?? []).map((aim) => ({ title: "", strategy: "", measured: "", where: "", verdict: "", command: "",
+  ...aim }));
 const groups = groupsOf(runs);
 const place = (id) => document.getElementById(id);
 
@@ -16,7 +17,7 @@ const kConditionTexts = { change: ["Change", changeText], load: ["Load", loadTex
   storage: ["Durability", storageText] };
 
 const chosen = { only: "main", kinds: "both", onlyQuiet: true, reference: "sqlite/eager", cost: "amplification",
-  latency: "writeWait", percentile: "p99", everything: false };
+  latency: "writeWait", percentile: "p99", span: "start", everything: false };
 
 const agrees = (group, condition) => kConditions.every((key) => group[key] === condition[key]);
 
@@ -65,7 +66,7 @@ function viewOf() {
     wait: series.some((group) => summarize(group, "writeWait", false).count > 0) ? "writeWait" : "readWait",
     killed: all.filter(({ killed }) => killed)
       .sort((a, b) => order(a, reference.series) - order(b, reference.series)), kinds: chosen.kinds === "both" ? ["writes", "reads"] : [chosen.kinds],
-    percentile: chosen.percentile,
+    percentile: chosen.percentile, span: chosen.span,
   };
 }
 
@@ -174,17 +175,23 @@ function showFinding(view) {
   place("second").replaceChildren(...(found.doubt === "" ? [] : [strong(found.doubt), " "]), ...found.second);
 }
 
+// A line for each aim, a column for each strategy.
 function showAims() {
   const kClasses = { met: "met", missed: "missed" };
+  const strategies = [...new Set(aims.map(({ strategy }) => strategy))];
+  const titles = [...new Set(aims.map(({ title }) => title))];
+  const cell = (aim) => (aim === undefined ? null : [element("span", { class: kClasses[aim.verdict] ?? "open" }, aim.verdict),
+    aim.measured === "" ? null : element("span", { class: "measured" }, aim.measured),
+    aim.where === "" ? null : element("span", { class: "spread" }, aim.where),
+    element("details", {}, element("summary", {}, "command"), element("div", { class: "command" }, commandOf(aim.command)))]);
   section("aims", "What Instar is meant to reach", "The worst of the conditions that were measured, with a warm file and no kill. "
     + "Decided by two undisturbed repetitions or more that all lie on one side of the limit.",
     element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "aims" }, element("table", { class: "aims" },
-      element("thead", {}, element("tr", {}, ["Aim", "Measured", "Command"].map((text) =>
-        element("th", { scope: "col" }, text)))),
-      element("tbody", {}, aims.map((aim) => element("tr", {}, element("th", { scope: "row" }, aim.title,
-        element("span", { class: "spread" }, `Instar ${strategyTitle(aim.strategy)}`)), element("td", {},
-        element("span", { class: kClasses[aim.verdict] ?? "open" }, aim.verdict),
-        aim.measured === "" ? null : element("span", { class: "spread" }, aim.measured)), element("td", { class: "command" }, commandOf(aim.command))))))));
+      element("thead", {}, element("tr", {}, ["Aim", ...strategies.map((strategy) => `Instar ${strategyTitle(strategy)}`)]
+        .map((text) => element("th", { scope: "col" }, text)))),
+      element("tbody", {}, titles.map((title) => element("tr", {}, element("th", { scope: "row" }, title),
+        strategies.map((strategy) => element("td", {},
+          cell(aims.find((aim) => aim.title === title && aim.strategy === strategy))))))))));
 }
 
 // --- controls
@@ -239,9 +246,16 @@ function showLatency(view) {
   section("latency", "Latency while the rows come over", "", element("div", { class: "controls" },
     selection("Operations", "kinds", [["both", "writes and reads"], ["writes", "writes"], ["reads", "reads"]]),
     selection("Percentile", "percentile", Object.keys(kPercentiles).map((which) => [which, percentileTitle(which)]),
-      "Of each second. A lower one is drawn where there are too few operations in a second.")),
+      "Of each second. A lower one is drawn where there are too few operations in a second."),
+    ...spanSelection(view)),
   latencyFigure(view), element("p", { class: "note" }, "Each second from opening the file, scales alike in all panels. "
     + "Medians of the repetitions; the bands hold all of them."), behind(table));
+}
+// Where a few strategies take much longer than the others.
+function spanSelection(view) {
+  const { start, whole: end } = spansOf(view);
+  return start < end ? [selection("Time", "span", [["start", `the first ${timeText(start)}`], ["whole", `all ${timeText(end)}`]])]
+    : [];
 }
 const kLatencyColumns = ["firstAnswer", "completion", "writeWait", "writeP50", "writeP95", "writeP99", "writeP999",
   "readWait", "readP50", "readP95", "readP99", "readP999", "throughput", "throughputShare"];
