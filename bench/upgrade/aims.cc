@@ -15,6 +15,8 @@ namespace {
 using Runs = std::vector<Run::Reader>;
 
 constexpr std::uint64_t kMillion = 1'000'000;
+constexpr std::uint64_t kFewRows = 10'000;
+constexpr std::uint64_t kManyRows = 10'000'000;
 constexpr const char* kOpenLoop = "/rps=1000/seconds=10";  // as in the matrix
 constexpr const char* kClosedLoop = "/seconds=10";
 
@@ -23,7 +25,7 @@ struct Evidence {
   std::vector<std::string> others{};  // names of those that it was compared with
   std::string command{};              // where names are not enough
   std::uint64_t rows = 0;
-  double value = 0;
+  Spread value{};
   std::string weakness{};  // why it decides nothing; empty: it does
 };
 
@@ -32,11 +34,11 @@ struct Question {
   bool isLargeBad = true;
   double limit = 0;
   std::string comparedWith{};  // a system and strategy, of the same conditions; empty: nothing
-  std::function<double(const Runs& runs, const Runs& others)> value{};
+  std::function<Spread(const Runs& runs, const Runs& others)> value{};
   std::function<std::string(double)> text{};
   std::vector<std::string> wanted{};  // what decides it, without system and strategy
   bool needsMillion = false;          // it is about so many rows
-  bool needsSizes = false;            // it is about all sizes
+  bool needsSizes = false;            // it is about kFewRows, kManyRows and what lies between
   bool packs = false;                 // it is about rows that are packed as well
 };
 
@@ -50,52 +52,23 @@ bool hasOption(std::string_view name, std::string_view option) {
   return name.ends_with(option) || name.find(std::string(option) + "/") != name.npos;
 }
 
-// Operations from opening until then, those of the last second by its share.
-double operationsUntil(Run::Reader run, double until) {
-  double count = 0;
-  const auto seconds = run.getSeconds();
-  for (unsigned i = 0; i < seconds.size(); ++i) {
-    const double from = seconds[i].getFrom();
-    const double to = i + 1 < seconds.size() ? seconds[i + 1].getFrom() : run.getDuration();
-    if (from >= until) break;
-    const double share = to > from ? std::min(1.0, (until - from) / (to - from)) : 1;
-    count +=
-        share * static_cast<double>(seconds[i].getReads().getCount() + seconds[i].getWrites().getCount());
-  }
-  return count;
-}
-
-// Operations a second until the migration was complete (a second at least: what is shorter says nothing),
-// against as long without one.
-double shareOfThroughput(const Runs& runs, const Runs& others) {
-  static constexpr double kLeast = 1;
-  const auto rate = [](Run::Reader run, double until) {
-    const double end = std::min(until, run.getDuration());
-    return operationsUntil(run, end) / end;
-  };
-  const auto endOf = [](Run::Reader run) {
-    return std::max(kLeast, run.getCompleteAfter() > 0 ? run.getCompleteAfter() : run.getDuration());
-  };
-  const double end = spreadOf(runs, endOf).median;
-  const double beside = spreadOf(runs, [&](Run::Reader run) { return rate(run, endOf(run)); }).median;
-  return beside / spreadOf(others, [&](Run::Reader run) { return rate(run, end); }).median;
-}
-
 std::vector<Question> questions() {
   const std::string base = "/derived/b/zipf/";
   const auto written = [](const Runs& runs, const Runs&) {
-    return spreadOf(runs, writtenPerMigrated).median;
+    return spreadOf(runs, [](Run::Reader run) {
+      return run.getBytesMigrated() == 0 ? std::nan("") : writtenPerMigrated(run);
+    });
   };
   const auto ratio = [](double value) { return print("%.2f", value); };
   return {
-      {.title = "first answer in less than 5 ms at any size",
+      {.title = "first answer in less than 5 ms at any size, file in memory",
        .limit = 5,
        .value =
            [](const Runs& runs, const Runs&) {
-             return spreadOf(runs, [](Run::Reader run) { return run.getOpenToFirstAnswer() * 1e3; }).median;
+             return spreadOf(runs, [](Run::Reader run) { return run.getOpenToFirstAnswer() * 1e3; });
            },
        .text = [](double value) { return print("%.3g ms", value); },
-       .wanted = {base + "10000" + kOpenLoop, base + "1000000" + kOpenLoop},
+       .wanted = {base + "10000" + kOpenLoop, base + "1000000" + kOpenLoop, base + "10000000" + kOpenLoop},
        .needsSizes = true},
       {.title = "throughput beside the migration within 5 % of that without",
        .isLargeBad = false,
@@ -103,7 +76,11 @@ std::vector<Question> questions() {
        .comparedWith = "instar/none",
        .value =
            [](const Runs& runs, const Runs& others) {
-             return runs.front().getPerSecond() == 0 ? shareOfThroughput(runs, others) : std::nan("");
+             // Shares are of the median without, which has a spread too.
+             const Spread without = spreadOf(others, throughput);
+             const Spread around{1, without.least / without.median, without.most / without.median};
+             return ratioOf(spreadOf(runs, [&](Run::Reader run) { return throughputShare(run, others); }),
+                            around);
            },
        .text = [](double value) { return print("%.1f %%", value * 100); },
        .wanted = {base + "1000000" + kClosedLoop}},
@@ -113,7 +90,7 @@ std::vector<Question> questions() {
        .comparedWith = "sqlite/eager",
        .value =
            [](const Runs& runs, const Runs& others) {
-             return spreadOf(others, longestStall).median / spreadOf(runs, longestStall).median;
+             return ratioOf(spreadOf(others, longestStall), spreadOf(runs, longestStall));
            },
        .text = [](double value) { return print("%.3g x", value); },
        .wanted = {base + "1000000" + kOpenLoop},
@@ -167,15 +144,22 @@ std::vector<Evidence> evidenceFor(const Question& question, std::string_view str
       if (evidence.weakness.empty() && isMixed(both)) evidence.weakness = "builds or machines mixed";
     }
     evidence.value = question.value(countedRuns(runs), countedRuns(others));
-    if (std::isfinite(evidence.value)) found.push_back(std::move(evidence));
+    if (std::isfinite(evidence.value.median)) found.push_back(std::move(evidence));
   }
   return found;
 }
 
-std::string commandOf(const std::vector<std::string>& names) {
+constexpr unsigned kUsualRepetitions = 3;
+constexpr unsigned kManyRepetitions = 9;  // where three lie on both sides of a limit
+
+std::string withRepetitions(const std::string& command, unsigned repetitions) {
+  return command + " --repetitions " + std::to_string(repetitions);
+}
+
+std::string commandOf(const std::vector<std::string>& names, unsigned repetitions) {
   std::string command = "./dev bench upgrade run";
   for (const std::string& name : names) command += " " + name;
-  return command + " --repetitions 3";
+  return withRepetitions(command, repetitions);
 }
 
 std::string wantedCommand(const Question& question, const std::string& strategy) {
@@ -184,20 +168,39 @@ std::string wantedCommand(const Question& question, const std::string& strategy)
     if (!question.comparedWith.empty()) names.push_back(question.comparedWith + conditions);
     names.push_back("instar/" + strategy + conditions + (question.packs ? "/packs" : ""));
   }
-  return commandOf(names);
+  return commandOf(names, kUsualRepetitions);
 }
 
-std::string againCommand(const Evidence& evidence) {
-  if (!evidence.command.empty()) return evidence.command;
+std::string againCommand(const Evidence& evidence, unsigned repetitions) {
+  if (!evidence.command.empty()) return withRepetitions(evidence.command, repetitions);
   std::vector<std::string> names = evidence.others;
   names.push_back(evidence.name);
-  return commandOf(names);
+  return commandOf(names, repetitions);
 }
 
-// Whether there are both many rows and few, of which a figure can be said not to depend on them.
-bool hasSizes(const std::vector<Evidence>& evidence) {
+// What has to be there for a figure to be said not to depend on the rows, and is not.
+std::string missingSize(const std::vector<Evidence>& evidence) {
   const auto [least, most] = std::ranges::minmax(evidence, {}, &Evidence::rows);
-  return most.rows >= kMillion && most.rows >= 10 * least.rows;
+  if (most.rows < kManyRows) return "10,000,000";
+  return least.rows > kFewRows ? "10,000" : "";
+}
+
+enum class Standing : std::uint8_t { missed, spread, met };  // the worst first
+
+// Where all repetitions of a scenario lie.
+Standing standingOf(const Question& question, const Spread& value) {
+  const auto isWithin = [&](double one) {
+    return question.isLargeBad ? one < question.limit : one >= question.limit;
+  };
+  if (isWithin(value.least) != isWithin(value.most)) return Standing::spread;
+  return isWithin(value.median) ? Standing::met : Standing::missed;
+}
+
+std::string printMeasured(const Question& question, const Evidence& one) {
+  std::string text = question.text(one.value.median);
+  if (one.value.least < one.value.most)
+    text += " [" + question.text(one.value.least) + " to " + question.text(one.value.most) + "]";
+  return text;
 }
 
 Aim answer(const Question& question, const std::string& strategy, std::span<const Run::Reader> all) {
@@ -210,28 +213,33 @@ Aim answer(const Question& question, const std::string& strategy, std::span<cons
     aim.command = wantedCommand(question, strategy);
     return aim;
   }
-  const auto isWorse = [&](const Evidence& one, const Evidence& other) {
-    return question.isLargeBad ? one.value > other.value : one.value < other.value;
-  };
-  const auto isMet = [&](const Evidence& one) {
-    return question.isLargeBad ? one.value < question.limit : one.value >= question.limit;
-  };
+  const auto standing = [&](const Evidence& one) { return standingOf(question, one.value); };
   std::vector<Evidence> solid = found;
   std::erase_if(solid, [](const Evidence& one) { return !one.weakness.empty(); });
-  const bool isMissed = !std::ranges::all_of(solid, isMet);
-  const bool isDecided = isMissed || (!solid.empty() && (!question.needsSizes || hasSizes(solid)));
   const std::vector<Evidence>& shown = solid.empty() ? found : solid;
+  const auto isWorse = [&](const Evidence& one, const Evidence& other) {
+    if (standing(one) != standing(other)) return standing(one) < standing(other);
+    return question.isLargeBad ? one.value.median > other.value.median
+                               : one.value.median < other.value.median;
+  };
   const Evidence& worst = *std::ranges::min_element(shown, isWorse);
-  aim.measured = question.text(worst.value) + " (" + worst.name + ")";
-  if (shown.size() > 1) aim.measured += ", the worst of " + std::to_string(shown.size()) + " scenarios";
-  if (isMissed)
-    aim.verdict = "missed";
-  else if (isDecided)
-    aim.verdict = "met";
-  else
-    aim.verdict =
-        "undecided: " + (solid.empty() ? worst.weakness : std::string("not measured at other sizes"));
-  aim.command = isDecided ? againCommand(worst) : wantedCommand(question, strategy);
+  aim.measured = printMeasured(question, worst);
+  aim.where = worst.name;
+  if (shown.size() > 1) aim.where += ", the worst of " + std::to_string(shown.size()) + " scenarios";
+  if (solid.empty()) {
+    aim.verdict = "undecided: " + worst.weakness;
+    aim.command = wantedCommand(question, strategy);
+  } else if (standing(worst) == Standing::spread) {
+    aim.verdict = "undecided: spread crosses the limit";
+    aim.command = againCommand(worst, kManyRepetitions);
+  } else if (const std::string size = question.needsSizes ? missingSize(solid) : "";
+             standing(worst) == Standing::met && !size.empty()) {
+    aim.verdict = "undecided: not measured at " + size + " rows";
+    aim.command = wantedCommand(question, strategy);
+  } else {
+    aim.verdict = standing(worst) == Standing::met ? "met" : "missed";
+    aim.command = againCommand(worst, kUsualRepetitions);
+  }
   return aim;
 }
 

@@ -5,6 +5,8 @@
 #include <limits>
 #include <set>
 
+#include "instar/bench/upgrade/scenario.h"
+
 namespace instar::bench {
 namespace {
 
@@ -16,6 +18,32 @@ std::string_view asView(capnp::Text::Reader text) noexcept { return {text.begin(
 double stallOf(Run::Reader run, Latency::Reader latency) noexcept {
   if (latency.getCount() == 0) return kUnknown;
   return std::max(run.getOpenToFirstAnswer(), latency.getLongest() * kSecondsPerMicro);
+}
+
+double ifOf(std::uint64_t least, Latency::Reader latency, double microseconds) noexcept {
+  return latency.getCount() < least ? kUnknown : microseconds * kSecondsPerMicro;
+}
+
+// From opening until then. Of the second in which that is: its share, as if there had been as many at each moment
+// since the first answer.
+double operationsUntil(Run::Reader run, double until) noexcept {
+  double count = 0;
+  const auto seconds = run.getSeconds();
+  for (unsigned i = 0; i < seconds.size(); ++i) {
+    const double from = std::max(seconds[i].getFrom(), run.getOpenToFirstAnswer());
+    const double to = i + 1 < seconds.size() ? seconds[i + 1].getFrom() : run.getDuration();
+    if (from >= until) break;
+    const double share = to > from ? std::min(1.0, (until - from) / (to - from)) : 1;
+    count +=
+        share * static_cast<double>(seconds[i].getReads().getCount() + seconds[i].getWrites().getCount());
+  }
+  return count;
+}
+
+// What throughput is counted until.
+double endOf(Run::Reader run) noexcept {
+  constexpr double kLeast = 1;
+  return run.getCompleteAfter() > 0 ? std::max(kLeast, run.getCompleteAfter()) : run.getDuration();
 }
 
 std::vector<std::string> partsOf(std::string_view name) {
@@ -38,7 +66,12 @@ double longestOpenStall(Run::Reader run) noexcept {
 }
 
 double writtenPerMigrated(Run::Reader run) noexcept {
-  if (run.getBytesMigrated() == 0) return asView(run.getStrategy()) == "lazy" ? 0 : kUnknown;
+  if (run.getBytesMigrated() == 0) {
+    const std::string_view strategy = asView(run.getStrategy());
+    const bool isAdditive =
+        asView(run.getChange()) == textOf(Change::additive) && strategy != textOf(Strategy::none);
+    return isAdditive || strategy == textOf(Strategy::lazy) ? 0 : kUnknown;
+  }
   if (run.getBytesWrittenByLoad() == 0 && run.getWrites().getCount() > 0) return kUnknown;
   const double written =
       static_cast<double>(run.getBytesWritten()) - static_cast<double>(run.getBytesWrittenByLoad());
@@ -50,10 +83,23 @@ double processorOfMigration(Run::Reader run) noexcept {
   return ofLoad > 0 ? std::max(run.getProcessorSeconds() - ofLoad, 0.0) : kUnknown;
 }
 
-double throughput(Run::Reader run) noexcept {
+double throughput(Run::Reader run) noexcept { return throughputUntil(run, endOf(run)); }
+
+double throughputUntil(Run::Reader run, double seconds) noexcept {
   if (run.getPerSecond() != 0 || run.getDuration() <= 0) return kUnknown;
+  if (seconds < run.getDuration()) return operationsUntil(run, seconds) / seconds;
   return static_cast<double>(run.getReads().getCount() + run.getWrites().getCount()) / run.getDuration();
 }
+
+double throughputShare(Run::Reader run, std::span<const Run::Reader> others) {
+  const double end = endOf(run);
+  return throughput(run) /
+         spreadOf(others, [end](Run::Reader other) { return throughputUntil(other, end); }).median;
+}
+
+double p50Of(Latency::Reader latency) noexcept { return ifOf(1, latency, latency.getP50()); }
+double p99Of(Latency::Reader latency) noexcept { return ifOf(100, latency, latency.getP99()); }
+double p999Of(Latency::Reader latency) noexcept { return ifOf(1000, latency, latency.getP999()); }
 
 double bytesReadFromDisk(Run::Reader run) noexcept {
   return run.getIsCold() ? static_cast<double>(run.getBytesRead()) : kUnknown;
@@ -61,6 +107,15 @@ double bytesReadFromDisk(Run::Reader run) noexcept {
 
 double timeToCompletion(Run::Reader run) noexcept {
   return run.getCompleteAfter() > 0 ? run.getCompleteAfter() : kUnknown;
+}
+
+bool isUnfinished(Run::Reader run) noexcept {
+  if (run.getCompleteAfter() > 0) return false;
+  for (unsigned i = 0; i <= static_cast<unsigned>(Strategy::standard); ++i) {
+    const auto strategy = static_cast<Strategy>(i);
+    if (textOf(strategy) == asView(run.getStrategy())) return comesToAnEnd(strategy);
+  }
+  return false;
 }
 
 std::string counterpart(std::string_view name, std::string_view system, std::string_view strategy) {
@@ -121,6 +176,10 @@ Spread spreadOf(std::vector<double> values) {
   const std::size_t middle = values.size() / 2;
   const double median = values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
   return {median, values.front(), values.back()};
+}
+
+Spread ratioOf(const Spread& one, const Spread& other) noexcept {
+  return {one.median / other.median, one.least / other.most, one.most / other.least};
 }
 
 }  // namespace instar::bench

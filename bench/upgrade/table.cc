@@ -21,18 +21,42 @@ std::string print(const char* format, Values... values) {
   return text;
 }
 
-// Seconds as a time with three digits.
-std::string printSeconds(double seconds) {
-  if (!(seconds > 0)) return "-";
-  if (seconds < 1e-3) return print("%.3g us", seconds * 1e6);
-  if (seconds < 1) return print("%.3g ms", seconds * 1e3);
-  return print("%.3g s", seconds);
+// A median, and in brackets under it least and most in the same unit where they differ.
+struct Cell {
+  std::string text;
+  std::string spread{};
+};
+
+std::string printEdge(double value) { return print(value < 10 ? "%.2g" : "%.0f", value); }
+
+// `factor` turns the figure into `unit`.
+Cell cellOf(const Spread& spread, double factor, const char* format, const char* unit = "") {
+  if (!std::isfinite(spread.median)) return {"-"};
+  Cell cell{print(format, spread.median * factor) + unit};
+  const std::string least = printEdge(spread.least * factor);
+  const std::string most = printEdge(spread.most * factor);
+  if (least != most) cell.spread = "[" + least + "-" + most + "]";
+  return cell;
 }
 
-std::string printSpread(const Spread& spread) {
-  if (!(spread.least < spread.most)) return printSeconds(spread.median);
-  return printSeconds(spread.median) + " [" + printSeconds(spread.least) + "-" + printSeconds(spread.most) +
-         "]";
+// Seconds as a time with three digits.
+Cell timeCell(const Spread& seconds) {
+  if (!(seconds.median > 0)) return {"-"};
+  if (seconds.median < 1e-3) return cellOf(seconds, 1e6, "%.3g", " us");
+  if (seconds.median < 1) return cellOf(seconds, 1e3, "%.3g", " ms");
+  return cellOf(seconds, 1, seconds.median < 1000 ? "%.3g" : "%.0f", " s");
+}
+
+// Nothing where a strategy never ends by design; how long it was waited for where it should have.
+Cell completionCell(const Runs& runs) {
+  std::vector<double> waited;
+  for (const Run::Reader& run : runs) {
+    if (isUnfinished(run)) waited.push_back(std::floor(run.getDuration()));
+  }
+  if (waited.empty()) return timeCell(spreadOf(runs, timeToCompletion));
+  Cell cell{print("not within %.0f s", *std::ranges::min_element(waited))};
+  if (waited.size() < runs.size()) cell.spread = print("%zu of %zu", waited.size(), runs.size());
+  return cell;
 }
 
 std::string referenceName(const std::string& name) {
@@ -44,32 +68,63 @@ std::string referenceName(const std::string& name) {
   return nameOf(scenario);
 }
 
+// Columns as wide as they have to be, and only those of which something is known. The first is of names.
 class Table {
  public:
-  explicit Table(std::vector<std::string> titles) : lines_{std::move(titles)} {}
-  void add(std::vector<std::string> line) { lines_.push_back(std::move(line)); }
+  struct Title {
+    const char* first;
+    const char* second = "";
+    bool isOptional = false;
+  };
+
+  enum class Align : std::uint8_t { left, right };  // all columns but the first, which stands left
+
+  explicit Table(std::vector<Title> titles, Align align = Align::right)
+      : titles_(std::move(titles)), align_(align) {}
+  void add(std::vector<Cell> row) { rows_.push_back(std::move(row)); }
 
   void print(std::ostream& out) const {
-    std::vector<std::size_t> widths(lines_.front().size());
-    for (const auto& line : lines_) {
-      for (std::size_t i = 0; i < line.size(); ++i) widths[i] = std::max(widths[i], line[i].size());
+    std::vector<std::vector<std::string>> lines(2);
+    for (const Title& title : titles_) {
+      lines[0].emplace_back(title.first);
+      lines[1].emplace_back(title.second);
     }
-    for (const auto& line : lines_) {
+    for (const auto& row : rows_) {
+      auto& texts = lines.emplace_back();
+      for (const Cell& cell : row) texts.push_back(cell.text);
+      auto& spreads = lines.emplace_back();
+      for (const Cell& cell : row) spreads.push_back(cell.spread);
+    }
+    std::erase_if(lines, [](const auto& line) { return std::ranges::all_of(line, &std::string::empty); });
+    printLines(out, lines);
+  }
+
+ private:
+  bool isShown(std::size_t column) const {
+    return !titles_[column].isOptional ||
+           std::ranges::any_of(rows_, [&](const auto& row) { return row[column].text != "-"; });
+  }
+
+  void printLines(std::ostream& out, const std::vector<std::vector<std::string>>& lines) const {
+    for (const auto& line : lines) {
       std::string text;
-      for (std::size_t i = 0; i < line.size(); ++i) {
-        const std::string space(widths[i] - line[i].size(), ' ');
-        text += i == 0 ? line[i] + space : "  " + space + line[i];
+      for (std::size_t column = 0; column < line.size(); ++column) {
+        if (!isShown(column)) continue;
+        std::size_t width = 0;
+        for (const auto& other : lines) width = std::max(width, other[column].size());
+        const std::string space(width - line[column].size(), ' ');
+        text += column == 0 ? "" : "  ";
+        text += column == 0 || align_ == Align::left ? line[column] + space : space + line[column];
       }
       text.erase(text.find_last_not_of(' ') + 1);
       out << text << '\n';
     }
   }
 
- private:
-  std::vector<std::vector<std::string>> lines_;
+  const std::vector<Title> titles_;
+  const Align align_;
+  std::vector<std::vector<Cell>> rows_;
 };
-
-double microseconds(double value) noexcept { return value / 1e6; }
 
 std::string printStrategy(const std::string& name) {
   const std::size_t slash = name.find('/', name.find('/') + 1);
@@ -94,42 +149,61 @@ std::string remarkOn(const Runs& all) {
   return remark;
 }
 
-void addLine(Table& table, const std::string& name, const Runs& all, const Runs& reference) {
+Table tableOfRuns() {
+  return Table({{"", "strategy"},
+                {"first", "answer"},
+                {"", "complete"},
+                {"per", "second", true},
+                {"reads", "p50"},
+                {"", "p99"},
+                {"", "p99.9"},
+                {"writes", "p50"},
+                {"", "p99"},
+                {"", "p99.9"},
+                {"longest", "stall"},
+                {"less than", "reference"},
+                {"written/", "migrated"},
+                {"CPU", "of it"},
+                {"highest/", "before"},
+                {"", ""}});
+}
+
+void addRow(Table& table, const std::string& name, const Runs& all, const Runs& reference) {
   const Runs runs = countedRuns(all);
-  const auto median = [&](const auto& value) { return spreadOf(runs, value).median; };
-  const auto ofLatency = [](auto which, auto what) {
-    return [=](Run::Reader run) {
-      const Latency::Reader latency = (run.*which)();
-      return latency.getCount() == 0 ? std::nan("") : microseconds((latency.*what)());
-    };
+  const auto timeOf = [&](const auto& value) { return timeCell(spreadOf(runs, value)); };
+  const auto ofReads = [&](auto percentile) {
+    return timeOf([=](Run::Reader run) { return percentile(run.getReads()); });
   };
-  const auto reads = &Run::Reader::getReads;
-  const auto writes = &Run::Reader::getWrites;
-  const auto p50 = &Latency::Reader::getP50;
-  const auto p99 = &Latency::Reader::getP99;
-  const Spread stall = spreadOf(runs, longestStall);
-  const double ratio = spreadOf(countedRuns(reference), longestStall).median / stall.median;
-  const double amplification = median(writtenPerMigrated);
-  const double highest = median([](Run::Reader run) {
+  const auto ofWrites = [&](auto percentile) {
+    return timeOf([=](Run::Reader run) { return percentile(run.getWrites()); });
+  };
+  const Spread less = ratioOf(spreadOf(countedRuns(reference), longestStall), spreadOf(runs, longestStall));
+  const Spread highest = spreadOf(runs, [](Run::Reader run) {
     return static_cast<double>(run.getFileHighest()) / static_cast<double>(run.getFileBefore());
   });
-  const auto orNone = [](const char* format, double value) {
-    return std::isfinite(value) ? print(format, value) : std::string("-");
-  };
-  table.add({printStrategy(name),
-             printSpread(spreadOf(runs, [](Run::Reader run) { return run.getOpenToFirstAnswer(); })),
-             printSeconds(median(timeToCompletion)), printSeconds(median(ofLatency(reads, p50))),
-             printSeconds(median(ofLatency(reads, p99))), printSeconds(median(ofLatency(writes, p50))),
-             printSeconds(median(ofLatency(writes, p99))), printSpread(stall), orNone("%.3g x", ratio),
-             orNone("%.2f", amplification), orNone("%.2f s", median(processorOfMigration)),
-             orNone("%.2f", highest), remarkOn(all)});
+  table.add({{printStrategy(name)},
+             timeOf([](Run::Reader run) { return run.getOpenToFirstAnswer(); }),
+             completionCell(runs),
+             cellOf(spreadOf(runs, throughput), 1, "%.0f"),
+             ofReads(p50Of),
+             ofReads(p99Of),
+             ofReads(p999Of),
+             ofWrites(p50Of),
+             ofWrites(p99Of),
+             ofWrites(p999Of),
+             timeOf(longestStall),
+             cellOf(less, 1, "%.3g", " x"),
+             cellOf(spreadOf(runs, writtenPerMigrated), 1, "%.2f"),
+             cellOf(spreadOf(runs, processorOfMigration), 1, "%.2f", " s"),
+             cellOf(highest, 1, "%.2f"),
+             {remarkOn(all)}});
 }
 
 void printAims(std::ostream& out, std::span<const Run::Reader> runs) {
-  Table table({"aim", "strategy", "measured", ""});
+  Table table({{"aim"}, {"strategy"}, {""}, {"measured"}}, Table::Align::left);
   std::vector<std::string> commands;
   for (const Aim& aim : aimsOf(runs)) {
-    table.add({aim.title, aim.strategy, aim.measured.empty() ? "-" : aim.measured, aim.verdict});
+    table.add({{aim.title}, {aim.strategy}, {aim.verdict}, {aim.measured, aim.where}});
     if (aim.verdict != "met" && aim.verdict != "missed" &&
         std::ranges::find(commands, aim.command) == commands.end())
       commands.push_back(aim.command);
@@ -152,13 +226,13 @@ void printTable(std::ostream& out, const std::vector<RunRecord>& runs,
       groups.push_back(behindStrategy(name));
   }
   for (const std::string& group : groups) {
-    Table table({group, "first answer", "complete", "read p50", "p99", "write p50", "p99", "longest stall",
-                 "less than the reference", "written/migrated", "CPU of it", "highest/before", ""});
+    Table table = tableOfRuns();
     for (const std::string& name : names) {
       const Runs found = runsNamed(all, name);
       if (behindStrategy(name) == group && !found.empty())
-        addLine(table, name, found, runsNamed(all, referenceName(name)));
+        addRow(table, name, found, runsNamed(all, referenceName(name)));
     }
+    out << group << '\n';
     table.print(out);
     out << '\n';
   }

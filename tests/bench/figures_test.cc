@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -17,6 +18,7 @@
 namespace instar::bench {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -155,12 +157,43 @@ TEST_F(FiguresTest, OneRepetitionOrADisturbedOneDecidesNothing) {
   EXPECT_THAT(aim("first answer").measured, HasSubstr("9 ms"));
 }
 
-TEST_F(FiguresTest, AnyRowsAreFewAndMany) {
-  for (const unsigned repetition : {1U, 2U}) add(kStandard, repetition);
-  EXPECT_THAT(aim("first answer").verdict, HasSubstr("other sizes"));
-  for (const unsigned repetition : {1U, 2U})
-    add("instar/standard/derived/b/zipf/1000", repetition).setRows(1000);
+// It was met by a million rows and a hundredth of them, with nothing known of more.
+TEST_F(FiguresTest, AnyRowsAreTenThousandAndTenMillion) {
+  const auto addOf = [this](std::uint64_t rows) {
+    for (const unsigned repetition : {1U, 2U})
+      add("instar/standard/derived/b/zipf/" + std::to_string(rows), repetition).setRows(rows);
+  };
+  addOf(1'000'000);
+  addOf(10'000);
+  EXPECT_EQ(aim("first answer").verdict, "undecided: not measured at 10,000,000 rows");
+  EXPECT_THAT(aim("first answer").command, HasSubstr("/10000000/"));
+  addOf(10'000'000);
   EXPECT_EQ(aim("first answer").verdict, "met");
+  std::erase_if(records_, [](const RunRecord& run) { return run.reader().getRows() == 10'000; });
+  EXPECT_EQ(aim("first answer").verdict, "undecided: not measured at 10,000 rows");
+}
+
+// The median alone decided, also where repetitions lay on both sides of the limit.
+TEST_F(FiguresTest, RepetitionsOnBothSidesOfTheLimitDecideNothing) {
+  for (const auto& [repetition, seconds] : {std::pair(1U, 0.006), std::pair(2U, 0.009), std::pair(3U, 0.004)})
+    add(kStandard, repetition).setOpenToFirstAnswer(seconds);
+  EXPECT_EQ(aim("first answer").verdict, "undecided: spread crosses the limit");
+  EXPECT_THAT(aim("first answer").measured, ::testing::Eq("6 ms [4 ms to 9 ms]"));
+  EXPECT_EQ(aim("first answer").where, kStandard);
+  EXPECT_THAT(aim("first answer").command, HasSubstr("1000000 --repetitions 9"));
+  for (const unsigned repetition : {1U, 2U})
+    add(std::string(kStandard) + "/seconds=10", repetition).setOpenToFirstAnswer(0.0055);
+  EXPECT_EQ(aim("first answer").verdict, "missed");
+  EXPECT_THAT(aim("first answer").measured, HasSubstr("5.5 ms"));
+}
+
+TEST_F(FiguresTest, TheSpreadOfWhatIsComparedWithCountsToo) {
+  for (const unsigned repetition : {1U, 2U}) {
+    add(kStandard, repetition);
+    add("sqlite/eager/derived/b/zipf/1000000", repetition).setOpenToFirstAnswer(repetition == 1 ? 0.9 : 1.5);
+  }
+  EXPECT_THAT(aim("stall").measured, StartsWith("120 x [90 x to 150 x]"));
+  EXPECT_THAT(aim("stall").verdict, StartsWith("undecided: spread"));
 }
 
 TEST_F(FiguresTest, AStallIsComparedWithTheUpdateOfTheSameRows) {
@@ -185,6 +218,62 @@ TEST_F(FiguresTest, RunsOfSeveralBuildsDecideNothing) {
   EXPECT_EQ(aim("stall").verdict, "undecided: builds or machines mixed");
 }
 
+// SQLite's ADD COLUMN was "not known" where the lazy strategy was 0.
+TEST_F(FiguresTest, NothingIsWrittenForWhatAnAdditiveChangeMigrates) {
+  for (const char* strategy : {"eager", "standard", "lazy"}) {
+    auto run = add("sqlite/" + std::string(strategy) + "/additive");
+    run.setChange("additive");
+    EXPECT_EQ(writtenPerMigrated(run), 0) << strategy;
+    run.setChange("derived");
+    EXPECT_EQ(std::isnan(writtenPerMigrated(run)), strategy != std::string("lazy")) << strategy;
+  }
+  auto none = add("sqlite/none/additive");
+  none.setChange("additive");
+  EXPECT_TRUE(std::isnan(writtenPerMigrated(none)));
+}
+
+TEST_F(FiguresTest, APercentileIsOfEnoughOperations) {
+  auto writes = add("one").getWrites();
+  writes.setP50(1000);
+  writes.setP99(2000);
+  writes.setP999(3000);
+  const auto knownAt = [&](std::uint64_t count) {
+    writes.setCount(count);
+    std::string known;
+    for (const double value : {p50Of(writes), p99Of(writes), p999Of(writes)})
+      known += std::isnan(value) ? "-" : std::to_string(std::lround(value * 1e3));
+    return known;
+  };
+  EXPECT_EQ(knownAt(0), "---");
+  EXPECT_EQ(knownAt(1), "1--");
+  EXPECT_EQ(knownAt(99), "1--");
+  EXPECT_EQ(knownAt(100), "12-");
+  EXPECT_EQ(knownAt(999), "12-");
+  EXPECT_EQ(knownAt(1000), "123");
+}
+
+TEST_F(FiguresTest, OnlyWhatEndsByItselfCanBeUnfinished) {
+  for (const char* strategy : {"standard", "paced", "eager-later"})
+    EXPECT_TRUE(isUnfinished(add("instar/" + std::string(strategy) + "/x"))) << strategy;
+  for (const char* strategy : {"none", "lazy", "write-back", "unheard-of"})
+    EXPECT_FALSE(isUnfinished(add("instar/" + std::string(strategy) + "/x"))) << strategy;
+  auto complete = add(kStandard);
+  complete.setCompleteAfter(3);
+  EXPECT_FALSE(isUnfinished(complete));
+}
+
+// What comes after an outage was spread over it.
+TEST_F(FiguresTest, ThroughputOfWhatIsDoneBeforeTheFirstAnswerIsNone) {
+  auto run = add("sqlite/eager/derived");
+  run.setOpenToFirstAnswer(2.5);
+  run.setCompleteAfter(2.5);
+  auto seconds = run.initSeconds(10);
+  for (unsigned i = 0; i < 10; ++i) seconds[i].setFrom(i);
+  for (unsigned i = 2; i < 10; ++i) seconds[i].initReads().setCount(i == 2 ? 500 : 1000);
+  EXPECT_DOUBLE_EQ(throughput(run), 0);
+  EXPECT_DOUBLE_EQ(throughputUntil(run, 4), 500);
+}
+
 TEST_F(FiguresTest, ThroughputCountsUntilTheMigrationIsComplete) {
   // 900 in each of the 2 s that the migration takes, 1,000 without one and afterwards.
   for (const unsigned repetition : {1U, 2U}) {
@@ -199,6 +288,9 @@ TEST_F(FiguresTest, ThroughputCountsUntilTheMigrationIsComplete) {
       }
     }
   }
+  const auto [none, beside] = std::pair(runs()[0], runs()[1]);
+  EXPECT_DOUBLE_EQ(throughput(beside), 900);
+  EXPECT_DOUBLE_EQ(throughputShare(beside, {&none, 1}), 0.9);
   EXPECT_THAT(aim("throughput").measured, StartsWith("90.0 %"));
   EXPECT_EQ(aim("throughput").verdict, "missed");
 }
@@ -208,6 +300,56 @@ TEST_F(FiguresTest, KilledAndColdRunsDecideNoAim) {
     for (const unsigned repetition : {1U, 2U}) add(kStandard + std::string(option), repetition);
   }
   EXPECT_EQ(aim("first answer").verdict, "not measured");
+}
+
+class TableTest : public FiguresTest {
+ protected:
+  std::string table() const {
+    std::vector<std::string> names;
+    for (const RunRecord& run : records_) {
+      if (const std::string name = run.reader().getName().cStr();
+          std::ranges::find(names, name) == names.end())
+        names.push_back(name);
+    }
+    std::ostringstream out;
+    printTable(out, records_, names);
+    return out.str();
+  }
+};
+
+// Two columns had brackets, the others a median alone.
+TEST_F(TableTest, LeastAndMostStandUnderEachMedian) {
+  for (const unsigned repetition : {1U, 2U, 3U}) {
+    auto run = add("instar/standard/derived/b/zipf/1000000/seconds=10", repetition);
+    run.setCompleteAfter(2 + repetition);
+    run.getWrites().setP50(100 * repetition);
+    run.getWrites().setLongest(1000 * repetition + 1000);
+    run.setFileBefore(100);
+    run.setFileHighest(200);
+  }
+  EXPECT_THAT(table(), StartsWith("derived/b/zipf/1000000/seconds=10\n"));
+  EXPECT_THAT(table(), ContainsRegex("instar/standard +2 ms +4 s.* 200 us.* 3 ms.* 2.00\n"
+                                     " +\\[3-5\\] .*\\[100-300\\] .*\\[2-4\\]\n"));
+}
+
+TEST_F(TableTest, WhatHasNotEndedSaysHowLongItWasWaitedFor) {
+  const std::string conditions = "/derived/b/zipf/1000000";
+  add("instar/lazy" + conditions);
+  add("instar/paced" + conditions).setDuration(600.02);
+  EXPECT_THAT(table(), ContainsRegex("instar/paced +2 ms +not within 600 s +"));
+  EXPECT_THAT(table(), ContainsRegex("instar/lazy +2 ms +- +"));
+  add("instar/paced" + conditions, 2).setCompleteAfter(9);
+  EXPECT_THAT(table(), ContainsRegex("not within 600 s.*\n +1 of 2"));
+}
+
+TEST_F(TableTest, OperationsASecondAreThoseOfAClosedLoop) {
+  const std::string name = "instar/none/derived/b/zipf/1000000";
+  add(name).setPerSecond(1000);
+  EXPECT_THAT(table(), ContainsRegex("\nstrategy +answer +complete +p50"));
+  records_.clear();
+  add(name).initReads().setCount(90'000);
+  EXPECT_THAT(table(), ContainsRegex("\nstrategy +answer +complete +second +p50"));
+  EXPECT_THAT(table(), ContainsRegex("instar/none +2 ms +- +9010 +"));
 }
 
 }  // namespace

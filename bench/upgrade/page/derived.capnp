@@ -15,9 +15,10 @@ struct Figures {
   openWriteWait      @2 :Float64;  # once the file was open
   amplification      @3 :Float64;
   migrationProcessor @4 :Float64;  # seconds
-  throughput         @5 :Float64;  # operations a second
-  throughputShare    @6 :Float64;  # of that without a migration, its median
+  throughput         @5 :Float64;  # operations a second until the migration was complete
+  throughputShare    @6 :Float64;  # of that without a migration in as long, its median
   bytesRead          @7 :Float64;
+  isUnfinished       @8 :Bool;     # the load had to end before the migration, which ends by itself
 }
 
 struct AimText {
@@ -26,4 +27,5 @@ struct AimText {
   measured @2 :Text;
   verdict  @3 :Text;
   command  @4 :Text;
+  where    @5 :Text;
 }

@@ -17,20 +17,36 @@ function legend(...entries) {
 
 // --- latency over time, a panel for each strategy
 
+// How long a time is drawn: as long as the longest lasts, or as most of them do, where that is much less.
+function spansOf(view) {
+  const ends = view.shown.map((group) => summaryOf(countedRuns(group, view.onlyQuiet).map((run) => run.duration)).median)
+    .filter(Number.isFinite).sort((a, b) => a - b);
+  const whole = Math.max(0.001, ends.at(-1) ?? 0);
+  const answered = Math.max(0, ...finite(view.shown.map((group) => summarize(group, "firstAnswer", view.onlyQuiet).median)));
+  const most = Math.max(ends[Math.floor((ends.length - 1) * 0.85)] ?? 0, answered) * 1.2;
+  return { whole, start: most * 1.5 < whole ? Number(most.toPrecision(2)) : whole };
+}
+
 function latencyFigure(view) {
-  const kinds = view.kinds;
+  const isThere = (kind) => view.shown.some((group) => group.runs.some((run) => run[kind].count > 0));
+  const kinds = (view.kinds.some(isThere) ? view.kinds.filter(isThere) : view.kinds).map((kind) =>
+    ({ kind, which: percentileOf(view.shown, kind, view.onlyQuiet, view.percentile) }));
   const series = view.shown.map((group) => ({
     group,
-    lines: kinds.map((kind) => ({ kind, points: secondsOf(group, kind, view.onlyQuiet) })),
+    lines: kinds.map(({ kind, which }) => ({ kind, which, points: secondsOf(group, kind, view.onlyQuiet, which) })),
     first: summarize(group, "firstAnswer", view.onlyQuiet),
     completion: summarize(group, "completion", view.onlyQuiet),
+    completionText: figureText(group, "completion", view.onlyQuiet, medianText),
     changeAt: summaryOf(countedRuns(group, view.onlyQuiet).map((run) => run.changeAt)).median,
     end: summaryOf(countedRuns(group, view.onlyQuiet).map((run) => run.duration)).median,
   }));
   const values = series.flatMap(({ lines }) => lines.flatMap(({ points }) =>
-    points.flatMap(({ p99, longest }) => [p99.least, longest.most])));
-  const end = Math.max(0.001, ...finite(series.flatMap((one) =>
-    [one.end, ...one.lines.flatMap(({ points }) => points.map(({ to }) => to))])));
+    points.flatMap(({ level, longest }) => [level.least, longest.least, longest.most])));
+  const spans = spansOf(view);
+  const end = spans[view.span];
+  for (const line of series.flatMap(({ lines }) => lines)) {
+    line.points = line.points.filter(({ from }) => from < end).map((point) => ({ ...point, to: Math.min(point.to, end) }));
+  }
   const draw = (width) => {
     const columns = width >= 1060 ? 4 : width >= 780 ? 3 : width >= 520 ? 2 : 1;
     const space = 18;
@@ -40,20 +56,21 @@ function latencyFigure(view) {
     return grid;
   };
   const few = series.some(({ lines }) => lines.some(({ points }) => points.some(({ isFew }) => isFew)));
-  return [canvas(draw), latencyLegend(kinds, few)];
+  return [canvas(draw), latencyLegend(kinds, view.percentile, few)];
 }
 
-function latencyLegend(kinds, few) {
+function latencyLegend(kinds, wanted, few) {
   const both = kinds.length > 1;
   const swatch = (kind, ...nodes) => shape("g", { class: `series ${kind}` }, nodes);
   const entries = [];
-  for (const kind of kinds) {
-    const whose = kind === "writes" ? "writes" : "reads";
-    entries.push([swatch(whose, line(1, 6, 25, 6, "p99")), `${both ? `${whose}, ` : ""}p99`],
-      [swatch(whose, line(1, 6, 25, 6, "longest")), `${both ? `${whose}, ` : ""}longest`]);
+  for (const { kind, which } of kinds) {
+    const whose = both ? `${kind}, ` : "";
+    const why = which === wanted ? "" : ` (too few in a second for ${percentileTitle(wanted)})`;
+    entries.push([swatch(kind, line(1, 6, 25, 6, "level")), `${whose}${percentileTitle(which)}${why}`],
+      [swatch(kind, line(1, 6, 25, 6, "longest")), `${whose}longest`]);
   }
   if (few) {
-    entries.push([swatch(kinds[0], line(1, 6, 25, 6, "p99 few"), line(1, 10, 25, 10, "longest few")),
+    entries.push([swatch(kinds[0].kind, line(1, 6, 25, 6, "level few"), line(1, 10, 25, 10, "longest few")),
       "faint: fewer than half of the repetitions last that long"]);
   }
   entries.push([[box(1, 1, 24, 10, "gap")], "opened, no answer yet"], [[line(13, 0, 13, 12, "change")], "the migration begins"],
@@ -61,7 +78,7 @@ function latencyLegend(kinds, few) {
   return legend(...entries);
 }
 
-function latencyPanel({ group, lines, first, completion, changeAt, end: own }, values, end, width, height) {
+function latencyPanel({ group, lines, first, completion, completionText, changeAt, end: own }, values, end, width, height) {
   const left = 52, right = width - 6, top = 6, bottom = height - 40;
   const x = linearScale(0, end, left, right, width > 300 ? 6 : 4);
   const y = logScale(values, bottom, top, 6);
@@ -70,7 +87,7 @@ function latencyPanel({ group, lines, first, completion, changeAt, end: own }, v
   picture.append(...[leftAxis(y, left, right, (tick) => timeText(tick)),
     bottomAxis(x, top, bottom + 14, (tick) => (tick === 0 ? "0" : `${digits(tick)} s`), false)].flat(3).filter(Boolean));
   if (Number.isFinite(first.median)) {
-    const gapEnd = Math.max(x(first.median), left + 1.5);
+    const gapEnd = Math.min(right, Math.max(x(first.median), left + 1.5));
     picture.append(box(left, top, gapEnd - left, bottom - top, "gap"));
     if (gapEnd - left > widthOf("no answer", 11) + 12) {
       picture.append(words((left + gapEnd) / 2, (top + bottom) / 2 - 3, "no answer", "gapText", "middle"),
@@ -79,7 +96,7 @@ function latencyPanel({ group, lines, first, completion, changeAt, end: own }, v
   }
   for (const { kind, points } of lines) {
     const layer = shape("g", { class: `series ${kind}` });
-    for (const what of ["longest", "p99"]) {
+    for (const what of ["longest", "level"]) {
       for (const point of points) {
         const { least, most, count } = point[what];
         if (count > 1 && point.to > point.from) {
@@ -95,8 +112,9 @@ function latencyPanel({ group, lines, first, completion, changeAt, end: own }, v
     }
     picture.append(layer);
   }
-  if (changeAt >= 0) picture.append(line(x(changeAt), top - 4, x(changeAt), bottom + 12, "change"));
+  if (changeAt >= 0 && changeAt <= end) picture.append(line(x(changeAt), top - 4, x(changeAt), bottom + 12, "change"));
   picture.append(...progressStrip(group, lines[0].points, completion, first, x, left, right, bottom + 5, own));
+  if (own > end) picture.append(words(right, top + 5, `to ${timeText(own, 2)} →`, "goesOn", "end"));
   picture.append(telling(box(left, 0, right - left, height, "sense"), (at) => {
     const time = Math.max(0, (at - left) / (right - left) * end);
     return momentText(group, lines, first, time);
@@ -104,7 +122,7 @@ function latencyPanel({ group, lines, first, completion, changeAt, end: own }, v
   return element("div", { class: "panel" },
     element("h3", {}, keyOf(group)),
     element("p", {}, `first answer ${textOf(first.median, "time")}`,
-      Number.isFinite(completion.median) ? ` · complete ${textOf(completion.median, "time")}` : ""),
+      completionText === "–" ? "" : ` · complete ${completionText}`),
     picture);
 }
 
@@ -136,10 +154,11 @@ function progressStrip(group, points, completion, first, x, left, right, top, en
 function momentText(group, lines, first, time) {
   if (time < first.median) return `${group.title}\nno answer before ${timeText(first.median)}`;
   const texts = [`${group.title}, after ${timeText(time, 2)}`];
-  for (const { kind, points } of lines) {
+  for (const { kind, which, points } of lines) {
     const point = points.find(({ from, to }) => time >= from && time < to);
     if (point === undefined) continue;
-    texts.push(`${kind}: p99 ${spreadText(point.p99, "time")}`, `${kind}: longest ${spreadText(point.longest, "time")}`);
+    texts.push(`${kind}: ${percentileTitle(which)} ${spreadText(point.level, "time")}`,
+      `${kind}: longest ${spreadText(point.longest, "time")}`);
     if (kind === lines.at(-1).kind) {
       if (point.of > 1) texts.push(`n = ${point.count} of ${point.of} repetitions last that long`);
       texts.push(`${whole(point.migrated)} of ${whole(group.rows)} rows migrated by ${timeText(point.to, 2)}`);
@@ -152,7 +171,7 @@ function momentText(group, lines, first, time) {
 
 function costFigure(view, costKey, latencyKey) {
   const cost = kMetrics[costKey], latency = kMetrics[latencyKey];
-  const points = view.shown.map((group) => ({
+  const points = view.series.map((group) => ({
     group, cost: summarize(group, costKey, view.onlyQuiet), latency: summarize(group, latencyKey, view.onlyQuiet),
   }));
   const drawn = points.filter((point) => Number.isFinite(point.cost.median) && point.latency.median > 0);
@@ -219,7 +238,7 @@ function scalingFigure(view, families) {
   };
   const headings = ["strategy", "rows", ...keys.map((key) => kMetrics[key].title)];
   const rows = families.flatMap(({ groups, title }) => groups.map((group) => [title, whole(group.rows),
-    ...keys.map((key) => spreadText(summarize(group, key, view.onlyQuiet), "time"))]));
+    ...keys.map((key) => figureText(group, key, view.onlyQuiet))]));
   return [canvas(draw), behind(tableOf("Scaling with rows", headings, rows))];
 }
 

@@ -68,6 +68,7 @@ function runOf(raw, figures = {}) {
   const run = { figures: {} };
   for (const key of ["writeWait", "readWait", "openWriteWait", "amplification", "migrationProcessor", "throughput",
     "throughputShare", "bytesRead"]) run.figures[key] = figures[key] === undefined ? NaN : number(figures[key]);
+  run.isUnfinished = figures.isUnfinished === true;
   for (const key of ["name", "system", "strategy", "change", "mix", "access", "durability", "command", "at",
     "digest"]) run[key] = String(raw[key] ?? "");
   for (const key of ["rows", "rate", "perSecond", "repetition", "openToFirstAnswer", "completeAfter", "duration",
@@ -145,7 +146,17 @@ function summaryOf(values) {
   return { median, least: sorted[0], most: sorted[count - 1], count };
 }
 
-const ifCounted = (latency, key) => (latency.count > 0 ? latency[key] : NaN);
+// What each is called, and of how many operations at least it is known (figures.h has the same): one is to lie beyond it.
+const kPercentiles = { p50: ["median", 1], p95: ["p95", 20], p99: ["p99", 100], p999: ["p99.9", 1000] };
+const percentileTitle = (which) => kPercentiles[which][0];
+const ifCounted = (latency, which) => (latency.count >= kPercentiles[which][1] ? latency[which] : NaN);
+
+function latencyMetrics() {
+  const kinds = { write: "Writes", read: "Reads" };
+  return Object.fromEntries(Object.entries(kinds).flatMap(([kind, title]) => Object.keys(kPercentiles).map((which) =>
+    [kind + which.toUpperCase(), { title: `${title} ${percentileTitle(which)}`, unit: "time",
+      long: `${percentileTitle(which)} of ${title.toLowerCase()}`, of: (run) => ifCounted(run[`${kind}s`], which) }])));
+}
 
 const kMetrics = {
   firstAnswer: { title: "First answer", long: "time to first answer", unit: "time", of: (run) => run.openToFirstAnswer },
@@ -157,13 +168,10 @@ const kMetrics = {
     of: (run) => run.figures.openWriteWait },
   readWait: { title: "Longest wait of a read", long: "longest wait of a read, opening counted", unit: "time",
     of: (run) => run.figures.readWait },
-  writeP99: { title: "Writes p99", long: "p99 of writes", unit: "time", of: (run) => ifCounted(run.writes, "p99") },
-  writeP50: { title: "Writes p50", long: "median of writes", unit: "time", of: (run) => ifCounted(run.writes, "p50") },
-  readP99: { title: "Reads p99", long: "p99 of reads", unit: "time", of: (run) => ifCounted(run.reads, "p99") },
-  readP50: { title: "Reads p50", long: "median of reads", unit: "time", of: (run) => ifCounted(run.reads, "p50") },
-  throughput: { title: "Operations a second", long: "operations a second since opening, closed loop", unit: "count",
+  ...latencyMetrics(),
+  throughput: { title: "Operations a second", long: "operations a second until complete, closed loop", unit: "count",
     of: (run) => run.figures.throughput },
-  throughputShare: { title: "Throughput", long: "operations a second since opening, against no migration", unit: "share",
+  throughputShare: { title: "Throughput", long: "operations a second until complete, against no migration", unit: "share",
     of: (run) => run.figures.throughputShare },
   amplification: { title: "Written per byte migrated", long: "bytes written per byte migrated", unit: "factor",
     of: (run) => run.figures.amplification },
@@ -202,8 +210,19 @@ const isAllDisturbed = (group) => group.runs.every((run) => run.disturbed);
 const machinesOf = (several) => [...new Map(several.flatMap((group) => group.runs)
   .map((run) => [JSON.stringify(run.machine), run.machine])).values()];
 
-// The latencies of `kind` ("reads", "writes") second by second: medians over the repetitions, with the spread.
-function secondsOf(group, kind, onlyQuiet) {
+// The highest percentile up to `wanted` of which most seconds of these have operations enough.
+function percentileOf(several, kind, onlyQuiet, wanted) {
+  const counts = several.flatMap((group) => countedRuns(group, onlyQuiet))
+    .flatMap(({ seconds }) => seconds.map((second) => second[kind].count)).filter((count) => count > 0);
+  const known = Object.keys(kPercentiles).filter((which) =>
+    counts.filter((count) => count >= kPercentiles[which][1]).length * 2 > counts.length);
+  const all = Object.keys(kPercentiles);
+  return known.filter((which) => all.indexOf(which) <= all.indexOf(wanted)).at(-1) ?? "p50";
+}
+
+// The latencies of `kind` ("reads", "writes") second by second, at a percentile and the longest: medians over the
+// repetitions, with the spread.
+function secondsOf(group, kind, onlyQuiet, which) {
   const runs = countedRuns(group, onlyQuiet);
   const most = Math.max(0, ...runs.map((run) => run.seconds.length));
   const points = [];
@@ -215,7 +234,7 @@ function secondsOf(group, kind, onlyQuiet) {
     points.push({
       from: summaryOf(present.map((run) => Math.max(run.seconds[index].from, run.openToFirstAnswer || 0))).median,
       to: summaryOf(present.map(end)).median,
-      p99: summaryOf(busy.map((run) => run.seconds[index][kind].p99)),
+      level: summaryOf(busy.map((run) => ifCounted(run.seconds[index][kind], which))),
       longest: summaryOf(busy.map((run) => run.seconds[index][kind].longest)),
       migrated: summaryOf(present.map((run) => run.seconds[index].migrated)).median,
       count: present.length, of: runs.length, isFew: present.length * 2 < runs.length,
@@ -279,6 +298,16 @@ function spreadText(summary, unit) {
   if (summary.count < 2) return textOf(summary.median, unit);
   return `${textOf(summary.median, unit)} [${textOf(summary.least, unit)} – ${textOf(summary.most, unit)}]`;
 }
+
+// A figure of a group as text. Where a migration that ends by itself has not: how long it was waited for.
+function figureText(group, key, onlyQuiet, text = spreadText) {
+  const runs = countedRuns(group, onlyQuiet);
+  const unfinished = key === "completion" ? runs.filter((run) => run.isUnfinished) : [];
+  if (unfinished.length === 0) return text(summarize(group, key, onlyQuiet), kMetrics[key].unit);
+  const waited = Math.min(...unfinished.map(({ duration }) => (duration < 10 ? duration : Math.floor(duration))));
+  return `not within ${timeText(waited)}${unfinished.length < runs.length ? `, ${unfinished.length} of ${runs.length}` : ""}`;
+}
+const medianText = (summary, unit) => textOf(summary.median, unit);
 
 // "3.4 ×"; of the reference's, where it is far less than that: "1/340".
 const rounded = (value) => (value >= 1000 ? whole(Number(value.toPrecision(3))) : digits(value, 2));

@@ -5,6 +5,7 @@
 #include <kj/exception.h>
 
 #include <array>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <map>
@@ -56,6 +57,7 @@ std::string asHtml(std::string_view text) {
 }
 
 std::string numberText(double value) {
+  if (!std::isfinite(value)) return "–";
   std::array<char, 32> text;
   const int size = std::snprintf(text.data(), text.size(), "%.4g", value);
   return {text.data(), static_cast<std::size_t>(size)};
@@ -87,20 +89,20 @@ class ReadRuns {
 
 // A row of the table for those without a script.
 std::string rowOf(Run::Reader reader) {
-  constexpr double kPerMilli = 1e-3;
+  constexpr double kPerMilli = 1e-3;  // of microseconds
+  constexpr double kMillis = 1e3;     // a second
   std::string name(textOf(reader.getName()));
   if (reader.getDisturbance().getDisturbed()) {
     name.append(" (disturbed: ").append(textOf(reader.getDisturbance().getReason())).append(")");
   }
   std::string row = "<tr><th scope=\"row\">" + asHtml(name) + "</th>";
   const auto cell = [&row](std::string_view text) { row.append("<td>").append(text).append("</td>"); };
-  const double complete = reader.getCompleteAfter();
   cell(std::to_string(reader.getRepetition()));
   cell(numberText(reader.getOpenToFirstAnswer()));
-  cell(complete > 0 ? numberText(complete) : "–");
+  cell(numberText(timeToCompletion(reader)));
   cell(numberText(reader.getWrites().getLongest() * kPerMilli));
-  cell(numberText(reader.getWrites().getP99() * kPerMilli));
-  cell(numberText(reader.getReads().getP99() * kPerMilli));
+  cell(numberText(p99Of(reader.getWrites()) * kMillis));
+  cell(numberText(p99Of(reader.getReads()) * kMillis));
   cell(std::to_string(reader.getBytesWritten()));
   cell("<code>" + asHtml(textOf(reader.getCommand())) + "</code>");
   return row + "</tr>\n";
@@ -118,20 +120,20 @@ std::string tableOf(std::span<const Run::Reader> runs) {
 
 // What each run is to be compared with is the median of its like without a migration.
 void fillFigures(std::span<const Run::Reader> runs, capnp::List<Figures>::Builder figures) {
-  std::map<std::string, double> without;
+  std::map<std::string, std::vector<Run::Reader>> without;
   for (unsigned i = 0; i < runs.size(); ++i) {
     const Run::Reader run = runs[i];
     const std::string none = withoutMigration(textOf(run.getName()));
-    if (!without.contains(none))
-      without[none] = spreadOf(countedRuns(runsNamed(runs, none)), throughput).median;
+    if (!without.contains(none)) without[none] = countedRuns(runsNamed(runs, none));
     figures[i].setWriteWait(longestStall(run));
     figures[i].setReadWait(longestReadStall(run));
     figures[i].setOpenWriteWait(longestOpenStall(run));
     figures[i].setAmplification(writtenPerMigrated(run));
     figures[i].setMigrationProcessor(processorOfMigration(run));
     figures[i].setThroughput(throughput(run));
-    figures[i].setThroughputShare(throughput(run) / without[none]);
+    figures[i].setThroughputShare(throughputShare(run, without[none]));
     figures[i].setBytesRead(bytesReadFromDisk(run));
+    figures[i].setIsUnfinished(isUnfinished(run));
   }
 }
 
@@ -147,6 +149,7 @@ std::string derivedOf(std::span<const Run::Reader> runs) {
     texts[i].setMeasured(aims[i].measured);
     texts[i].setVerdict(aims[i].verdict);
     texts[i].setCommand(aims[i].command);
+    texts[i].setWhere(aims[i].where);
   }
   return capnp::JsonCodec().encode(derived).cStr();
 }

@@ -5,7 +5,8 @@ const kMain = ["sqlite/eager", "instar/eager", "instar/lazy", "instar/standard",
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const runs = data.runs.map((run, index) => runOf(run, data.derived.figures?.[index]));
-const aims = (data.derived.aims ?? []).map((aim) => ({ title: "", strategy: "", measured: "", verdict: "", command: "", ...aim }));
+const aims = (data.derived.aims ?? []).map((aim) => ({ title: "", strategy: "", measured: "", where: "", verdict: "", command: "",
+  ...aim }));
 const groups = groupsOf(runs);
 const place = (id) => document.getElementById(id);
 
@@ -16,7 +17,7 @@ const kConditionTexts = { change: ["Change", changeText], load: ["Load", loadTex
   storage: ["Durability", storageText] };
 
 const chosen = { only: "main", kinds: "both", onlyQuiet: true, reference: "sqlite/eager", cost: "amplification",
-  latency: "writeWait", everything: false };
+  latency: "writeWait", percentile: "p99", span: "start", everything: false };
 
 const agrees = (group, condition) => kConditions.every((key) => group[key] === condition[key]);
 
@@ -65,6 +66,7 @@ function viewOf() {
     wait: series.some((group) => summarize(group, "writeWait", false).count > 0) ? "writeWait" : "readWait",
     killed: all.filter(({ killed }) => killed)
       .sort((a, b) => order(a, reference.series) - order(b, reference.series)), kinds: chosen.kinds === "both" ? ["writes", "reads"] : [chosen.kinds],
+    percentile: chosen.percentile, span: chosen.span,
   };
 }
 
@@ -173,17 +175,23 @@ function showFinding(view) {
   place("second").replaceChildren(...(found.doubt === "" ? [] : [strong(found.doubt), " "]), ...found.second);
 }
 
+// A line for each aim, a column for each strategy.
 function showAims() {
   const kClasses = { met: "met", missed: "missed" };
+  const strategies = [...new Set(aims.map(({ strategy }) => strategy))];
+  const titles = [...new Set(aims.map(({ title }) => title))];
+  const cell = (aim) => (aim === undefined ? null : [element("span", { class: kClasses[aim.verdict] ?? "open" }, aim.verdict),
+    aim.measured === "" ? null : element("span", { class: "measured" }, aim.measured),
+    aim.where === "" ? null : element("span", { class: "spread" }, aim.where),
+    element("details", {}, element("summary", {}, "command"), element("div", { class: "command" }, commandOf(aim.command)))]);
   section("aims", "What Instar is meant to reach", "The worst of the conditions that were measured, with a warm file and no kill. "
-    + "Two undisturbed repetitions decide.",
+    + "Decided by two undisturbed repetitions or more that all lie on one side of the limit.",
     element("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "aims" }, element("table", { class: "aims" },
-      element("thead", {}, element("tr", {}, ["Aim", "Measured", "Command"].map((text) =>
-        element("th", { scope: "col" }, text)))),
-      element("tbody", {}, aims.map((aim) => element("tr", {}, element("th", { scope: "row" }, aim.title,
-        element("span", { class: "spread" }, `Instar ${strategyTitle(aim.strategy)}`)), element("td", {},
-        element("span", { class: kClasses[aim.verdict] ?? "open" }, aim.verdict),
-        aim.measured === "" ? null : element("span", { class: "spread" }, aim.measured)), element("td", { class: "command" }, commandOf(aim.command))))))));
+      element("thead", {}, element("tr", {}, ["Aim", ...strategies.map((strategy) => `Instar ${strategyTitle(strategy)}`)]
+        .map((text) => element("th", { scope: "col" }, text)))),
+      element("tbody", {}, titles.map((title) => element("tr", {}, element("th", { scope: "row" }, title),
+        strategies.map((strategy) => element("td", {},
+          cell(aims.find((aim) => aim.title === title && aim.strategy === strategy))))))))));
 }
 
 // --- controls
@@ -234,18 +242,27 @@ function section(id, heading, note, ...content) {
 function showLatency(view) {
   const table = tableOf("Latency, whole load", ["strategy", ...kLatencyColumns.map((key) => kMetrics[key].title)],
     view.shown.map((group) => [group.title,
-      ...kLatencyColumns.map((key) => spreadText(summarize(group, key, view.onlyQuiet), kMetrics[key].unit))]));
+      ...kLatencyColumns.map((key) => figureText(group, key, view.onlyQuiet))]));
   section("latency", "Latency while the rows come over", "", element("div", { class: "controls" },
-    selection("Operations", "kinds", [["both", "writes and reads"], ["writes", "writes"], ["reads", "reads"]])),
+    selection("Operations", "kinds", [["both", "writes and reads"], ["writes", "writes"], ["reads", "reads"]]),
+    selection("Percentile", "percentile", Object.keys(kPercentiles).map((which) => [which, percentileTitle(which)]),
+      "Of each second. A lower one is drawn where there are too few operations in a second."),
+    ...spanSelection(view)),
   latencyFigure(view), element("p", { class: "note" }, "Each second from opening the file, scales alike in all panels. "
     + "Medians of the repetitions; the bands hold all of them."), behind(table));
 }
-const kLatencyColumns = ["firstAnswer", "completion", "writeWait", "writeP99", "writeP50", "readWait", "readP99", "readP50",
-  "throughputShare"];
+// Where a few strategies take much longer than the others.
+function spanSelection(view) {
+  const { start, whole: end } = spansOf(view);
+  return start < end ? [selection("Time", "span", [["start", `the first ${timeText(start)}`], ["whole", `all ${timeText(end)}`]])]
+    : [];
+}
+const kLatencyColumns = ["firstAnswer", "completion", "writeWait", "writeP50", "writeP95", "writeP99", "writeP999",
+  "readWait", "readP50", "readP95", "readP99", "readP999", "throughput", "throughputShare"];
 
 function showCost(view) {
   if (view.wait === "readWait" && chosen.latency.startsWith("write")) chosen.latency = "readWait";
-  const isKnown = (key) => view.shown.some((group) => summarize(group, key, false).median > 0);
+  const isKnown = (key) => view.series.some((group) => summarize(group, key, false).median > 0);
   const costs = ["amplification", "processorPerMillion", "written", "completion", "fileHighest"].filter(isKnown);
   if (!costs.includes(chosen.cost)) [chosen.cost] = costs;
   const axis = (keys) => keys.map((key) => [key, kMetrics[key].long]);
@@ -254,7 +271,8 @@ function showCost(view) {
     + "that, so the opening counts.",
     element("div", { class: "controls" },
       selection("Across", "cost", axis(costs)),
-      selection("Up", "latency", axis(["writeWait", "openWriteWait", "writeP99", "readWait", "readP99", "firstAnswer"]))),
+      selection("Up", "latency", axis(["writeWait", "openWriteWait", "writeP99", "writeP999", "readWait", "readP99", "readP999",
+        "firstAnswer"]))),
     chosen.cost === undefined ? null : costFigure(view, chosen.cost, chosen.latency));
 }
 
@@ -321,7 +339,7 @@ function rowOf(group, view) {
     const own = summarize(group, key, view.onlyQuiet);
     const other = reference && reference !== group && !group.killed && kMetrics[key].unit !== "share" ? summarize(reference, key, view.onlyQuiet).median : NaN;
     const factor = own.median / other;
-    return element("td", {}, element("span", { class: "median" }, textOf(own.median, kMetrics[key].unit)),
+    return element("td", {}, element("span", { class: "median" }, figureText(group, key, view.onlyQuiet, medianText)),
       own.count > 1 ? element("span", { class: "spread" },
         `[${textOf(own.least, kMetrics[key].unit)} – ${textOf(own.most, kMetrics[key].unit)}]`) : null,
       Number.isFinite(factor) && factor > 0 ? element("span", { class: "factor" }, shareText(factor)) : null);
@@ -338,7 +356,16 @@ function rowOf(group, view) {
       disturbed.map((run) => element("span", {}, `${run.repetition}: ${run.reason || "others were busy"}`)))),
     element("td", { class: "conditions" }, `${whole(group.rows)} rows, ${group.change}`, element("span", { class: "spread" },
       `${run.mix.toUpperCase()}, ${run.access}, ${storageText(group.storage)}, ${group.runs.length} ×`)),
-    cells, element("td", { class: "command" }, commandOf(run.command)));
+    cells, element("td", { class: "command" }, commandOf(commandFor(group, reference))));
+}
+
+// What gives the figures of a group again, and those of the reference that they are compared with.
+function commandFor(group, reference) {
+  const many = `--repetitions ${Math.max(2, group.runs.length)}`;
+  const [{ command }] = group.runs;
+  if (reference === undefined || reference === group || group.killed) return `${command} ${many}`;
+  return group.change === "own" ? `${command} ${many} && ${reference.runs[0].command} ${many}`
+    : `${command} ${reference.name} ${many}`;
 }
 
 function commandOf(command) {
@@ -414,6 +441,10 @@ function showAbout() {
             ["written per byte migrated", "Bytes that the process handed to the kernel, without those that the same load alone "
               + "writes, for each byte of the rows that were rewritten. 0 where none is."],
             ["once open", "Without what opening took."],
+            ["percentiles", "Only of operations enough for one to lie beyond: p95 of 20, p99 of 100, p99.9 of 1,000."],
+            ["throughput", "Of a closed loop, whose operations begin as soon as the one before has ended: operations a second "
+              + "from opening until the migration was complete, a second at least, or to the end of the load where it was not. "
+              + "Against what the load does alone in as long."],
             ["disturbed", "Others took more of the processors, or syncs were slower, than a fair comparison bears."]])))));
 }
 
