@@ -271,7 +271,7 @@ TEST_F(FiguresTest, ThroughputOfWhatIsDoneBeforeTheFirstAnswerIsNone) {
   for (unsigned i = 0; i < 10; ++i) seconds[i].setFrom(i);
   for (unsigned i = 2; i < 10; ++i) seconds[i].initReads().setCount(i == 2 ? 500 : 1000);
   EXPECT_DOUBLE_EQ(throughput(run), 0);
-  EXPECT_DOUBLE_EQ(throughputUntil(run, 4), 500);
+  EXPECT_DOUBLE_EQ(throughputUntil(run, 4), 1500.0 / 4);
 }
 
 TEST_F(FiguresTest, ThroughputCountsUntilTheMigrationIsComplete) {
