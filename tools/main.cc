@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <exception>
 #include <iostream>
 
 #include "instar/tools/commands/command.h"
@@ -22,6 +23,7 @@ void occupyStandardDescriptors() {
 
 int main(int argumentCount, char** arguments) {
   occupyStandardDescriptors();
+  std::set_terminate(instar::tools::endForWantOfMemory);
   std::signal(SIGPIPE, SIG_IGN);
   std::ios::sync_with_stdio(false);
   instar::tools::Output output(STDOUT_FILENO);

@@ -16,7 +16,7 @@ namespace {
 bool isAboutMemory(const Fault& fault) { return fault.call == FaultCall::allocate; }
 
 bool isCodeOf(const Fault& fault, ErrorCode code) {
-  if (code == ErrorCode::readBack) return true;
+  if (code == ErrorCode::readBack) return hasCommitPageFailed();
   if (isAboutMemory(fault)) return code == ErrorCode::freeSpace;
   switch (fault.error) {
     case ENOSPC:
@@ -49,7 +49,7 @@ Failure ofError(const Error& error, std::span<const Fault> faults) {
 
 bool areWordsOf(const Fault& fault, std::string_view words) {
   const auto has = [&](std::string_view word) { return words.find(word) != std::string_view::npos; };
-  if (has("read back")) return true;
+  if (has("read back")) return hasCommitPageFailed();
   switch (isAboutMemory(fault) ? ENOMEM : fault.error) {
     case ENOSPC:
       return has("full") || has("No space left");

@@ -16,8 +16,9 @@ struct Failure {
   bool isRetry = false;
 };
 
-// The exception that is being handled, where these faults may have caused it. Lifts the faults where they are
-// such that nothing can be said with them.
+// The exception that is being handled, where these faults may have caused it: readBack only where a commit
+// page could not be written (hasCommitPageFailed). Lifts the faults where they are such that nothing can be
+// said with them.
 Failure describeCurrent(std::span<const Fault> faults);
 
 // Whether reading may fail as well.

@@ -60,6 +60,7 @@ std::atomic<std::size_t> armedCount{0};
 std::array<std::atomic<bool>, kMostFaults> hits;
 std::array<std::atomic<std::uint64_t>, kFaultCalls> counts;
 std::atomic<bool> isArmed{false};
+std::atomic<bool> commitPageFailed{false};
 thread_local std::uint64_t numberOfThisCall = 0;
 
 bool applies(const Fault& fault, FaultCall call, std::uint64_t number) {
@@ -108,12 +109,21 @@ Result run(FaultCall call, Result failure, Run&& real) {
   return failure;
 }
 
+// LMDB's two meta pages are the first ones of its file, and it writes a part of one; of other pages all.
+bool isCommitPage(std::size_t bytes, off_t offset) {
+  constexpr off_t kPage = 4096;
+  return offset > 0 && offset < 2 * kPage && bytes < kPage;
+}
+
 // `real` makes the call with so many of its bytes.
 template <class Run>
-ssize_t runWithBytes(FaultCall call, int descriptor, std::size_t bytes, Run&& real) {
+ssize_t runWithBytes(FaultCall call, int descriptor, std::size_t bytes, Run&& real, off_t offset = 0) {
   if (descriptor <= STDERR_FILENO) return real(bytes);
   const Verdict verdict = judge(call);
   if (!verdict.fails) return real(bytes);
+  // One that is interrupted is made again.
+  if (call == FaultCall::pwrite && verdict.error != EINTR && isCommitPage(bytes, offset))
+    commitPageFailed = true;
   if (verdict.error == kShortWrite) return real(bytes > 1 ? bytes / 2 : bytes);
   if (verdict.error == kSuccessWithout) return static_cast<ssize_t>(bytes);
   errno = verdict.error;
@@ -176,6 +186,7 @@ void armFaults(std::span<const Fault> faults) {
   std::ranges::copy(faults, armed.begin());
   for (auto& hit : hits) hit = false;
   for (auto& count : counts) count = 0;
+  commitPageFailed = false;
   armedCount = faults.size();
   for (const Fault& fault : faults)
     fiu_enable_external(kCalls[static_cast<std::size_t>(fault.call)].point, 1, nullptr, 0, decide);
@@ -190,6 +201,8 @@ void disarmFaults() {
 
 std::uint64_t callsOf(FaultCall call) { return counts[static_cast<std::size_t>(call)]; }
 bool wasHit(std::size_t fault) { return hits[fault]; }
+bool hasCommitPageFailed() { return commitPageFailed; }
+void forgetCommitPage() { commitPageFailed = false; }
 
 }  // namespace instar::testing
 
@@ -208,8 +221,9 @@ ssize_t write(int descriptor, const void* data, size_t size) {
 
 ssize_t pwrite(int descriptor, const void* data, size_t size, off_t offset) {
   static auto* const real = next<decltype(pwrite)>("pwrite");
-  return runWithBytes(FaultCall::pwrite, descriptor, size,
-                      [&](size_t bytes) { return real(descriptor, data, bytes, offset); });
+  return runWithBytes(
+      FaultCall::pwrite, descriptor, size,
+      [&](size_t bytes) { return real(descriptor, data, bytes, offset); }, offset);
 }
 
 ssize_t writev(int descriptor, const iovec* parts, int count) {
@@ -279,8 +293,6 @@ int renameat2(int fromFolder, const char* from, int toFolder, const char* to, un
   return run(FaultCall::rename, -1, [&] { return real(fromFolder, from, toFolder, to, flags); });
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-
 void* __libc_malloc(size_t size);
 void* __libc_calloc(size_t count, size_t size);
 void* __libc_realloc(void* block, size_t size);
@@ -305,7 +317,5 @@ int posix_memalign(void** block, size_t alignment, size_t size) noexcept {
   *block = found;
   return 0;
 }
-
-#endif
 
 }  // extern "C"

@@ -6,7 +6,7 @@
 // nor fdatasync, nor which error it is to be.
 //
 // Arm and disarm on one thread; the calls may come from all. Calls on standard input, output and error are
-// left alone. Memory cannot be refused under a sanitizer, whose allocator stands there.
+// left alone. Not to be built with a sanitizer, which stands in the same places.
 
 #include <cstddef>
 #include <cstdint>
@@ -58,5 +58,10 @@ void disarmFaults();  // nothing fails or counts any more; what was counted stay
 
 std::uint64_t callsOf(FaultCall call);
 bool wasHit(std::size_t fault);  // of those that were armed
+
+// Whether a write of LMDB's meta page has failed, with which a commit begins to be there: the only call whose
+// failure may leave it unknown whether that is stored. Since arming, or since it was forgotten.
+bool hasCommitPageFailed();
+void forgetCommitPage();
 
 }  // namespace instar::testing

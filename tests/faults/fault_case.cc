@@ -9,11 +9,13 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <exception>
 #include <new>
 #include <system_error>
 
 #include "instar/engine/check.h"
 #include "instar/tests/faults/failure_rules.h"
+#include "instar/tools/commands/command.h"
 
 namespace instar::testing {
 namespace {
@@ -27,8 +29,10 @@ struct Report {
   std::array<bool, 4> hits;
   std::array<std::uint64_t, kFaultCalls> calls;
   unsigned failedSteps;
+  unsigned readBacks;   // that failed so that it is not known whether they are stored
   std::size_t lowest;   // the first state that the rows may be in
   std::size_t highest;  // and the last one
+  bool isOver;          // the process has come to where it was to end
   char step[64];        // that is being done
   char wrong[4000];
 };
@@ -38,6 +42,11 @@ void say(Report& report, std::string_view text) {
   const std::size_t length = std::min(text.size(), sizeof report.wrong - 1);
   std::memcpy(report.wrong, text.data(), length);
   report.wrong[length] = '\0';
+}
+
+[[noreturn]] void leave(Report& report) {
+  report.isOver = true;
+  ::_exit(0);
 }
 
 class SharedReport {
@@ -57,8 +66,11 @@ class SharedReport {
   Report* report_;
 };
 
+// Runs it to its end or to leave(): whatever else ends the process is wrong, be it without a signal and with
+// status 0. Only this status is not, where there is one.
 template <class Body>
-void runInChild(Report& report, Body&& body) {
+void runInChild(Report& report, std::optional<int> allowedStatus, Body&& body) {
+  report.isOver = false;
   std::fflush(nullptr);
   const pid_t child = ::fork();
   if (child < 0) throw std::system_error(errno, std::generic_category(), "fork");
@@ -73,14 +85,18 @@ void runInChild(Report& report, Body&& body) {
       disarmFaults();
       say(report, std::string(report.step) + ": something else than an exception was thrown");
     }
-    ::_exit(0);
+    leave(report);
   }
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (!WIFSIGNALED(status)) return;
-  const char* const signal = WTERMSIG(status) == SIGALRM ? "it hangs" : ::strsignal(WTERMSIG(status));
-  say(report, std::string(report.step) + ": " + signal);
+  if (WIFSIGNALED(status)) {
+    const char* const signal = WTERMSIG(status) == SIGALRM ? "it hangs" : ::strsignal(WTERMSIG(status));
+    say(report, std::string(report.step) + ": " + signal);
+  } else if (WEXITSTATUS(status) == 0 ? !report.isOver : WEXITSTATUS(status) != allowedStatus) {
+    say(report, std::string(report.step) + ": it ends the process with status " +
+                    std::to_string(WEXITSTATUS(status)));
+  }
 }
 
 // Each row is as in one of the two.
@@ -98,6 +114,13 @@ bool isBetween(const ModelRows& rows, const ModelRows& before, const ModelRows& 
   return fits(rows, before, after) && nothingIsLost;
 }
 
+// Refused memory ends Cap'n Proto's compiler where it is cleaning up. Then the command says so and is over,
+// and what it was at is cut off as where it is killed. No other program has this compiler.
+bool mayEndForWantOfMemory(const Scenario& scenario, std::span<const Fault> faults) {
+  return scenario.name == "command" &&
+         std::ranges::any_of(faults, [](const Fault& fault) { return fault.call == FaultCall::allocate; });
+}
+
 class Run {
  public:
   Run(const Scenario& scenario, const std::vector<ModelRows>& states, World& world,
@@ -110,6 +133,8 @@ class Run {
         report_(report) {}
 
   void run() {
+    running_ = this;
+    if (mayEndForWantOfMemory(scenario_, faults_)) std::set_terminate(endAsTheCommandDoes);
     try {
       play();
     } catch (...) {
@@ -135,6 +160,13 @@ class Run {
 
   const Step& step() const { return scenario_.steps[step_]; }
 
+  [[noreturn]] static void endAsTheCommandDoes() noexcept {
+    disarmFaults();
+    running_->noteCalls();
+    ++running_->report_.failedSteps;
+    tools::endForWantOfMemory();
+  }
+
   void noteCalls() {
     for (std::size_t i = 0; i < faults_.size(); ++i) report_.hits[i] = report_.hits[i] || wasHit(i);
     for (std::size_t i = 0; i < kFaultCalls; ++i) report_.calls[i] = callsOf(static_cast<FaultCall>(i));
@@ -147,6 +179,8 @@ class Run {
 
   // Whether it does, under the faults; otherwise failure_ is an error that may be.
   bool succeeds() {
+    // A thread may fail in one step and be asked in another.
+    if (!scenario_.isConcurrent) forgetCommitPage();
     try {
       step().run(world_);
       return true;
@@ -155,6 +189,7 @@ class Run {
     }
     noteCalls();
     if (!failure_.wrong.empty()) throw Wrong(failure_.wrong);
+    if (failure_.isReadBack) ++report_.readBacks;
     return false;
   }
 
@@ -163,7 +198,7 @@ class Run {
     settleWhatIsThere();
     if (after_ == AfterFailure::leave) {
       disarmFaults();
-      ::_exit(0);
+      leave(report_);
     }
     if (isArmed() && succeeds()) return;
     settleWhatIsThere();
@@ -207,6 +242,7 @@ class Run {
   Report& report_;
   std::size_t step_ = 0;
   Failure failure_;
+  inline static Run* running_ = nullptr;  // in this process
 };
 
 bool isExpectedFile(const std::string& name) {
@@ -231,6 +267,7 @@ void examine(const Scenario& scenario, const std::vector<ModelRows>& states, con
     if (!readAudit(store, store.read()).damage.empty()) throw Wrong("the audit is damaged");
     rows = rowsIn(store, scenario.hasDiverged);
   }
+  if (scenario.examine) scenario.examine(world);
   bool isKnown = false;
   for (std::size_t state = report.lowest; state <= report.highest; ++state)
     isKnown = isKnown || rows == states[state];
@@ -248,7 +285,7 @@ void examine(const Scenario& scenario, const std::vector<ModelRows>& states, con
 
 FaultCases::FaultCases(const Scenario& scenario) : scenario_(scenario), states_(scenario.states()) {
   SharedReport report;
-  runInChild(*report, [&] {
+  runInChild(*report, std::nullopt, [&] {
     World world{.folder = folder_.path()};
     scenario_.prepare(world);
   });
@@ -261,11 +298,13 @@ CaseResult FaultCases::run(std::span<const Fault> faults, AfterFailure after) {
   for (const auto& entry : fs::directory_iterator(folder_.path()))
     fs::copy_file(entry.path(), folder.path() / entry.path().filename());
   SharedReport report;
-  runInChild(*report, [&] { Run(scenario_, states_, world, faults, after, *report).run(); });
+  std::optional<int> ofTheCommand;
+  if (mayEndForWantOfMemory(scenario_, faults)) ofTheCommand = static_cast<int>(tools::ExitStatus::problem);
+  runInChild(*report, ofTheCommand, [&] { Run(scenario_, states_, world, faults, after, *report).run(); });
   if (report->wrong[0] == '\0') {
-    runInChild(*report, [&] { examine(scenario_, states_, world, *report); });
+    runInChild(*report, std::nullopt, [&] { examine(scenario_, states_, world, *report); });
   }
-  CaseResult result{report->hits, report->calls, report->failedSteps, report->wrong};
+  CaseResult result{report->hits, report->calls, report->failedSteps, report->readBacks, report->wrong};
   if (!result.wrong.empty()) result.wrong += "\n  " + command(faults, after);
   return result;
 }

@@ -7,7 +7,7 @@
 // 2. Directly after it the rows are those before the step or those behind it; only those before it where the
 //    error promises that. Reading goes on in the same process, unless reading itself is what fails.
 // 3. Without the faults the step and all others behind it succeed, in the same process and with the store
-//    that was open. Or the process ends there, as if it had died.
+//    that was open. Or the process ends there, as if it had died. That it ends by itself is wrong.
 // 4. Another process opens the file, finds it sound, the rows that may be there, and puts one. No other files
 //    are left.
 //
@@ -31,6 +31,7 @@ struct CaseResult {
   std::array<bool, 4> hits{};  // of the faults
   std::array<std::uint64_t, kFaultCalls> calls{};
   unsigned failedSteps = 0;
+  unsigned readBacks = 0;  // of these, so that it was unknown whether they are stored
   std::string wrong = {};  // empty: all is as it has to be
 };
 

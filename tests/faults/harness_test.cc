@@ -1,11 +1,13 @@
-// That the harness finds what it is there to find: storage that forgets, errors that nobody passes on, crashes,
-// hangs, and errors that say nothing.
+// That the harness finds what it is there to find: storage that forgets, errors that nobody passes on,
+// crashes, hangs, programs that end by themselves, and errors that say nothing or less than could be known.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 #include <stdexcept>
 
 #include "instar/format/error.h"
@@ -60,6 +62,29 @@ TEST(FaultHarness, FindsACrash) {
   EXPECT_THAT(verdictOn([](World&) { std::terminate(); }), HasSubstr("Aborted"));
 }
 
+TEST(FaultHarness, FindsAProgramThatEndsInTheMidst) {
+  EXPECT_THAT(verdictOn([](World&) { ::_exit(0); }), HasSubstr("it ends the process with status 0"));
+  EXPECT_THAT(verdictOn([](World&) { std::exit(EXIT_SUCCESS); }),
+              HasSubstr("it ends the process with status 0"));
+  EXPECT_THAT(verdictOn([](World&) { ::_exit(1); }), HasSubstr("it ends the process with status 1"));
+}
+
+TEST(FaultHarness, FindsAnExaminationThatEndsInTheMidst) {
+  Scenario scenario = scenarioNamed("backup");
+  scenario.examine = [](const World&) { ::_exit(0); };
+  EXPECT_THAT(FaultCases(scenario).run({}, AfterFailure::goOn).wrong,
+              HasSubstr("afterwards: it ends the process with status 0"));
+}
+
+TEST(FaultHarness, FindsHalfABackupUnderItsName) {
+  Scenario scenario = scenarioNamed("backup");
+  scenario.steps.back().run = [run = scenario.steps.back().run](World& world) {
+    run(world);
+    std::filesystem::resize_file(world.folder / "copy", 8192);
+  };
+  EXPECT_THAT(FaultCases(scenario).run({}, AfterFailure::goOn).wrong, HasSubstr("afterwards"));
+}
+
 TEST(FaultHarness, FindsAHang) {
   EXPECT_THAT(verdictOn([](World&) { ::raise(SIGALRM); }), HasSubstr("it hangs")) << "which the alarm ends";
 }
@@ -71,8 +96,41 @@ TEST(FaultHarness, FindsErrorsThatBelongToSomethingElseOrSayNothing) {
                 throw Error(ErrorCode::fixEnvironment, "the system refuses: see the reason", {{"a", "b"}});
               }),
               HasSubstr("does not say what to do"));
+  EXPECT_THAT(verdictOn([](World&) {
+                throw Error(ErrorCode::readBack, "read back", {{"a", "b"}});
+              }),
+              HasSubstr("does not belong to the fault"));
   EXPECT_THAT(verdictOn([](World&) { throw std::runtime_error("oh"); }), HasSubstr("another exception: oh"));
   EXPECT_THAT(verdictOn([](World&) { throw std::bad_alloc(); }), HasSubstr("there was enough memory"));
+}
+
+// Whether a commit is stored is unknown where its last page could not be written, and known everywhere else.
+TEST(FaultHarness, FindsWhoDoesNotKnowWhatHeCould) {
+  FaultCases honest(scenarioNamed("evolve"));
+  Scenario scenario = scenarioNamed("evolve");
+  for (Step& step : scenario.steps) {
+    if (step.kind != StepKind::commit) continue;
+    step.run = [run = step.run](World& world) {
+      try {
+        run(world);
+      } catch (const Error&) {
+        throw Error(ErrorCode::readBack, "read back", {{"a", "b"}});
+      }
+    };
+  }
+  FaultCases ignorant(scenario);
+  int unknown = 0;
+  int found = 0;
+  for (std::uint64_t number = 1;; ++number) {
+    const Fault fault{.call = FaultCall::pwrite, .error = EIO, .number = number};
+    const CaseResult result = honest.run({&fault, 1}, AfterFailure::goOn);
+    if (!result.hits[0]) break;
+    EXPECT_EQ(result.wrong, "");
+    unknown += static_cast<int>(result.readBacks);
+    if (!ignorant.run({&fault, 1}, AfterFailure::goOn).wrong.empty()) ++found;
+  }
+  EXPECT_GT(unknown, 0);
+  EXPECT_GT(found, 0);
 }
 
 TEST(FaultHarness, FindsFilesThatAreLeftBehind) {

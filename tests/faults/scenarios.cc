@@ -240,6 +240,17 @@ Step backUp(const std::string& name, bool isCompact) {
           }};
 }
 
+// Behind a failure, too.
+void examineCopies(const World& world) {
+  for (const char* const name : {"copy", "compact"}) {
+    const fs::path copy = world.folder / name;
+    if (!fs::exists(copy)) continue;
+    const Store store = Store::open(copy, {.mode = OpenMode::readOnly});
+    if (!check(store).sound()) throw Wrong("half of a backup has its name");
+    rowsIn(store, false);
+  }
+}
+
 Step compactFile() {
   return {"compact", StepKind::steady, [](World& world) { Store::compact(world.file()); }};
 }
@@ -410,7 +421,8 @@ std::vector<Scenario> makeScenarios() {
                  .prepare = prepareBlocks,
                  .steps = {open(), backUp("copy", false), put(version2(), {0, 20}, 2),
                            backUp("compact", true), close(), compactFile(), open(), erase({5, 9}), close()},
-                 .isConcurrent = true});
+                 .isConcurrent = true,
+                 .examine = examineCopies});
   all.push_back({.name = "reconcile",
                  .prepare = prepareDiverged,
                  .steps = {open(), addVersion(mirrored3()), reconcileRows({10, 60}),

@@ -50,6 +50,8 @@ struct Scenario {
   // By threads: which call is the n-th differs from run to run, and some are made or not.
   bool isConcurrent = false;
   bool hasDiverged = false;  // mirrored fields are not what they are made from
+  // What another process looks at afterwards besides the store; nothing where there is nothing else.
+  std::function<void(const World&)> examine = {};
 
   // Before the first step, and behind each.
   std::vector<ModelRows> states() const;

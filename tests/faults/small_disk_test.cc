@@ -140,8 +140,8 @@ TEST_P(SmallDisk, FillsUpAndIsEmptiedAgain) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Scenario, SmallDisk,
-                         ::testing::Values("create", "evolve", "compaction", "thread", "promotion", "backup",
-                                           "reconcile", "command"),
+                         ::testing::Values("create", "evolve", "compaction", "thread", "promotion", "abort",
+                                           "backup", "reconcile", "command"),
                          [](const auto& test) { return test.param; });
 
 }  // namespace

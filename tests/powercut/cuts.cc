@@ -123,13 +123,20 @@ Image imageOf(const DiskModel& model, const Cut& cut) {
   throw std::logic_error("a kind of cut without an image");
 }
 
+std::vector<Cut> prefixCuts(const Recording& recording) {
+  std::vector<Cut> cuts;
+  for (std::size_t point = 1; point <= recording.events().size(); ++point) {
+    for (const CutKind kind : {CutKind::everything, CutKind::nothing}) cuts.push_back({point, kind});
+  }
+  return cuts;
+}
+
 SystematicCuts systematicCuts(const Recording& recording, DiskModel::Syncs syncs) {
   SystematicCuts cuts;
   DiskModel model(recording, syncs);
   for (std::size_t point = 1; point <= recording.events().size(); ++point) {
     model.advanceTo(point);
-    for (const CutKind kind : {CutKind::everything, CutKind::nothing, CutKind::sizes})
-      cuts.whole.push_back({point, kind});
+    cuts.whole.push_back({point, CutKind::sizes});
     for (std::size_t names = 0; names < model.names().size(); ++names) {
       cuts.whole.push_back({point, CutKind::names, names});
       cuts.whole.push_back({point, CutKind::namesAlone, names + 1});

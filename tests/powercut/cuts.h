@@ -45,16 +45,19 @@ Cut parseCut(std::string_view text);
 // The model stands at the point of the cut.
 Image imageOf(const DiskModel& model, const Cut& cut);
 
-// Every cut but the random ones: at each point everything and nothing; each write missing, each one alone;
-// each tear of the last write (of a long one some); each number of names.
+// At each point everything and nothing, in order of their points: every prefix of the recording.
+std::vector<Cut> prefixCuts(const Recording& recording);
+
+// All others but the random ones: at each point sizes without bytes; each number of names; each write
+// missing, each one alone; each tear of the last write (of a long one some).
 struct SystematicCuts {
-  std::vector<Cut> whole;   // everything, nothing, sizes, names
+  std::vector<Cut> whole;   // sizes, names
   std::vector<Cut> single;  // without, only, front, back
 };
 SystematicCuts systematicCuts(const Recording& recording, DiskModel::Syncs syncs);
 
-// `count` cuts by seed, in order of their points: a third of them whole, a third single, or all of these
-// where they are fewer, and random ones.
+// `count` cuts that are no prefixes, by seed, in order of their points: a third of them whole, a third
+// single, or all of these where they are fewer, and random ones.
 std::vector<Cut> chooseCuts(const Recording& recording, DiskModel::Syncs syncs, std::size_t count,
                             std::uint64_t seed);
 

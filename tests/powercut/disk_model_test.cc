@@ -83,7 +83,8 @@ std::set<std::string> outcomes(const std::vector<Event>& events, const std::stri
     found.insert(file == image.end() ? "absent" : lettersOf(file->second));
   };
   const SystematicCuts cuts = systematicCuts(recording, syncs);
-  for (const auto* group : {&cuts.whole, &cuts.single}) {
+  const std::vector<Cut> prefixes = prefixCuts(recording);
+  for (const auto* group : {&prefixes, &cuts.whole, &cuts.single}) {
     for (const Cut& cut : *group)
       if (cut.point == events.size()) add(cut);
   }

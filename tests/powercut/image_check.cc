@@ -1,6 +1,7 @@
 #include "instar/tests/powercut/image_check.h"
 
 #include <fcntl.h>
+#include <kj/string.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include "instar/engine/check.h"
 #include "instar/engine/compaction.h"
 #include "instar/engine/migration.h"
+#include "instar/engine/preimages.h"
 #include "instar/format/error.h"
 #include "instar/tests/powercut/store_text.h"
 
@@ -28,12 +30,29 @@ void writeFile(const std::filesystem::path& path, const std::string& content) {
   if (!isWritten) throw std::runtime_error("cannot write " + path.string());
 }
 
+// Each row that compaction has kept as it was can be read.
+std::string damageOfPreimages(const Store& store, const KeptPreimages& kept) {
+  const auto snapshot = store.read();
+  std::uint64_t rows = 0;
+  const auto rowsOf = store.collection(kept.collection);
+  if (auto scan = scanPreimages(snapshot, rowsOf)) {
+    for (const auto row : *scan) {
+      if (kj::str(*row).size() > 0) ++rows;
+    }
+  }
+  return kept.blocks > 0 && rows == 0 ? describe(kept) + ", and there is none" : "";
+}
+
 // What the program itself can find out.
 std::string damageOf(const Store& store) {
   const CheckReport report = check(store);
   if (!report.sound()) return "check: " + report.problems.front().message;
-  for (const VerifiedPartition& partition : verify(store).partitions) {
+  const Verification verification = verify(store);
+  for (const VerifiedPartition& partition : verification.partitions) {
     if (!partition.problem.empty()) return "verify: " + partition.problem;
+  }
+  for (const KeptPreimages& kept : verification.kept) {
+    if (std::string damage = damageOfPreimages(store, kept); !damage.empty()) return damage;
   }
   const AuditTrail trail = readAudit(store, store.read());
   return trail.damage.empty() ? "" : "audit: " + trail.damage;
@@ -108,6 +127,8 @@ std::string faultOfGoingOn(const std::filesystem::path& path, const std::string&
   if (options.compacts) {
     for (const CollectionInfo& info : store.collections(store.read()))
       migrate(store, info.name, {.mode = CompactionMode::compress});
+    if (const auto kept = verify(store).kept; !kept.empty())
+      return "pre-images are left when all is compacted: " + describe(kept.front());
   }
   if (const std::string damage = damageOf(store); !damage.empty()) return "after another commit, " + damage;
   const std::string after = textOf(store);

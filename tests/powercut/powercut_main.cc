@@ -6,7 +6,6 @@
 // Images are looked at in child processes, some at a time, so that a signal is a failure like others. What
 // fails is printed with the command that makes it again from the recording, which is kept.
 
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +27,7 @@
 #include <utility>
 #include <vector>
 
+#include "instar/tests/powercut/batch.h"
 #include "instar/tests/powercut/cuts.h"
 #include "instar/tests/powercut/image_check.h"
 #include "instar/tests/powercut/recording.h"
@@ -50,7 +50,8 @@ struct Arguments {
   std::uint64_t seed = 1;
   unsigned jobs = 1;
   bool ignoresSyncs = false;
-  bool expectsFaults = false;
+  std::size_t atLeast = 1;
+  std::string expectedFault;
 };
 
 class ScratchFolder {
@@ -100,10 +101,6 @@ void record(const std::string& scenario, const std::filesystem::path& folder,
     ::setenv(kFolderVariable, folder.c_str(), 1);
     ::setenv(kLogVariable, log.c_str(), 1);
     ::setenv("LD_PRELOAD", (programFolder() / "libinstar_powercut_recorder.so").c_str(), 1);
-    const char* const sanitizer = ::getenv("ASAN_OPTIONS");
-    const std::string options =
-        std::string(sanitizer == nullptr ? "" : sanitizer) + ":verify_asan_link_order=0";
-    ::setenv("ASAN_OPTIONS", options.c_str(), 1);
     ::execl(program.c_str(), program.c_str(), scenario.c_str(), folder.c_str(), nullptr);
   });
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
@@ -140,7 +137,6 @@ ImageCheck checkFor(const Cut& cut, std::size_t number) {
   return {.readsFirst = (number + cut.point) % 2 == 0, .compacts = (number + cut.point) % 5 == 0};
 }
 
-// Looks at the images of one batch in a child process.
 class Inspector {
  public:
   Inspector(const Recording& recording, std::filesystem::path folder) noexcept
@@ -169,65 +165,31 @@ struct Failure {
   std::string fault;
 };
 
-// A batch that is looked at by a child process, which writes what it finds to a file.
-class Batch {
+// Images that one child process looks at.
+class ImageBatch {
  public:
-  Batch(std::vector<Sample> samples, std::size_t firstNumber, const Inspector& inspector,
-        std::filesystem::path results)
-      : samples_(std::move(samples)), results_(std::move(results)) {
-    progress_ = static_cast<std::size_t*>(
-        ::mmap(nullptr, sizeof(std::size_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
-    if (progress_ == MAP_FAILED) throw std::runtime_error("mmap failed");
-    start(0, firstNumber, inspector);
-    firstNumber_ = firstNumber;
-  }
-  Batch(const Batch&) = delete;
-  Batch& operator=(const Batch&) = delete;
-  ~Batch() { ::munmap(progress_, sizeof *progress_); }
+  ImageBatch(std::vector<Sample> samples, std::size_t firstNumber, const Inspector& inspector,
+             std::filesystem::path findings)
+      : samples_(std::move(samples)),
+        batch_(
+            samples_.size(),
+            [this, firstNumber, &inspector](std::size_t index) {
+              return inspector.fault(samples_[index], firstNumber + index);
+            },
+            std::move(findings)) {}
+  ImageBatch(const ImageBatch&) = delete;  // batch_ knows where samples_ is
+  ImageBatch& operator=(const ImageBatch&) = delete;
 
-  std::vector<Failure> await(const Inspector& inspector) {
-    for (;;) {
-      int status = 0;
-      ::waitpid(process_, &status, 0);
-      if (WIFEXITED(status) && WEXITSTATUS(status) == 0) break;
-      const std::size_t index = *progress_;
-      std::ofstream(results_, std::ios::app)
-          << index << " the program ended with "
-          << (WIFSIGNALED(status) ? "signal " + std::to_string(WTERMSIG(status))
-                                  : "status " + std::to_string(WEXITSTATUS(status)))
-          << '\0';
-      if (index + 1 >= samples_.size()) break;
-      start(index + 1, firstNumber_, inspector);
-    }
+  std::vector<Failure> await() {
     std::vector<Failure> failures;
-    std::ifstream results(results_, std::ios::binary);
-    for (std::string line; std::getline(results, line, '\0');) {
-      const std::size_t space = line.find(' ');
-      failures.push_back({samples_[std::stoul(line.substr(0, space))].cut, line.substr(space + 1)});
-    }
-    std::filesystem::remove(results_);
+    for (Finding& finding : batch_.await())
+      failures.push_back({samples_[finding.index].cut, std::move(finding.text)});
     return failures;
   }
 
  private:
-  void start(std::size_t first, std::size_t firstNumber, const Inspector& inspector) {
-    std::fflush(nullptr);
-    process_ = ::fork();
-    if (process_ < 0) throw std::runtime_error("fork failed");
-    if (process_ != 0) return;
-    for (std::size_t index = first; index < samples_.size(); ++index) {
-      *progress_ = index;
-      const std::string fault = inspector.fault(samples_[index], firstNumber + index);
-      if (!fault.empty()) std::ofstream(results_, std::ios::app) << index << ' ' << fault << '\0';
-    }
-    ::_exit(0);
-  }
-
   std::vector<Sample> samples_;
-  std::filesystem::path results_;
-  std::size_t firstNumber_ = 0;
-  std::size_t* progress_ = nullptr;  // index of the image that is looked at
-  pid_t process_ = 0;
+  Batch batch_;
 };
 
 class Run {
@@ -240,28 +202,40 @@ class Run {
         recording_(std::move(recording)),
         inspector_(recording_, folder_) {}
 
-  // Until there are as many different images as were asked for, or no more are found.
+  // Every prefix; then others, until there are as many different ones as were asked for, or no more are
+  // found.
   void play() {
-    const auto syncs = arguments_.ignoresSyncs ? DiskModel::Syncs::ignored : DiskModel::Syncs::kept;
-    for (std::uint64_t round = 0; images_ < arguments_.images; ++round) {
+    lookAt(prefixCuts(recording_));
+    prefixes_ = images_;
+    for (std::uint64_t round = 0; images_ - prefixes_ < arguments_.images; ++round) {
       const std::size_t before = images_;
-      const std::size_t missing = arguments_.images - images_;
-      DiskModel model(recording_, syncs);
-      for (const Cut& cut : chooseCuts(recording_, syncs, missing, arguments_.seed + round)) {
-        model.advanceTo(cut.point);
-        add({cut, imageOf(model, cut), recording_.allowedAt(cut.point)});
-      }
-      flush();
+      const std::size_t missing = arguments_.images - (images_ - prefixes_);
+      lookAt(chooseCuts(recording_, syncs(), missing, arguments_.seed + round));
       if (images_ - before < missing / 50 + 1) break;  // nearly all of them were there before
     }
     while (!batches_.empty()) awaitFirst();
   }
 
   std::size_t images() const noexcept { return images_; }
+  std::size_t prefixes() const noexcept { return prefixes_; }
   const std::vector<Failure>& failures() const noexcept { return failures_; }
   const Recording& recording() const noexcept { return recording_; }
 
  private:
+  DiskModel::Syncs syncs() const noexcept {
+    return arguments_.ignoresSyncs ? DiskModel::Syncs::ignored : DiskModel::Syncs::kept;
+  }
+
+  // In order of their points.
+  void lookAt(const std::vector<Cut>& cuts) {
+    DiskModel model(recording_, syncs());
+    for (const Cut& cut : cuts) {
+      model.advanceTo(cut.point);
+      add({cut, imageOf(model, cut), recording_.allowedAt(cut.point)});
+    }
+    flush();
+  }
+
   void add(Sample sample) {
     std::size_t hash = 0;
     const auto mix = [&](std::size_t value) { hash = hash * 0x9e3779b97f4a7c15 + (value ^ hash >> 29); };
@@ -287,13 +261,13 @@ class Run {
     if (waiting_.empty()) return;
     if (batches_.size() == arguments_.jobs) awaitFirst();
     const std::size_t first = images_ - waiting_.size();
-    batches_.push_back(std::make_unique<Batch>(std::move(waiting_), first, inspector_,
-                                               folder_ / ("results-" + std::to_string(first))));
+    batches_.push_back(std::make_unique<ImageBatch>(std::move(waiting_), first, inspector_,
+                                                    folder_ / ("findings-" + std::to_string(first))));
     waiting_.clear();
   }
 
   void awaitFirst() {
-    for (Failure& failure : batches_.front()->await(inspector_)) failures_.push_back(std::move(failure));
+    for (Failure& failure : batches_.front()->await()) failures_.push_back(std::move(failure));
     batches_.erase(batches_.begin());
   }
 
@@ -304,9 +278,10 @@ class Run {
   Inspector inspector_;
   std::set<std::size_t> seen_;
   std::size_t images_ = 0;
+  std::size_t prefixes_ = 0;  // of these
   std::vector<Sample> waiting_;
   std::uint64_t waitingBytes_ = 0;
-  std::vector<std::unique_ptr<Batch>> batches_;
+  std::vector<std::unique_ptr<ImageBatch>> batches_;
   std::vector<Failure> failures_;
 };
 
@@ -335,6 +310,19 @@ int replay(const Arguments& arguments) {
   return EXIT_SUCCESS;
 }
 
+int reportExpected(const std::string& expected, const std::vector<Failure>& failures) {
+  const auto found = std::find_if(failures.begin(), failures.end(), [&](const Failure& failure) {
+    return failure.fault.find(expected) != std::string::npos;
+  });
+  if (found == failures.end()) {
+    std::printf("this had to be found out, and was not: %s\n", expected.c_str());
+    if (!failures.empty()) std::printf("but %s\n", failures.front().fault.c_str());
+    return EXIT_FAILURE;
+  }
+  std::printf("for example %s\n", found->fault.c_str());
+  return EXIT_SUCCESS;
+}
+
 int run(const Arguments& arguments) {
   const auto begin = std::chrono::steady_clock::now();
   const ScratchFolder folder(arguments.scratch);
@@ -349,18 +337,15 @@ int run(const Arguments& arguments) {
   run.play();
   const auto taken =
       std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
-  std::printf("%s, seed %llu: %zu images of %zu events, %zu failures, %.1f s\n", arguments.scenario.c_str(),
-              static_cast<unsigned long long>(arguments.seed), run.images(), run.recording().events().size(),
-              run.failures().size(), static_cast<double>(taken.count()) / 1000);
-  if (run.images() == 0) throw std::runtime_error("there was nothing to look at");
-  if (arguments.expectsFaults) {
-    if (run.failures().empty()) {
-      std::puts("this had to be found out, and was not");
-      return EXIT_FAILURE;
-    }
-    std::printf("for example %s\n", run.failures().front().fault.c_str());
-    return EXIT_SUCCESS;
+  std::printf("%s, seed %llu: %zu images of %zu events, %zu of them prefixes, %zu failures, %.1f s\n",
+              arguments.scenario.c_str(), static_cast<unsigned long long>(arguments.seed), run.images(),
+              run.recording().events().size(), run.prefixes(), run.failures().size(),
+              static_cast<double>(taken.count()) / 1000);
+  if (run.images() < arguments.atLeast) {
+    throw std::runtime_error("there are fewer different images than there have to be: " +
+                             std::to_string(run.images()) + " of " + std::to_string(arguments.atLeast));
   }
+  if (!arguments.expectedFault.empty()) return reportExpected(arguments.expectedFault, run.failures());
   if (run.failures().empty()) return EXIT_SUCCESS;
   std::filesystem::create_directories(arguments.recordings);
   const auto kept = std::filesystem::absolute(arguments.recordings /
@@ -384,14 +369,18 @@ int main(int count, char** argumentTexts) {
   Arguments arguments;
   auto* const scenario =
       app.add_option("--scenario", arguments.scenario, "one of instar_powercut_scenarios --list");
-  app.add_option("--images", arguments.images, "how many different images to look at")->capture_default_str();
+  app.add_option("--images", arguments.images, "how many different images to look at besides all prefixes")
+      ->capture_default_str();
   app.add_option("--seed", arguments.seed, "which ones")->capture_default_str();
   app.add_option("--jobs", arguments.jobs, "child processes at the same time")->check(CLI::Range(1, 1024));
   app.add_option("--recordings", arguments.recordings, "where the recordings of failures are kept");
   app.add_option("--scratch", arguments.scratch, "where images are made; best in memory")
       ->capture_default_str();
   app.add_flag("--ignore-syncs", arguments.ignoresSyncs, "as if the disk lied about every sync");
-  app.add_flag("--expect-faults", arguments.expectsFaults, "fails where no image is wrong");
+  app.add_option("--at-least", arguments.atLeast, "fails where there are fewer different images")
+      ->capture_default_str();
+  app.add_option("--expect-fault", arguments.expectedFault,
+                 "a text: fails where no image is wrong in this way, and only there");
   auto* const log = app.add_option("--replay", arguments.replay, "a recording that was kept");
   app.add_option("--cut", arguments.cut, "the image of it to look at again")->needs(log);
   app.add_option("--keep", arguments.keep, "a folder to leave the image in, as the power cut left it")

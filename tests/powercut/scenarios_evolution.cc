@@ -147,6 +147,17 @@ Rows stage(const Play& play, const Store& store) {
   return staged;
 }
 
+// A program with a fault: it takes for durable that the share has grown, and has not asked for it to be so.
+void growShareWithFault(const Play& play) {
+  {
+    const Store store = play.create();
+    stage(play, store);
+  }
+  const Store store = play.open({.durability = Durability::off});
+  for (const double percent : {60.0, 40.0})
+    play.change(store, [&] { setStagedPercent(store, "notes", 2, percent); });
+}
+
 void promote(const Play& play) {
   const Store store = play.create();
   const Rows staged = stage(play, store);
@@ -229,6 +240,7 @@ Group evolutionScenarios() {
           {"pack_keeping_preimages", packKeepingPreimages},
           {"train_dictionary", trainDictionary},
           {"compact_in_thread", compactInThread},
+          {"share_with_fault", growShareWithFault},
           {"promote", promote},
           {"abort", abort},
           {"retire", retire},

@@ -5,9 +5,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <stdexcept>
+#include <string>
+#include <vector>
 
 #include "instar/tests/powercut/play.h"
+#include "instar/tests/powercut/store_text.h"
 
 namespace instar::powercut {
 namespace {
@@ -38,6 +42,31 @@ void copy(const Play& play, const CopyOptions& options) {
 
 void backup(const Play& play) { copy(play, {}); }
 void backupCompact(const Play& play) { copy(play, {.compact = true}); }
+
+// Somebody commits while the copy is made: it holds one of the states as a whole.
+void backupBesideWriter(const Play& play) {
+  const Store store = play.create();
+  const Rows rows = play.change(store, [&] { return store.collection("notes", noteVersion(1)); });
+  std::uint64_t number = 1;
+  while (number <= 4) write(play, store, rows, number++);
+  for (const bool isCompact : {false, true}) {
+    std::vector<std::string> states{textOf(store)};
+    CopyOptions options{.compact = isCompact, .replace = isCompact};
+    options.progress = [&](const Progress& progress) {
+      if (progress.done == 0 || states.size() > 3) return;
+      write(play, store, rows, number++);
+      states.push_back(textOf(store));
+    };
+    play.begin(kCopy);
+    store.backup(play / kCopy, options);
+    const Store copy = Store::open(play / kCopy, {.mode = OpenMode::readOnly});
+    if (states.size() == 1) throw std::runtime_error("nobody has committed while the copy was made");
+    if (std::find(states.begin(), states.end(), textOf(copy)) == states.end())
+      throw std::runtime_error("the copy holds none of the states");
+    play.acknowledge(copy, kCopy);
+    write(play, store, rows, number++);
+  }
+}
 
 void compactFile(const Play& play) {
   for (std::uint64_t number = 1; number <= 6; number += 2) {
@@ -80,6 +109,7 @@ Group fileScenarios() {
           {"unknown_call_with_fault", allocate},
           {"backup", backup},
           {"backup_compact", backupCompact},
+          {"backup_beside_writer", backupBesideWriter},
           {"compact_file", compactFile}};
 }
 

@@ -3,6 +3,12 @@
 #include <capnp/dynamic.h>
 #include <kj/string.h>
 
+#include <algorithm>
+#include <iterator>
+
+#include "instar/engine/compaction.h"
+#include "instar/engine/staging.h"
+
 namespace instar::powercut {
 namespace {
 
@@ -21,6 +27,33 @@ std::string_view nameOf(VersionState state) {
   return "unknown";
 }
 
+// What is decided by one commit that also does it. The audit says the same of compaction, of which the text
+// shows nothing.
+bool isDecision(AuditEvent event) {
+  constexpr AuditEvent kDecisions[] = {AuditEvent::staged, AuditEvent::percentChanged, AuditEvent::promoted,
+                                       AuditEvent::aborted, AuditEvent::retired};
+  return std::ranges::find(kDecisions, event) != std::end(kDecisions);
+}
+
+std::string trialOf(const Store& store, const Transaction& snapshot, const std::string& collection) {
+  const auto trial = stagingStatus(store, snapshot, collection);
+  if (!trial) return {};
+  return "trial of version " + std::to_string(trial->version) + " on " + std::to_string(trial->percent) +
+         " %, shadow " + std::to_string(trial->shadow) + " %" + (trial->isShadowOnly ? ", shadow only" : "") +
+         (trial->promotes ? ", promotes" : "") + ", ended: " + trial->endReason + "\n";
+}
+
+std::string decisionsOf(const Store& store, const Transaction& snapshot) {
+  std::string text;
+  for (const AuditEntry& entry : readAudit(store, snapshot).entries) {
+    if (!isDecision(entry.event)) continue;
+    text.append("audit: ").append(entry.collection).append(" ").append(auditEventName(entry.event));
+    text += " from " + std::to_string(entry.fromVersion) + " to " + std::to_string(entry.toVersion) + " " +
+            entry.reason + "\n";
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string textOf(const Store& store) {
@@ -34,6 +67,7 @@ std::string textOf(const Store& store) {
       text += nameOf(version.state);
       text += "\n";
     }
+    text += trialOf(store, snapshot, info.name);
     const auto rows = store.collection(info.name);
     std::uint64_t count = 0;
     for (const auto row : rows.scan(snapshot)) {
@@ -42,7 +76,7 @@ std::string textOf(const Store& store) {
     }
     if (count != info.rows) text += "counted as " + std::to_string(info.rows) + "\n";
   }
-  return text;
+  return text + decisionsOf(store, snapshot);
 }
 
 }  // namespace instar::powercut

@@ -1,9 +1,10 @@
 #pragma once
 
-// All that a store holds for its users, as text: collections, versions with their states and floors, and
-// every row as the newest version has it, upgraded where it is older. Where rows lie, which version they are
-// stamped with and how far compaction is does not show; a version that is settled counts as active. One
-// thread.
+// All that a store holds for its users, as text: collections, versions with their states and floors, trials
+// with their shares, what the audit says was decided about versions, and every row as the newest version has
+// it, upgraded where it is older. Where rows lie, which version they are stamped with and how far compaction
+// is does not show, nor what the audit says of that, nor what canary reads have counted; a version that is
+// settled counts as active. One thread.
 
 #include <string>
 

@@ -4,6 +4,8 @@
 #include <kj/exception.h>
 #include <unistd.h>
 
+#include <cstdlib>
+#include <exception>
 #include <new>
 
 #include "instar/format/key_text.h"
@@ -20,6 +22,8 @@ constexpr const char* kDescription =
     "A file holds collections, a collection holds rows under ordered keys, and each row remembers the "
     "version of the\n"
     "schema that it was written with. Data goes to standard output, messages go to standard error.";
+
+constexpr std::string_view kNoMemory = "there is not enough memory";
 
 constexpr const char* kFooter =
     "Keys are written as `main,7`: the values of the key fields with commas between them.\n"
@@ -124,13 +128,13 @@ int parseAndRun(CLI::App& app, int argumentCount, const char* const* arguments, 
 }  // namespace
 
 int runCommandLine(int argumentCount, const char* const* arguments, Context& context) {
-  CLI::App app(kDescription, "instar");
-  app.footer(kFooter);
-  app.require_subcommand(0, 1);
-  app.set_version_flag("--version", versionText());
-  for (const CommandAdder add : kAdders) add(app, context);
-  unguardOptions(app);
   try {
+    CLI::App app(kDescription, "instar");
+    app.footer(kFooter);
+    app.require_subcommand(0, 1);
+    app.set_version_flag("--version", versionText());
+    for (const CommandAdder add : kAdders) add(app, context);
+    unguardOptions(app);
     return parseAndRun(app, argumentCount, arguments, context);
   } catch (const CLI::ParseError& error) {  // a value that only its command can judge
     return fail(context, ExitStatus::usage, std::string(error.what()) + "; see instar --help");
@@ -144,10 +148,22 @@ int runCommandLine(int argumentCount, const char* const* arguments, Context& con
   } catch (const kj::Exception& exception) {
     return fail(context, ExitStatus::problem, std::string(view(exception.getDescription())));
   } catch (const std::bad_alloc&) {
-    return fail(context, ExitStatus::problem, "there is not enough memory");
+    return fail(context, ExitStatus::problem, std::string(kNoMemory));
   } catch (const std::exception& exception) {
     return fail(context, ExitStatus::problem, exception.what());
   }
+}
+
+void endForWantOfMemory() noexcept {
+  try {
+    if (const auto exception = std::current_exception()) std::rethrow_exception(exception);
+  } catch (const std::bad_alloc&) {
+    for (const std::string_view part : {std::string_view("instar: "), kNoMemory, std::string_view("\n")})
+      static_cast<void>(!::write(STDERR_FILENO, part.data(), part.size()));
+    ::_exit(static_cast<int>(ExitStatus::problem));
+  } catch (...) {  // a mistake of ours
+  }
+  std::abort();
 }
 
 std::string describeError(const Error& error) {
