@@ -252,6 +252,9 @@ TEST(ValueFunction, MirrorsToo) {
   EXPECT_ERROR(plans.prepareToPut(row), fixInput, "field: a, function: back, reason: too long");
   EXPECT_ERROR(Plans(schema).prepareToPut(row), fixInput,
                "function: back, reason: this program does not have the function");
+  auto there = std::make_shared<Functions>();
+  there->value("there", [](capnp::Text::Reader a) { return static_cast<std::uint32_t>(a.size()); });
+  EXPECT_ERROR(Plans(schema, there).requireFunctions(), fixCall, "field: a, function: back");
 }
 
 TEST(MissingFunction, IsNamedBeforeItIsNeeded) {

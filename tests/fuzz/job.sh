@@ -20,13 +20,17 @@ find_planted_bug() {
   grep -m 1 'heap-buffer-overflow' "$log"
 }
 
+build_fuzzers() {
+  configure fuzz
+  cmake --build --preset fuzz -j "$jobs" --target fuzzers
+}
+
 # fuzz [SECONDS] [NAME]
 fuzz() {
   need build fuzz
   local names name found=0
   names=$(fuzzer_names "${2:-}")
-  configure fuzz
-  cmake --build --preset fuzz -j "$jobs" --target fuzzers
+  build_fuzzers
   find_planted_bug
   for name in $names; do
     say "$name"
@@ -40,18 +44,22 @@ fuzz() {
   ((found == 0)) || fail "an input breaks a promise: build/fuzz/bin/instar_NAME_fuzzer INPUT shows it again"
 }
 
-# corpus [NAME]: the fewest inputs that reach what all of them reach.
+# corpus [NAME]: the fewest inputs that reach what all of them reach. Until these are there, nothing is taken away.
 corpus() {
   need build fuzz
-  local name names kept
+  local name names kept merged log
   names=$(fuzzer_names "${1:-}")
+  build_fuzzers
   for name in $names; do
-    kept=tests/fuzz/corpus/$name
-    rm -rf "build/fuzz/merged"
-    mkdir -p "build/fuzz/merged" "build/fuzz/corpus/$name" "$kept"
-    "build/fuzz/bin/instar_${name}_fuzzer" -set_cover_merge=1 -use_counters=0 -max_len=1500 build/fuzz/merged "$kept" \
-      "build/fuzz/corpus/$name" 2>&1 | grep -E 'MERGE-OUTER: [0-9]+ new files' || true
+    kept=tests/fuzz/corpus/$name merged=build/fuzz/merged log=build/fuzz/$name.merge.log
+    rm -rf "$merged"
+    mkdir -p "$merged" "build/fuzz/corpus/$name" "$kept"
+    "build/fuzz/bin/instar_${name}_fuzzer" -set_cover_merge=1 -use_counters=0 -max_len=1500 "$merged" "$kept" \
+      "build/fuzz/corpus/$name" >"$log" 2>&1 || fail "the inputs of \"$name\" could not be merged, its corpus stays as it is; see $log"
+    [[ -n $(find "$merged" -type f -print -quit) ]] ||
+      fail "merging \"$name\" left no input, its corpus stays as it is; see $log"
     find "$kept" -type f ! -name 'found-*' -delete  # what has found a bug stays
-    cp build/fuzz/merged/* "$kept"
+    cp "$merged"/* "$kept"
+    printf '%-9s %d inputs\n' "$name" "$(find "$kept" -type f | wc -l)"
   done
 }

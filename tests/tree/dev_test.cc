@@ -1,4 +1,5 @@
-// What ./dev says where there is no Debian: a folder with next to nothing in it is all of its PATH.
+// What ./dev says where there is no Debian: a folder with next to nothing in it is all of its PATH. And jobs of it
+// that could take something away.
 
 #include <gmock/gmock.h>
 #include <sys/wait.h>
@@ -54,6 +55,56 @@ TEST_F(DevElsewhere, NamesWhatTheJobNeeds) {
   EXPECT_THAT(missingFor("coverage"), HasSubstr("gcovr"));
   EXPECT_THAT(missingFor("fuzz"), HasSubstr("clang++"));
   EXPECT_THAT(missingFor("lint"), HasSubstr("clang-tidy"));
+}
+
+// The job that makes a corpus anew, in a folder with one fuzzer, which is a script.
+class CorpusJob : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::filesystem::create_directories(kept());
+    std::filesystem::create_directories(folder_ / "build/fuzz/bin");
+    write(folder_ / "tests/fuzz/CMakeLists.txt", "set(fuzzers key)\n");
+    write(kept() / "old", "an input\n");
+    write(kept() / "found-bug", "an input\n");
+  }
+
+  static void write(const std::filesystem::path& path, const std::string& text) {
+    std::ofstream(path) << text;
+  }
+
+  // Runs it with a fuzzer that does this, where $merged is the folder for what it keeps; its exit status.
+  int statusWith(const std::string& fuzzer) {
+    const auto program = folder_ / "build/fuzz/bin/instar_key_fuzzer";
+    write(program, "#!/bin/bash\nmerged=build/fuzz/merged\n" + fuzzer + "\n");
+    std::filesystem::permissions(program, std::filesystem::perms::owner_all);
+    const std::string job =
+        "set -euo pipefail\ncd " + folder_.path().string() +
+        "\njobs=1\nneed() { :; }\nsay() { :; }\nconfigure() { :; }\ncmake() { echo built >>built; }\n"
+        "fail() { exit 2; }\nsource " INSTAR_SOURCE_FOLDER "/tests/fuzz/job.sh\ncorpus key >out\n";
+    write(folder_ / "job", job);
+    const int status = std::system(("/bin/bash " + (folder_ / "job").string() + " </dev/null").c_str());
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+  }
+
+  std::filesystem::path kept() const { return folder_ / "tests/fuzz/corpus/key"; }
+  bool has(const std::string& name) const { return std::filesystem::exists(kept() / name); }
+
+  testing::TemporaryFolder folder_;
+};
+
+// A fuzzer that was not there, was older than the sources or died was taken for one that needs no inputs: all
+// but found-* was deleted.
+TEST_F(CorpusJob, TakesNothingAwayWhereTheMergeFails) {
+  for (const char* const fuzzer : {"exit 1", "echo some >$merged/new; exit 77", "kill -SEGV $$", ""}) {
+    EXPECT_EQ(statusWith(fuzzer), 2) << fuzzer;
+    EXPECT_TRUE(has("old") && has("found-bug") && !has("new")) << fuzzer;
+  }
+  EXPECT_TRUE(std::filesystem::exists(folder_ / "built"));
+}
+
+TEST_F(CorpusJob, PutsWhatTheMergeKeepsInItsPlaceAndLeavesWhatHasFoundABug) {
+  EXPECT_EQ(statusWith("echo some >$merged/new"), 0);
+  EXPECT_TRUE(!has("old") && has("found-bug") && has("new"));
 }
 
 }  // namespace

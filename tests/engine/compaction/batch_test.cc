@@ -210,6 +210,10 @@ class Notes {
     const auto snapshot = store_->read();
     return readTiers(snapshot.state(), "notes").coldRows;
   }
+  std::uint64_t coldBlocks() const {
+    const auto snapshot = store_->read();
+    return readTiers(snapshot.state(), "notes").coldBlocks;
+  }
   std::string get(std::uint64_t id) const {
     const auto snapshot = store_->read();
     const auto row = rows_->get(snapshot, id);
@@ -355,6 +359,8 @@ TEST(BatchThreads, PrepareOneBehindAnother) {
     EXPECT_EQ(notes.last().failed, 3U);
     EXPECT_EQ(notes.last().transactions, 3U);
     EXPECT_EQ(notes.fault(), "");
+    EXPECT_FALSE(notes.step(mode, 0, {.rows = 100, .lockTime = std::chrono::seconds(10), .threads = 2}));
+    EXPECT_EQ(notes.last().transactions, 2U);
     notes.pass(mode, {.rows = 100, .threads = 3});
     EXPECT_EQ(notes.fault(), "");
     EXPECT_TRUE(notes.floorsHold());
@@ -486,6 +492,28 @@ TEST(BatchVersions, OfANewerReleaseEndTheWorkOfAnOlderOne) {
                "compaction is its work from here on");
   EXPECT_EQ(notes.coldRows(), 0U);
   EXPECT_EQ(notes.get(50), "50");
+}
+
+// A batch could have taken any number of bytes, or stopped behind its first block.
+TEST(BatchSize, IsThatOfItsRowsAndBytes) {
+  const auto begun = std::chrono::steady_clock::now();
+  Notes notes;
+  for (std::uint64_t id = 0; id < 900; ++id)
+    notes.put(id, std::to_string(static_cast<std::uint32_t>(id * 2654435761U)), 120);
+  notes.pass(CompactionMode::compress);
+  ASSERT_GT(notes.coldBlocks(), 2U);
+  notes.nextVersion();
+  constexpr std::chrono::seconds kUnhurried(10);
+  EXPECT_TRUE(notes.step(CompactionMode::compress, 0, {.lockTime = kUnhurried}));
+  EXPECT_EQ(notes.last().rows, 900U);
+  EXPECT_LT(notes.last().longestLock, std::chrono::steady_clock::now() - begun);
+  EXPECT_EQ(notes.fault(), "");
+  Notes hot;
+  for (std::uint64_t id = 0; id < 400; ++id) hot.put(id, "1", 120);  // upgraded of 160 to 200 bytes each
+  hot.nextVersion();
+  EXPECT_FALSE(hot.step(CompactionMode::upgrade, 0, {.bytes = 32'768, .lockTime = kUnhurried}));
+  EXPECT_GT(hot.last().rows, 32'768U / 250);
+  EXPECT_LT(hot.last().rows, 32'768U / 125);
 }
 
 TEST(BatchPartitions, AreCutWherePassesHaveGrownLong) {

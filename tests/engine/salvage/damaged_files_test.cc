@@ -1,10 +1,11 @@
 // Thousands of damaged files: none ends the program, no wrong row comes out without a message, and what is
-// missing is listed. `INSTAR_DAMAGED_FILES=1000000` makes it long; INSTAR_DAMAGED_SEED says where to begin,
-// to see one of them again.
+// missing is listed. `./dev damage` makes it long: INSTAR_DAMAGED_FILES says how many, INSTAR_DAMAGED_SEED where to
+// begin, to see one of them again.
 
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdlib>
@@ -26,7 +27,18 @@ constexpr std::uint64_t kFilesPerRealFile = 300;
 
 std::uint64_t fromEnvironment(const char* name, std::uint64_t otherwise) {
   const char* const text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
+  if (text == nullptr) return otherwise;
+  char* end = nullptr;
+  const std::uint64_t number = std::strtoull(text, &end, 10);
+  if (*end != 0 || number == 0) throw std::runtime_error(std::string(name) + " is no number above 0");
+  return number;
+}
+
+// How far it is, where somebody looks.
+void show(const std::string& kind, std::uint64_t done, std::uint64_t all) {
+  if (::isatty(STDERR_FILENO) == 0) return;
+  std::fputs("\r\033[K", stderr);
+  if (done < all) std::fprintf(stderr, "%s: %lu of %lu files\r", kind.c_str(), done, all);
 }
 
 // What a child was at, which its parent can read when it is gone.
@@ -137,7 +149,8 @@ void examineRealFile(const BaseFile& base, std::uint64_t seed) {
 class DamagedFiles : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(DamagedFiles, EndNoProgramAndGiveNoWrongRow) {
-  const std::uint64_t files = fromEnvironment("INSTAR_DAMAGED_FILES", kFiles) / baseKinds().size();
+  const std::size_t kinds = baseKinds().size();
+  const std::uint64_t files = (fromEnvironment("INSTAR_DAMAGED_FILES", kFiles) + kinds - 1) / kinds;
   const std::uint64_t first = fromEnvironment("INSTAR_DAMAGED_SEED", 1);
   const BaseFile base = makeBase(GetParam());
   const SharedMemory shared;
@@ -151,7 +164,9 @@ TEST_P(DamagedFiles, EndNoProgramAndGiveNoWrongRow) {
       }
     });
     child.expectSuccess();
-    ASSERT_FALSE(HasFailure()) << GetParam() << ": at seed " << shared->seed;
+    ASSERT_FALSE(HasFailure()) << GetParam() << ": at seed " << shared->seed
+                               << "; once more: ./dev damage 11 --seed " << shared->seed;
+    show(GetParam(), std::min(begin - first + kFilesPerChild, files), files);
   }
   std::printf(
       "%s: %lu files; no sign of damage in the pages of %lu, nothing lost of %lu, %lu refused; %lu rows; of "
