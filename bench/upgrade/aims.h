@@ -18,8 +18,8 @@ struct Aim {
   std::string command;   // measures it again, or what is missing
 };
 
-// Each aim for each strategy. Decided only by scenarios that were repeated and of which a run was not disturbed;
-// of warm files, not killed, not packed.
+// Each aim for each strategy. Decided only by scenarios that were repeated and of which a run was not
+// disturbed; of warm files, not killed, not packed.
 std::vector<Aim> aimsOf(std::span<const Run::Reader> runs);
 
 }  // namespace instar::bench

@@ -28,8 +28,8 @@ class Campaign {
   // On `messages` it says what it does: on a terminal also how much time is left.
   Campaign(const Places& places, std::ostream& tables, std::ostream& messages, bool isTerminal);
 
-  // Throws std::runtime_error where the folder has runs of these by another build or machine: what is to be gone on
-  // with could not be compared.
+  // Throws std::runtime_error where the folder has runs of these by another build or machine: what is to be
+  // gone on with could not be compared.
   void refuseOthers(const std::vector<Scenario>& scenarios) const;
 
   // Forgets what the folder has of these.

@@ -1,6 +1,6 @@
 #pragma once
-// Figures that follow from what a run has recorded: defined here alone, for tables and for the page. Unknown is
-// NaN, which no median counts. Pure; any thread.
+// Figures that follow from what a run has recorded: defined here alone, for tables and for the page. Unknown
+// is NaN, which no median counts. Pure; any thread.
 
 #include <span>
 #include <string>
@@ -25,7 +25,8 @@ double writtenPerMigrated(Run::Reader run) noexcept;
 // Processor time in seconds, what the load alone takes in the same time left out.
 double processorOfMigration(Run::Reader run) noexcept;
 
-// Operations a second from opening to the end. Only of a closed loop, as an open one does what it is asked for.
+// Operations a second from opening to the end. Only of a closed loop, as an open one does what it is asked
+// for.
 double throughput(Run::Reader run) noexcept;
 
 // Bytes read from the disk. Known only where the file was not in memory before.

@@ -44,8 +44,8 @@ class Results {
   void forget(std::string_view name);
   // Stores it.
   void add(RunRecord run);
-  // Fills in, of all runs, what the same load takes by itself (bytesWrittenByLoad, processorSecondsOfLoad), from
-  // those of loadAlone() that are there: before a report, since these may come later. In memory only.
+  // Fills in, of all runs, what the same load takes by itself (bytesWrittenByLoad, processorSecondsOfLoad),
+  // from those of loadAlone() that are there: before a report, since these may come later. In memory only.
   void findLoads();
   const std::vector<RunRecord>& runs() const noexcept { return runs_; }
   std::vector<std::string> asJson() const;

@@ -1,5 +1,5 @@
-// That the harness finds what it is there to find: storage that forgets, errors that nobody passes on, crashes,
-// hangs, and errors that say nothing.
+// That the harness finds what it is there to find: storage that forgets, errors that nobody passes on,
+// crashes, hangs, and errors that say nothing.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
