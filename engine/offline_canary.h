@@ -36,10 +36,10 @@ struct OfflineCanary {
   std::vector<Divergence> divergences{};
 };
 
-// Looks at every key and reads the rows of the share. Throws Error(fixCall) where there is no such collection,
-// for a version that is not above the current one, and for a share or a guard rail that cannot be;
-// Error(fixSchema) where the version could not be added, with the safe way; Error(restoreFromBackup) for a
-// damaged block.
+// Looks at every key and reads the rows of the share. Throws Error(fixCall) where there is no such
+// collection, for a version that is not above the current one, and for a share or a guard rail that cannot
+// be; Error(fixSchema) where the version could not be added, with the safe way; Error(restoreFromBackup) for
+// a damaged block.
 OfflineCanary tryOffline(const Store& store, std::string_view collection, const RecordSchema& schema,
                          const OfflineCanaryOptions& options = {});
 

@@ -79,9 +79,12 @@ struct EnvironmentInfo {
 // opened, and by its writers now and then.
 struct ReaderInfo {
   pid_t process = 0;
-  std::uint64_t transaction = 0;  // the snapshot that it holds, 0 where it holds none
-  bool alive = false;
+  std::uint64_t transaction = 0;    // the snapshot that it holds, 0 where it holds none
+  bool alive = false;               // also false where another program has got its number since
   std::uint64_t commitsBehind = 0;  // how many there were since its snapshot
+  // How long its program has been running, so that no snapshot of it is older; LMDB notes no time. Nothing
+  // where the program has died, or is not seen under this number from here, as out of another container.
+  std::optional<std::chrono::seconds> programAge = {};
   // That were freed since, and could be used again if there were no reader as old as this one; nothing where
   // all slots are taken, so that nobody can look.
   std::optional<std::uint64_t> pinnedPages = 0;

@@ -44,9 +44,9 @@ struct ReconciliationOptions {
   // comes on top.
   std::chrono::microseconds lockTime = std::chrono::milliseconds(2);
   std::uint64_t maxListed = 100;  // rows that have diverged, and rows that fail; more are counted, not listed
-  // Rows that were looked at. Called after each batch, and at least every tenth of a second while it waits for
-  // the rate; not while it waits for other writers, as long as StoreOptions::writeTimeout. May throw to end it:
-  // what was committed until then stays.
+  // Rows that were looked at. Called after each batch, and at least every tenth of a second while it waits
+  // for the rate; not while it waits for other writers, as long as StoreOptions::writeTimeout. May throw to
+  // end it: what was committed until then stays.
   ProgressCallback progress = {};
 };
 
@@ -81,8 +81,9 @@ struct Reconciliation {
 //
 // Throws Error(fixCall) where there is no such collection, where its current version mirrors no field, or
 // calls a function for it that this program does not have, and where the store is read-only; Error(retry)
-// where other writers do not give way, or the collection has another current version meanwhile, a newer one or
-// again an older one; Error(restoreFromBackup) where a block is damaged; as WriteTransaction::commit() does.
+// where other writers do not give way, or the collection has another current version meanwhile, a newer one
+// or again an older one; Error(restoreFromBackup) where a block is damaged; as WriteTransaction::commit()
+// does.
 Reconciliation reconcile(const Store& store, std::string_view collection, Follow follow,
                          const ReconciliationOptions& options = {});
 

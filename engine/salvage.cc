@@ -299,7 +299,18 @@ PageReport checkPagesOf(int descriptor, const std::filesystem::path& path, const
 
 PageReport checkPages(const std::filesystem::path& path, const SalvageOptions& options) {
   const storage::FileDescriptor file = storage::openRegularFile(path, O_RDONLY);
-  return checkPagesOf(file.get(), path, options);
+  PageReport report = checkPagesOf(file.get(), path, options);
+  if (report.sound() || !report.changes) return report;
+  // What a walk has met may have been written anew meanwhile. So it is made once more over pages that stay.
+  std::shared_ptr<const void> held;
+  try {
+    held = storage::holdPages(path);
+  } catch (const Error&) {
+    return report;
+  }
+  report = checkPagesOf(file.get(), path, options);
+  report.changes = false;
+  return report;
 }
 
 }  // namespace instar

@@ -97,7 +97,9 @@ SalvageReport salvage(const std::filesystem::path& from, const std::filesystem::
 struct PageReport {
   std::uint64_t pages = 0;
   std::uint64_t transaction = 0;
-  bool changes = false;  // somebody writes to the file: what was found means nothing
+  // Somebody writes to the file, and its pages could not be held for the time of a look (no lock file, no
+  // free slot): what was found means nothing. Otherwise that is done where pages look damaged.
+  bool changes = false;
   std::uint64_t problemCount = 0;
   std::vector<PageProblem> problems;
 

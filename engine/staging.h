@@ -12,9 +12,9 @@
 // file. Under a key that is served it reads and puts records of its version; under every other one it does as
 // a program of the version below whose struct happens to have more fields: it gets rows as that version has
 // them, fills in the fields of that version, and what it puts is stamped with it; what the row that is there
-// has in the fields of newer versions stays. Programs of older versions see nothing of it, except that rows can
-// be there which a newer program has written. A version that would shut older programs out is never served
-// while it is staged; it is tried in the shadow.
+// has in the fields of newer versions stays. Programs of older versions see nothing of it, except that rows
+// can be there which a newer program has written. A version that would shut older programs out is never
+// served while it is staged; it is tried in the shadow.
 //
 // A draft keeps to what it was read as, whatever has become of the version when it is put; only where it was
 // read as an older record, and the version has shut such programs out since, put throws Error(retry). A new
@@ -26,8 +26,8 @@
 // faster than that is passed over. The thread adds up what all programs have seen, in the file, at most once
 // a second, and calls functions of the program where the schema does.
 // A version that breaks its guard rails (evolve/guard_rails.h) is aborted: rows are handed out the old way at
-// once in the store that has found it, whatever the handle, and it serves nothing anywhere as soon as the file
-// says so. A store that is open for reading only tries nothing.
+// once in the store that has found it, whatever the handle, and it serves nothing anywhere as soon as the
+// file says so. A store that is open for reading only tries nothing.
 //
 // Every change of state is one small transaction with an entry in the audit, and reaches running programs
 // with their next transaction. The functions throw Error(fixCall) that says what is missing where a change is
@@ -80,8 +80,9 @@ void promoteVersion(const Store& store, std::string_view collection, std::uint16
 
 // Gives up the staged version, or the current one where it has shut nobody out: the version below is the
 // current one then, and programs of the aborted one only read, unless they have opened it with stage(),
-// before it was promoted or while it was the current one: these go on as programs of the version below. Rows of it stay as they are,
-// and are read as those of a newer program. Its number and the places of its fields are not given again.
+// before it was promoted or while it was the current one: these go on as programs of the version below. Rows
+// of it stay as they are, and are read as those of a newer program. Its number and the places of its fields
+// are not given again.
 struct AbortOptions {
   bool stagedOnly = false;  // refused where it is not staged any more: somebody has promoted it
 };

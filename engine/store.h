@@ -125,10 +125,10 @@ class Store {
 
   // Opens a version to try it (engine/staging.h): where the file does not know it, it is staged, and nothing
   // that is stored or that other programs do changes; where it is staged or aborted, or the current version
-  // and has shut nobody out, the handle goes along with what becomes of it, now and whenever that changes: for
-  // that the program needs the functions of the version below too. Otherwise it is a handle as collection()
-  // gives it. Throws as that does, and Error(fixSchema) where another version is staged, Error(fixCall) for a
-  // share that cannot be; then nothing is recorded.
+  // and has shut nobody out, the handle goes along with what becomes of it, now and whenever that changes:
+  // for that the program needs the functions of the version below too. Otherwise it is a handle as
+  // collection() gives it. Throws as that does, and Error(fixSchema) where another version is staged,
+  // Error(fixCall) for a share that cannot be; then nothing is recorded.
   template <class T>
   Collection<T> stage(std::string_view name, const StagingOptions& options = {}) const {
     static const RecordSchema schema = RecordSchema::fromStruct(capnp::Schema::from<T>());

@@ -4,7 +4,7 @@
 // one too, to see what would become of it. Three steps of the caller:
 //
 //   1. Read the row both ways. A row that the active version cannot read says nothing about the staged one.
-//   2. examine(), or failure() where the staged way has thrown: what is wrong. Calls functions of the program.
+//   2. examine(), or failure() where the staged way has thrown: what is wrong. Calls the program's functions.
 //   3. count(): add it to the statistics. Calls none, so that a lock may be held.
 //
 // What the active version has likewise is not held against the staged one: its mirrors, and rules that the

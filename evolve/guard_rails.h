@@ -33,7 +33,8 @@ struct GuardRails {
   // Of reads that diverge, likewise. Where they do, older programs will read something else.
   double maxDivergenceShare = 0.001;
   // Of the median that the staged way takes to that of the active one. 0: not looked at, since a row that is
-  // made when it is read takes several times as long as one that is handed out as it is, until it is compacted.
+  // made when it is read takes several times as long as one that is handed out as it is, until it is
+  // compacted.
   double maxLatencyRatio = 0;
   // Staged for at least that long before it is promoted: what programs do every hour has been done once.
   std::chrono::seconds holdFor = std::chrono::hours(1);

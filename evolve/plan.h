@@ -116,8 +116,8 @@ class Plans {
   void prepareToPut(capnp::DynamicStruct::Builder record) const;
 
   // Makes the derived fields of a record again that are made from one of these ("name", "address.city"),
-  // directly or through others, as for a row of a version that did not have them. Functions that have all of a
-  // record in their hands are not called. Throws as Plan::run().
+  // directly or through others, as for a row of a version that did not have them. Functions that have all of
+  // a record in their hands are not called. Throws as Plan::run().
   void deriveAgain(capnp::DynamicStruct::Builder record, const std::vector<std::string>& fields) const;
 
   // What keeps this program from putting any record: functions that mirrors call. Empty where nothing does.

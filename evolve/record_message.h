@@ -1,12 +1,13 @@
 #pragma once
 
-// The message of a record in the making: capnp::MallocMessageBuilder for where memory may be refused. That one
-// of Cap'n Proto 0.9.2 goes over its segments when it ends, if it was given room, and that list is not whole
-// after an allocation failed while the message grew: a signal. It also forgets a segment then.
+// The message of a record in the making: capnp::MallocMessageBuilder for where memory may be refused. That
+// one of Cap'n Proto 0.9.2 goes over its segments when it ends, if it was given room, and that list is not
+// whole after an allocation failed while the message grew: a signal. It also forgets a segment then.
 //
 // Every word that is handed out is zero. Each segment behind the first is as large as all before it, so that
 // there are few. Where memory is refused std::bad_alloc is thrown, and the message can be used further: what
-// it held is as it was. But after that getSegmentsForOutput() is sound of a message that isOneSegment() alone.
+// it held is as it was. But after that getSegmentsForOutput() is sound of a message that isOneSegment()
+// alone.
 //
 // One thread at a time.
 

@@ -27,6 +27,12 @@ std::string grouped(std::uint64_t number) {
   return digits;
 }
 
+std::string printDuration(std::uint64_t seconds) {
+  if (seconds < 60) return std::to_string(seconds) + " s";
+  if (seconds < 3600) return std::to_string(seconds / 60) + " min " + std::to_string(seconds % 60) + " s";
+  return grouped(seconds / 3600) + " h " + std::to_string(seconds / 60 % 60) + " min";
+}
+
 std::string counted(std::uint64_t number, std::string_view singular) {
   return grouped(number) + ' ' + std::string(singular) + (number == 1 ? "" : "s");
 }

@@ -50,6 +50,9 @@ std::string grouped(std::uint64_t number);
 // "12 rows", "1 row".
 std::string counted(std::uint64_t number, std::string_view singular);
 
+// "45 s", "3 min 20 s", "3 h 12 min".
+std::string printDuration(std::uint64_t seconds);
+
 // Nanoseconds since 1970 as "2024-05-06T07:08:09Z".
 std::string printTime(std::int64_t nanoseconds);
 

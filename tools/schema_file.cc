@@ -33,8 +33,10 @@ struct Compilation {
 // One file of a compilation: on disk, or embedded.
 class SourceFile final : public capnp::SchemaFile {
  public:
-  SourceFile(Compilation& compilation, fs::path path, std::string displayName)
-      : compilation_(compilation), path_(std::move(path)), displayName_(std::move(displayName)) {}
+  enum class Use : bool { compiled, embedded };  // as what the file that names it has it
+
+  SourceFile(Compilation& compilation, fs::path path, std::string displayName, Use use)
+      : compilation_(compilation), path_(std::move(path)), displayName_(std::move(displayName)), use_(use) {}
   SourceFile(Compilation& compilation, const EmbeddedSchema& embedded)
       : compilation_(compilation), embedded_(&embedded), displayName_(embedded.path) {}
 
@@ -47,14 +49,15 @@ class SourceFile final : public capnp::SchemaFile {
 
   kj::Maybe<kj::Own<SchemaFile>> import(kj::StringPtr target) const override {
     const std::string_view name = view(target);
+    const Use use = strings_.isOnlyEmbedded(name) ? Use::embedded : Use::compiled;
     if (!name.starts_with('/'))
-      return importFrom(path_.parent_path(), fs::path(displayName_).parent_path(), name);
+      return importFrom(path_.parent_path(), fs::path(displayName_).parent_path(), name, use);
     const std::string_view absolute = name.substr(1);
     for (const EmbeddedSchema& embedded : kEmbeddedSchemas) {
       if (embedded.path == absolute) return kj::Own<SchemaFile>(kj::heap<SourceFile>(compilation_, embedded));
     }
     for (std::size_t i = 1; i < compilation_.roots.size(); ++i) {
-      if (auto file = importFrom(compilation_.roots[i], {}, absolute); file != nullptr) return file;
+      if (auto file = importFrom(compilation_.roots[i], {}, absolute, use); file != nullptr) return file;
     }
     return nullptr;
   }
@@ -75,7 +78,7 @@ class SourceFile final : public capnp::SchemaFile {
 
  private:
   kj::Maybe<kj::Own<SchemaFile>> importFrom(const fs::path& folder, const fs::path& displayFolder,
-                                            std::string_view name) const {
+                                            std::string_view name, Use use) const {
     if (embedded_ != nullptr && folder.empty()) return nullptr;
     std::error_code failure;
     const fs::path path = fs::canonical(folder / name, failure);
@@ -87,20 +90,23 @@ class SourceFile final : public capnp::SchemaFile {
           " leads out of the schema's folder; allow its folder with --import-path");
       return nullptr;
     }
-    return kj::Own<SchemaFile>(kj::heap<SourceFile>(compilation_, path, displayName));
+    return kj::Own<SchemaFile>(kj::heap<SourceFile>(compilation_, path, displayName, use));
   }
 
+  // No more than the limit, however large the file says that it is.
   std::string readFile() const {
-    std::error_code failure;
-    if (fs::file_size(path_, failure) > kMaxSchemaFileSize || failure) {
+    std::ifstream stream(path_, std::ios::binary);
+    std::string text(kMaxSchemaFileSize + 1, '\0');
+    stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+    text.resize(static_cast<std::size_t>(stream.gcount()));
+    if (!stream.is_open() || stream.bad())
+      throw Error(ErrorCode::fixEnvironment, "the schema file cannot be read", {{"file", displayName_}});
+    if (text.size() > kMaxSchemaFileSize) {
       throw Error(ErrorCode::fixSchema, "the schema file is too large",
                   {{"file", displayName_}, {"limit", std::to_string(kMaxSchemaFileSize)}});
     }
-    std::ifstream stream(path_, std::ios::binary);
-    std::string text(std::istreambuf_iterator<char>(stream), {});
-    if (!stream)
-      throw Error(ErrorCode::fixEnvironment, "the schema file cannot be read", {{"file", displayName_}});
-    compilation_.limits.check(text, displayName_);
+    compilation_.limits.count(text.size(), displayName_);
+    if (use_ == Use::compiled) strings_ = compilation_.limits.check(text, displayName_);
     return text;
   }
 
@@ -108,6 +114,8 @@ class SourceFile final : public capnp::SchemaFile {
   fs::path path_;
   const EmbeddedSchema* embedded_ = nullptr;
   std::string displayName_;
+  Use use_ = Use::compiled;
+  mutable SchemaStrings strings_ = {};  // known once it has been read
 };
 
 fs::path canonicalFolder(const fs::path& folder) {
@@ -160,7 +168,8 @@ RecordSchema loadSchemaFile(std::string_view name, const std::vector<fs::path>& 
   for (const fs::path& folder : importFolders) compilation.roots.push_back(canonicalFolder(folder));
   const capnp::SchemaParser parser;
   try {
-    const capnp::ParsedSchema parsed = parser.parseFile(kj::heap<SourceFile>(compilation, path, file));
+    const capnp::ParsedSchema parsed =
+        parser.parseFile(kj::heap<SourceFile>(compilation, path, file, SourceFile::Use::compiled));
     if (!compilation.mistakes.empty()) refuseMistakes(compilation.mistakes);
     const capnp::StructSchema type = findStruct(parsed, file, name.substr(colon + 1));
     RecordSchema schema = RecordSchema::fromStruct(type);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <utility>
 #include <vector>
 
 #include "instar/format/error.h"
@@ -20,8 +21,8 @@ bool isWordCharacter(char character) {
 // nobody has closed, where that one ends altogether.
 class Walk {
  public:
-  Walk(std::string_view text, const std::string& file, std::size_t& declarations)
-      : text_(text), file_(file), declarations_(declarations) {}
+  Walk(std::string_view text, const std::string& file, std::size_t& declarations, SchemaStrings& strings)
+      : text_(text), file_(file), declarations_(declarations), strings_(strings) {}
 
   void run() {
     while (!text_.empty()) {
@@ -50,6 +51,7 @@ class Walk {
       refuse("the schema has too many declarations: import fewer files, or keep other types elsewhere",
              kMaxSchemaDeclarations);
     }
+    isEmbedding_ = word == "embed";
     skip(word.size());
   }
 
@@ -94,6 +96,7 @@ class Walk {
       default:
         break;
     }
+    if (std::isspace(static_cast<unsigned char>(first)) == 0) isEmbedding_ = false;
     skip(1);
   }
 
@@ -122,14 +125,18 @@ class Walk {
 
   void string() {
     skip(1);
+    const std::string_view start = text_;
     while (!text_.empty() && text_.front() != '"' && text_.front() != '\n')
       skip(text_.front() == '\\' && text_.size() > 1 && text_[1] != '\n' ? 2 : 1);
+    strings_.add(start.substr(0, start.size() - text_.size()), std::exchange(isEmbedding_, false));
     if (!text_.empty() && text_.front() == '"') skip(1);
   }
 
   std::string_view text_;
   const std::string& file_;
   std::size_t& declarations_;
+  SchemaStrings& strings_;
+  bool isEmbedding_ = false;  // nothing but blanks and comments since the word
   std::size_t line_ = 1;
   std::vector<std::size_t> parts_{0};  // of the expression in each bracket that is open, and outside of them
   std::size_t allParts_ = 0;
@@ -137,8 +144,28 @@ class Walk {
 
 }  // namespace
 
-void SchemaLimits::check(std::string_view text, const std::string& file) {
-  Walk(text, file, declarations_).run();
+void SchemaStrings::add(std::string_view string, bool isEmbedded) {
+  if (string.find('\\') == std::string_view::npos)
+    (isEmbedded ? embedded_ : others_).emplace(string);
+  else
+    hasEscapes_ = hasEscapes_ || !isEmbedded;
+}
+
+bool SchemaStrings::isOnlyEmbedded(std::string_view name) const {
+  return !hasEscapes_ && embedded_.contains(name) && !others_.contains(name);
+}
+
+SchemaStrings SchemaLimits::check(std::string_view text, const std::string& file) {
+  SchemaStrings strings;
+  Walk(text, file, declarations_, strings).run();
+  return strings;
+}
+
+void SchemaLimits::count(std::size_t bytes, const std::string& file) {
+  bytes_ += bytes;
+  if (bytes_ <= kMaxSchemaBytes) return;
+  throw Error(ErrorCode::fixSchema, "the schema is too large with all that it imports: import fewer files",
+              {{"file", file}, {"limit", std::to_string(kMaxSchemaBytes)}});
 }
 
 }  // namespace instar::tools

@@ -5,6 +5,8 @@
 // 100 KB can end the process with a signal. No state but what is counted; one thread.
 
 #include <cstddef>
+#include <functional>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -15,14 +17,34 @@ inline constexpr std::size_t kMaxSchemaNesting = 100;        // brackets of all 
 inline constexpr std::size_t kMaxSchemaPath = 100;           // names and applications in "a.b(c).d"
 inline constexpr std::size_t kMaxSchemaDeclarations = 1000;  // structs, enums, constants, imports, …
 
+// All files of a compilation together, embedded ones among them: each alone can have 1 MiB.
+inline constexpr std::size_t kMaxSchemaBytes = std::size_t{16} << 20;
+
+// The strings of a file, by what becomes of them: what is embedded is never compiled, and may hold anything.
+class SchemaStrings {
+ public:
+  // As they are written; `isEmbedded` where the word before it is `embed`.
+  void add(std::string_view string, bool isEmbedded);
+  // Whether the file embeds what has this name, and surely does not import it.
+  bool isOnlyEmbedded(std::string_view name) const;
+
+ private:
+  bool hasEscapes_ = false;  // another string may say any name
+  std::set<std::string, std::less<>> embedded_;
+  std::set<std::string, std::less<>> others_;
+};
+
 // Counts over all files of a compilation.
 class SchemaLimits {
  public:
-  // Throws Error(fixSchema) that says which limit, in which line of which file.
-  void check(std::string_view text, const std::string& file);
+  // Of a file that is compiled. Throws Error(fixSchema) that says which limit, in which line of which file.
+  SchemaStrings check(std::string_view text, const std::string& file);
+  // Of every file. Throws Error(fixSchema).
+  void count(std::size_t bytes, const std::string& file);
 
  private:
   std::size_t declarations_ = 0;
+  std::size_t bytes_ = 0;
 };
 
 }  // namespace instar::tools

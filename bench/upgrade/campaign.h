@@ -29,8 +29,8 @@ class Campaign {
   // On `messages` it says what it does: on a terminal also how much time is left.
   Campaign(const Places& places, std::ostream& tables, std::ostream& messages, bool isTerminal);
 
-  // Throws std::runtime_error where the folder has runs of these by another build or machine: what is to be gone on
-  // with could not be compared.
+  // Throws std::runtime_error where the folder has runs of these by another build or machine: what is to be
+  // gone on with could not be compared.
   void refuseOthers(const std::vector<Scenario>& scenarios) const;
 
   // Those that the folder does not have yet by this build on this machine, and all of `again`, which are some of

@@ -16,8 +16,8 @@ std::vector<Scenario> quickScenarios(std::uint64_t rows);
 // behind one another, systems in turn.
 std::vector<Scenario> matrixScenarios(std::uint64_t rows);
 
-// Before those that need it, loadAlone() of each where it is missing and can be run: what they take beyond the load is
-// known only then.
+// Before those that need it, loadAlone() of each where it is missing and can be run: what they take beyond
+// the load is known only then.
 std::vector<Scenario> withLoads(const std::vector<Scenario>& scenarios);
 
 // Instar's strategies over a collection of a file of the user's that has so many rows.

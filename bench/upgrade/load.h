@@ -2,10 +2,11 @@
 // The load on an application: a reading and a writing thread, which take the operations of a Workload in
 // turn.
 //
-// In an open loop an operation is due at a fixed moment, from the opening of the file on, and its latency counts
-// from then: what waited for the opening or behind a stall is counted too, and so is what the system takes to wake
-// the thread (how much that is shows Strategy::none). All that was due before the end is carried out, and no more.
-// In a closed loop each begins when the one before has ended, and neither thread runs ahead of the mix.
+// In an open loop an operation is due at a fixed moment, from the opening of the file on, and its latency
+// counts from then: what waited for the opening or behind a stall is counted too, and so is what the system
+// takes to wake the thread (how much that is shows Strategy::none). All that was due before the end is
+// carried out, and no more. In a closed loop each begins when the one before has ended, and neither thread
+// runs ahead of the mix.
 
 #include <atomic>
 #include <cstdint>

@@ -177,8 +177,8 @@ void Results::add(RunRecord run) {
   runs_.push_back(std::move(run));
 }
 
-// In proportion to the operations: an open loop has as many of them as it lasts, a closed one pays for those that
-// it has. What is known to be nothing is the least there is, since 0 says that it is not known.
+// In proportion to the operations: an open loop has as many of them as it lasts, a closed one pays for those
+// that it has. What is known to be nothing is the least there is, since 0 says that it is not known.
 void Results::findLoads() {
   struct Load {
     std::vector<double> bytes{};    // an operation

@@ -1,9 +1,10 @@
-// RocksDB, set up as its documentation advises for a start: levels of dynamic size, blocks of 16 KiB, LZ4 above
-// and zstd on the last level, Bloom filters, a block cache, as many background threads as processors. A full
-// commit is a write with `sync`; any other one is in the log, which the system writes when it likes.
+// RocksDB, set up as its documentation advises for a start: levels of dynamic size, blocks of 16 KiB, LZ4
+// above and zstd on the last level, Bloom filters, a block cache, as many background threads as processors. A
+// full commit is a write with `sync`; any other one is in the log, which the system writes when it likes.
 //
-// A write batch knows nothing of what others write between its reads and its commit. So whoever reads in order
-// to write takes a lock for that time, the loop of the migration too; it is the only lock that there is.
+// A write batch knows nothing of what others write between its reads and its commit. So whoever reads in
+// order to write takes a lock for that time, the loop of the migration too; it is the only lock that there
+// is.
 
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
@@ -28,8 +29,8 @@ constexpr std::size_t kBlockSize = std::size_t{16} << 10;
 constexpr std::size_t kBlockCache = std::size_t{1} << 30;  // as much as SQLite is given
 constexpr int kBloomBitsPerKey = 10;
 constexpr std::uint64_t kBytesPerSync = std::uint64_t{1} << 20;
-// Of a batch that is to hold the whole migration: a batch lies in memory, and again in the memory table. Larger
-// migrations are several batches, no longer all or nothing.
+// Of a batch that is to hold the whole migration: a batch lies in memory, and again in the memory table.
+// Larger migrations are several batches, no longer all or nothing.
 constexpr std::size_t kBatchLimit = std::size_t{512} << 20;
 
 constexpr std::chrono::milliseconds kPauseOfSettling{5};  // in which a merge that is due begins

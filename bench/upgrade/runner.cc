@@ -151,8 +151,8 @@ std::filesystem::path Runner::copyOf(const Scenario& scenario) {
   return folder;
 }
 
-// A migration is killed after half of the time that a whole one has taken, and another process goes on. What the
-// kill has left is counted in a copy, by a strategy that migrates nothing.
+// A migration is killed after half of the time that a whole one has taken, and another process goes on. What
+// the kill has left is counted in a copy, by a strategy that migrates nothing.
 void Runner::findLossByKill(const Scenario& scenario, Run::Builder run) {
   const auto result = folder_ / "migrated.json";
   const auto resultOf = [&](const char* command, const Scenario& one, const std::filesystem::path& folder) {

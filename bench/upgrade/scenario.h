@@ -50,10 +50,10 @@ struct Scenario {
   Mix mix = Mix::b;
   Access access = Access::zipf;
   std::uint64_t rows = 100'000;
-  // full: a commit is on the disk when it returns. normal: a power cut may undo the last commits, but never half
-  // of one. Instar and LMDB sync the data and not the page that points to it (MDB_NOMETASYNC); SQLite syncs at a
-  // checkpoint only (synchronous = NORMAL); RocksDB writes its log without syncing (sync = false). off: whatever the
-  // system writes; RocksDB as with normal, since it has nothing less.
+  // full: a commit is on the disk when it returns. normal: a power cut may undo the last commits, but never
+  // half of one. Instar and LMDB sync the data and not the page that points to it (MDB_NOMETASYNC); SQLite
+  // syncs at a checkpoint only (synchronous = NORMAL); RocksDB writes its log without syncing (sync = false).
+  // off: whatever the system writes; RocksDB as with normal, since it has nothing less.
   Durability durability = Durability::full;
   std::uint64_t rate = 0;      // bytes a second where the strategy is paced
   std::uint64_t lockTime = 0;  // us under the lock of writers, of Instar's thread; 0: as by default
@@ -70,7 +70,8 @@ struct Scenario {
   bool operator==(const Scenario&) const = default;
 };
 
-// Seconds of load at most: ten minutes, and where the migration keeps to a rate as many for each million of rows.
+// Seconds of load at most: ten minutes, and where the migration keeps to a rate as many for each million of
+// rows.
 double longestOf(const Scenario& scenario) noexcept;
 
 // The same load with Strategy::none.

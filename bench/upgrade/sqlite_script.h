@@ -1,6 +1,6 @@
 #pragma once
-// What each Change is in SQL: the columns of both releases and the statements of each way to migrate, as people
-// write them. Values are `orders` of the old release, made by SqliteReference. Pure; any thread.
+// What each Change is in SQL: the columns of both releases and the statements of each way to migrate, as
+// people write them. Values are `orders` of the old release, made by SqliteReference. Pure; any thread.
 
 #include <span>
 #include <string>
@@ -43,7 +43,8 @@ class SqliteScript {
       const;  // adds and fills the columns version by version, or makes the new table
   std::vector<std::string> rebuild() const;  // fills a new table and gives it the name of the old one
   std::vector<std::string> prepare() const;  // what has to be there before rows of either form can be
-  // Brings rows of the old form over: all, or ids from ?1 to ?2. The last statement changes each of them once.
+  // Brings rows of the old form over: all, or ids from ?1 to ?2. The last statement changes each of them
+  // once.
   std::vector<std::string> rewrite(bool all) const;
 
   // Rows as readRow() takes them: of id ?1; from id ?1 on in order, at most ?2.

@@ -1,15 +1,16 @@
-// The application over SQLite, as its documentation advises: a connection for each thread, a write-ahead log with
-// its checkpoints as they come by themselves (every 1,000 pages, by whoever commits), prepared statements, a large
-// cache and a memory map.
+// The application over SQLite, as its documentation advises: a connection for each thread, a write-ahead log
+// with its checkpoints as they come by themselves (every 1,000 pages, by whoever commits), prepared
+// statements, a large cache and a memory map.
 //
-// Eager strategies are what a migration script does, in one transaction. The others need to know of each row in
-// which form it is: a column with its version, or the old table beside the new one where the record type is
-// another. Adding columns takes no time in SQLite, so that is done before the first answer, and rows are brought
-// over by statements beside the load, or in code when they are read or changed.
+// Eager strategies are what a migration script does, in one transaction. The others need to know of each row
+// in which form it is: a column with its version, or the old table beside the new one where the record type
+// is another. Adding columns takes no time in SQLite, so that is done before the first answer, and rows are
+// brought over by statements beside the load, or in code when they are read or changed.
 //
-// Writers of this process take turns by a mutex, as those of RocksDB do and those of LMDB and Instar by theirs:
-// SQLite's own lock is asked for again and again, up to 100 ms apart, which would be measured as its writes. An
-// application that writes from several processes, or from connections without a mutex, waits longer than these.
+// Writers of this process take turns by a mutex, as those of RocksDB do and those of LMDB and Instar by
+// theirs: SQLite's own lock is asked for again and again, up to 100 ms apart, which would be measured as its
+// writes. An application that writes from several processes, or from connections without a mutex, waits
+// longer than these.
 
 #include <algorithm>
 #include <mutex>
@@ -38,7 +39,8 @@ SqliteForm formOf(const Scenario& scenario) noexcept {
   }
 }
 
-// Statements of one connection that are run as one transaction. The lock of writers is taken at its beginning.
+// Statements of one connection that are run as one transaction. The lock of writers is taken at its
+// beginning.
 class SqliteTransactions {
  public:
   SqliteTransactions(const SqliteConnection& connection, std::mutex& writers)

@@ -46,8 +46,8 @@ class TransactionState {
     return storage_->canBeOverwritten() ? steadyCopy(bytes, copy) : bytes;
   }
 
-  // For looking one thing up: a cursor that a reader keeps from one look to the next, because opening one costs
-  // as much as moving it. Borrowed until the next call.
+  // For looking one thing up: a cursor that a reader keeps from one look to the next, because opening one
+  // costs as much as moving it. Borrowed until the next call.
   storage::Cursor& lookupCursor(storage::TreeId tree) {
     if (!lookup_ || lookupTree_ != tree || writable_) {
       lookup_ = storage_->cursor(tree);

@@ -1,5 +1,5 @@
-// The load over sessions that block, with loads that began and ended at moments of the past: how many operations
-// were due is then known to the last one.
+// The load over sessions that block, with loads that began and ended at moments of the past: how many
+// operations were due is then known to the last one.
 
 #include "instar/bench/upgrade/load.h"
 
@@ -48,8 +48,8 @@ std::uint64_t countOf(const LoadResult& load, std::size_t second) {
   return count;
 }
 
-// What fell due while an application was being opened was left out, so that an outage cost nobody anything but
-// the one who asked first.
+// What fell due while an application was being opened was left out, so that an outage cost nobody anything
+// but the one who asked first.
 TEST(LoadTest, WhatFellDueWhileTheFileWasOpenedIsCarriedOutAndWaitedThatLong) {
   const auto start = Clock::now() - 2s;
   LoadEnd end;

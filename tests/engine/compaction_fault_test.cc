@@ -361,7 +361,6 @@ TEST_F(CompactionStop, BySeveralWhileItWorks) {
   expectStops(store);
 }
 
-// It waited for whoever waited for it; and who stopped it later did not wait, and closed the store under it.
 TEST_F(CompactionStop, LeavesNothingToAThreadThatGetsItsId) {
   const Store store = Store::open(path_, compacting(CompactionMode::upgrade));
   const auto state = store.read().state().sharedStore();
@@ -380,6 +379,7 @@ TEST_F(CompactionStop, LeavesNothingToAThreadThatGetsItsId) {
   if (!wasReused) GTEST_SKIP() << "no thread got the id";
 }
 
+// It waited for whoever waited for it; and who stopped it later did not wait, and closed the store under it.
 TEST_F(CompactionStop, FromItsReportAndFromOutsideAtOnce) {
   const Store store = slowStore();
   const Compaction compaction = store.compaction();

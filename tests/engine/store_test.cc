@@ -130,8 +130,8 @@ TEST(StoreTest, AThousandCollectionsAreTheLimit) {
   EXPECT_EQ(store.info().lastTransaction, last) << "a refused collection must not leave a tree";
 }
 
-// A power cut after open() had created a store with Durability::normal or off left a file without its catalog:
-// programs that only read were told that it was not finished, and had to wait for one that writes.
+// A power cut after open() had created a store with Durability::normal or off left a file without its
+// catalog: programs that only read were told that it was not finished, and had to wait for one that writes.
 TEST(StoreTest, IsDurableAtEveryLevelOnceItIsCreated) {
   for (const Durability durability : {Durability::normal, Durability::off}) {
     const testing::TemporaryFolder folder;

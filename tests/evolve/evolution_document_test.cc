@@ -1,5 +1,6 @@
-// docs/evolution.md says for each change what its verdict is and what becomes of older programs. Its examples that have both
-// versions, the older one in a comment, are judged here and have to come out as the section around them says.
+// docs/evolution.md says for each change what its verdict is and what becomes of older programs. Its examples
+// that have both versions, the older one in a comment, are judged here and have to come out as the section
+// around them says.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

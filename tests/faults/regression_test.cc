@@ -86,8 +86,8 @@ TEST(FaultRegressions, ASignalDuringASyncSaysToTryAgain) {
 }
 
 TEST(FaultRegressions, BytesThatTheKernelDoesNotTellOfAreNoHugeAmount) {
-  // One look at the account failed: less than nothing seemed to be written since, which is a number with twenty
-  // digits, and who keeps to a rate waited for years.
+  // One look at the account failed: less than nothing seemed to be written since, which is a number with
+  // twenty digits, and who keeps to a rate waited for years.
   const TemporaryFolder folder;
   ChildProcess child([&](const Steps&) {
     IoAccount account;
@@ -228,8 +228,8 @@ TEST(FaultRegressions, ATreeThatThereWasNoMemoryToListIsNotTakenForAnother) {
 }
 
 TEST(FaultRegressions, AWriterThatHasNoMemoryToListTreesLetsOthersWrite) {
-  // Another process had made a tree. The writer had begun LMDB's transaction, found no memory for the names of
-  // trees, and left the transaction open: nobody could write any more, in any process.
+  // Another process had made a tree. The writer had begun LMDB's transaction, found no memory for the names
+  // of trees, and left the transaction open: nobody could write any more, in any process.
   const TemporaryFolder folder;
   ChildProcess child([&](const Steps&) {
     int stores = 0;
@@ -257,8 +257,8 @@ TEST(FaultRegressions, AWriterThatHasNoMemoryToListTreesLetsOthersWrite) {
 }
 
 TEST(FaultRegressions, ATrialIsKeptAlsoWhenThereWasNoMemoryForALook) {
-  // The thread that keeps it had no memory for its list of trials, or for those who are to be told of the end:
-  // the process ended.
+  // The thread that keeps it had no memory for its list of trials, or for those who are to be told of the
+  // end: the process ended.
   FaultCases cases(scenarioNamed("promotion"));
   for (std::uint64_t number = 400; number <= 1600; number += 30) {
     for (const bool isLasting : {false, true}) {

@@ -1,7 +1,7 @@
 #pragma once
 
-// Fills a store for a frozen file: people of several versions, compaction that stops in the midst of its work,
-// damage. One thread.
+// Fills a store for a frozen file: people of several versions, compaction that stops in the midst of its
+// work, damage. One thread.
 
 #include <cstdint>
 #include <filesystem>

@@ -1,7 +1,7 @@
 #pragma once
 
-// Every state that a file can be in, and how a file in that state is made. The files in files/ were made by it
-// once; each stays as it is, whatever becomes of the code here. One thread.
+// Every state that a file can be in, and how a file in that state is made. The files in files/ were made by
+// it once; each stays as it is, whatever becomes of the code here. One thread.
 
 #include <filesystem>
 #include <functional>

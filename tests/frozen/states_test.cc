@@ -1,5 +1,5 @@
-// A file of every state that a file can be in, each as it was made once: what comes out of them, by programs of
-// old and new versions and by the command, and what is done with them next.
+// A file of every state that a file can be in, each as it was made once: what comes out of them, by programs
+// of old and new versions and by the command, and what is done with them next.
 
 #include <gmock/gmock.h>
 
@@ -272,7 +272,8 @@ TEST_F(FrozenFileThat, HasNoRecordsOfACollectionYetGetsThem) {
   EXPECT_TRUE(check(store).sound());
 }
 
-// Of a file that is cut off behind what names its trees no collection was found, and salvage called that all of it.
+// Of a file that is cut off behind what names its trees no collection was found, and salvage called that all
+// of it.
 TEST_F(FrozenFileThat, IsCutOffIsNeverSalvagedAsAWhole) {
   const SalvageReport report = salvage(copy("unfinished_backup"), folder_ / "salvaged");
   EXPECT_TRUE(report.collections.empty());

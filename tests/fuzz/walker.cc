@@ -1,8 +1,8 @@
-// A whole file that is damaged on purpose. The first byte of the input names a sound one, of those in files/; the
-// rest is a list of changes to its pages, from bits that flip to numbers that lead elsewhere and records with
-// a checksum that is right. Both the look at all pages and salvage end with a report or an error; each page
-// is given to one tree; no row comes out that the file never had, unless its bytes were forged; and the new
-// file opens, with a catalog that is sound.
+// A whole file that is damaged on purpose. The first byte of the input names a sound one, of those in files/;
+// the rest is a list of changes to its pages, from bits that flip to numbers that lead elsewhere and records
+// with a checksum that is right. Both the look at all pages and salvage end with a report or an error; each
+// page is given to one tree; no row comes out that the file never had, unless its bytes were forged; and the
+// new file opens, with a catalog that is sound.
 
 #include <algorithm>
 #include <array>

@@ -5,12 +5,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <thread>
 
 #include "instar/engine/compaction.h"
 #include "instar/engine/migration.h"
+#include "instar/engine/reconciliation.h"
 #include "instar/engine/staging.h"
 #include "instar/tests/support/fault_io.h"
 
@@ -168,6 +170,13 @@ void applyPercent(Model& model, const Choice& choice) { model.percent = percentO
 void runPercent(const Model& model, System& system, const Choice& choice) {
   setStagedPercent(system.store(), kCollection, number16(model.versions.staged()), percentOf(choice));
 }
+void runShadow(const Model& model, System& system, const Choice& choice) {
+  const auto staged = number16(model.versions.staged());
+  setStagedShadow(system.store(), kCollection, staged, percentOf(choice));
+  const auto status = stagingStatus(system.store(), system.store().read(), kCollection);
+  if (!status || status->version != staged || status->shadow != percentOf(choice))
+    fail("the share of the reads that are tried is another one");
+}
 void applyPromote(Model& model, const Choice&) {
   model.versions.state(model.versions.staged()) = VersionState::active;
 }
@@ -253,6 +262,20 @@ void runWriteBack(const Model& model, System& system, const Choice& choice) {
   system.store().writeBack(1U + choice.how % 24);
 }
 
+// Of a record all texts say the same, whoever has put it: no mirror is ever wrong.
+void runReconcile(const Model& model, System& system, const Choice& choice) {
+  system.program(model, model.versions.current());
+  const Follow follow = choice.how % 2 == 0 ? Follow::newer : Follow::older;
+  const auto run = [&] {
+    return reconcile(system.store(), kCollection, follow, {.dryRun = choice.how % 4 >= 2});
+  };
+  const auto& fields = model.versions[model.versions.current()].fields;
+  if (std::ranges::none_of(fields, [](const Field& field) { return field.change == Change::mirrored; }))
+    return expectRefused(ErrorCode::fixCall, "reconciling what is not mirrored", run);
+  const Reconciliation done = run();
+  if (done.diverged != 0 || done.failed != 0) fail("mirrors are not what they are made from");
+}
+
 bool isRunning(const Model& model) { return model.hasThread && !model.isPaused; }
 void applyPause(Model& model, const Choice&) { model.isPaused = true; }
 void runPause(const Model&, System& system, const Choice&) { system.store().compaction().pause(); }
@@ -268,6 +291,25 @@ void runLetWork(const Model&, System& system, const Choice&) {
 }
 
 // --- what happens to the file
+
+// Also in the midst of a transaction.
+void runSync(const Model&, System& system, const Choice&) { system.store().sync(); }
+
+// Each snapshot that is held has a slot, and none of a program that has died is left.
+void runReaders(const Model& model, System& system, const Choice&) {
+  if (system.store().clearStaleReaders() != 0) fail("a reader of this program counts as dead");
+  std::map<std::uint64_t, std::size_t> held;
+  for (const ReaderInfo& reader : system.store().readers()) {
+    if (!reader.alive || reader.process != ::getpid()) fail("a reader is not of this program");
+    if (reader.transaction != 0) ++held[reader.transaction];
+  }
+  if (model.snapshots.size() != system.snapshots().size()) fail("the model holds other snapshots");
+  for (const ReadTransaction& snapshot : system.snapshots()) {
+    auto& left = held[snapshot.id()];
+    if (left == 0) fail("a snapshot is held and not among the readers");
+    --left;
+  }
+}
 
 void forget(Model& model) {
   model.forgetTransactions();
@@ -421,6 +463,7 @@ const std::vector<ActionKind>& actionKinds() {
       {"replacedVersion", 2, canAdd, applyNewVersion<Change::replaced>, runNewVersion<Change::replaced>},
       {"stage", 6, canAdd, applyStage, runStage},
       {"changePercent", 6, canChangeStaged, applyPercent, runPercent},
+      {"changeShadow", 4, canChangeStaged, nothing, runShadow},
       {"promote", 5, canChangeStaged, applyPromote, runPromote},
       {"abortStaged", 4, canChangeStaged, applyAbortStaged, runAbortStaged},
       {"giveUp", 2, canTryToGiveUp, applyGiveUp, runGiveUp},
@@ -428,9 +471,12 @@ const std::vector<ActionKind>& actionKinds() {
       {"beShutOut", 3, hasShutOut, nothing, runShutOut},
       {"migrate", 15, isAlone, nothing, runMigrate},
       {"writeBack", 10, isIdle, nothing, runWriteBack},
+      {"reconcile", 5, isIdle, nothing, runReconcile},
       {"pause", 6, isRunning, applyPause, runPause},
       {"resume", 15, isPaused, applyResume, runResume},
       {"letThreadWork", 8, canWork, nothing, runLetWork},
+      {"sync", 3, always, nothing, runSync},
+      {"lookAtReaders", 4, always, nothing, runReaders},
       {"reopen", 5, always, applyReopen, runReopen},
       {"compactFile", 3, always, applyCompactFile, runCompactFile},
       {"backup", 4, isIdle, nothing, runBackup},

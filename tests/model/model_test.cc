@@ -1,5 +1,6 @@
 // Random sequences of everything that can be done with a store, and that can happen to it, against a model
-// (model.h). A failure prints its seed and the few commands that are left of it: RC_PARAMS="seed=…" repeats it.
+// (model.h). A failure prints its seed and the few commands that are left of it: RC_PARAMS="seed=…" repeats
+// it.
 
 #include <gmock/gmock.h>
 #include <rapidcheck.h>

@@ -36,7 +36,8 @@ class EventLog {
   int descriptor_;
 };
 
-// All logs in the folder; the name of each begins with its program's, up to a "-". A line that has no end was not written. Throws std::runtime_error for what is none.
+// All logs in the folder; the name of each begins with its program's, up to a "-". A line that has no end was
+// not written. Throws std::runtime_error for what is none.
 History readLogs(const std::filesystem::path& folder);
 
 }  // namespace instar::schedules

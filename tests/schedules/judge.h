@@ -1,8 +1,9 @@
 #pragma once
 
 // Whether a history is one that Instar promises: writers one behind another, of which none begins before the
-// one ahead has called its end, in the order in which they call their commits; a snapshot is the state behind one commit, never an older one than was acknowledged before it
-// began, or than another snapshot had before it, in whatever process. Strict serializability, for short.
+// one ahead has called its end, in the order in which they call their commits; a snapshot is the state behind
+// one commit, never an older one than was acknowledged before it began, or than another snapshot had before
+// it, in whatever process. Strict serializability, for short.
 //
 // 1. The order of commits is read off the registers: from the transaction that has the turn at the end back
 //    to the first, each as the one before it is named by what it read.

@@ -48,7 +48,8 @@ void runProgram(ProgramKind kind, unsigned incarnation, const Setting& setting);
 // in the log.
 void inspectStore(unsigned incarnation, const Setting& setting);
 
-// All programs as threads of this process (which the setting says too), one store, until so many milliseconds are over.
+// All programs as threads of this process (which the setting says too), one store, until so many milliseconds
+// are over.
 void runThreads(const Setting& setting, unsigned milliseconds);
 
 }  // namespace instar::schedules

@@ -173,6 +173,26 @@ TEST_F(ReadingCommands, EndWithThreeWhereTheFileIsNotOurs) {
   EXPECT_EQ(listing(), before);
 }
 
+// `check` looks at pages first, found names of trees that Instar does not give, and called the file damaged.
+TEST_F(ReadingCommands, EndWithThreeWhereTheFileIsAnotherProgramsOfLmdb) {
+  const std::string file = path("other.mdb");
+  {
+    const auto environment = storage::openLmdb(file, {});
+    const auto tree = environment->openTree("settings of another program", true);
+    const auto transaction = environment->begin(storage::Access::write, std::chrono::seconds(1));
+    transaction->reserve(*tree, asBytes("key"), 5);
+    transaction->commit();
+  }
+  std::filesystem::remove(file + "-lock");
+  const auto before = listing();
+  for (const auto& arguments : all(file)) {
+    const Result result = run(arguments);
+    EXPECT_EQ(result.status, 3) << arguments[0] << result.output;
+    EXPECT_THAT(result.messages, HasSubstr("not an Instar file"));
+  }
+  EXPECT_EQ(listing(), before);
+}
+
 TEST_F(ReadingCommands, EndWithThreeWhereTheFormatIsNewer) {
   const std::string file = makeContacts();
   {
@@ -705,9 +725,10 @@ TEST_F(CareCommand, ReadersShowsWhoHoldsASnapshot) {
   const ReadTransaction snapshot = store.read();
   const std::string process = std::to_string(getpid());
   EXPECT_THAT(expect(0, {"readers", file}), HasSubstr(process));
-  EXPECT_THAT(expect(0, {"readers", file, "--json"}),
-              HasSubstr("{\"process\":" + process + ",\"snapshot\":" + std::to_string(snapshot.id()) +
-                        ",\"commitsBehind\":0,\"pinnedBytes\":0,\"alive\":true}"));
+  EXPECT_THAT(
+      expect(0, {"readers", file, "--json"}),
+      ContainsRegex("\"process\":" + process + ",\"snapshot\":" + std::to_string(snapshot.id()) +
+                    ",\"commitsBehind\":0,\"pinnedBytes\":0,\"alive\":true,\"programSeconds\":[0-9]+"));
   EXPECT_THAT(expect(0, {"readers", file, "--clear-stale", "--json"}), HasSubstr("\"cleared\":0"));
 }
 
@@ -719,7 +740,8 @@ TEST_F(CareCommand, AnOldSnapshotShowsWithWhatItHoldsBack) {
   const std::string row = "{\"group\":\"main\",\"id\":1,\"name\":\"Ada\"}";
   for (int i = 0; i < 3; ++i) expect(0, {"put", file, "contacts"}, {.input = row});
   const std::string process = std::to_string(getpid());
-  EXPECT_THAT(expect(0, {"readers", file}), ContainsRegex(process + " +[0-9]+ +3 +[1-9][0-9,]+  alive"));
+  EXPECT_THAT(expect(0, {"readers", file}),
+              ContainsRegex(process + " +[0-9]+ +3 +[1-9][0-9,]+  +[0-9].* s  alive"));
   EXPECT_THAT(expect(0, {"readers", file, "--json"}),
               ContainsRegex("\"commitsBehind\":3,\"pinnedBytes\":[1-9]"));
   EXPECT_THAT(expect(0, {"info", file}),

@@ -64,6 +64,7 @@ void dropPrivileges() {
   if (options.withoutPrivileges) dropPrivileges();
   if (!options.temporaryFolder.empty()) ::setenv("TMPDIR", options.temporaryFolder.c_str(), 1);
   ::signal(SIGPIPE, SIG_DFL);
+  ::alarm(options.longestSeconds);  // goes along with the process into the other program
   std::string name = "instar";
   std::vector<char*> pointers = {name.data()};
   for (const std::string& argument : arguments) pointers.push_back(const_cast<char*>(argument.c_str()));

@@ -32,6 +32,7 @@ struct RunOptions {
   bool closeOutput = false;          // starts without standard output
   bool brokenPipe = false;           // standard output is a pipe that nobody reads
   bool withoutPrivileges = false;
+  unsigned longestSeconds = 0;  // then a signal ends it; 0: none does
 };
 
 class CommandTest : public ::testing::Test {

@@ -5,6 +5,7 @@
 #include <fstream>
 
 #include "instar/format/error.h"
+#include "instar/tools/schema_limits.h"
 
 namespace instar::tools {
 namespace {
@@ -113,7 +114,8 @@ std::string repeated(const std::string& text, int count) {
 }
 
 TEST_F(SchemaFileTest, WhatIsNestedTooDeeplyIsRefused) {
-  // Cap'n Proto's compiler follows all of these on its stack: files of 100 KB ended the process with a signal.
+  // Cap'n Proto's compiler follows all of these on its stack: files of 100 KB ended the process with a
+  // signal.
   const auto refused = [&](const std::string& text, const char* message) {
     write("own/a.capnp", kHead + text);
     EXPECT_EQ(failure("own/a.capnp:A", ""), message) << text.substr(0, 60);
@@ -189,6 +191,48 @@ TEST_F(SchemaFileTest, CommentsAndStringsMayHaveBrackets) {
   write("own/a.capnp", kHead + "# " + repeated("(", 1000) + "\nstruct A { x @0 :Text = \"" +
                            repeated("[", 1000) + "\\\"{\"; }\n");
   EXPECT_NO_THROW(load("own/a.capnp:A"));
+}
+
+// What is embedded is content, not a schema: a picture was refused for the brackets in it.
+TEST_F(SchemaFileTest, EmbeddedFilesMayHoldAnything) {
+  std::ofstream(root_ / "own/picture", std::ios::binary) << repeated("({[", 1000) << std::string(10, '\0');
+  write("own/a.capnp", kHead +
+                           "const picture :Data = embed # of the product\n \"picture\";\n"
+                           "struct A { x @0 :Data = .picture; }\n");
+  EXPECT_NO_THROW(load("own/a.capnp:A"));
+}
+
+TEST_F(SchemaFileTest, WhatIsEmbeddedAndImportedIsJudgedAsASchema) {
+  write("own/b.capnp", "@0xa0b31b6a4c2f7e91;\nconst y :List(Text) = " + repeated("[", 100000) + ";\n");
+  const char* const nested = "the schema is nested too deeply: declare inner types outside";
+  for (const char* const import : {"import \"b.capnp\"", "import \"./b.capnp\"", "import \"\\x62.capnp\"",
+                                   "import # embed\n\"b.capnp\""}) {
+    write("own/a.capnp", kHead + "const text :Data = embed \"b.capnp\";\nusing B = " + import +
+                             ";\nstruct A { x @0 :Data = .text; y @1 :List(Text) = B.y; }\n");
+    EXPECT_EQ(failure("own/a.capnp:A", ""), nested) << import;
+  }
+}
+
+TEST_F(SchemaFileTest, ManyLargeFilesAreRefused) {
+  std::string text = kHead + "struct A { x @0 :Text;\n";
+  for (std::size_t file = 0; file <= kMaxSchemaBytes / kMaxSchemaFileSize; ++file) {
+    const std::string name = std::to_string(file);
+    write(("own/" + name).c_str(), std::string(kMaxSchemaFileSize - 1, 'x'));
+    text += "f" + name + " @" + std::to_string(file + 1) + " :Data = embed \"" + name + "\";\n";
+  }
+  write("own/a.capnp", text + "}\n");
+  EXPECT_EQ(failure("own/a.capnp:A", ""),
+            "the schema is too large with all that it imports: import fewer files");
+}
+
+// It was read to its end, though its size had been looked at before.
+TEST_F(SchemaFileTest, AFileThatDoesNotSayItsSizeIsReadUpToTheLimit) {
+  std::ifstream file("/proc/kallsyms");
+  file.ignore(kMaxSchemaFileSize + 1);
+  if (file.gcount() <= static_cast<std::streamsize>(kMaxSchemaFileSize))
+    GTEST_SKIP() << "no large file of the system";
+  ASSERT_EQ(fs::file_size("/proc/kallsyms"), 0U);
+  EXPECT_EQ(failure("../../../../../../../../proc/kallsyms:A", ""), "the schema file is too large");
 }
 
 TEST_F(SchemaFileTest, AbsoluteImportsLeadIntoTheGivenFoldersOnly) {

@@ -77,11 +77,23 @@ std::optional<Include> parseInclude(std::string_view text, std::size_t line) {
   return Include{line, std::string(text.substr(1, end - 1)), quoted};
 }
 
+std::size_t columns(std::string_view text) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      text, [](char byte) { return (static_cast<unsigned char>(byte) & 0xc0U) != 0x80U; }));
+}
+
+bool isWideComment(std::string_view line) {
+  const std::string_view text = line.substr(std::min(line.find_first_not_of(" \t"), line.size()));
+  return text.starts_with("//") &&
+         columns(line) > (text.starts_with("//    ") ? kMaxTableColumns : kMaxCommentColumns);
+}
+
 SourceFile readSource(const fs::path& root, const fs::path& path) {
-  SourceFile file{path.lexically_relative(root), 0, {}};
+  SourceFile file{path.lexically_relative(root), 0, {}, {}};
   std::ifstream input(path);
   for (std::string text; std::getline(input, text);) {
     ++file.lines;
+    if (isWideComment(text)) file.wideComments.push_back(file.lines);
     if (auto include = parseInclude(text, file.lines)) file.includes.push_back(std::move(*include));
   }
   return file;
@@ -181,6 +193,15 @@ std::vector<Violation> longFiles(const std::vector<SourceFile>& files) {
     violations.push_back({file.path, 0,
                           std::to_string(file.lines) + " lines; at most " + std::to_string(limit) +
                               " are allowed here: divide it by what its parts are"});
+  }
+  return violations;
+}
+
+std::vector<Violation> wideComments(const std::vector<SourceFile>& files) {
+  std::vector<Violation> violations;
+  for (const SourceFile& file : files) {
+    for (const std::size_t line : file.wideComments)
+      violations.push_back({file.path, line, "the comment is too wide: break the line"});
   }
   return violations;
 }

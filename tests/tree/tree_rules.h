@@ -11,6 +11,11 @@
 
 namespace instar::tree {
 
+// Clang-format breaks no comments, so that it lets any width pass.
+inline constexpr std::size_t kMaxCommentColumns = 110;
+inline constexpr std::size_t kMaxTableColumns =
+    130;  // of comments that are set in by four blanks, as documents
+
 struct Violation {
   std::filesystem::path file;  // relative to the root
   std::size_t line = 0;        // 0: the file as a whole
@@ -30,6 +35,7 @@ struct SourceFile {
   std::filesystem::path path;  // relative to the root
   std::size_t lines = 0;
   std::vector<Include> includes;
+  std::vector<std::size_t> wideComments = {};  // the lines of those
 };
 
 // Every .h and .cc file in the layers, bench and tests, in order of path.
@@ -51,6 +57,9 @@ std::vector<Violation> scatteredThirdParties(const std::vector<SourceFile>& file
 
 // At most 500 lines, 900 in tests and bench.
 std::vector<Violation> longFiles(const std::vector<SourceFile>& files);
+
+// Lines that are comments from their beginning: a letter is one column, however many bytes it takes.
+std::vector<Violation> wideComments(const std::vector<SourceFile>& files);
 
 // The folders of the design, the few files beside them, and dotfiles.
 std::vector<Violation> strangersAtTheTop(const std::filesystem::path& root);

@@ -107,6 +107,18 @@ TEST_F(TreeRules, LongFilesAreFound) {
   EXPECT_EQ(places(longFiles(files())), "bench/get.cc:0 engine/scan.cc:0 ");
 }
 
+// Nobody looked at their width, and one of 173 columns stayed.
+TEST_F(TreeRules, WideCommentsAreFound) {
+  const std::string wide = "// " + std::string(107, 'x') + "\n";
+  write("engine/store.h", "#pragma once\n" + wide + "  " + wide + "int value;  " + wide);
+  std::string letters = "// ";
+  for (int i = 0; i < 107; ++i) letters += "\u00e9";
+  write("bench/get.cc", letters + "\n" + letters + "x\n");
+  const auto table = [](std::size_t columns) { return "//     " + std::string(columns - 7, 'x') + "\n"; };
+  write("format/row.h", table(130) + table(131));
+  EXPECT_EQ(places(wideComments(files())), "bench/get.cc:2 engine/store.h:3 format/row.h:2 ");
+}
+
 TEST_F(TreeRules, StrangersAtTheTopAreFound) {
   for (const char* folder :
        {"format", "evolve", "engine", "tools", "bench", "tests", "docs", "build", ".git"}) {

@@ -24,6 +24,7 @@ TEST(Tree, InternalsStayInTheirLayer) { EXPECT_EQ(describe(foreignInternals(read
 TEST(Tree, HeadersAreSpelledAsWhenInstalled) { EXPECT_EQ(describe(wrongSpellings(readTree(kRoot))), ""); }
 TEST(Tree, ThirdPartiesHaveOnePlace) { EXPECT_EQ(describe(scatteredThirdParties(readTree(kRoot))), ""); }
 TEST(Tree, FilesAreShort) { EXPECT_EQ(describe(longFiles(readTree(kRoot))), ""); }
+TEST(Tree, CommentsAreNarrow) { EXPECT_EQ(describe(wideComments(readTree(kRoot))), ""); }
 TEST(Tree, LinksInDocumentsLeadSomewhere) { EXPECT_EQ(describe(deadLinks(kRoot)), ""); }
 TEST(Tree, TopHoldsWhatTheDesignSays) { EXPECT_EQ(describe(strangersAtTheTop(kRoot)), ""); }
 

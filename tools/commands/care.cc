@@ -136,17 +136,28 @@ void printDamagedPages(Context& context, const PageReport& report, bool json) {
                       "; rows were not looked at");
 }
 
-// Before LMDB maps the file: damaged pages could end the program there. False where they are damaged.
-bool pagesAreSound(Context& context, const CareOptions& options) {
+std::optional<PageReport> lookAtPages(Context& context, const CareOptions& options) {
   try {
     ProgressLine progress(context.messages, "pages", context.clock);
-    const PageReport report = checkPages(options.file, {.maxListed = 100, .progress = progress.callback()});
+    PageReport report = checkPages(options.file, {.maxListed = 100, .progress = progress.callback()});
     progress.clear();
-    if (report.sound() || report.changes) return true;  // somebody writes: LMDB keeps a snapshot in place
-    printDamagedPages(context, report, options.json);
+    return report;
   } catch (const Error&) {
-    return true;  // opening says better what it is
+    return std::nullopt;  // opening says better what it is
   }
+}
+
+// Before LMDB maps the file: damaged pages could end the program there. False where they are damaged.
+bool pagesAreSound(Context& context, const CareOptions& options) {
+  const auto report = lookAtPages(context, options);
+  if (!report || report->sound()) return true;
+  if (report->changes) {
+    throw Error(ErrorCode::retry,
+                "pages look damaged, but programs write to the file, so that nobody can tell: end them, and "
+                "check again",
+                {{"path", options.file}});
+  }
+  printDamagedPages(context, *report, options.json);
   context.message("restore the file from a backup, or bring out what can be had: instar salvage " +
                   options.file + " TO");
   context.found(ExitStatus::damage);
@@ -216,7 +227,7 @@ void runCompact(Context& context, const CareOptions& options) {
 void runReaders(Context& context, const CareOptions& options) {
   const Store store = Store::open(options.file, {.mode = OpenMode::readOnly, .clearStaleReaders = false});
   const std::uint64_t pageSize = store.info().pageSize;
-  Table table({">process", ">snapshot", ">commits behind", ">bytes held back", "state"});
+  Table table({">process", ">snapshot", ">commits behind", ">bytes held back", ">program runs", "state"});
   std::string out;
   JsonWriter writer(out);
   writer.beginObject().name("readers").beginArray();
@@ -224,14 +235,17 @@ void runReaders(Context& context, const CareOptions& options) {
     const std::string process = std::to_string(reader.process);
     const bool isHolding = reader.transaction != 0;
     const auto pinned = reader.pinnedPages;
+    std::optional<std::uint64_t> age;
+    if (reader.programAge) age = static_cast<std::uint64_t>(reader.programAge->count());
     table.add({process, isHolding ? std::to_string(reader.transaction) : "none",
                isHolding ? grouped(reader.commitsBehind) : "",
                isHolding ? (pinned ? grouped(*pinned * pageSize) : "unknown") : "",
-               reader.alive ? "alive" : "stale"});
+               age ? printDuration(*age) : "", reader.alive ? "alive" : "stale"});
     writer.beginObject().name("process").literal(process).member("snapshot", reader.transaction);
     writer.member("commitsBehind", reader.commitsBehind).name("pinnedBytes");
     writer.literal(pinned ? std::to_string(*pinned * pageSize) : "null");
-    writer.name("alive").boolean(reader.alive).endObject();
+    writer.name("alive").boolean(reader.alive).name("programSeconds");
+    writer.literal(age ? std::to_string(*age) : "null").endObject();
   }
   const unsigned cleared = options.clearStale ? store.clearStaleReaders() : 0;
   writer.endArray().member("cleared", std::uint64_t{cleared}).endObject();
@@ -301,7 +315,8 @@ void addReadersCommand(CLI::App& app, Context& context) {
   command->footer(
       "An old snapshot keeps the space of everything that was changed or deleted since: the bytes held back\n"
       "are those inside the file that could be used again if there were no snapshot as old. A program that\n"
-      "shows many commits behind has forgotten one, or is stopped. stale: it has died; programs that open\n"
+      "shows many commits behind has forgotten one, or is stopped. LMDB notes no time: no snapshot is older\n"
+      "than its program has been running. stale: it has died; programs that open\n"
       "the file clear these, and so does every 256th write of each that has it open.\n\nExample:\n"
       "  instar readers contacts.instar --clear-stale");
 }

@@ -58,12 +58,6 @@ std::optional<std::uint64_t> secondsLeft(const CompactionProgress& progress) {
   return rows / report->status.rowsPerSecond + 1;
 }
 
-std::string printDuration(std::uint64_t seconds) {
-  if (seconds < 60) return std::to_string(seconds) + " s";
-  if (seconds < 3600) return std::to_string(seconds / 60) + " min " + std::to_string(seconds % 60) + " s";
-  return grouped(seconds / 3600) + " h " + std::to_string(seconds / 60 % 60) + " min";
-}
-
 // Nothing is left to do, and nobody is at it.
 bool isDone(const CompactionProgress& progress) {
   const auto isSettled = [](const CollectionProgress& collection) { return collection.isSettled(); };

@@ -67,21 +67,31 @@ void SalvagedCopy::remove() const noexcept {
 
 void SalvagedCopy::tell(Context& context, const std::string& collection) const {
   if (report_.problemCount != 0) context.found(ExitStatus::problem);
-  if (report_.isComplete()) return;
+  if (report_.isComplete()) {
+    if (report_.problemCount != 0)
+      context.message("pages are damaged, and nothing is lost: instar salvage lists them");
+    return;
+  }
   context.found(ExitStatus::damage);
+  bool isSaid = false;
+  const auto say = [&](const std::string& text) {
+    context.message(text);
+    isSaid = true;
+  };
   for (const SalvagedCollection& one : report_.collections) {
     if (!collection.empty() && one.name != collection) continue;
     if (one.lostRangeCount != 0 || one.leftOut != 0) {
-      context.message("damaged collection (collection: " + one.name + ", rows: " + std::to_string(one.rows) +
-                      ", lost ranges of keys: " + std::to_string(one.lostRangeCount) +
-                      ", left out because they may be out of date: " + std::to_string(one.leftOut) + ')');
+      say("damaged collection (collection: " + one.name + ", rows: " + std::to_string(one.rows) +
+          ", lost ranges of keys: " + std::to_string(one.lostRangeCount) +
+          ", left out because they may be out of date: " + std::to_string(one.leftOut) + ')');
     }
-    if (!one.isUsable) context.message("the schemas are lost (collection: " + one.name + ')');
+    if (!one.isUsable) say("the schemas are lost (collection: " + one.name + ')');
   }
-  if (report_.mayBeOlder) context.message("what was stored last may be missing");
-  if (report_.unassignedRows != 0)
-    context.message("rows left out of which nobody can say where they belong: " +
-                    std::to_string(report_.unassignedRows));
+  if (report_.mayBeOlder) say("what was stored last may be missing");
+  if (report_.unassignedRows != 0) {
+    say("rows left out of which nobody can say where they belong: " + std::to_string(report_.unassignedRows));
+  }
+  if (!isSaid) say("what is lost is not among these rows: instar salvage lists it");
 }
 
 void addSalvageCommand(CLI::App& app, Context& context) {

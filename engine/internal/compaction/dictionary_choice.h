@@ -1,8 +1,8 @@
 #pragma once
 
 // Whether the blocks of a collection get a dictionary: one is trained on a sample of its rows, and kept where
-// small sections with it take about as much as whole blocks without one, or less. Decided once for each version
-// of the schema. One thread, outside of transactions: it begins some.
+// small sections with it take about as much as whole blocks without one, or less. Decided once for each
+// version of the schema. One thread, outside of transactions: it begins some.
 
 #include <memory>
 

@@ -59,8 +59,8 @@ void HeatMap::sample(Bytes key) noexcept {
   count(key);
 }
 
-// A reader announces itself before it takes the pointer. Whoever replaces the pointer and then finds no reader
-// knows that later ones take the new one; hence the order of these operations.
+// A reader announces itself before it takes the pointer. Whoever replaces the pointer and then finds no
+// reader knows that later ones take the new one; hence the order of these operations.
 void HeatMap::count(Bytes key) noexcept {
   readers_.fetch_add(1, std::memory_order_seq_cst);
   Ranges& ranges = *current_.load(std::memory_order_seq_cst);

@@ -6,8 +6,8 @@
 //    the rate. Both have to be out of debt; so in no second more than 1.1 times the rate and one batch.
 // 2. A waiting writer or a latency over budget is given way to in steps that double from 1 to 10 ms. After
 //    mostDeference of nothing else one batch may go, so that compaction never starves.
-// 3. A failure is followed by a pause between backoffMin and backoffMin * 2^failures, evenly drawn and at most
-//    backoffMax; maxFailuresInARow open the circuit until closeCircuit().
+// 3. A failure is followed by a pause between backoffMin and backoffMin * 2^failures, evenly drawn and
+//    at most backoffMax; maxFailuresInARow open the circuit until closeCircuit().
 //
 // One thread.
 

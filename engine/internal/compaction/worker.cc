@@ -16,8 +16,8 @@ constexpr std::chrono::nanoseconds kCountAgain = std::chrono::seconds(1);
 constexpr int kPauseForEachCount = 100;
 
 // Of rows before they are packed. Half a second's worth of a small rate would come in one go otherwise; but
-// each commit writes about 15 pages that are not rows, which a small batch pays for as well. Blocks take about
-// a quarter of what is packed; what is kept of it as much as it was.
+// each commit writes about 15 pages that are not rows, which a small batch pays for as well. Blocks take
+// about a quarter of what is packed; what is kept of it as much as it was.
 std::size_t batchBytes(std::uint64_t rate, CompactionMode mode, bool keepsPreimages) {
   constexpr std::size_t kMost = std::size_t{1} << 20;
   const std::uint64_t share = rate / (mode == CompactionMode::compress && !keepsPreimages ? 4 : 16);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "instar/engine/internal/newer_format.h"
+#include "instar/evolve/want_of_memory.h"
 #include "instar/format/file_format.h"
 #include "instar/format/key_text.h"
 
@@ -30,7 +31,7 @@ bool staysTrue(std::string_view key) noexcept {
 }
 
 // Such a key is one of rows too, so what lies under it has to look like it.
-bool isAuditEntry(Bytes key, const RowView& row) noexcept {
+bool isAuditEntry(Bytes key, const RowView& row) {
   constexpr std::int64_t kLongAgo = 1'000'000'000'000'000'000;  // the year 2001 in nanoseconds
   if (key.size() != 8 || row.version != kFileFormat1 || row.isTombstone()) return false;
   try {
@@ -40,7 +41,8 @@ bool isAuditEntry(Bytes key, const RowView& row) noexcept {
     expected.appendNumber(entry.getNumber(), 8);
     return compareBytes(expected.bytes(), key) == 0 && entry.getTime() > kLongAgo &&
            entry.getEvent() != catalog::AuditEvent::INVALID;
-  } catch (const kj::Exception&) {
+  } catch (const kj::Exception& exception) {
+    internal::passOnWantOfMemory(exception);
     return false;
   } catch (const Error&) {
     return false;
@@ -65,7 +67,8 @@ FoundCollection::Fit FoundCollection::fit(Bytes key, const RowView& row, Of page
     Key expected;
     encodeKey(schema->second.key(), record.root().getAs<capnp::AnyStruct>(), expected);
     return compareBytes(expected.bytes(), key) == 0 ? Fit::yes : Fit::no;
-  } catch (const kj::Exception&) {
+  } catch (const kj::Exception& exception) {
+    internal::passOnWantOfMemory(exception);
     return Fit::no;
   } catch (const Error&) {
     return Fit::no;

@@ -3,6 +3,7 @@
 #include <capnp/dynamic.h>
 
 #include "instar/engine/internal/catalog.h"
+#include "instar/evolve/want_of_memory.h"
 #include "instar/format/error.h"
 #include "instar/format/file_format.h"
 
@@ -96,7 +97,8 @@ const char* findWrong(std::string_view key, const RowView& record) {
   try {
     AlignedRecord aligned(record.payload);
     return judgeRecord(key, aligned.root());
-  } catch (const kj::Exception&) {
+  } catch (const kj::Exception& exception) {
+    internal::passOnWantOfMemory(exception);
     return "it cannot be decoded";
   } catch (const Error&) {
     return "the schema in it is none";

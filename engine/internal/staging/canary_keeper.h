@@ -6,8 +6,8 @@
 // with the first trial of a store and ends with the store.
 //
 // Rows are looked at in short rounds, since functions of the program may take their time. For the lock of
-// writers it waits a second in each look, and no longer: what it could not store is stored by the next one. So
-// the end of a store waits a second for rows and another one for writers at the most; what was read and
+// writers it waits a second in each look, and no longer: what it could not store is stored by the next one.
+// So the end of a store waits a second for rows and another one for writers at the most; what was read and
 // counted last is lost then.
 //
 // Any thread calls the public part.

@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <lmdb.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -100,8 +99,8 @@ int addReader(const char* line, void* context) noexcept {
   if (process <= 0) return 0;  // a heading
   std::strtoull(rest, &rest, 16);
   const std::uint64_t number = std::strtoull(rest, nullptr, 10);
-  const bool alive = ::kill(static_cast<pid_t>(process), 0) == 0 || errno == EPERM;
-  static_cast<std::vector<ReaderInfo>*>(context)->push_back({static_cast<pid_t>(process), number, alive});
+  static_cast<std::vector<ReaderInfo>*>(context)->push_back(
+      {.process = static_cast<pid_t>(process), .transaction = number});
   return 0;
 }
 

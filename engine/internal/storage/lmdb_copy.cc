@@ -26,6 +26,8 @@ namespace {
 
 constexpr std::size_t kPipeSize = std::size_t{1} << 20;
 constexpr int kProgressMilliseconds = 100;
+// A mixture of commits is so rare that several in a row are damage.
+constexpr int kMaxCopies = 4;
 
 // LMDB's end of the pipe. Ends early when the reading end is closed.
 class Sender {
@@ -46,9 +48,11 @@ class Sender {
  private:
   void run(const LmdbHandle& lmdb, bool compact) noexcept {
     // A write to a pipe that nobody reads is an error here, not the end of the process; and LMDB gives up
-    // where a signal interrupts one.
+    // where a signal interrupts one. Signals about what the thread itself does are not to be blocked: the
+    // program's handler would never see them.
     sigset_t signals;
     ::sigfillset(&signals);
+    for (const int ownFault : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP}) ::sigdelset(&signals, ownFault);
     ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     code_ = lmdb.copy(output_.get(), compact);
     output_.close();
@@ -138,6 +142,13 @@ std::unique_ptr<StoreLocks> excludeUsersOf(const std::filesystem::path& target, 
               {{"path", target.string()}});
 }
 
+// Empties a file that is under construction, so that it can be written from the beginning.
+void beginAnew(const TemporaryFile& file) {
+  if (uninterrupted([&] { return ::ftruncate(file.descriptor(), 0); }) != 0)
+    throw systemError(errno, "ftruncate", file.path());
+  if (::lseek(file.descriptor(), 0, SEEK_SET) != 0) throw systemError(errno, "lseek", file.path());
+}
+
 // What copying would end with as well, when it has written all of the copy.
 void refuseExisting(const std::filesystem::path& target) {
   struct stat status {};
@@ -210,6 +221,11 @@ void checkCompactCopy(const std::filesystem::path& copy, const std::filesystem::
   }
 }
 
+// For a compact copy LMDB begins a snapshot of its own, and takes the number of a commit before the roots of
+// its trees (see LmdbHandle::beginRead). Where two commits come in between it finds roots of different ones.
+// None of their pages is used anew meanwhile, as `snapshot` and LMDB's are as old; so all rows that the copy
+// has are of one commit, or LMDB and checkCompactCopy() count other pages or trees than there are, as they do
+// where the file is damaged. Then it is made once more.
 void LmdbEnvironment::copyTo(const std::filesystem::path& target, CopyOptions options) {
   checkNotForked();
   if (turn_.isMine()) {
@@ -227,8 +243,20 @@ void LmdbEnvironment::copyTo(const std::filesystem::path& target, CopyOptions op
   }
   TemporaryFile copy(resolved, source.st_mode & 0777);
   copy.fill([&] {
-    copyEnvironment(*lmdb_, path(), copy.descriptor(), copy.path(), options.compact, options.progress);
-    if (options.compact) checkCompactCopy(copy.path(), path());
+    for (int attempt = 1;; ++attempt) {
+      const std::uint64_t newest = lmdb_->state().lastTransaction;
+      try {
+        copyEnvironment(*lmdb_, path(), copy.descriptor(), copy.path(), options.compact, options.progress);
+        if (options.compact) checkCompactCopy(copy.path(), path());
+        return;
+      } catch (const Error& error) {
+        if (lockless()) checkSnapshotIsIntact(snapshot->id());
+        const bool mayBeAMixture = options.compact && error.code() == ErrorCode::restoreFromBackup &&
+                                   lmdb_->state().lastTransaction != newest;
+        if (!mayBeAMixture || attempt == kMaxCopies) throw;
+      }
+      beginAnew(copy);
+    }
   });
   if (lockless()) checkSnapshotIsIntact(snapshot->id());
   const auto existing = options.replace ? TemporaryFile::Existing::replace : TemporaryFile::Existing::refuse;

@@ -65,6 +65,7 @@ class LmdbEnvironment final : public Environment, public std::enable_shared_from
     compacting_ = false;
   }
   Pressure pressure() override { return {turn_.waiting(), freeBytesOf(path())}; }
+  std::shared_ptr<const void> holdPages();  // as of lmdb_storage.h
   void copyTo(const std::filesystem::path& target, CopyOptions options) override;
 
   const std::filesystem::path& path() const noexcept { return settings_.path; }

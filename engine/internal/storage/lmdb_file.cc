@@ -108,8 +108,8 @@ bool loadAt(std::span<const std::byte> bytes, std::size_t offset, T& value) noex
   return true;
 }
 
-// Collects which of the pages from the file's end on are listed as free. Reads with pread and trusts no
-// number.
+// Collects which of the pages from the file's end on are listed as free. Reads with pread, trusts no number,
+// and reads no page twice, so that it does not read more than the file.
 class FreePageReader {
  public:
   FreePageReader(int descriptor, const std::filesystem::path& path, std::uint32_t pageSize,
@@ -118,13 +118,15 @@ class FreePageReader {
         path_(path),
         pageSize_(pageSize),
         firstMissing_(firstMissing),
+        isRead_(firstMissing),
         isFree_(missing) {}
 
   // Whether the tree could be read.
   bool read(std::uint64_t page, unsigned depth) {
     std::vector<std::byte> bytes(pageSize_);
     PageHeader header{};
-    if (depth == 0 || !load(page, bytes) || !loadAt(bytes, 0, header) || header.lower < sizeof header)
+    if (depth == 0 || !take(page, 1) || !load(page, bytes) || !loadAt(bytes, 0, header) ||
+        header.lower < sizeof header)
       return false;
     const std::size_t nodes = (header.lower - sizeof header) / sizeof(std::uint16_t);
     for (std::size_t index = 0; index < nodes; ++index) {
@@ -150,9 +152,18 @@ class FreePageReader {
     return node.low | std::uint64_t{node.high} << 16 | std::uint64_t{node.flags} << 32;
   }
 
+  // False where one of the pages is not in the file, or was read before: a tree has each page once.
+  bool take(std::uint64_t page, std::uint64_t count) {
+    if (page >= firstMissing_ || count > firstMissing_ - page) return false;
+    const auto first = isRead_.begin() + static_cast<std::ptrdiff_t>(page);
+    const auto end = first + static_cast<std::ptrdiff_t>(count);
+    if (std::find(first, end, true) != end) return false;
+    std::fill(first, end, true);
+    return true;
+  }
+
   bool load(std::uint64_t page, std::span<std::byte> bytes) const {
-    return page < firstMissing_ &&
-           readAt(descriptor_, bytes.data(), bytes.size(), page * pageSize_, path_) == bytes.size();
+    return readAt(descriptor_, bytes.data(), bytes.size(), page * pageSize_, path_) == bytes.size();
   }
 
   bool readLeafNode(std::span<const std::byte> bytes, std::size_t offset, const NodeHeader& node) {
@@ -163,8 +174,8 @@ class FreePageReader {
       return readList(bytes.subspan(start, size));
     }
     std::uint64_t page = 0;
-    if (!loadAt(bytes, start, page) || page >= firstMissing_) return false;
-    if (size > firstMissing_ * pageSize_) return false;
+    const std::uint64_t pages = (sizeof(PageHeader) + std::uint64_t{size} + pageSize_ - 1) / pageSize_;
+    if (!loadAt(bytes, start, page) || !take(page, pages)) return false;
     std::vector<std::byte> value(size);
     return readAt(descriptor_, value.data(), size, page * pageSize_ + sizeof(PageHeader), path_) == size &&
            readList(value);
@@ -187,6 +198,7 @@ class FreePageReader {
   const std::filesystem::path& path_;
   std::uint32_t pageSize_;
   std::uint64_t firstMissing_;
+  std::vector<bool> isRead_;
   std::vector<bool> isFree_;
 };
 
@@ -227,10 +239,9 @@ bool checkIsWhole(int descriptor, const std::filesystem::path& path, std::uint64
   const auto size = static_cast<std::uint64_t>(statusOf(descriptor, path).st_size);
   const std::uint64_t firstMissing = size / pageSize;
   if (meta.lastPage < firstMissing) return true;
-  // A number of pages that no file of that size can explain would otherwise become an enormous allocation.
-  constexpr std::uint64_t kMostMissing = std::uint64_t{1} << 32;
+  // A number of pages that the file has no room to list would otherwise become an enormous allocation.
   const std::uint64_t missing = meta.lastPage - firstMissing + 1;
-  if (meta.freeTree.root == kNoPage || missing > kMostMissing) throwCutShort(path, size);
+  if (meta.freeTree.root == kNoPage || missing > size / sizeof(std::uint64_t)) throwCutShort(path, size);
   FreePageReader reader(descriptor, path, pageSize, firstMissing, missing);
   if (!reader.read(meta.freeTree.root, kMaxDepth) || !reader.allAreFree()) throwCutShort(path, size);
   return true;

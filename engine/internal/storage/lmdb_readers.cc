@@ -5,6 +5,7 @@
 #include "instar/engine/internal/storage/lmdb_environment.h"
 #include "instar/engine/internal/storage/lmdb_error.h"
 #include "instar/engine/internal/storage/lmdb_transaction.h"
+#include "instar/engine/internal/storage/process_age.h"
 
 namespace instar::storage {
 
@@ -14,6 +15,13 @@ std::vector<ReaderInfo> LmdbEnvironment::readers() {
   {
     const Activity activity(gate_);
     if (lmdb_) readers = lmdb_->readers();
+  }
+  if (lockFile_) {
+    for (ReaderInfo& reader : readers) {
+      const std::optional<pid_t> user = lockFile_->userNumbered(reader.process);
+      reader.alive = user.has_value();
+      if (user == reader.process) reader.programAge = ageOfProcess(reader.process);
+    }
   }
   const auto holdsSnapshot = [](const ReaderInfo& reader) { return reader.transaction != 0; };
   if (std::ranges::any_of(readers, holdsSnapshot)) notePinned(readers);
@@ -36,6 +44,25 @@ void LmdbEnvironment::notePinned(std::vector<ReaderInfo>& readers) {
     reader.pinnedPages.reset();
     if (transaction) reader.pinnedPages = transaction->countFreePages(reader.transaction, newest);
   }
+}
+
+// A snapshot in which no tree is opened.
+std::shared_ptr<const void> LmdbEnvironment::holdPages() {
+  checkNotForked();
+  if (lockless()) {
+    throw Error(ErrorCode::retry, "a store that is read without a lock file can change at any time",
+                {{"path", path().string()}});
+  }
+  Activity activity(gate_);
+  MDB_txn* transaction = pool_.take();
+  const int code = lmdb_ ? lmdb_->beginRead(transaction) : lmdb::kPanic;
+  if (code != 0) throw lmdb::error(code, "mdb_txn_begin", path());
+  std::shared_ptr<const void> held = own(shared_from_this(), transaction, Access::read, [&] {
+    lmdb::reset(transaction);
+    pool_.put(transaction);
+  });
+  activity.handOver();
+  return held;
 }
 
 unsigned LmdbEnvironment::clearStaleReaders() {

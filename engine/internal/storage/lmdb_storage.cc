@@ -121,9 +121,9 @@ struct OpenFile {
 };
 
 // Null where the path, or the lock file's, has come to name another file meanwhile.
-std::shared_ptr<Environment> openRegistered(OpenFile file, std::unique_ptr<Registration> registration,
-                                            std::vector<std::string> warnings, const StoreOptions& options,
-                                            Deadline deadline) {
+std::shared_ptr<LmdbEnvironment> openRegistered(OpenFile file, std::unique_ptr<Registration> registration,
+                                                std::vector<std::string> warnings,
+                                                const StoreOptions& options, Deadline deadline) {
   Registration& registered = *registration;
   const bool readOnly = options.mode == OpenMode::readOnly;
   const FileIdentity identity = identityOf(file.status);
@@ -147,6 +147,31 @@ std::shared_ptr<Environment> openRegistered(OpenFile file, std::unique_ptr<Regis
   return environment;
 }
 
+enum class Shared : bool { underSameOptions, underAny };
+
+// The environment of the file that this process has open, or a new one.
+std::shared_ptr<LmdbEnvironment> openOrShare(const std::filesystem::path& path, const StoreOptions& options,
+                                             Shared shared) {
+  const Deadline deadline = std::chrono::steady_clock::now() + options.writeTimeout;
+  for (;;) {
+    OpenFile file;
+    file.path = resolveStorePath(path);
+    file.descriptor = openDataFile(file.path, options);
+    file.status = statusOf(file.descriptor.get(), file.path);
+    auto warnings = judgeFileSystem(fileSystemKindOf(file.descriptor.get(), file.path), file.path,
+                                    options.allowNetworkFileSystem);
+    Registered registered = findOrRegister(identityOf(file.status), deadline);
+    if (registered.environment) {
+      if (shared == Shared::underSameOptions) checkCompatible(*registered.environment, options);
+      return registered.environment;
+    }
+    if (auto environment = openRegistered(std::move(file), std::move(registered.registration),
+                                          std::move(warnings), options, deadline)) {
+      return environment;
+    }
+  }
+}
+
 }  // namespace
 
 std::filesystem::path resolveStorePath(const std::filesystem::path& path) {
@@ -166,24 +191,12 @@ std::filesystem::path resolveStorePath(const std::filesystem::path& path) {
 }
 
 std::shared_ptr<Environment> openLmdb(const std::filesystem::path& path, const StoreOptions& options) {
-  const Deadline deadline = std::chrono::steady_clock::now() + options.writeTimeout;
-  for (;;) {
-    OpenFile file;
-    file.path = resolveStorePath(path);
-    file.descriptor = openDataFile(file.path, options);
-    file.status = statusOf(file.descriptor.get(), file.path);
-    auto warnings = judgeFileSystem(fileSystemKindOf(file.descriptor.get(), file.path), file.path,
-                                    options.allowNetworkFileSystem);
-    Registered registered = findOrRegister(identityOf(file.status), deadline);
-    if (registered.environment) {
-      checkCompatible(*registered.environment, options);
-      return registered.environment;
-    }
-    if (auto environment = openRegistered(std::move(file), std::move(registered.registration),
-                                          std::move(warnings), options, deadline)) {
-      return environment;
-    }
-  }
+  return openOrShare(path, options, Shared::underSameOptions);
+}
+
+std::shared_ptr<const void> holdPages(const std::filesystem::path& path) {
+  const StoreOptions options{.mode = OpenMode::readOnly, .clearStaleReaders = false};
+  return openOrShare(path, options, Shared::underAny)->holdPages();
 }
 
 void compactInPlace(const std::filesystem::path& path, const ProgressCallback& progress) {

@@ -21,6 +21,11 @@ namespace instar::storage {
 // options.writeTimeout).
 std::shared_ptr<Environment> openLmdb(const std::filesystem::path& path, const StoreOptions& options);
 
+// As long as the result lives no page is used anew that a commit has, of those from the newest one on. Looks
+// at no page but LMDB's own two, so that it is for damaged files too. Throws Error where the file cannot be
+// opened, or is read without a lock file, which nobody would heed.
+std::shared_ptr<const void> holdPages(const std::filesystem::path& path);
+
 // Rewrites the file without its free pages: a copy beside it, synced, renamed over it. Nobody may have it
 // open, in this process or another: Error(retry).
 void compactInPlace(const std::filesystem::path& path, const ProgressCallback& progress = {});

@@ -129,6 +129,19 @@ std::unique_ptr<LockFile> LockFile::use(const std::filesystem::path& dataFile, c
   return file;
 }
 
+// Of each process that may begin snapshots LMDB holds a lock on the byte of its number.
+std::optional<pid_t> LockFile::userNumbered(pid_t number) const noexcept {
+  if (number == ::getpid()) return number;
+  struct flock lock {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = number;
+  lock.l_len = 1;
+  if (::fcntl(file_.get(), F_OFD_GETLK, &lock) != 0) return 0;  // it may live
+  if (lock.l_type == F_UNLCK) return std::nullopt;
+  return lock.l_pid == number ? number : 0;
+}
+
 void LockFile::refuseUseWithout(const std::filesystem::path& dataFile) {
   const std::filesystem::path path = lockFileOf(dataFile);
   std::error_code ignored;

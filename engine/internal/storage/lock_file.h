@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "instar/engine/internal/storage/environment_registry.h"
 #include "instar/engine/internal/storage/file_system.h"
@@ -36,6 +37,9 @@ class LockFile {
 
   const std::filesystem::path& path() const noexcept { return path_; }
   std::uint64_t inode() const noexcept { return identity_.inode; }
+  // The process that uses the lock file through LMDB under this number, as it is seen from here: 0 for one in
+  // another container. Nothing where none lives, which a process that has got the number since does not hide.
+  std::optional<pid_t> userNumbered(pid_t number) const noexcept;
   bool hasItsName() const noexcept { return stillNames(path_, identity_); }
 
  private:

@@ -319,8 +319,8 @@ TEST(BatchRegression, ARowThatLeavesItsBlockDoesNotTakeThePlaceOfANewerOne) {
   }
 }
 
-// The batch ended inside of a block, and nothing behind that place could be packed. The few rows before it were
-// left to the next batch, but not what was to become of them in the hot tree: they were gone.
+// The batch ended inside of a block, and nothing behind that place could be packed. The few rows before it
+// were left to the next batch, but not what was to become of them in the hot tree: they were gone.
 TEST(BatchRegression, RowsBeforeABlocksHopelessRestAreNotLost) {
   Notes notes;
   for (std::uint64_t id = 100; id < 1000; id += 10) notes.put(id, id > 100 ? "many" : "100");

@@ -386,6 +386,30 @@ TEST_F(PreimagesTest, AreErasedInTransactionsThatEndInTime) {
   EXPECT_EQ(keptEntries(), 0U);
 }
 
+// The rows and tombstones of pre-images went before the blocks that they cover, so that rows came back
+// meanwhile that were out of date, or erased long ago.
+TEST_F(PreimagesTest, ShowNothingOutOfDateWhileTheyAreErased) {
+  makeMixed();
+  const Texts before = rows();
+  const auto worker = this->worker(secondVersion());
+  pass(*worker);
+  const auto items = this->items(secondVersion());
+  Settlement settlement(state_, *items, *Preimages::find(*state_, "items"), {},
+                        {.bytes = 1000, .lockTime = std::chrono::microseconds(0)});
+  std::size_t halves = 0;
+  for (std::uint64_t step = 0; !settlement.isDone(); ++step) {
+    settlement.step();
+    if (step % 20 != 0) continue;
+    const Texts shown = kept();
+    halves += !shown.empty() && shown.size() < before.size() ? 1 : 0;
+    for (const auto& [id, text] : shown) {
+      ASSERT_TRUE(before.contains(id)) << id;
+      ASSERT_EQ(text, before.at(id)) << id;
+    }
+  }
+  EXPECT_GE(halves, 2U) << "they went all at once";
+}
+
 class PreimagesMismatch : public PreimagesTest {
  protected:
   // What a process leaves that ends between a pass and its settlement.

@@ -24,6 +24,8 @@ namespace {
 constexpr std::uint64_t kFiles = 10'800;  // of all kinds together
 constexpr std::uint64_t kFilesPerChild = 300;
 constexpr std::uint64_t kFilesPerRealFile = 300;
+constexpr unsigned kLongestSeconds =
+    120;  // a file takes some milliseconds; one that hangs is known by its seed
 
 std::uint64_t fromEnvironment(const char* name, std::uint64_t otherwise) {
   const char* const text = std::getenv(name);
@@ -158,6 +160,7 @@ TEST_P(DamagedFiles, EndNoProgramAndGiveNoWrongRow) {
     ChildProcess child([&](const Steps&) {
       for (std::uint64_t seed = begin; seed < std::min(begin + kFilesPerChild, first + files); ++seed) {
         shared->seed = seed;
+        ::alarm(kLongestSeconds);
         examine(base, seed, *shared.operator->());
         if (seed % kFilesPerRealFile == 0) examineRealFile(base, seed);
         if (HasFailure()) return;
@@ -247,6 +250,19 @@ TEST_F(Harness, FindsARowThatIsMissing) {
 TEST_F(Harness, FindsAnErasedRowThatIsBack) {
   salvaged.state.at("notes")[std::string(6, '\0') + "\x01\x08"] = "1 was erased";
   EXPECT_TRUE(complains());
+}
+
+// The seed of a file that the walker never came to an end of did not show: the suite hung.
+TEST_F(Harness, FindsAFileThatTakesForEver) {
+  EXPECT_NONFATAL_FAILURE(
+      {
+        ChildProcess child([](const Steps&) {
+          ::alarm(1);
+          for (;;) ::pause();
+        });
+        child.expectSuccess();
+      },
+      "status 14");
 }
 
 TEST_F(Harness, FindsASignal) {

@@ -1,5 +1,6 @@
 // Files in which something is sound that should not be, or that change while they are read.
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include "instar/engine/check.h"
 #include "instar/engine/internal/pages/page_map.h"
 #include "instar/engine/internal/salvage/salvage_into.h"
+#include "instar/engine/internal/storage/file_system.h"
 #include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/staging.h"
 #include "instar/format/file_format.h"
@@ -139,11 +141,11 @@ class BigFile : public OddFile {
     transaction.commit();
   }
 
-  Collection<capnp::DynamicStruct> open() const {
+  Collection<capnp::DynamicStruct> open(std::string_view name = "notes") const {
     return store_.collection(
-        "notes", parseDeclarations("struct Note @0x9a1b2c3d4e5f6071 $Instar.version(1) { id @0 :UInt64 "
-                                   "$Instar.key(0); text @1 :Text; }",
-                                   "Note"));
+        name, parseDeclarations("struct Note @0x9a1b2c3d4e5f6071 $Instar.version(1) { id @0 :UInt64 "
+                                "$Instar.key(0); text @1 :Text; }",
+                                "Note"));
   }
 
   static void put(const Collection<capnp::DynamicStruct>& rows, WriteTransaction& transaction,
@@ -171,6 +173,67 @@ TEST_F(BigFile, IsNotSalvagedWhileAProgramWritesToIt) {
   EXPECT_GT(id, 100U);
   EXPECT_FALSE(std::filesystem::exists(folder_ / "to"));
   EXPECT_TRUE(salvage(path_, folder_ / "to").isComplete());
+}
+
+// What a walk over the pages meets can be written anew before it comes there. `check` took pages that look
+// damaged while somebody commits for such ones, and went on to LMDB, which damage can end the program in.
+class BusyFile : public BigFile {
+ protected:
+  // Each commit frees pages, and the next ones use them.
+  SalvageOptions whileCommitting() {
+    return {.progress = [this](const Progress&) {
+      for (int commit = 0; commit < 3; ++commit) {
+        auto transaction = store_.write();
+        for (const std::uint64_t id : {commits_ % 20, (commits_ + 7) % 20})
+          put(rows_, transaction, id, std::size_t{1} << 20);
+        transaction.commit();
+        ++commits_;
+      }
+    }};
+  }
+
+  // The only page of a tree that nobody touches any more.
+  void damageAPage() const {
+    const Collection<capnp::DynamicStruct> still = open("still");
+    auto transaction = store_.write();
+    put(still, transaction, 1, 10);
+    transaction.commit();
+    const storage::FileDescriptor descriptor = storage::openRegularFile(path_, O_RDONLY);
+    const pages::PageFile file(descriptor.get(), path_);
+    const pages::PageMap map(file, pages::PageMap::Sweep::never, [](std::uint64_t) {});
+    const auto page = static_cast<std::streamoff>(map.find("rows/still")->walk.leaves.front());
+    std::fstream(path_, std::ios::in | std::ios::out | std::ios::binary).seekp(page * kPage)
+        << std::string(kPage, '\0');
+  }
+
+  const Collection<capnp::DynamicStruct> rows_ = open();
+  std::uint64_t commits_ = 0;
+};
+
+TEST_F(BusyFile, IsSound) {
+  const PageReport report = checkPages(path_, whileCommitting());
+  EXPECT_TRUE(report.sound());
+  EXPECT_GT(commits_, 0U);
+}
+
+TEST_F(BusyFile, IsDamaged) {
+  damageAPage();
+  const PageReport report = checkPages(path_, whileCommitting());
+  EXPECT_EQ(report.problemCount, 1U);
+  EXPECT_FALSE(report.changes);
+  EXPECT_GT(commits_, 0U);
+}
+
+TEST_F(BusyFile, CannotBeJudgedWhereItsPagesCannotBeHeld) {
+  damageAPage();
+  std::vector<ReadTransaction> snapshots;
+  const auto takeAllSlots = [&] {
+    for (;;) snapshots.push_back(store_.read());
+  };
+  EXPECT_ERROR(takeAllSlots(), retry, "close snapshots");
+  EXPECT_TRUE(checkPages(path_, whileCommitting()).changes);
+  snapshots.clear();
+  EXPECT_FALSE(checkPages(path_, whileCommitting()).changes);
 }
 
 // Nothing was said while trees were walked, so that a check of pages could not be interrupted.
@@ -335,8 +398,8 @@ TEST_F(OddFile, WhoseEntriesNameTheSameLargeValueIsReadAFewTimes) {
   EXPECT_LT(read.take(), 40 * bytes.size());
 }
 
-// A file without meta pages, all of whose pages seem to be full of names of trees: as many trees were taken on
-// as there were names, and a walk over the whole file was begun for each of them.
+// A file without meta pages, all of whose pages seem to be full of names of trees: as many trees were taken
+// on as there were names, and a walk over the whole file was begun for each of them.
 TEST_F(OddFile, FullOfNamesOfTreesHasNoMoreTreesThanAFileMayHave) {
   constexpr pages::PageNumber kBranch = 2;
   constexpr pages::PageNumber kLeaves = 120;

@@ -34,8 +34,8 @@ RecordSchema contactThatKeepsTheSplit(unsigned version) {
       note  @5 :Text;)");
 }
 
-// Version 2 was the current one, its rows are packed, and it was given up. Its names cannot be made again from
-// the name of version 1: "Mary Ann Evans" is split into other parts.
+// Version 2 was the current one, its rows are packed, and it was given up. Its names cannot be made again
+// from the name of version 1: "Mary Ann Evans" is split into other parts.
 class GivenUpTest : public ::testing::Test {
  protected:
   GivenUpTest() {

@@ -1,7 +1,7 @@
-// Two hundred lives of a version whose new field a function makes: one that goes wrong in half a percent of the
-// derivations is given up with the reads that its guard rails ask for, one without faults never, nor one whose
-// faults stay below the limit. Through the engine: canary reads of a store, judged by its keeper at the latest
-// when it is closed.
+// Two hundred lives of a version whose new field a function makes: one that goes wrong in half a percent of
+// the derivations is given up with the reads that its guard rails ask for, one without faults never, nor one
+// whose faults stay below the limit. Through the engine: canary reads of a store, judged by its keeper at the
+// latest when it is closed.
 
 #include <gtest/gtest.h>
 

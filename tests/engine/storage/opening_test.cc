@@ -6,6 +6,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include <cstring>
 #include <thread>
 
 #include "instar/engine/internal/storage/file_system.h"
@@ -229,6 +230,47 @@ TEST_F(Opening, AFileThatRightlyEndsBeforeItsLastPageNumberIsOpened) {
   }
   std::filesystem::resize_file(path, std::filesystem::file_size(path) - 4096);
   EXPECT_ERROR(open(path), restoreFromBackup, "cut short");
+}
+
+// Whether a file is whole was found out by following its list of free pages 32 levels down, as often as pages
+// named one another: a page that named itself 2,000 times took 2,000 to the power of 32 reads.
+TEST_F(Opening, AListOfFreePagesThatLeadsToItselfIsReportedAtOnce) {
+  constexpr std::size_t kPage = 4096;
+  constexpr std::size_t kHeader = 16;
+  constexpr std::size_t kFreeRoot = kHeader + 24 + 40;  // the root in the first record of a meta page
+  constexpr std::size_t kLastPage = kHeader + 24 + 2 * 48;
+  constexpr std::size_t kTransaction = kLastPage + 8;
+  {
+    const auto environment = open(path);
+    const TreeId tree = openTree(*environment);
+    for (int commit = 0; commit < 5; ++commit) put(*environment, tree, "a", "0");
+  }
+  std::string bytes = readFile(path);
+  const auto number = [&](std::size_t offset) {
+    std::uint64_t value = 0;
+    std::memcpy(&value, bytes.data() + offset, sizeof value);
+    return value;
+  };
+  const std::size_t newest = number(kTransaction) > number(kPage + kTransaction) ? 0 : kPage;
+  const std::uint64_t root = number(newest + kFreeRoot);
+  ASSERT_LT(root, bytes.size() / kPage) << "the test has lost its subject";
+  const std::uint64_t behindTheEnd = bytes.size() / kPage;
+  std::memcpy(bytes.data() + newest + kLastPage, &behindTheEnd, sizeof behindTheEnd);
+  constexpr std::uint16_t kNodes = (kPage - kHeader - 8) / 2;
+  const std::uint16_t header[4] = {0, 1, kHeader + 2 * kNodes, kPage - 8};  // a branch page
+  char* const page = bytes.data() + root * kPage;
+  std::memcpy(page + 8, header, sizeof header);
+  for (std::size_t node = 0; node < kNodes; ++node)
+    std::memcpy(page + kHeader + 2 * node, &header[3], sizeof header[3]);
+  std::memcpy(page + kPage - 8, &root, 6);  // the one node that all offsets name leads to its own page
+  std::memset(page + kPage - 2, 0, 2);
+  writeFile(path, bytes);
+  ChildProcess child([&](const Steps&) {
+    ::alarm(30);  // a reader that does not come to an end is killed
+    EXPECT_ERROR(open(path), restoreFromBackup, "cut short");
+    EXPECT_ERROR(open(path, withMode(OpenMode::readOnly)), restoreFromBackup, "cut short");
+  });
+  child.expectSuccess();
 }
 
 TEST_F(Opening, OneFileIsOneEnvironmentUnderAllItsNames) {

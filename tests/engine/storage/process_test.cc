@@ -9,6 +9,7 @@
 #include <atomic>
 #include <thread>
 
+#include "instar/engine/internal/storage/process_age.h"
 #include "instar/tests/engine/storage/environment_helpers.h"
 #include "instar/tests/support/child_process.h"
 #include "instar/tests/support/expect_error.h"
@@ -197,14 +198,70 @@ TEST_F(StorageProcesses, ADeadReadersSlotIsCleared) {
   const auto alive = readersOf(*environment, child.process());
   ASSERT_EQ(alive.size(), 1U);
   EXPECT_TRUE(alive[0].alive);
+  EXPECT_TRUE(alive[0].programAge.has_value());
   EXPECT_EQ(alive[0].transaction, beginRead(*environment)->id());
   EXPECT_EQ(environment->clearStaleReaders(), 0U);
   child.kill();
   const auto dead = readersOf(*environment, child.process());
   ASSERT_EQ(dead.size(), 1U);
   EXPECT_FALSE(dead[0].alive);
+  EXPECT_EQ(dead[0].programAge, std::nullopt);
   EXPECT_EQ(environment->clearStaleReaders(), 1U);
   EXPECT_TRUE(readersOf(*environment, child.process()).empty());
+}
+
+// Whether a reader is alive was told by its number alone, so that one whose number another program had got
+// since held its snapshot for ever, as far as `instar readers` and the retirement of versions knew.
+TEST_F(StorageProcesses, AReaderIsDeadThoughAnotherProgramHasItsNumber) {
+  ChildProcess reader([&](const Steps& parent) {
+    const auto environment = openAgain();
+    const auto snapshot = beginRead(*environment);
+    parent.tell();
+    parent.await();
+  });
+  ChildProcess other([](const Steps& parent) { parent.await(); });
+  ChildProcess renumberer([&](const Steps& parent) {  // on its own: closing the file drops a process's locks
+    parent.await();
+    std::fstream file(path.string() + "-lock", std::ios::in | std::ios::out | std::ios::binary);
+    pid_t number = 0;
+    int changed = 0;
+    for (std::streamoff at = 0; file.read(reinterpret_cast<char*>(&number), sizeof number);
+         at += sizeof number) {
+      if (number != reader.process()) continue;
+      const pid_t given = other.process();
+      file.seekp(at);
+      file.write(reinterpret_cast<const char*>(&given), sizeof given);
+      file.seekg(at + static_cast<std::streamoff>(sizeof number));
+      ++changed;
+    }
+    EXPECT_EQ(changed, 1) << "the test has lost its subject";
+  });
+  const auto environment = openAgain();
+  reader.await();
+  reader.kill();
+  renumberer.tell();
+  renumberer.expectSuccess();
+  const auto readers = readersOf(*environment, other.process());
+  ASSERT_EQ(readers.size(), 1U);
+  EXPECT_NE(readers[0].transaction, 0U);
+  EXPECT_FALSE(readers[0].alive);
+  EXPECT_EQ(readers[0].programAge, std::nullopt);
+  EXPECT_EQ(environment->clearStaleReaders(), 1U);
+  other.tell();
+  other.expectSuccess();
+}
+
+TEST(StorageProcessAge, IsReadOffBehindAnyName) {
+  const std::string fields = " S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 4711 20 21";
+  EXPECT_EQ(startInStat("12 (cat)" + fields), 4711U);
+  EXPECT_EQ(startInStat("12 (a) S 1 (b c)" + fields), 4711U);
+  const std::vector<std::string> others = {"", "12 (cat)", "12 cat" + fields, "12 (cat) S 1 2 3",
+                                           "12 (cat)" + fields.substr(0, fields.find("4711")) + "x 20"};
+  for (const std::string& text : others) {
+    EXPECT_EQ(startInStat(text), std::nullopt) << text;
+  }
+  EXPECT_TRUE(ageOfProcess(::getpid()).has_value());
+  EXPECT_EQ(ageOfProcess(-1), std::nullopt);
 }
 
 TEST_F(StorageProcesses, OpeningClearsDeadReaders) {
