@@ -135,11 +135,11 @@ TEST_F(MigrateTest, WhatEndsItLeavesWhatIsDoneAndTheNextCallGoesOn) {
 // What the kernel says of a thread, a second of it at the least: not a matter of how fast the machine is.
 // Rows that were looked at are not all rewritten: others may have put them meanwhile.
 TEST_F(MigrateTest, AfterEachBatchItSaysWhatIsCommitted) {
-  fill(3000, store);
+  fill(300, store);
   const Rows rows = store.collection("contacts", secondContact());
   {
     auto transaction = store.write();
-    for (std::uint64_t id = 0; id < 3000; id += 2) {
+    for (std::uint64_t id = 0; id < 300; id += 2) {
       auto record = rows.edit(transaction, id);
       rows.put(transaction, record);
     }
@@ -148,11 +148,11 @@ TEST_F(MigrateTest, AfterEachBatchItSaysWhatIsCommitted) {
   std::uint64_t calls = 0;
   const auto look = [&](const Migration& now) {
     ++calls;
-    EXPECT_EQ(versions(store)[1], 1500 - now.rewritten);
+    EXPECT_EQ(versions(store)[1], 150 - now.rewritten);
   };
   const Migration done =
       migrate(store, "contacts", {.lockTime = std::chrono::microseconds(0), .committed = look});
-  EXPECT_EQ(done.rewritten, 1500U);
+  EXPECT_EQ(done.rewritten, 150U);
   EXPECT_GT(calls, 1U);
 }
 
