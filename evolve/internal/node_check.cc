@@ -37,6 +37,19 @@ void readAll(const capnp::DynamicValue::Reader& value) {
   }
 }
 
+[[noreturn]] void refuse(std::uint64_t id, const char* reason) {
+  throw Error(ErrorCode::restoreFromBackup, "a stored schema is inconsistent; restore the file from a backup",
+              {{"type", "0x" + hexadecimal(id)}, {"reason", reason}});
+}
+
+// The short name is what lies behind that many bytes of the long one, wherever that is.
+void checkNames(const NodeIndex& index) {
+  for (const auto& [id, node] : index.nodes()) {
+    if (node.getDisplayNamePrefixLength() > node.getDisplayName().size())
+      refuse(id, "its short name begins behind its name");
+  }
+}
+
 // Follows what leads from a node to what it stands in, and remembers what has an end: no step is taken twice.
 class NestingCheck {
  public:
@@ -51,12 +64,6 @@ class NestingCheck {
   }
 
  private:
-  [[noreturn]] static void refuse(std::uint64_t id, const char* reason) {
-    throw Error(ErrorCode::restoreFromBackup,
-                "a stored schema is inconsistent; restore the file from a backup",
-                {{"type", "0x" + hexadecimal(id)}, {"reason", reason}});
-  }
-
   void checkScopes(std::uint64_t start) {
     std::set<std::uint64_t> seen;
     for (std::uint64_t id = start; index_.contains(id) && !ending_.contains(id);
@@ -94,6 +101,7 @@ class NestingCheck {
 NodeIndex checkNodes(NodeList nodes) {
   for (const auto node : nodes) readAll(capnp::DynamicStruct::Reader(node));
   NodeIndex index(nodes);
+  checkNames(index);
   NestingCheck(index).run();
   return index;
 }

@@ -150,5 +150,18 @@ TEST(NodeCheck, RefusesAFieldOfAnUnknownKind) {
                restoreFromBackup, "unknown kind");
 }
 
+// The short name of a type, which errors show, was read far behind the end of its name.
+TEST(NodeCheck, RefusesAShortNameThatBeginsBehindTheName) {
+  const auto withPrefix = [](std::uint32_t beyond) {
+    return changed([&](NodeList::Builder nodes) {
+      auto node = nodeOf(nodes, kInner);
+      node.setDisplayNamePrefixLength(static_cast<std::uint32_t>(node.getDisplayName().size()) + beyond);
+    });
+  };
+  EXPECT_NO_THROW(withPrefix(0));
+  EXPECT_ERROR(withPrefix(1), restoreFromBackup, "behind its name");
+  EXPECT_ERROR(withPrefix(0x4000'0000), restoreFromBackup, "behind its name");
+}
+
 }  // namespace
 }  // namespace instar::testing
