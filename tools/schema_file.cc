@@ -3,7 +3,9 @@
 #include <capnp/schema-parser.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <fstream>
+#include <new>
 #include <optional>
 
 #include "instar/evolve/want_of_memory.h"
@@ -96,6 +98,7 @@ class SourceFile final : public capnp::SchemaFile {
   // No more than the limit, however large the file says that it is.
   std::string readFile() const {
     std::ifstream stream(path_, std::ios::binary);
+    if (!stream.is_open() && errno == ENOMEM) throw std::bad_alloc();
     std::string text(kMaxSchemaFileSize + 1, '\0');
     stream.read(text.data(), static_cast<std::streamsize>(text.size()));
     text.resize(static_cast<std::size_t>(stream.gcount()));
@@ -166,8 +169,8 @@ RecordSchema loadSchemaFile(std::string_view name, const std::vector<fs::path>& 
   }
   Compilation compilation{.roots = {path.parent_path()}};
   for (const fs::path& folder : importFolders) compilation.roots.push_back(canonicalFolder(folder));
-  const capnp::SchemaParser parser;
   try {
+    const capnp::SchemaParser parser;
     const capnp::ParsedSchema parsed =
         parser.parseFile(kj::heap<SourceFile>(compilation, path, file, SourceFile::Use::compiled));
     if (!compilation.mistakes.empty()) refuseMistakes(compilation.mistakes);

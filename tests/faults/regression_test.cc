@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdio>
 #include <exception>
+#include <fstream>
 #include <functional>
 #include <new>
 #include <stdexcept>
@@ -22,6 +23,7 @@
 #include "instar/tests/support/child_process.h"
 #include "instar/tests/support/expect_error.h"
 #include "instar/tools/commands/command.h"
+#include "instar/tools/schema_file.h"
 
 namespace instar::testing {
 namespace {
@@ -306,6 +308,36 @@ TEST(FaultRegressions, ACommandThatIsRefusedMemoryInItsCleaningUpSaysSo) {
               ::testing::ExitedWithCode(static_cast<int>(tools::ExitStatus::problem)),
               "instar: there is not enough memory");
   EXPECT_EXIT(endsWith(std::runtime_error("a mistake")), ::testing::KilledBySignal(SIGABRT), "");
+}
+
+TEST(FaultRegressions, WantOfMemoryIsNotBlamedOnASchemaFile) {
+  // Cap'n Proto's compiler was refused memory, and the schema file was said not to compile.
+  const TemporaryFolder folder;
+  const std::filesystem::path file = folder / "item.capnp";
+  std::ofstream(file) << "@0xc0ffee5eedf00d01;\nusing Instar = import \"/instar/schema.capnp\";\n"
+                         "struct Item $Instar.version(1) { id @0 :UInt64 $Instar.key(0); text @1 :Text; }\n";
+  ChildProcess child([&](const Steps&) {
+    const auto load = [&] { return tools::loadSchemaFile(file.string() + ":Item", {}); };
+    EXPECT_EQ(load().version(), 1U);
+    bool wasHit = true;
+    std::uint64_t refused = 0;
+    for (std::uint64_t number = 1; wasHit; number += 1 + number / 50) {
+      const Fault fault{.call = FaultCall::allocate, .error = ENOMEM, .number = number};
+      armFaults({&fault, 1});
+      try {
+        load();
+      } catch (const Error& error) {
+        ++refused;
+        EXPECT_EQ(errorCodeName(error.code()), errorCodeName(ErrorCode::freeSpace)) << error.what();
+      } catch (const std::bad_alloc&) {
+        ++refused;
+      }
+      disarmFaults();
+      wasHit = testing::wasHit(0);
+    }
+    EXPECT_GT(refused, 0U);
+  });
+  child.expectSuccess();
 }
 
 TEST(FaultRegressions, SignalsDuringOpeningAndCreationGoUnnoticed) {

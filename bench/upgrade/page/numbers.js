@@ -187,7 +187,7 @@ const kMetrics = {
   fileHighest: { title: "File at its highest", long: "file at its highest", unit: "bytes", of: (run) => run.fileHighest },
   fileAfter: { title: "File after", long: "file after", unit: "bytes", of: (run) => run.fileAfter },
   memory: { title: "Memory", long: "memory at its highest", unit: "bytes", of: (run) => run.memoryHighest },
-  lost: { title: "Lost by a kill", long: "work done again after a kill", unit: "time",
+  lost: { title: "Lost by a kill", long: "time of work that a kill has cost", unit: "time",
     of: (run) => (run.lostByKill !== -1 ? run.lostByKill : NaN) },
 };
 
