@@ -119,6 +119,8 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
     row.borrow(transaction, key, view);
   }
   void loadCold(TransactionState& transaction, ColdPlace place, internal::RowBytes& row);
+  // A row that must not be handed out as it is.
+  [[noreturn]] void refuseRow(Bytes key, const char* damage) const;
 
   bool contains(TransactionState& transaction, Bytes key);
   std::uint64_t count(TransactionState& transaction);
@@ -158,7 +160,6 @@ class CollectionState : public std::enable_shared_from_this<CollectionState> {
   }
   void refresh(TransactionState& transaction);
   bool isKnown(TransactionState& transaction, std::uint16_t version);
-  [[noreturn]] void refuseRow(Bytes key, const char* damage) const;
   [[noreturn]] void refuseVersion(Bytes key) const;
   void openColdTier(TransactionState& transaction);
   [[noreturn]] void refuseProgram(const char* message, std::uint16_t floor) const;

@@ -176,6 +176,8 @@ void ScanCursor::load(internal::RowBytes& row) const {
   if (isOutdated()) return collection_.find(transaction, here_.key, row);
   if (cold_.section) return collection_.loadCold(transaction, cold_, row);
   collection_.load(transaction, here_.key, here_.value, row);
+  // What covers a cold row is passed over where there are any.
+  if (!row.found()) collection_.refuseRow(here_.key, "it is erased, but the catalog knows of no cold rows");
 }
 
 }  // namespace instar
