@@ -63,8 +63,8 @@ struct CompactionOptions {
   CompactionMode mode = CompactionMode::off;
   // Bytes a second that may be written, and as many that may be read from the device; 0: no limit.
   std::uint64_t rate = std::uint64_t{4} << 20;
-  // After this time under the lock of writers a batch is committed; the sync comes on top. None: 1 ms where rows
-  // are upgraded in place, 2 ms where they are packed, as few pages of each commit are blocks then.
+  // After this time under the lock of writers a batch is committed; the sync comes on top. None: 1 ms where
+  // rows are upgraded in place, 2 ms where they are packed, as few pages of each commit are blocks then.
   std::optional<std::chrono::microseconds> lockTime = {};
   std::optional<AllowedHours> allowedHours = {};        // none: at any time
   std::uint64_t minFreeDisk = std::uint64_t{64} << 20;  // bytes that stay free; 0: not looked at

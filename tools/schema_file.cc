@@ -1,12 +1,15 @@
 #include "instar/tools/schema_file.h"
 
 #include <capnp/schema-parser.h>
+#include <fcntl.h>
+#include <kj/io.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <fstream>
 #include <new>
 #include <optional>
+#include <system_error>
 
 #include "instar/evolve/want_of_memory.h"
 #include "instar/format/error.h"
@@ -97,13 +100,12 @@ class SourceFile final : public capnp::SchemaFile {
 
   // No more than the limit, however large the file says that it is.
   std::string readFile() const {
-    std::ifstream stream(path_, std::ios::binary);
-    if (!stream.is_open() && errno == ENOMEM) throw std::bad_alloc();
     std::string text(kMaxSchemaFileSize + 1, '\0');
-    stream.read(text.data(), static_cast<std::streamsize>(text.size()));
-    text.resize(static_cast<std::size_t>(stream.gcount()));
-    if (!stream.is_open() || stream.bad())
-      throw Error(ErrorCode::fixEnvironment, "the schema file cannot be read", {{"file", displayName_}});
+    const kj::AutoCloseFd file(retried([&] { return ::open(path_.c_str(), O_RDONLY | O_CLOEXEC); }));
+    std::size_t length = 0;
+    for (ssize_t count = 1; count > 0; length += static_cast<std::size_t>(count))
+      count = retried([&] { return ::read(file, text.data() + length, text.size() - length); });
+    text.resize(length);
     if (text.size() > kMaxSchemaFileSize) {
       throw Error(ErrorCode::fixSchema, "the schema file is too large",
                   {{"file", displayName_}, {"limit", std::to_string(kMaxSchemaFileSize)}});
@@ -111,6 +113,18 @@ class SourceFile final : public capnp::SchemaFile {
     compilation_.limits.count(text.size(), displayName_);
     if (use_ == Use::compiled) strings_ = compilation_.limits.check(text, displayName_);
     return text;
+  }
+
+  // The result of a call, made again where a signal has interrupted it; throws where it has failed.
+  template <class Call>
+  auto retried(Call&& call) const {
+    auto result = call();
+    while (result < 0 && errno == EINTR) result = call();
+    if (result < 0) {
+      throw Error(ErrorCode::fixEnvironment, "the schema file cannot be read",
+                  {{"file", displayName_}, {"reason", std::generic_category().message(errno)}});
+    }
+    return result;
   }
 
   Compilation& compilation_;
@@ -132,7 +146,11 @@ fs::path canonicalFolder(const fs::path& folder) {
 
 [[noreturn]] void refuseMistakes(const std::vector<std::string>& mistakes) {
   std::string lines;
-  for (const std::string& mistake : mistakes) lines.append(lines.empty() ? "" : "\n").append(mistake);
+  for (const std::string& mistake : mistakes) {
+    // The compiler's words for an exception of its own.
+    if (mistake.find("std::bad_alloc") != std::string::npos) throw std::bad_alloc();
+    lines.append(lines.empty() ? "" : "\n").append(mistake);
+  }
   throw Error(ErrorCode::fixSchema, "the schema file does not compile", {{"mistakes", std::move(lines)}});
 }
 

@@ -19,8 +19,8 @@ struct Aim {
   std::string command;   // measures it again, or what is missing
 };
 
-// Each aim for each strategy. Decided only by scenarios that were repeated, with two runs that were not disturbed, and
-// whose repetitions all lie on one side of the limit; of warm files, not killed, not packed.
+// Each aim for each strategy. Decided only by scenarios that were repeated, with two runs that were not
+// disturbed, and whose repetitions all lie on one side of the limit; of warm files, not killed, not packed.
 std::vector<Aim> aimsOf(std::span<const Run::Reader> runs);
 
 }  // namespace instar::bench

@@ -1,6 +1,6 @@
 #pragma once
-// A migration that is killed on its way, in memory that outlives its process: a file that it maps, and whoever
-// has started it. What the process has written there until then the other one reads. Any thread.
+// A migration that is killed on its way, in memory that outlives its process: a file that it maps, and
+// whoever has started it. What the process has written there until then the other one reads. Any thread.
 
 #include <atomic>
 #include <cstdint>

@@ -33,11 +33,11 @@ class Campaign {
   // gone on with could not be compared.
   void refuseOthers(const std::vector<Scenario>& scenarios) const;
 
-  // Those that the folder does not have yet by this build on this machine, and all of `again`, which are some of
-  // them: a run goes when its successor is there, and one of a higher repetition when all successors are.
-  // Repetition by repetition, in the order given and in the opposite one in turn, but what uses the same filled
-  // files behind one another. Where a run fails the next one is made. At the end, and where it is interrupted,
-  // what there is is reported. Then throws std::runtime_error that lists what has failed.
+  // Those that the folder does not have yet by this build on this machine, and all of `again`, which are
+  // some of them: a run goes when its successor is there, and one of a higher repetition when all successors
+  // are. Repetition by repetition, in the order given and in the opposite one in turn, but what uses the
+  // same filled files behind one another. Where a run fails the next one is made. At the end, and where it
+  // is interrupted, what there is is reported. Then throws std::runtime_error that lists what has failed.
   void run(const std::vector<Scenario>& scenarios, unsigned repetitions,
            const std::vector<Scenario>& again = {});
 

@@ -24,8 +24,8 @@
 namespace instar::bench {
 namespace {
 
-// More than these, and a run is marked: of a whole run, of one second of it, and how many times longer a sync takes
-// after it than before, or the other way round.
+// More than these, and a run is marked: of a whole run, of one second of it, and how many times longer a
+// sync takes after it than before, or the other way round.
 constexpr double kStolenBearable = 0.02;
 constexpr double kOthersBearable = 0.15;
 constexpr double kStolenInASecond = 0.1;

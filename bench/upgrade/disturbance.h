@@ -44,11 +44,13 @@ struct MachineLook {
 // Now, but for the sync.
 MachineLook lookAtMachine(KernelThreads& kernel);
 
-// What others did from the first look to the last, and in the worst of the pieces between them that are not much
-// shorter than a second, and whether that is more than a fair comparison bears. There are two looks at least. Pure.
+// What others did from the first look to the last, and in the worst of the pieces between them that are not
+// much shorter than a second, and whether that is more than a fair comparison bears. There are two looks at
+// least. Pure.
 void describeDisturbance(std::span<const MachineLook> looks, Disturbance::Builder disturbance);
 
-// Looks once a second, in a thread of its own, from its making to describe(), which is called once. One thread.
+// Looks once a second, in a thread of its own, from its making to describe(), which is called once. One
+// thread.
 class DisturbanceWatch {
  public:
   explicit DisturbanceWatch(const std::filesystem::path& folder);

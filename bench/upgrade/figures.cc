@@ -24,8 +24,8 @@ double ifOf(std::uint64_t least, Latency::Reader latency, double microseconds) n
   return latency.getCount() < least ? kUnknown : microseconds * kSecondsPerMicro;
 }
 
-// From opening until then. Of the second in which that is: its share, as if there had been as many at each moment
-// since the first answer.
+// From opening until then. Of the second in which that is: its share, as if there had been as many at each
+// moment since the first answer.
 double operationsUntil(Run::Reader run, double until) noexcept {
   double count = 0;
   const auto seconds = run.getSeconds();

@@ -1,6 +1,6 @@
 #pragma once
-// Figures that follow from what a run has recorded: defined here alone, for tables and for the page. Unknown is
-// NaN, which no median counts. Pure; any thread.
+// Figures that follow from what a run has recorded: defined here alone, for tables and for the page. Unknown
+// is NaN, which no median counts. Pure; any thread.
 
 #include <span>
 #include <string>
@@ -19,23 +19,24 @@ double longestReadStall(Run::Reader run) noexcept;
 // The longest write once the file was open, in seconds.
 double longestOpenStall(Run::Reader run) noexcept;
 
-// Bytes written per byte migrated, the load's own left out. 0 where nothing has to be rewritten, be it by design of
-// the strategy or of the change.
+// Bytes written per byte migrated, the load's own left out. 0 where nothing has to be rewritten, be it by
+// design of the strategy or of the change.
 double writtenPerMigrated(Run::Reader run) noexcept;
 
 // Processor time in seconds, what the load alone takes in the same time left out.
 double processorOfMigration(Run::Reader run) noexcept;
 
-// Operations a second from opening until the migration was complete, a second at least, as less says nothing; until
-// the end where it was not or there was none. Only of a closed loop: an open one does what it is asked for, and there
-// an operation belongs to the second in which it was due.
+// Operations a second from opening until the migration was complete, a second at least, as less says
+// nothing; until the end where it was not or there was none. Only of a closed loop: an open one does what it
+// is asked for, and there an operation belongs to the second in which it was due.
 double throughput(Run::Reader run) noexcept;
 // The same until `seconds` after opening.
 double throughputUntil(Run::Reader run, double seconds) noexcept;
 // throughput() of a run by that of others, their median, in as long.
 double throughputShare(Run::Reader run, std::span<const Run::Reader> others);
 
-// In seconds. Unknown where there are too few operations for one to be expected beyond it: p99 of 100, p99.9 of 1,000.
+// In seconds. Unknown where there are too few operations for one to be expected beyond it: p99 of 100, p99.9
+// of 1,000.
 double p50Of(Latency::Reader latency) noexcept;
 double p99Of(Latency::Reader latency) noexcept;
 double p999Of(Latency::Reader latency) noexcept;
@@ -44,7 +45,8 @@ double p999Of(Latency::Reader latency) noexcept;
 double bytesReadFromDisk(Run::Reader run) noexcept;
 
 double timeToCompletion(Run::Reader run) noexcept;
-// Whether the load had to end before the migration was complete, of a strategy that brings all rows over by itself.
+// Whether the load had to end before the migration was complete, of a strategy that brings all rows over by
+// itself.
 bool isUnfinished(Run::Reader run) noexcept;
 
 // The name of the scenario under the same conditions that `name` has, of another system or strategy.

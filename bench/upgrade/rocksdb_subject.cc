@@ -99,8 +99,8 @@ class RocksDbEngine {
     checkRocksDb(database_->SyncWAL());
   }
 
-  // What is in memory, and the merging of levels that is due, also by what was merged meanwhile: whether any is
-  // can be asked only where none is running.
+  // What is in memory, and the merging of levels that is due, also by what was merged meanwhile: whether any
+  // is can be asked only where none is running.
   void settle() {
     checkRocksDb(database_->Flush({}));
     for (std::uint64_t pending = 1; pending != 0;) {

@@ -19,9 +19,9 @@ std::string shellWord(const std::string& text);
 
 class Runner {
  public:
-  // `program` takes the hidden commands fill, play, migrate and count. Files lie in a folder of its own inside
-  // `data`, which is removed at the end; those of processes that have come to another end are removed now.
-  // `own` is for scenarios of Change::own.
+  // `program` takes the hidden commands fill, play, migrate and count. Files lie in a folder of its own
+  // inside `data`, which is removed at the end; those of processes that have come to another end are removed
+  // now. `own` is for scenarios of Change::own.
   Runner(std::filesystem::path program, const std::filesystem::path& data, std::optional<OwnFile> own = {});
   Runner(const Runner&) = delete;
   Runner& operator=(const Runner&) = delete;

@@ -58,7 +58,7 @@ bool areWordsOf(const Fault& fault, std::string_view words) {
     case EINTR:
       return has("interrupted");
     case EMFILE:
-      return has("too many files");
+      return has("too many files") || has("Too many open files");
     case kShortWrite:
       return has("reports an error") || has("full");
     default:

@@ -1,5 +1,5 @@
-// What ./dev says where there is no Debian: a folder with next to nothing in it is all of its PATH. And jobs of it
-// that could take something away.
+// What ./dev says where there is no Debian: a folder with next to nothing in it is all of its PATH. And jobs
+// of it that could take something away.
 
 #include <gmock/gmock.h>
 #include <sys/wait.h>

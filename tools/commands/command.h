@@ -69,8 +69,8 @@ void addCanaryCommand(CLI::App& app, Context& context);
 // Parses the command line, does what it says and returns the exit status. Throws nothing.
 int runCommandLine(int argumentCount, const char* const* arguments, Context& context);
 
-// For std::set_terminate(): Cap'n Proto's compiler ends the process where it is refused memory while it cleans
-// up. Then the command says so and exits with ExitStatus::problem; anything else aborts.
+// For std::set_terminate(): Cap'n Proto's compiler ends the process where it is refused memory while it
+// cleans up. Then the command says so and exits with ExitStatus::problem; anything else aborts.
 [[noreturn]] void endForWantOfMemory() noexcept;
 
 // An error as lines for people: the message with its short facts, then longer ones (lists of changes) below.

@@ -24,8 +24,9 @@ std::size_t batchBytes(std::uint64_t rate, CompactionMode mode, bool keepsPreima
   return rate == 0 ? kMost : std::clamp<std::size_t>(share, 4096, kMost);
 }
 
-// What a batch of rows in place replaces is free afterwards, and LMDB's list of free pages is brought up to date
-// in each later commit of whomever: with batches of 2 ms it takes two pages more than with batches of 1 ms.
+// What a batch of rows in place replaces is free afterwards, and LMDB's list of free pages is brought up to
+// date in each later commit of whomever: with batches of 2 ms it takes two pages more than with batches of 1
+// ms.
 std::chrono::microseconds lockTime(CompactionMode mode) {
   return std::chrono::milliseconds(mode == CompactionMode::compress ? 2 : 1);
 }

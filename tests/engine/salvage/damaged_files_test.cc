@@ -1,6 +1,6 @@
 // Thousands of damaged files: none ends the program, no wrong row comes out without a message, and what is
-// missing is listed. `./dev damage` makes it long: INSTAR_DAMAGED_FILES says how many, INSTAR_DAMAGED_SEED where to
-// begin, to see one of them again.
+// missing is listed. `./dev damage` makes it long: INSTAR_DAMAGED_FILES says how many, INSTAR_DAMAGED_SEED
+// where to begin, to see one of them again.
 
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
