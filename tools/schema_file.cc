@@ -22,6 +22,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
+// fs::canonical(), but want of memory is not taken for a file that is not there.
+fs::path canonicalPath(const fs::path& path, std::error_code& failure) {
+  fs::path found = fs::canonical(path, failure);
+  if (failure == std::errc::not_enough_memory) throw std::bad_alloc();
+  return found;
+}
+
 // What all files of one compilation share.
 struct Compilation {
   std::vector<fs::path> roots;  // canonical: the schema's own folder, then the import folders
@@ -86,7 +93,7 @@ class SourceFile final : public capnp::SchemaFile {
                                             std::string_view name, Use use) const {
     if (embedded_ != nullptr && folder.empty()) return nullptr;
     std::error_code failure;
-    const fs::path path = fs::canonical(folder / name, failure);
+    const fs::path path = canonicalPath(folder / name, failure);
     if (failure || !fs::is_regular_file(path, failure)) return nullptr;
     const std::string displayName = (displayFolder / name).lexically_normal().string();
     if (!compilation_.isAllowed(path)) {
@@ -96,6 +103,18 @@ class SourceFile final : public capnp::SchemaFile {
       return nullptr;
     }
     return kj::Own<SchemaFile>(kj::heap<SourceFile>(compilation_, path, displayName, use));
+  }
+
+  // The result of a call, made again where a signal has interrupted it; throws where it has failed.
+  template <class Call>
+  auto retried(Call&& call) const {
+    auto result = call();
+    while (result < 0 && errno == EINTR) result = call();
+    if (result < 0) {
+      throw Error(ErrorCode::fixEnvironment, "the schema file cannot be read",
+                  {{"file", displayName_}, {"reason", std::generic_category().message(errno)}});
+    }
+    return result;
   }
 
   // No more than the limit, however large the file says that it is.
@@ -115,18 +134,6 @@ class SourceFile final : public capnp::SchemaFile {
     return text;
   }
 
-  // The result of a call, made again where a signal has interrupted it; throws where it has failed.
-  template <class Call>
-  auto retried(Call&& call) const {
-    auto result = call();
-    while (result < 0 && errno == EINTR) result = call();
-    if (result < 0) {
-      throw Error(ErrorCode::fixEnvironment, "the schema file cannot be read",
-                  {{"file", displayName_}, {"reason", std::generic_category().message(errno)}});
-    }
-    return result;
-  }
-
   Compilation& compilation_;
   fs::path path_;
   const EmbeddedSchema* embedded_ = nullptr;
@@ -137,7 +144,7 @@ class SourceFile final : public capnp::SchemaFile {
 
 fs::path canonicalFolder(const fs::path& folder) {
   std::error_code failure;
-  const fs::path path = fs::canonical(folder, failure);
+  const fs::path path = canonicalPath(folder, failure);
   if (failure || !fs::is_directory(path, failure)) {
     throw Error(ErrorCode::fixEnvironment, "the import folder cannot be read", {{"folder", folder.string()}});
   }
@@ -181,7 +188,7 @@ RecordSchema loadSchemaFile(std::string_view name, const std::vector<fs::path>& 
   }
   const std::string file(name.substr(0, colon));
   std::error_code failure;
-  const fs::path path = fs::canonical(file, failure);
+  const fs::path path = canonicalPath(file, failure);
   if (failure || !fs::is_regular_file(path, failure)) {
     throw Error(ErrorCode::fixEnvironment, "the schema file cannot be read", {{"file", file}});
   }
