@@ -31,13 +31,14 @@ std::uint64_t addressSpace(const std::string& name) {
 
 }  // namespace
 
-MemoryBound::MemoryBound(std::size_t bytes) : bytes_(bytes) {
+MemoryBound::MemoryBound(std::size_t bytes) {
   const std::uint64_t now = kIsSanitized ? 0 : addressSpace("VmSize:");
   rlimit before{};
   if (now == 0 || ::getrlimit(RLIMIT_AS, &before) != 0) return;
-  bound_ = now + bytes;
+  // What is refused may have been three quarters of all: memory that grows is asked for by its double.
+  suspicious_ = std::max(addressSpace("VmPeak:"), now + bytes / 4);
   rlimit bounded = before;
-  bounded.rlim_cur = std::min<rlim_t>(before.rlim_cur, bound_);
+  bounded.rlim_cur = std::min<rlim_t>(before.rlim_cur, now + bytes);
   if (::setrlimit(RLIMIT_AS, &bounded) == 0) before_ = before;
 }
 
@@ -45,6 +46,6 @@ MemoryBound::~MemoryBound() {
   if (before_) ::setrlimit(RLIMIT_AS, &*before_);
 }
 
-bool MemoryBound::wasReached() const { return before_ && addressSpace("VmPeak:") >= bound_ - bytes_ / 4; }
+bool MemoryBound::wasReached() const { return before_ && addressSpace("VmPeak:") > suspicious_; }
 
 }  // namespace instar::tools

@@ -15,18 +15,19 @@ namespace instar::tools {
 
 class MemoryBound {
  public:
-  // From now on what would take more than `bytes` beyond what the process has is refused, with std::bad_alloc.
+  // From now on what would take more than `bytes` beyond what the process has is refused, as if there were no
+  // more memory.
   explicit MemoryBound(std::size_t bytes);
   MemoryBound(const MemoryBound&) = delete;
   MemoryBound& operator=(const MemoryBound&) = delete;
   ~MemoryBound();
 
-  // Whether the work has come near to the bound, so that memory was refused for that.
+  // Whether memory that was refused was so for the bound. Where the process has had more before than it got
+  // since, that cannot be told, and is denied.
   bool wasReached() const;
 
  private:
-  std::uint64_t bound_ = 0;  // of the address space
-  std::size_t bytes_;
+  std::uint64_t suspicious_ = 0;  // an address space that is larger has grown by the work
   std::optional<rlimit> before_;  // where it has been set
 };
 
