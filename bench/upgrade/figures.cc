@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <set>
-
-#include "instar/bench/upgrade/scenario.h"
+#include <stdexcept>
 
 namespace instar::bench {
 namespace {
@@ -46,14 +46,12 @@ double endOf(Run::Reader run) noexcept {
   return run.getCompleteAfter() > 0 ? std::max(kLeast, run.getCompleteAfter()) : run.getDuration();
 }
 
-std::vector<std::string> partsOf(std::string_view name) {
-  std::vector<std::string> parts;
-  for (std::size_t from = 0; from <= name.size();) {
-    const std::size_t slash = std::min(name.find('/', from), name.size());
-    parts.emplace_back(name.substr(from, slash - from));
-    from = slash + 1;
+std::optional<Scenario> scenarioIn(std::string_view name) {
+  try {
+    return scenarioOf(name);
+  } catch (const std::invalid_argument&) {
+    return {};
   }
-  return parts;
 }
 
 }  // namespace
@@ -118,22 +116,26 @@ bool isUnfinished(Run::Reader run) noexcept {
   return false;
 }
 
-std::string counterpart(std::string_view name, std::string_view system, std::string_view strategy) {
-  std::vector<std::string> parts = partsOf(name);
-  if (parts.size() < 2) return {};
-  parts[0] = system;
-  parts[1] = strategy;
-  std::string other;
-  for (const std::string& part : parts) {
-    if (part == "packs" || part.starts_with("rate=") || part.starts_with("lock="))
-      continue;  // the strategy's own
-    other.append(other.empty() ? "" : "/").append(part);
-  }
-  return other;
+std::string counterpart(std::string_view name, System system, Strategy strategy) {
+  const auto scenario = scenarioIn(name);
+  return scenario ? nameOf(counterpart(*scenario, system, strategy)) : "";
 }
 
 std::string withoutMigration(std::string_view name) {
-  return counterpart(name, name.substr(0, name.find('/')), "none");
+  const auto scenario = scenarioIn(name);
+  return scenario ? nameOf(loadAlone(*scenario)) : "";
+}
+
+std::string referenceName(std::string_view name) {
+  const auto scenario = scenarioIn(name);
+  if (!scenario) return {};
+  const System system = scenario->change == Change::own ? scenario->system : System::sqlite;
+  return nameOf(counterpart(*scenario, system, Strategy::eager));
+}
+
+std::string seriesOf(std::string_view name) {
+  const auto scenario = scenarioIn(name);
+  return scenario ? seriesOf(*scenario) : std::string(name);
 }
 
 std::vector<Run::Reader> countedRuns(std::span<const Run::Reader> runs) {

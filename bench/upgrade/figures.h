@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "instar/bench/upgrade/run.capnp.h"
+#include "instar/bench/upgrade/scenario.h"
 
 namespace instar::bench {
 
@@ -49,9 +50,14 @@ double timeToCompletion(Run::Reader run) noexcept;
 // itself.
 bool isUnfinished(Run::Reader run) noexcept;
 
-// The name of the scenario under the same conditions that `name` has, of another system or strategy.
-std::string counterpart(std::string_view name, std::string_view system, std::string_view strategy);
+// The names of the scenarios under the same conditions that `name` has: of another system or strategy, without
+// any migration, and of what it is compared with: SQLite's eager strategy, and for a file of the user's
+// Instar's. Empty where `name` is none of a scenario.
+std::string counterpart(std::string_view name, System system, Strategy strategy);
 std::string withoutMigration(std::string_view name);
+std::string referenceName(std::string_view name);
+// seriesOf() of the scenario; of what is none the name.
+std::string seriesOf(std::string_view name);
 
 // Those that were not disturbed; all, where there are no others.
 std::vector<Run::Reader> countedRuns(std::span<const Run::Reader> runs);

@@ -174,10 +174,7 @@ void Runner::findLossByKill(const Scenario& scenario, Run::Builder run) {
   const auto killed = folder_ / "run" / "killed";
   std::filesystem::remove_all(killed);
   copyFolder(folder, killed);
-  Scenario looking = scenario;
-  looking.strategy = Strategy::lazy;
-  looking.rate = 0;
-  looking.packs = looking.kill = false;
+  const Scenario looking = counterpart(scenario, scenario.system, Strategy::lazy);
   run.setRowsKeptByKill(scenario.rows - resultOf("count", looking, killed).reader().getRowsLeft());
   std::filesystem::remove_all(killed);
   if (run.getRowsKeptByKill() < attempt->progress.rows)
@@ -189,8 +186,7 @@ void Runner::findLossByKill(const Scenario& scenario, Run::Builder run) {
 }
 
 void Runner::findOwnDigest(const Scenario& scenario) {
-  Scenario lazy = scenario;
-  lazy.strategy = Strategy::lazy;
+  const Scenario lazy = counterpart(scenario, scenario.system, Strategy::lazy);
   const auto result = folder_ / "lazy.json";
   call("migrate", lazy, copyOf(lazy), result);
   RunRecord run;

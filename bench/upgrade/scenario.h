@@ -74,8 +74,16 @@ struct Scenario {
 // rows.
 double longestOf(const Scenario& scenario) noexcept;
 
+// The same conditions for another system and strategy, without what was the other strategy's own: rate, time
+// under the lock, packing, how long it is waited for. A kill stays where something can be lost by it.
+Scenario counterpart(Scenario scenario, System system, Strategy strategy);
+
 // The same load with Strategy::none.
-Scenario loadAlone(Scenario scenario);
+Scenario loadAlone(const Scenario& scenario);
+
+// What competes under the same conditions: system, strategy, and what is the strategy's own
+// ("instar/standard/lock=700"). Two scenarios that have the same counterpart() differ in it.
+std::string seriesOf(const Scenario& scenario);
 
 // Whether the strategy brings all rows over by itself, so that its end can be waited for.
 bool comesToAnEnd(Strategy strategy) noexcept;

@@ -7,7 +7,6 @@
 #include <span>
 
 #include "instar/bench/upgrade/aims.h"
-#include "instar/bench/upgrade/scenario.h"
 
 namespace instar::bench {
 namespace {
@@ -57,15 +56,6 @@ Cell completionCell(const Runs& runs) {
   Cell cell{print("not within %.0f s", *std::ranges::min_element(waited))};
   if (waited.size() < runs.size()) cell.spread = print("%zu of %zu", waited.size(), runs.size());
   return cell;
-}
-
-std::string referenceName(const std::string& name) {
-  Scenario scenario = scenarioOf(name);
-  if (scenario.change != Change::own) scenario.system = System::sqlite;
-  scenario.strategy = Strategy::eager;
-  scenario.rate = scenario.lockTime = 0;
-  scenario.packs = false;
-  return nameOf(scenario);
 }
 
 // Columns as wide as they have to be, and only those of which something is known. The first is of names.

@@ -69,6 +69,7 @@ function runOf(raw, figures = {}) {
   for (const key of ["writeWait", "readWait", "openWriteWait", "amplification", "migrationProcessor", "throughput",
     "throughputShare", "bytesRead"]) run.figures[key] = figures[key] === undefined ? NaN : number(figures[key]);
   run.isUnfinished = figures.isUnfinished === true;
+  run.series = String(figures.series ?? "");
   for (const key of ["name", "system", "strategy", "change", "mix", "access", "durability", "command", "at",
     "digest"]) run[key] = String(raw[key] ?? "");
   for (const key of ["rows", "rate", "perSecond", "repetition", "openToFirstAnswer", "completeAfter", "duration",
@@ -95,20 +96,27 @@ function runOf(raw, figures = {}) {
 // What a name says beyond system/strategy/change/mix/access/rows: what differs from the default.
 const optionsOf = (run) => run.name.split("/").slice(6).filter((part) => part !== "");
 
-// The repetitions of one scenario. `series` names what competes: system, strategy and their own options;
+// An option of a strategy as a word of its title.
+function ownText(option) {
+  const [key, value] = option.split("=");
+  if (key === "rate") return `${bytesText(number(value))}/s`;
+  if (key === "lock") return `${timeText(number(value) * kMicro)} under the lock`;
+  return key === "longest" ? `${timeText(number(value))} at most` : option;
+}
+
+// The repetitions of one scenario. `series` names what competes: system, strategy and its own options;
 // `change`, `load`, `rows` and `storage` are the conditions, equal for those that are compared.
 function groupOf(run) {
   const options = optionsOf(run);
-  const own = options.filter((part) => part === "packs" || part.startsWith("rate="));
-  const texts = own.map((part) => (part.startsWith("rate=") ? `${bytesText(number(part.slice(5)))}/s` : part));
+  const own = run.series.split("/").slice(2);
   const seconds = options.find((part) => part.startsWith("seconds="));
   const { name, system, strategy, change, rows, durability } = run;
   return {
     name, system, strategy, change, rows, options, runs: [], summaries: new Map(),
     load: [run.mix, run.access, run.perSecond, seconds?.slice(8) ?? ""].join("/"),
     storage: options.includes("cold") ? `${durability}/cold` : durability,
-    series: [system, strategy, ...own].join("/"),
-    title: [`${systemTitle(system)} ${strategyTitle(strategy)}`, ...texts].join(" · "),
+    series: run.series,
+    title: [`${systemTitle(system)} ${strategyTitle(strategy)}`, ...own.map(ownText)].join(" · "),
     killed: options.includes("kill") || run.lostByKill !== -1,
   };
 }
