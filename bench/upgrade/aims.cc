@@ -145,6 +145,8 @@ std::vector<Evidence> evidenceFor(const Question& question, std::string_view str
       Runs both = runs;
       both.insert(both.end(), others.begin(), others.end());
       if (evidence.weakness.empty() && isMixed(both)) evidence.weakness = "builds or machines mixed";
+      if (evidence.weakness.empty() && isOfOtherSittings(countedRuns(runs), countedRuns(others)))
+        evidence.weakness = "what it is compared with is of another sitting";
     }
     evidence.value = question.value(countedRuns(runs), countedRuns(others));
     if (std::isfinite(evidence.value.median)) found.push_back(std::move(evidence));

@@ -36,6 +36,7 @@ struct ChildTask {
   std::filesystem::path result;   // JSON of a Run
   std::filesystem::path attempt;  // that is shared, where it is to be killed
   double killAfter = 0;           // seconds
+  std::uint64_t seed = 1;         // of the operations
   OwnFile own;
   std::string expectedDigest;
 };
@@ -85,7 +86,7 @@ void storeResult(const RunRecord& run, const std::filesystem::path& path) {
 }
 
 Stage stageOf(const ChildTask& task) {
-  Stage stage{.scenario = scenarioOf(task.scenario)};
+  Stage stage{.scenario = scenarioOf(task.scenario), .seed = task.seed};
   if (stage.scenario.change == Change::own) {
     stage.own = task.own;
     stage.expectedDigest = task.expectedDigest;
@@ -102,6 +103,7 @@ void addChildCommands(CLI::App& application, ChildTask& task) {
     command->add_option("--result", task.result);
     command->add_option("--attempt", task.attempt);
     command->add_option("--kill-after", task.killAfter);
+    command->add_option("--seed", task.seed);
     command->add_option("--own-file", task.own.file);
     command->add_option("--own-collection", task.own.collection);
     command->add_option("--own-schema", task.own.schema);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -34,7 +35,9 @@ std::string quoted(std::string_view text) {
   return result + '"';
 }
 
+// Nothing of what is not known.
 std::string textOfNumber(double number) {
+  if (!std::isfinite(number)) return {};
   char text[40];
   return {text, std::to_chars(text, text + sizeof text, number).ptr};
 }
@@ -47,6 +50,8 @@ std::string textOfValue(const capnp::DynamicValue::Reader& value) {
       return textOfNumber(value.as<double>());
     case capnp::DynamicValue::BOOL:
       return value.as<bool>() ? "1" : "0";
+    case capnp::DynamicValue::INT:
+      return std::to_string(value.as<std::int64_t>());
     default:
       return std::to_string(value.as<std::uint64_t>());
   }
@@ -83,11 +88,7 @@ std::uint64_t operationsOf(Run::Reader run) { return run.getReads().getCount() +
 
 }  // namespace
 
-std::string toJson(Run::Reader run) {
-  capnp::JsonCodec codec;
-  codec.setPrettyPrint(true);
-  return codec.encode(run).cStr();
-}
+std::string toJson(Run::Reader run) { return capnp::JsonCodec().encode(run).cStr(); }
 
 void fromJson(const std::string& text, Run::Builder run) {
   try {
@@ -193,7 +194,8 @@ void Results::findLoads() {
       return static_cast<std::uint64_t>(spreadOf(found->bytes).median * operations + 0.5);
     };
     run.builder().setBytesWrittenByLoad(found != nullptr ? std::max<std::uint64_t>(bytes(), 1) : 0);
-    run.builder().setProcessorSecondsOfLoad(found != nullptr ? spreadOf(found->seconds).median * operations : 0);
+    run.builder().setProcessorSecondsOfLoad(found != nullptr ? spreadOf(found->seconds).median * operations
+                                                             : 0);
   }
 }
 

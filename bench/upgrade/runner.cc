@@ -96,8 +96,9 @@ Runner::~Runner() {
 }
 
 bool Runner::call(const char* command, const Scenario& scenario, const std::filesystem::path& folder,
-                  const std::filesystem::path& result, const std::optional<Kill>& kill) const {
-  std::vector<std::string> texts{program_, command, nameOf(scenario), "--folder", folder};
+                  const std::filesystem::path& result, const std::optional<Kill>& kill, unsigned seed) const {
+  std::vector<std::string> texts{program_, command,  nameOf(scenario),    "--folder",
+                                 folder,   "--seed", std::to_string(seed)};
   if (!result.empty()) texts.insert(texts.end(), {"--result", result});
   if (kill)
     texts.insert(texts.end(), {"--kill-after", std::to_string(kill->after), "--attempt", kill->attempt});
@@ -198,7 +199,8 @@ RunRecord Runner::run(const Scenario& scenario, unsigned repetition) {
   if (own_ && expectedDigest_.empty()) findOwnDigest(scenario);
   const auto folder = copyOf(scenario);
   const auto result = folder_ / "run.json";
-  call("play", scenario, folder, result);
+  // The same operations for all systems and strategies of one repetition, and others in the next.
+  call("play", scenario, folder, result, {}, repetition);
   RunRecord run;
   fromJson(readText(result), run.builder());
   run.builder().setRepetition(repetition);
