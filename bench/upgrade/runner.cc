@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <charconv>
 #include <span>
+#include <sstream>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
@@ -69,6 +70,15 @@ void addDisturbance(std::span<const MachineLook> looks, Disturbance::Builder all
   const std::string reason = all.getReason().cStr();
   all.setDisturbed(true);
   all.setReason((reason.empty() ? "" : reason + "; ") + "until the kill " + more.getReason().cStr());
+}
+
+// The options of own that give the scenario its load.
+std::string ownLoadOf(const Scenario& scenario) {
+  std::ostringstream options;
+  options << " --mix " << textOf(scenario.mix) << " --access " << textOf(scenario.access) << " --rps "
+          << scenario.perSecond << " --seconds " << scenario.seconds << " --durability "
+          << textOf(scenario.durability);
+  return options.str();
 }
 
 }  // namespace
@@ -206,7 +216,7 @@ RunRecord Runner::run(const Scenario& scenario, unsigned repetition) {
   run.builder().setRepetition(repetition);
   run.builder().setCommand(own_ ? "./dev bench upgrade own " + shellWord(own_->file.string()) + " " +
                                       shellWord(own_->collection) + " --schema " + shellWord(own_->schema) +
-                                      " --only " + shellWord(nameOf(scenario))
+                                      ownLoadOf(scenario) + " --only " + shellWord(nameOf(scenario))
                                 : "./dev bench upgrade run " + shellWord(nameOf(scenario)));
   if (scenario.kill) findLossByKill(scenario, run.builder());
   std::filesystem::remove_all(folder);

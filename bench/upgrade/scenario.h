@@ -88,8 +88,9 @@ std::string seriesOf(const Scenario& scenario);
 // Whether the strategy brings all rows over by itself, so that its end can be waited for.
 bool comesToAnEnd(Strategy strategy) noexcept;
 
-// Whether the system has this strategy, in this build.
+// Whether the system has this strategy, in this build, and a use for each option; and why it does not.
 bool isOffered(const Scenario& scenario);
+std::string whyNotOffered(const Scenario& scenario);  // empty: it does
 
 // "instar/standard/derived/b/zipf/100000", with what differs from the default behind; what `run` takes. Of
 // the six the last ones may be missing, and are what a Scenario has then.
