@@ -257,6 +257,41 @@ TEST(ValueFunction, MirrorsToo) {
   EXPECT_ERROR(Plans(schema, there).requireFunctions(), fixCall, "field: a, function: back");
 }
 
+RecordSchema recordWithStep(std::string_view fields) {
+  return parseDeclarations(
+      "struct R @0xa000000000000001 $Instar.version(3) $Instar.upgraded([(to = 2, call = \"mark\")]) { " +
+          std::string(fields) + " }",
+      "R");
+}
+
+std::string upgradedWithStep(const RecordSchema& schema, std::uint16_t from, const char* row) {
+  auto functions = std::make_shared<Functions>();
+  functions->step<DynamicStruct>("mark", [](DynamicStruct::Builder record) {
+    record.set("b", (std::string(record.get("b").as<capnp::Text>().cStr()) + "!").c_str());
+  });
+  capnp::MallocMessageBuilder message;
+  auto record = message.initRoot<DynamicStruct>(schema.root());
+  capnp::TextCodec().decode(kj::StringPtr(row), record);
+  Plans(schema, functions).from(from).run(record);
+  return kj::str(record.asReader()).cStr();
+}
+
+TEST(Step, ComesBehindItsVersionAndBeforeWhatIsRetiredLater) {
+  const auto schema = recordWithStep(
+      "a @0 :Text $Instar.retired(3); b @1 :Text $Instar.derived(since = 2, copy = \"a\");"
+      "c @2 :Text $Instar.derived(since = 3, copy = \"b\");");
+  EXPECT_EQ(upgradedWithStep(schema, 1, "(a = \"x\")"), R"((b = "x!", c = "x!"))");
+  EXPECT_EQ(upgradedWithStep(schema, 2, "(a = \"x\", b = \"y\")"), R"((b = "y", c = "y"))");
+}
+
+TEST(Step, LetsAFieldBeRetiredOnlyBehindWhatIsMadeFromItLate) {
+  const auto schema = recordWithStep(
+      "a @0 :Text $Instar.retired(2);"
+      "b @1 :Text $Instar.derived(since = 2, concat = [(field = \"a\"), (field = \"c\")]);"
+      "c @2 :Text $Instar.derived(since = 3, constant = \"+\");");
+  EXPECT_EQ(upgradedWithStep(schema, 1, "(a = \"x\")"), R"((b = "x+", c = "+"))");
+}
+
 TEST(MissingFunction, IsNamedBeforeItIsNeeded) {
   const Plans plans(record(TO("Text", "[\"a\"]") "a @1 :Text;"));
   EXPECT_ERROR(plans.requireFunctions(), fixCall,
