@@ -103,8 +103,7 @@ void PageMap::chooseMeta() {
   }
   if (!meta_) return;
   const PageNumber number = meta_->transaction & 1;
-  if (!meta_->freeTree.isFreeList(meta_->pageSize))
-    note(number, kFreeList, kOddRecord);
+  if (!meta_->freeTree.isFreeList(meta_->pageSize)) note(number, kFreeList, kOddRecord);
   if (!meta_->mainTree.isOrdinary()) note(number, kListOfTrees, kOddRecord);
   // Pages behind the last one were never written, or were not committed.
   if (meta_->lastPage < 1) note(kNoPage, "", "the number of the last page is wrong");

@@ -105,7 +105,7 @@ class PageMap {
   std::vector<StalePage> stale_;
   std::set<PageNumber> damaged_;  // that trees lead to
   std::vector<PageNote> notes_;
-  std::uint64_t pagesTried_ = 0;  // of walks that were of no use
+  std::uint64_t pagesTried_ = 0;   // of walks that were of no use
   std::uint64_t lastFreeing_ = 0;  // the newest commit on the list of free pages
   bool freeListIsSound_ = false;
   bool mainIsSound_ = false;

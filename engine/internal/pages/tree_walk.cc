@@ -80,6 +80,13 @@ class Walker {
     visitBranch(page, number, range, depth, disorder);
   }
 
+  bool hasFree(PageNumber first, std::uint64_t count) const {
+    for (std::uint64_t i = 0; i < count; ++i) {
+      if (ledger_.freedBy(first + i) != 0) return true;
+    }
+    return false;
+  }
+
   // LMDB keeps all leaves at one depth, and relies on it where it joins pages.
   void noteDepth(PageNumber leaf, unsigned depth) {
     if (walk_.depth == 0) walk_.depth = depth;
@@ -106,10 +113,11 @@ class Walker {
     if (!options_.numbers) addSpan(page, range);
     for (std::size_t i = 0; i < page.nodes(); ++i) {
       if (!page.node(i, node)) continue;
-      if (node.isOdd || (node.isTree && !options_.names)) wonder(number, "an entry has flags of something else");
+      if (node.isOdd || (node.isTree && !options_.names))
+        wonder(number, "an entry has flags of something else");
       if (!node.isOverflow) continue;
       const std::uint64_t run = overflowRun(file_, node);
-      const bool isStale = run != 0 && ledger_.freedBy(node.overflowPage) != 0;
+      const bool isStale = hasFree(node.overflowPage, run);
       if (run != 0 && !isStale && ledger_.claim(node.overflowPage, run, walk_.claimed)) {
         walk_.overflowPages += run;
         continue;

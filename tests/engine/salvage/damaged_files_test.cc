@@ -4,11 +4,9 @@
 
 #include <gtest/gtest-spi.h>
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <fstream>
 
 #include "instar/engine/check.h"
@@ -17,6 +15,8 @@
 #include "instar/tests/engine/salvage/judge.h"
 #include "instar/tests/support/child_process.h"
 #include "instar/tests/support/expect_error.h"
+#include "instar/tests/support/from_environment.h"
+#include "instar/tests/support/shared_memory.h"
 
 namespace instar::testing {
 namespace {
@@ -27,15 +27,6 @@ constexpr std::uint64_t kFilesPerRealFile = 300;
 constexpr unsigned kLongestSeconds =
     120;  // a file takes some milliseconds; one that hangs is known by its seed
 
-std::uint64_t fromEnvironment(const char* name, std::uint64_t otherwise) {
-  const char* const text = std::getenv(name);
-  if (text == nullptr) return otherwise;
-  char* end = nullptr;
-  const std::uint64_t number = std::strtoull(text, &end, 10);
-  if (*end != 0 || number == 0) throw std::runtime_error(std::string(name) + " is no number above 0");
-  return number;
-}
-
 // How far it is, where somebody looks.
 void show(const std::string& kind, std::uint64_t done, std::uint64_t all) {
   if (::isatty(STDERR_FILENO) == 0) return;
@@ -43,7 +34,6 @@ void show(const std::string& kind, std::uint64_t done, std::uint64_t all) {
   if (done < all) std::fprintf(stderr, "%s: %lu of %lu files\r", kind.c_str(), done, all);
 }
 
-// What a child was at, which its parent can read when it is gone.
 struct Shared {
   std::uint64_t seed;
   std::uint64_t refused;
@@ -52,22 +42,6 @@ struct Shared {
   std::uint64_t rows;
   std::uint64_t oldPages;        // files with pages of earlier commits
   std::uint64_t silentOldPages;  // in which that made a difference, and nothing shows it
-};
-
-class SharedMemory {
- public:
-  SharedMemory()
-      : memory_(::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {
-    if (memory_ == MAP_FAILED) throw std::runtime_error("mmap failed");
-    new (memory_) Shared{};
-  }
-  SharedMemory(const SharedMemory&) = delete;
-  SharedMemory& operator=(const SharedMemory&) = delete;
-  ~SharedMemory() { ::munmap(memory_, sizeof(Shared)); }
-  Shared* operator->() const noexcept { return static_cast<Shared*>(memory_); }
-
- private:
-  void* memory_;
 };
 
 std::string text(const std::vector<std::string>& complaints) {
@@ -155,13 +129,13 @@ TEST_P(DamagedFiles, EndNoProgramAndGiveNoWrongRow) {
   const std::uint64_t files = (fromEnvironment("INSTAR_DAMAGED_FILES", kFiles) + kinds - 1) / kinds;
   const std::uint64_t first = fromEnvironment("INSTAR_DAMAGED_SEED", 1);
   const BaseFile base = makeBase(GetParam());
-  const SharedMemory shared;
+  const SharedMemory<Shared> shared;
   for (std::uint64_t begin = first; begin < first + files; begin += kFilesPerChild) {
     ChildProcess child([&](const Steps&) {
       for (std::uint64_t seed = begin; seed < std::min(begin + kFilesPerChild, first + files); ++seed) {
         shared->seed = seed;
         ::alarm(kLongestSeconds);
-        examine(base, seed, *shared.operator->());
+        examine(base, seed, *shared);
         if (seed % kFilesPerRealFile == 0) examineRealFile(base, seed);
         if (HasFailure()) return;
       }
