@@ -36,7 +36,7 @@ bool isTreeName(std::string_view name) noexcept {
   if (prefix.empty()) return name == kCatalogTree || name == kAuditTree;
   const std::string_view collection = name.substr(prefix.size());
   return !collection.empty() && collection.size() <= kMaxCollectionNameLength && isValidUtf8(collection) &&
-         collection.find('/') == std::string_view::npos;
+         collection.find('/') == std::string_view::npos && collection.find('\0') == std::string_view::npos;
 }
 
 std::string counts(const char* what, std::uint64_t stored, std::uint64_t met) {

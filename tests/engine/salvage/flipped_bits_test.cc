@@ -1,7 +1,8 @@
 // Every bit of a small file that says where things are: of both meta pages, of the headers of pages and
-// entries, of the records of trees, the list of free pages and the keys of branch pages. Each is flipped in turn, and
-// `instar check` ends by itself; where it finds nothing wrong, the file reads and is written to as before.
-// INSTAR_DAMAGED_FILES says how many of these files are made, spread evenly; all of them unless told.
+// entries, of the records of trees, the list of free pages and the keys of branch pages. Each is flipped in
+// turn, and `instar check` ends by itself; where it finds nothing wrong, the file reads and is written to
+// as before. INSTAR_DAMAGED_FILES says how many of these files are made, spread evenly; all of them unless
+// told.
 
 #include <gtest/gtest.h>
 
@@ -261,8 +262,8 @@ class FlippedBits : public ::testing::Test {
   const std::string bytes_;
 };
 
-// `check` knew two flags of entries and passed over all others. LMDB knows a third, and followed a null pointer
-// where it was set: the command ended with a signal.
+// `check` knew two flags of entries and passed over all others. LMDB knows a third, and followed a null
+// pointer where it was set: the command ended with a signal.
 TEST_F(FlippedBits, OfAnEntrysFlagsAreDamage) {
   const pages::PageNumber root = newest().mainTree.root;
   const std::size_t flags = rowRecord() - std::string("rows/notes").size() - 4;
@@ -272,8 +273,8 @@ TEST_F(FlippedBits, OfAnEntrysFlagsAreDamage) {
   expectSalvage(flipped(bytes_, flags, 2));
 }
 
-// The flags of a tree say how LMDB orders its keys. One bit of them, and `get` said of most rows that there are
-// none, `check` that there are no problems, and what was put went to other places.
+// The flags of a tree say how LMDB orders its keys. One bit of them, and `get` said of most rows that there
+// are none, `check` that there are no problems, and what was put went to other places.
 TEST_F(FlippedBits, OfATreesFlagsAreDamageAndItIsNotOpened) {
   const std::size_t flags = rowRecord() + 4;
   for (unsigned bit = 0; bit < 16; ++bit) {
@@ -312,7 +313,8 @@ TEST_F(FlippedBits, OfTheFlagsOfLmdbsOwnTreesAreDamageAndTheFileIsNotOpened) {
   }
 }
 
-// LMDB reads no page behind the last one, and said that one was missing where `check` had found nothing wrong.
+// LMDB reads no page behind the last one, and said that one was missing where `check` had found nothing
+// wrong.
 TEST_F(FlippedBits, ThatPutPagesBehindTheLastOneAreDamage) {
   constexpr std::size_t kLastPage = 16 + 24 + 2 * 48;
   std::string bytes = bytes_;
@@ -334,8 +336,8 @@ TEST_F(FlippedBits, OfTheNumberOfACommitAreDamage) {
   }
 }
 
-// Of the pages of a large value the first alone was looked up on the list of free pages. The next put wrote into
-// the middle of the value.
+// Of the pages of a large value the first alone was looked up on the list of free pages. The next put wrote
+// into the middle of the value.
 TEST_F(FlippedBits, ThatSetAPageOfALargeValueFreeAreDamage) {
   const MemoryFile memory(bytes_);
   const pages::PageFile file(memory.descriptor(), "file");
