@@ -1,10 +1,12 @@
 // What the sweep has found, each with its story.
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <kj/exception.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -12,12 +14,16 @@
 #include <fstream>
 #include <functional>
 #include <new>
+#include <sstream>
 #include <stdexcept>
 
 #include "instar/engine/check.h"
 #include "instar/engine/internal/compaction/io_account.h"
+#include "instar/engine/internal/pages/page_map.h"
+#include "instar/engine/internal/storage/file_system.h"
 #include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/reconciliation.h"
+#include "instar/format/file_format.h"
 #include "instar/tests/faults/failure_rules.h"
 #include "instar/tests/faults/fault_case.h"
 #include "instar/tests/support/child_process.h"
@@ -350,6 +356,52 @@ TEST(FaultRegressions, SignalsDuringOpeningAndCreationGoUnnoticed) {
       const Store store = Store::open(folder / "store");
       disarmFaults();
       putAsNewest(store, 1, "row 1");
+    });
+    child.expectSuccess();
+  }
+}
+
+// Sets a flag of the first row, at which LMDB follows a null pointer.
+void damageFirstRow(const std::filesystem::path& path) {
+  const storage::FileDescriptor descriptor = storage::openRegularFile(path, O_RDWR);
+  const pages::PageFile file(descriptor.get(), path);
+  const pages::PageMap map(file, pages::PageMap::Sweep::never, [](std::uint64_t) {});
+  const auto tree = std::ranges::find_if(
+      map.trees(), [](const pages::NamedTree& one) { return one.name.starts_with(kRowTreePrefix); });
+  ASSERT_NE(tree, map.trees().end());
+  const pages::PageNumber leaf = tree->walk.leaves.at(0);
+  std::vector<std::byte> bytes;
+  pages::Page page;
+  pages::Node node;
+  ASSERT_TRUE(file.read(leaf, bytes) && page.decode(bytes, leaf) == nullptr && page.node(0, node));
+  const char flags = 0x04;
+  const auto place = node.key.data() - bytes.data() - 4;
+  ASSERT_EQ(::pwrite(descriptor.get(), &flags, 1, static_cast<off_t>(leaf * file.pageSize()) + place), 1);
+}
+
+TEST(FaultRegressions, PagesThatCouldNotBeLookedAtAreNotShownToLmdb) {
+  // `check` went on to LMDB after any error of the look at the pages, as if it had found them sound: in a
+  // damaged file that ended in a signal.
+  const TemporaryFolder folder;
+  const std::string path = (folder / "store").string();
+  putAsNewest(Store::open(path), 1, "row 1");
+  damageFirstRow(path);
+  if (HasFatalFailure()) return;
+  for (const int error : {0, EMFILE, EIO}) {
+    ChildProcess child([&](const Steps&) {
+      std::ostringstream said;
+      tools::Output output(::open("/dev/null", O_WRONLY));
+      tools::Messages messages(said, false);
+      std::istringstream input;
+      tools::Context context{.output = output, .messages = messages, .input = input};
+      const char* const arguments[] = {"instar", "check", path.c_str()};
+      const Fault fault{.call = FaultCall::open, .error = error};
+      armFaults({&fault, error == 0 ? std::size_t{0} : std::size_t{1}});
+      const int status = tools::runCommandLine(3, arguments, context);
+      disarmFaults();
+      EXPECT_EQ(status,
+                static_cast<int>(error == 0 ? tools::ExitStatus::damage : tools::ExitStatus::cannotOpen))
+          << said.str();
     });
     child.expectSuccess();
   }

@@ -1,6 +1,7 @@
 // One record of a file's catalog, or an entry of its audit, is another one: with a checksum that is right, so
 // that what reads it has to make something of it. Whatever looks at the file, at its rows and at the
-// records ends with an answer or an error.
+// records ends with an answer or an error. Unless it is a record by which rows are read, those that come are
+// the ones that were put.
 
 #include <array>
 #include <memory>
@@ -25,6 +26,14 @@ using namespace instar;
 
 constexpr std::chrono::milliseconds kWait{1000};
 constexpr const char* kCollection = "contacts";
+constexpr std::uint64_t kRows = 40;
+constexpr std::uint64_t kCovered = 7;
+constexpr std::uint64_t kErased = 9;
+
+std::string nameOf(std::uint64_t id) {
+  if (id == kCovered) return "covers a cold row";
+  return id % 2 == 0 ? "Ada Lovelace" : "Grace Hopper";
+}
 
 // A file in memory that has a record of every kind.
 class Template {
@@ -62,17 +71,17 @@ class Template {
     const Store store = Store::open(environment_);
     const auto rows = store.collection(kCollection, testing::contact1());
     auto transaction = store.write();
-    for (std::uint64_t id = 0; id < 40; ++id) {
+    for (std::uint64_t id = 0; id < kRows; ++id) {
       auto draft = rows.create();
       draft->set("id", id);
-      draft->set("name", id % 2 == 0 ? "Ada Lovelace" : "Grace Hopper");
+      draft->set("name", nameOf(id).c_str());
       rows.put(transaction, draft);
     }
     transaction.commit();
     migrate(store, kCollection, {.mode = CompactionMode::compress});
-    testing::putName(store, rows, 7, "covers a cold row");
+    testing::putName(store, rows, kCovered, nameOf(kCovered).c_str());
     auto more = store.write();
-    rows.erase(more, 9);
+    rows.erase(more, kErased);
     more.commit();
   }
 
@@ -124,6 +133,30 @@ bool decidesAdmission(const Template::Record& record) {
          key.starts_with(kVersionKeyPrefix) || key.starts_with(kStagingKeyPrefix);
 }
 
+// Of a row that was handed out.
+template <class Row>
+void requireAsPut(const Row& row, std::uint64_t id) {
+  const std::string name = row->get("name").template as<capnp::Text>().cStr();
+  fuzz::require(row->get("id").template as<std::uint64_t>() == id, "a row is the one of its key");
+  fuzz::require(id < kRows && id != kErased, "a row that comes was put, and not erased");
+  fuzz::require(name == nameOf(id), "it comes as it was put");
+}
+
+void lookAtRows(const Store& store, const ReadTransaction& transaction, bool admission) {
+  const auto rows = store.collection(kCollection);
+  for (const std::uint64_t id : {std::uint64_t{3}, kCovered, kErased}) {
+    const auto row = rows.get(transaction, id);
+    if (row && !admission) requireAsPut(row, id);
+  }
+  std::uint64_t seen = 0;
+  for (const auto& row : rows.scan(transaction)) {
+    row->totalSize();
+    if (!admission) requireAsPut(row, row->get("id").as<std::uint64_t>());
+    ++seen;
+  }
+  fuzz::require(admission || seen == kRows - 1, "a scan that comes to its end has had every row");
+}
+
 void lookAtEverything(const std::shared_ptr<storage::Environment>& environment, bool admission) {
   const Store store = Store::open(environment, {.mode = OpenMode::readOnly});
   const ReadTransaction transaction = store.read();
@@ -138,11 +171,7 @@ void lookAtEverything(const std::shared_ptr<storage::Environment>& environment, 
   look([&] { estimate(store, kCollection, CompactionMode::compress, 0); });
   look([&] { verify(store); });
   look([&] { check(store); });
-  look([&] {
-    const auto rows = store.collection(kCollection);
-    for (const std::uint64_t id : {3, 7, 9}) rows.get(transaction, id);
-    for (auto row : rows.scan(transaction)) row->totalSize();
-  });
+  look([&] { lookAtRows(store, transaction, admission); });
   if (!admission) return;
   look([&] { store.collection(kCollection, testing::contact2()).get(transaction, 3); });
   look([&] { store.stage(kCollection, testing::contact2()).get(transaction, 3); });

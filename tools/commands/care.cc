@@ -1,5 +1,7 @@
 // `instar check`, `backup`, `compact` and `readers`: looking after a file.
 
+#include <unistd.h>
+
 #include <map>
 #include <memory>
 
@@ -142,8 +144,12 @@ std::optional<PageReport> lookAtPages(Context& context, const CareOptions& optio
     PageReport report = checkPages(options.file, {.maxListed = 100, .progress = progress.callback()});
     progress.clear();
     return report;
-  } catch (const Error&) {
-    return std::nullopt;  // opening says better what it is
+  } catch (const Error& error) {
+    // Opening says better what it is: missing, not to be read, nothing of an Instar file. After all else the
+    // pages are still unknown, and LMDB must not get to see them.
+    const bool isRefused = error.code() == ErrorCode::fixEnvironment && error.fact("call").empty();
+    if (isRefused || ::access(options.file.c_str(), R_OK) != 0) return std::nullopt;
+    throw;
   }
 }
 

@@ -39,7 +39,9 @@ bool isBefore(Bytes left, Bytes right, bool numbers) noexcept {
 
 std::optional<TreeRecord> decodeTree(Bytes value) noexcept {
   if (value.size() != kTreeRecordLength) return std::nullopt;
-  return TreeRecord{.depth = static_cast<std::uint16_t>(loadNumber(value, 6, 2)),
+  return TreeRecord{.padding = static_cast<std::uint32_t>(loadNumber(value, 0, 4)),
+                    .flags = static_cast<std::uint16_t>(loadNumber(value, 4, 2)),
+                    .depth = static_cast<std::uint16_t>(loadNumber(value, 6, 2)),
                     .branchPages = loadNumber(value, 8, 8),
                     .leafPages = loadNumber(value, 16, 8),
                     .overflowPages = loadNumber(value, 24, 8),
@@ -102,6 +104,7 @@ bool Page::nodeAt(std::size_t offset, std::size_t from, Node& node) const noexce
   node.length = static_cast<std::uint32_t>(loadNumber(bytes_, offset, 4));
   node.isTree = (flags & kValueIsTree) != 0;
   node.isOverflow = (flags & kValueOnOverflowPages) != 0;
+  node.isOdd = (flags & ~(kValueIsTree | kValueOnOverflowPages)) != 0;
   const std::size_t stored = node.isOverflow ? sizeof(PageNumber) : node.length;
   if (stored > room || keyLength == 0) return false;
   node.value = bytes_.subspan(offset + kNodeHeaderLength + keyLength, stored);

@@ -12,7 +12,8 @@
 //
 //     a node: three u16, u16 length of the key, key, value. The first three are, in a branch page, the
 //     number of the page below; in a leaf the length of the value and flags: 01 the value is the number of an
-//     overflow page, 02 it is the record of a tree
+//     overflow page, 02 it is the record of a tree. LMDB knows more flags, and follows null pointers where Instar's
+//     files have one of those
 //
 // Pure functions over memory; any thread.
 
@@ -40,12 +41,22 @@ enum class PageKind : std::uint8_t { branch = 1, leaf, overflow };
 
 // What is stored about a tree.
 struct TreeRecord {
+  std::uint32_t padding = 0;  // of the list of free pages: the page size; otherwise 0
+  std::uint16_t flags = 0;    // how LMDB orders keys, and whether one has several values: 0
   std::uint16_t depth = 0;
   std::uint64_t branchPages = 0;
   std::uint64_t leafPages = 0;
   std::uint64_t overflowPages = 0;
   std::uint64_t entries = 0;
   PageNumber root = kNoPage;
+
+  // Whether LMDB orders the tree as Instar does; with other flags it looks for keys in wrong places.
+  bool isOrdinary() const noexcept { return padding == 0 && flags == 0; }
+  bool isFreeList(std::uint32_t pageSize) const noexcept {
+    constexpr std::uint16_t kKeysAreNumbers = 0x08;
+    constexpr std::uint16_t kMadeWithoutFolder = 0x4000;  // MDB_NOSUBDIR, which means nothing here
+    return padding == pageSize && (flags & ~kMadeWithoutFolder) == kKeysAreNumbers;
+  }
 };
 inline constexpr std::size_t kTreeRecordLength = 48;
 std::optional<TreeRecord> decodeTree(Bytes value) noexcept;
@@ -69,6 +80,7 @@ struct Node {
   bool isOverflow = false;      // it lies on overflow pages
   PageNumber overflowPage = 0;  // and these begin here
   bool isTree = false;          // the value is the record of a tree
+  bool isOdd = false;           // it has flags that no entry of a leaf has
 };
 
 // A branch or leaf page whose header is sound, or the first of some overflow pages. Borrows the bytes.

@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::size_t kMostTrees = kMaxCollections * 4 + 2;
 constexpr const char* kListOfTrees = "the list of trees";
+constexpr const char* kFreeList = "the list of free pages";
+constexpr const char* kOddRecord = "what is stored about it says another order of keys";
 constexpr std::size_t kMostNames = 100 * kMostTrees;  // in all of the pages that could have some
 
 // How often a walk over as many pages as the file has may be of no use: records of trees that a damaged file
@@ -34,7 +36,7 @@ bool isTreeName(std::string_view name) noexcept {
   if (prefix.empty()) return name == kCatalogTree || name == kAuditTree;
   const std::string_view collection = name.substr(prefix.size());
   return !collection.empty() && collection.size() <= kMaxCollectionNameLength && isValidUtf8(collection) &&
-         collection.find('/') == std::string_view::npos;
+         collection.find('/') == std::string_view::npos && collection.find('\0') == std::string_view::npos;
 }
 
 std::string counts(const char* what, std::uint64_t stored, std::uint64_t met) {
@@ -51,7 +53,9 @@ PageMap::PageMap(const PageFile& file, Sweep sweep, const std::function<void(std
   if (meta_) {
     transaction_ = meta_->transaction;
     readFreeList(*meta_);
-    const TreeWalk main = walkTree(file_, ledger_, meta_->mainTree, {});
+    checkCommits();
+    checkLastPage();
+    const TreeWalk main = walkTree(file_, ledger_, meta_->mainTree, {.names = true});
     mainIsSound_ = main.matches(meta_->mainTree);
     noteTree({"", meta_->mainTree, main, false, mainIsSound_});
     checkNames(main.leaves);
@@ -97,13 +101,49 @@ void PageMap::chooseMeta() {
          false);
     mayBeOlder_ = true;
   }
+  if (!meta_) return;
+  const PageNumber number = meta_->transaction & 1;
+  if (!meta_->freeTree.isFreeList(meta_->pageSize)) note(number, kFreeList, kOddRecord);
+  if (!meta_->mainTree.isOrdinary()) note(number, kListOfTrees, kOddRecord);
   // Pages behind the last one were never written, or were not committed.
-  if (meta_ && meta_->lastPage < 1) note(kNoPage, "", "the number of the last page is wrong");
+  if (meta_->lastPage < 1) note(kNoPage, "", "the number of the last page is wrong");
+}
+
+// One bit of a commit's number makes the commit before the newest one. Its list of free pages tells: each
+// commit frees the page that the list of trees began at, under its own number, and none is of a later one.
+void PageMap::checkCommits() {
+  if (!older_) return;
+  const auto doubt = [&](const Meta& meta) {
+    note(meta.transaction & 1, "", "its list of free pages is of a commit with another number");
+    mayBeOlder_ = true;
+  };
+  const bool mustHaveFreed = older_->mainTree.root != kNoPage;
+  if (freeListIsSound_ && mustHaveFreed && lastFreeing_ != meta_->transaction) doubt(*meta_);
+  PageLedger unused(file_.pages());
+  const TreeWalk walk = walkTree(file_, unused, older_->freeTree, {.numbers = true});
+  if (!walk.matches(older_->freeTree) || walk.leaves.empty()) return;  // its pages may be free by now
+  std::vector<std::byte> bytes;
+  Page page;
+  Node node;
+  const PageNumber leaf = walk.leaves.back();
+  if (file_.read(leaf, bytes) && page.decode(bytes, leaf) == nullptr && page.node(page.nodes() - 1, node) &&
+      node.key.size() == sizeof(PageNumber) && loadNumber(node.key, 0, 8) > older_->transaction)
+    doubt(*older_);
+}
+
+// A file may end before the last page that was given out, where it was never written: then it is free.
+void PageMap::checkLastPage() {
+  if (!freeListIsSound_ || meta_->lastPage < file_.pages()) return;
+  const std::uint64_t missing = meta_->lastPage - file_.pages() + 1;
+  bool areFree = missing <= ledger_.freePages();
+  for (std::uint64_t i = 0; i < missing && areFree; ++i) areFree = ledger_.freedBy(file_.pages() + i) != 0;
+  if (!areFree) note(kNoPage, "", "pages in use lie beyond the end of the file");
 }
 
 void PageMap::readFreeList(const Meta& meta) {
   const TreeWalk walk = walkTree(file_, ledger_, meta.freeTree, {.numbers = true});
   freeListIsSound_ = walk.matches(meta.freeTree);
+  noteOddities(kFreeList, meta.freeTree, walk);
   std::vector<std::byte> bytes;
   std::vector<std::byte> copy;
   Node node;
@@ -135,9 +175,13 @@ void PageMap::addFreePages(Bytes list, std::uint64_t transaction) {
     freeListIsSound_ = false;
     return;
   }
+  lastFreeing_ = std::max(lastFreeing_, transaction);
+  PageNumber last = kNoPage;
   for (std::uint64_t i = 1; i <= count; ++i) {
     const PageNumber page = loadNumber(list, i * sizeof(PageNumber), 8);
-    if (page < 2 || page > meta_->lastPage || ledger_.freedBy(page) != 0) {
+    // LMDB looks for runs of pages in them, and takes it for granted that they fall.
+    const bool isInOrder = page < std::exchange(last, page);
+    if (!isInOrder || page < 2 || page > meta_->lastPage || ledger_.freedBy(page) != 0) {
       freeListIsSound_ = false;
       return;
     }
@@ -241,7 +285,7 @@ void PageMap::findLostNames() {
   addNames(readNames(inUse), true);
   if (older_) {
     PageLedger unused(file_.pages());
-    const TreeWalk main = walkTree(file_, unused, older_->mainTree, {});
+    const TreeWalk main = walkTree(file_, unused, older_->mainTree, {.names = true});
     addNames(readNames(main.leaves), true);
   }
   // Without a meta page: whatever a tree can be walked by, the largest first.
@@ -339,6 +383,8 @@ void PageMap::barContested() {
 
 void PageMap::noteTree(const NamedTree& tree) {
   const std::string name = tree.name.empty() ? kListOfTrees : tree.name;
+  if (!tree.isOlder) noteOddities(name, tree.record, tree.walk);
+  if (!tree.isOlder && !tree.name.empty() && !tree.record.isOrdinary()) note(kNoPage, name, kOddRecord);
   for (const Gap& gap : tree.walk.gaps) {
     if (!tree.isOlder) note(gap.page, name, gap.reason);
     if (gap.wasFound && !tree.name.empty()) damaged_.insert(gap.page);
@@ -350,6 +396,19 @@ void PageMap::noteTree(const NamedTree& tree) {
     note(kNoPage, name, counts("entries", tree.record.entries, tree.walk.entries));
   else
     note(kNoPage, name, "it counts other pages than it has");
+}
+
+// All of it is there, and LMDB would not find it, or stop the program.
+void PageMap::noteOddities(const std::string& name, const TreeRecord& record, const TreeWalk& walk) {
+  for (const Oddity& oddity : walk.oddities) note(oddity.page, name, oddity.what);
+  if (walk.depth != record.depth && walk.gaps.empty())
+    note(kNoPage, name, counts("levels", record.depth, walk.depth));
+  const PageNumber lastPage = meta_ ? meta_->lastPage : kNoPage;
+  const auto behind = std::find_if(walk.claimed.begin(), walk.claimed.end(),
+                                   [&](PageNumber page) { return page > lastPage; });
+  if (behind == walk.claimed.end()) return;
+  note(*behind, name, "it lies behind the last page of the commit");
+  mayBeOlder_ = true;  // or of a commit that never came to its end
 }
 
 std::string_view PageMap::collectionOf(std::string_view tree) noexcept {

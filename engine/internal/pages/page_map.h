@@ -75,6 +75,8 @@ class PageMap {
   using Records = std::vector<std::pair<std::string, TreeRecord>>;
 
   void chooseMeta();
+  void checkCommits();
+  void checkLastPage();
   void readFreeList(const Meta& meta);
   void addFreePages(Bytes list, std::uint64_t transaction);
   void checkNames(const std::vector<PageNumber>& leaves);  // of the newest commit
@@ -87,6 +89,7 @@ class PageMap {
   void release(const TreeWalk& walk, bool wasVain);
   void barContested();
   void noteTree(const NamedTree& tree);
+  void noteOddities(const std::string& name, const TreeRecord& record, const TreeWalk& walk);
   void note(PageNumber page, std::string tree, std::string what, bool isDamage = true);
   bool isUsed(PageNumber page) const { return ledger_.isClaimed(page); }
   void forEachLeaf(const std::function<void(PageNumber, const Page&)>& visit);
@@ -102,7 +105,8 @@ class PageMap {
   std::vector<StalePage> stale_;
   std::set<PageNumber> damaged_;  // that trees lead to
   std::vector<PageNote> notes_;
-  std::uint64_t pagesTried_ = 0;  // of walks that were of no use
+  std::uint64_t pagesTried_ = 0;   // of walks that were of no use
+  std::uint64_t lastFreeing_ = 0;  // the newest commit on the list of free pages
   bool freeListIsSound_ = false;
   bool mainIsSound_ = false;
   bool mayBeOlder_ = false;

@@ -51,6 +51,7 @@ class Walker {
   void flaw(PageNumber page, const Range& range, const char* reason) {
     walk_.gaps.push_back({page, range.low, range.high, range.hasHigh, reason, false, false, false});
   }
+  void wonder(PageNumber page, const char* what) { walk_.oddities.push_back({page, what}); }
 
   void visit(PageNumber number, const Range& range, unsigned depth) {
     if (depth >= kMaxDepth) return miss(number, range, "the tree is too deep");
@@ -70,9 +71,26 @@ class Walker {
       walk_.refused.push_back(number);
       return miss(number, range, "something else has it too");
     }
-    if (page.isLeaf()) return visitLeaf(page, number, range, disorder);
+    if (page.isLeaf()) {
+      noteDepth(number, depth + 1);
+      return visitLeaf(page, number, range, disorder);
+    }
     ++walk_.branchPages;
+    if (page.nodes() == 1) wonder(number, "it leads to one page only");  // LMDB asserts that there are two
     visitBranch(page, number, range, depth, disorder);
+  }
+
+  bool hasFree(PageNumber first, std::uint64_t count) const {
+    for (std::uint64_t i = 0; i < count; ++i) {
+      if (ledger_.freedBy(first + i) != 0) return true;
+    }
+    return false;
+  }
+
+  // LMDB keeps all leaves at one depth, and relies on it where it joins pages.
+  void noteDepth(PageNumber leaf, unsigned depth) {
+    if (walk_.depth == 0) walk_.depth = depth;
+    if (walk_.depth != depth) wonder(leaf, "it lies at another depth than other leaves");
   }
 
   // A page that is in order has all of its keys in the range; of one that is not, some key will do.
@@ -94,9 +112,12 @@ class Walker {
     Node node;
     if (!options_.numbers) addSpan(page, range);
     for (std::size_t i = 0; i < page.nodes(); ++i) {
-      if (!page.node(i, node) || !node.isOverflow) continue;
+      if (!page.node(i, node)) continue;
+      if (node.isOdd || (node.isTree && !options_.names))
+        wonder(number, "an entry has flags of something else");
+      if (!node.isOverflow) continue;
       const std::uint64_t run = overflowRun(file_, node);
-      const bool isStale = run != 0 && ledger_.freedBy(node.overflowPage) != 0;
+      const bool isStale = hasFree(node.overflowPage, run);
       if (run != 0 && !isStale && ledger_.claim(node.overflowPage, run, walk_.claimed)) {
         walk_.overflowPages += run;
         continue;

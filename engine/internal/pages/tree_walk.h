@@ -57,6 +57,12 @@ struct Gap {
   bool isValue = false;   // the pages of one value, whose key is in TreeWalk::leaves
 };
 
+// What is wrong and loses nothing: the rows of the page are there, but LMDB must not get to see it.
+struct Oddity {
+  PageNumber page = kNoPage;
+  const char* what = "";
+};
+
 // The first and the last key of a leaf that can be read.
 struct LeafSpan {
   std::string first;
@@ -67,8 +73,10 @@ struct TreeWalk {
   std::vector<PageNumber> leaves;  // in the order of their keys
   std::vector<LeafSpan> spans;     // of these, in order; none of a leaf whose keys lie before others
   std::vector<Gap> gaps;
+  std::vector<Oddity> oddities;
   std::vector<PageNumber> claimed;
   std::vector<PageNumber> refused;  // that it could have had, and that something else has
+  unsigned depth = 0;               // of the first leaf; the root has 1
   std::uint64_t branchPages = 0;
   std::uint64_t overflowPages = 0;
   std::uint64_t entries = 0;  // of those leaves
@@ -81,6 +89,7 @@ struct TreeWalk {
 
 struct WalkOptions {
   bool numbers = false;      // the list of free pages
+  bool names = false;        // the list of trees
   bool throughFree = false;  // of an older commit: branch pages that are free by now still lead on
 };
 

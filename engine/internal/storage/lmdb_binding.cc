@@ -182,6 +182,15 @@ int LmdbHandle::openTree(const std::string& name, bool create, TreeId& tree) con
     mdb_txn_abort(transaction);
     return code;
   }
+  // Instar opens each tree in LMDB's own order. With other flags keys would be looked for in wrong places,
+  // and rows that are there would not be found; with those of several values calls follow null pointers.
+  unsigned flags = 0;
+  code = mdb_dbi_flags(transaction, handle, &flags);
+  if (code == 0 && flags != 0) code = lmdb::kOddTree;
+  if (code != 0) {
+    mdb_txn_abort(transaction);
+    return code;
+  }
   code =
       mdb_txn_commit(transaction);  // also of a read transaction: otherwise the handle would be closed again
   tree = handle - kFirstTree;

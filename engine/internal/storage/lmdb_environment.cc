@@ -40,10 +40,12 @@ bool addressSpaceHasRoom(std::uint64_t size) noexcept {
   return true;
 }
 
-// Not a tree, or one too many: trying again changes nothing, and whoever asks for it by name is told.
+// Not a tree, a damaged one, or one too many: trying again changes nothing, and whoever asks for it by name
+// is told.
 bool staysUnopened(const Error& error) {
   const std::string_view code = error.fact("code");
-  return code == std::to_string(lmdb::kIncompatible) || code == std::to_string(lmdb::kTooManyTrees);
+  return code == std::to_string(lmdb::kIncompatible) || code == std::to_string(lmdb::kOddTree) ||
+         code == std::to_string(lmdb::kTooManyTrees);
 }
 
 class ClosedGate {

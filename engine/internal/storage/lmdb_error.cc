@@ -19,6 +19,9 @@ constexpr Verdict kVerdicts[] = {
      "a page of the file is missing: restore the file from a backup"},
     {kCorrupted, ErrorCode::restoreFromBackup,
      "a page of the file is damaged: restore the file from a backup"},
+    {kOddTree, ErrorCode::restoreFromBackup,
+     "what the file says about a tree is damaged: restore it from a backup, or bring its rows out with "
+     "instar salvage"},
     {kPanic, ErrorCode::retry, "a commit failed on its last page: the store is being opened anew, try again"},
     {kVersionMismatch, ErrorCode::fixEnvironment,
      "file or lock file come from another version of LMDB: use one"},

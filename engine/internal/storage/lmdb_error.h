@@ -24,6 +24,8 @@ inline constexpr int kIncompatible = -30784;
 inline constexpr int kBadReaderSlot = -30783;
 inline constexpr int kBadTransaction = -30782;
 inline constexpr int kBadTree = -30780;
+// Not LMDB's: the tree has flags that none of Instar's has.
+inline constexpr int kOddTree = -29999;
 
 // `code` is not 0. `call` is the call that failed, for example "mdb_put".
 Error error(int code, const char* call, const std::filesystem::path& path);

@@ -28,6 +28,10 @@ constexpr std::uint32_t kMaxPageSize = 32768;
 constexpr unsigned kMaxDepth = 32;  // LMDB's cursor stack
 
 enum PageFlag : std::uint16_t { branchPage = 0x01, leafPage = 0x02, overflowPage = 0x04, metaPage = 0x08 };
+// Of LMDB's two own trees. MDB_NOSUBDIR, which it writes beside the first, says nothing about them.
+constexpr std::uint16_t kFreeTreeFlags = 0x08;
+constexpr std::uint16_t kNoFolder = 0x4000;
+
 enum NodeFlag : std::uint16_t { valueOnOverflowPages = 0x01 };
 
 struct PageHeader {
@@ -236,6 +240,11 @@ bool checkIsWhole(int descriptor, const std::filesystem::path& path, std::uint64
   const std::uint32_t pageSize = readMeta(descriptor, 0, path).meta.freeTree.padding;
   const Meta meta = readMeta(descriptor, (transaction & 1) * std::uint64_t{pageSize}, path).meta;
   if (meta.transaction != transaction) return false;
+  if ((meta.freeTree.flags & ~kNoFolder) != kFreeTreeFlags || meta.mainTree.flags != 0) {
+    throw Error(ErrorCode::restoreFromBackup,
+                "the file's first pages are damaged: restore it from a backup, or use instar salvage",
+                {{"path", path.string()}});
+  }
   const auto size = static_cast<std::uint64_t>(statusOf(descriptor, path).st_size);
   const std::uint64_t firstMissing = size / pageSize;
   if (meta.lastPage < firstMissing) return true;

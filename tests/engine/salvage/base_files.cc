@@ -97,6 +97,8 @@ class Maker {
 
   BaseFile finish(std::function<void(const Store&)> openAsApplication) {
     remember();
+    for (const CollectionInfo& collection : store_->collections(store_->read()))
+      base_.schemas[collection.name] = store_->collection(collection.name).schema().fingerprint();
     store_.reset();
     base_.bytes = readFile(path_);
     base_.state = base_.history.back();
@@ -114,16 +116,30 @@ class Maker {
     const pages::PageFile file(descriptor.get(), path_);
     const pages::PageMap map(file, pages::PageMap::Sweep::never, [](std::uint64_t) {});
     if (!map.isSound()) throw std::runtime_error("the base file is damaged: " + map.notes().front().what);
+    findIndex(file, map);
     for (const pages::NamedTree& tree : map.trees()) {
       for (const auto& [prefix, name] : {std::pair(kRowTreePrefix, ""), std::pair(kColdTreePrefix, ""),
                                          std::pair(kPreimageRowTreePrefix, kKept.data()),
                                          std::pair(kPreimageColdTreePrefix, kKept.data())}) {
         if (!tree.name.starts_with(prefix)) continue;
         const bool isCold = prefix == kColdTreePrefix || prefix == kPreimageColdTreePrefix;
-        for (const pages::PageNumber leaf : tree.walk.leaves)
-          findPages(file, leaf, name + tree.name.substr(prefix.size()), isCold);
+        const std::string collection = name + tree.name.substr(prefix.size());
+        if (!isCold) base_.hotPages[collection].insert(tree.walk.claimed.begin(), tree.walk.claimed.end());
+        for (const pages::PageNumber leaf : tree.walk.leaves) findPages(file, leaf, collection, isCold);
       }
     }
+  }
+
+  void findIndex(const pages::PageFile& file, const pages::PageMap& map) {
+    const auto add = [&](const std::vector<pages::PageNumber>& pages) {
+      base_.index.insert(pages.begin(), pages.end());
+    };
+    const auto& metas = file.metas();
+    const pages::Meta& newest = metas[0]->transaction > metas[1]->transaction ? *metas[0] : *metas[1];
+    pages::PageLedger ledger(file.pages());
+    add(walkTree(file, ledger, newest.freeTree, {.numbers = true}).claimed);
+    add(walkTree(file, ledger, newest.mainTree, {.names = true}).claimed);
+    add(map.find(kCatalogTree)->walk.claimed);
   }
 
   void findPages(const pages::PageFile& file, pages::PageNumber leaf, const std::string& name, bool isCold) {
@@ -142,13 +158,16 @@ class Maker {
       auto& places = base_.pagesOf[name];
       if (!isCold) {
         places[std::string(asText(node.key))] = all;
+        base_.coldKeys[name].erase(std::string(asText(node.key)));
         continue;
       }
       BlockDamage damage;
       const auto block = UnpackedBlock::unpack(node.key, value, nullptr, damage);
       if (!block) throw std::runtime_error("a block has a dictionary, or is damaged");
-      for (std::size_t row = 0; row < block->rows(); ++row)
-        places.try_emplace(std::string(asText(block->key(row))), all);
+      for (std::size_t row = 0; row < block->rows(); ++row) {
+        const std::string key(asText(block->key(row)));
+        if (places.try_emplace(key, all).second) base_.coldKeys[name].insert(key);
+      }
     }
   }
 

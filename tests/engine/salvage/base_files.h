@@ -31,6 +31,12 @@ struct BaseFile {
   std::vector<State> history;  // of every commit, the last one included
   // On which pages each row lies, with the pages of a large value.
   std::map<std::string, std::map<std::string, std::set<std::uint64_t>>> pagesOf = {};
+  std::map<std::string, std::uint64_t> schemas = {};  // by collection: the same number for the same schema
+  std::map<std::string, std::set<std::string>> coldKeys = {};    // of rows in blocks that nothing covers
+  std::map<std::string, std::set<std::uint64_t>> hotPages = {};  // where what covers these would lie
+  // Without which nobody can say of what age or of which collection a page is: the list of free pages, the
+  // names of the trees, and the catalog.
+  std::set<std::uint64_t> index = {};
   std::function<void(const Store&)> openAsApplication;  // as the program does whose file it is
 };
 

@@ -77,24 +77,59 @@ class Judge {
     // What led to it is damaged: it is brought out where its collection can be told.
     if (!isListed(name, key))
       return complain(name, key, "it is missing though its page is sound, and nobody was told");
-    if (report_.unassignedRows == 0 && salvaged_.swept && !report_.mayBeOlder && !lostItsName(name)) {
-      complain(name, key, "it is missing though its page is sound");
-    }
+    if (mustComeOut(name, key)) complain(name, key, "it is missing though its page is sound");
+  }
+
+  bool isTouched(const std::set<std::uint64_t>& pages) const {
+    return std::any_of(pages.begin(), pages.end(),
+                       [&](std::uint64_t page) { return file_.touched.contains(page); });
+  }
+
+  // A row whose page is as it was. What excuses that it is left out lies in its own collection, or in what
+  // says of all pages what they are.
+  bool mustComeOut(const std::string& name, const std::string& key) const {
+    const bool hasIndex = !isTouched(base_.index);
+    if (report_.mayBeOlder || (!hasIndex && report_.mayLackCollections) || lostItsName(name)) return false;
+    if (couldBeOfAnother(name)) return false;
+    if (salvaged_.swept) return true;
+    const auto cold = base_.coldKeys.find(name);
+    const auto hot = base_.hotPages.find(name);
+    const bool mayBeCovered = cold != base_.coldKeys.end() && cold->second.contains(key) &&
+                              hot != base_.hotPages.end() && isTouched(hot->second);
+    return hasIndex && !mayBeCovered;
+  }
+
+  // A page that nothing leads to is given to none where its rows fit to two collections, and both may have
+  // lost it.
+  bool couldBeOfAnother(const std::string& name) const {
+    if (report_.unassignedRows == 0) return false;
+    const std::uint64_t schema = base_.schemas.at(collectionOf(name));
+    return std::any_of(base_.state.begin(), base_.state.end(), [&](const auto& other) {
+      return other.first != name && base_.schemas.at(collectionOf(other.first)) == schema &&
+             (isTouched(base_.index) || hasLost(other.first));
+    });
+  }
+
+  bool hasLost(const std::string& name) const {
+    const SalvagedCollection* found = reportOf(name);
+    if (found == nullptr) return true;
+    return (name.starts_with(kKept) ? found->lostPreimageRangeCount : found->lostRangeCount) != 0;
+  }
+
+  static std::string collectionOf(const std::string& name) {
+    return name.starts_with(kKept) ? name.substr(kKept.size()) : name;
   }
 
   bool isOnTouchedPage(const std::string& name, const std::string& key) const {
     const auto collection = base_.pagesOf.find(name);
     if (collection == base_.pagesOf.end()) return true;
     const auto pages = collection->second.find(key);
-    return pages == collection->second.end() ||
-           std::any_of(pages->second.begin(), pages->second.end(),
-                       [&](std::uint64_t page) { return file_.touched.contains(page); });
+    return pages == collection->second.end() || isTouched(pages->second);
   }
 
-  const SalvagedCollection* reportOf(std::string name) const {
-    if (name.starts_with(kKept)) name.erase(0, kKept.size());
+  const SalvagedCollection* reportOf(const std::string& name) const {
     for (const SalvagedCollection& collection : report_.collections) {
-      if (collection.name == name) return &collection;
+      if (collection.name == collectionOf(name)) return &collection;
     }
     return nullptr;
   }
