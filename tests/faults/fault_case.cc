@@ -246,8 +246,9 @@ class Run {
 };
 
 bool isExpectedFile(const std::string& name) {
-  constexpr std::string_view kNames[] = {"items.instar", "items.instar-lock", "copy",        "compact",
-                                         "input.ndjson", "printed",           "item1.capnp", "item2.capnp"};
+  constexpr std::string_view kNames[] = {"items.instar", "items.instar-lock", "copy",
+                                         "compact",      "input.ndjson",      "printed",
+                                         "item1.capnp",  "item2.capnp",       "damaged"};
   return std::ranges::find(kNames, name) != std::end(kNames);
 }
 

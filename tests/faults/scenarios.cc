@@ -1,7 +1,10 @@
 #include "instar/tests/faults/scenarios.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <new>
 #include <sstream>
 #include <thread>
@@ -290,8 +293,14 @@ class StdioFile {
   std::FILE* file_;
 };
 
-// Runs it inside this process; returns what it has printed.
-std::string runInstar(World& world, std::vector<std::string> arguments) {
+struct Outcome {
+  tools::ExitStatus status;
+  std::string printed;
+  std::string messages;
+};
+
+// Runs it inside this process.
+Outcome runCommand(World& world, const std::vector<std::string>& arguments) {
   const fs::path printed = world.folder / "printed";
   const StdioFile file(printed, "w+");
   tools::Output output(::fileno(file.get()));
@@ -302,11 +311,17 @@ std::string runInstar(World& world, std::vector<std::string> arguments) {
   std::vector<const char*> pointers{"instar"};
   for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
   const int status = tools::runCommandLine(static_cast<int>(pointers.size()), pointers.data(), context);
-  if (status != 0) throw CommandFailed{static_cast<tools::ExitStatus>(status), lines.str()};
   std::string text(fs::file_size(printed), '\0');
   std::rewind(file.get());
   if (std::fread(text.data(), 1, text.size(), file.get()) != text.size()) throw std::bad_alloc();
-  return text;
+  return {static_cast<tools::ExitStatus>(status), std::move(text), lines.str()};
+}
+
+// Returns what it has printed.
+std::string runInstar(World& world, const std::vector<std::string>& arguments) {
+  Outcome outcome = runCommand(world, arguments);
+  if (outcome.status != tools::ExitStatus::done) throw CommandFailed{outcome.status, outcome.messages};
+  return outcome.printed;
 }
 
 Step command(const std::string& name, const std::function<std::vector<std::string>(const World&)>& words) {
@@ -339,6 +354,51 @@ Step dump(std::size_t rows) {
           }};
 }
 
+// A file with a row whose bytes have changed, and no store: what is salvaged is one.
+constexpr std::uint64_t kDamagedRow = 77;
+fs::path damagedFile(const World& world) { return world.folder / "damaged"; }
+
+// Of a damaged file, with what is lost of it: that the command ends with another status is a failure.
+Outcome runOnDamage(World& world, const std::vector<std::string>& arguments) {
+  ::setenv("TMPDIR", world.folder.c_str(), 1);  // so that a copy which is left behind is seen
+  Outcome outcome = runCommand(world, arguments);
+  if (outcome.status == tools::ExitStatus::done) throw Wrong("that a row is lost is not said");
+  if (outcome.status != tools::ExitStatus::damage) throw CommandFailed{outcome.status, outcome.messages};
+  return outcome;
+}
+
+Step salvageRows(std::uint64_t stored) {
+  const auto effect = [=](ModelRows& rows) {
+    for (std::uint64_t id = 0; id < stored; ++id) {
+      if (id != kDamagedRow) rows[id] = textOf(id, 0);
+    }
+  };
+  // Gradual, as a page that the disk does not read is one that is lost.
+  return {"salvage", StepKind::gradual,
+          [=](World& world) {
+            if (fs::exists(world.file())) {
+              if (!check(Store::open(world.file(), {.mode = OpenMode::readOnly})).sound())
+                throw Wrong("half of a salvaged file has its name");
+              fs::remove(world.file());
+            }
+            const Outcome outcome = runOnDamage(world, {"salvage", damagedFile(world), world.file()});
+            ModelRows expected;
+            effect(expected);
+            const ModelRows found = rowsIn(Store::open(world.file(), {.mode = OpenMode::readOnly}), false);
+            if (found != expected) throw CommandFailed{outcome.status, "more is lost: " + outcome.printed};
+          },
+          effect};
+}
+
+Step dumpDamaged(std::size_t rows) {
+  return {"dump", StepKind::steady, [=](World& world) {
+            const Outcome outcome = runOnDamage(world, {"dump", damagedFile(world), "items", "--salvage"});
+            if (static_cast<std::size_t>(std::count(outcome.printed.begin(), outcome.printed.end(), '\n')) !=
+                rows)
+              throw CommandFailed{outcome.status, "more is lost: " + outcome.messages};
+          }};
+}
+
 // --- scenarios
 
 constexpr std::uint64_t kStored = 120;
@@ -353,6 +413,19 @@ void prepareBlocks(World& world) {
   const Store store = Store::open(world.file());
   putRows(store, store.collection("items", version2()), {100, 140}, 1);
   migrate(store, "items", {.mode = CompactionMode::compress});
+}
+
+void prepareDamage(World& world) {
+  prepareRows(world);
+  fs::rename(world.file(), damagedFile(world));
+  fs::remove(world.file().string() + "-lock");
+  std::fstream file(damagedFile(world), std::ios::in | std::ios::out | std::ios::binary);
+  const std::string content((std::istreambuf_iterator<char>(file)), {});
+  const std::size_t row = content.rfind(textOf(kDamagedRow, 0));
+  file.clear();
+  file.seekp(static_cast<std::streamoff>(row));
+  file.put('?');
+  if (row == std::string::npos || !file.flush()) throw Wrong("the file cannot be damaged");
 }
 
 void prepareDiverged(World& world) {
@@ -446,13 +519,18 @@ std::vector<Scenario> makeScenarios() {
                                      return {"check", file(world)};
                                    }),
                            dump(60)}});
+  all.push_back({.name = "salvage",
+                 .prepare = prepareDamage,
+                 .steps = {salvageRows(kStored), dumpDamaged(kStored - 1), open(),
+                           put(version1(), {0, 10}, 1), close()},
+                 .isConcurrent = true});
   return all;
 }
 
 // What a program finds in the file that prepare() has left.
 ModelRows initialRows(const Scenario& scenario) {
   ModelRows rows;
-  if (scenario.name == "create" || scenario.name == "command") return rows;
+  if (scenario.name == "create" || scenario.name == "command" || scenario.name == "salvage") return rows;
   for (std::uint64_t id = 0; id < kStored; ++id) rows[id] = textOf(id, 0);
   if (scenario.name == "backup") {
     for (std::uint64_t id = 100; id < 140; ++id) rows[id] = textOf(id, 1);

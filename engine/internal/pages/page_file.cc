@@ -14,6 +14,8 @@ namespace {
 
 constexpr PageNumber kMostPagesTried = 4096;  // when the page size has to be guessed
 
+constexpr const char* kUnreadable = "it cannot be read";
+
 const char* describe(MetaDamage damage) noexcept {
   switch (damage) {
     case MetaDamage::none:
@@ -116,8 +118,14 @@ void PageFile::readMetas() {
 
 std::optional<Meta> PageFile::readMeta(PageNumber number, const char*& problem) const {
   std::array<std::byte, kMetaLength> bytes{};
+  if (read(number, 0, bytes)) return judgeMeta(bytes, number, problem);
+  problem = kUnreadable;
+  return std::nullopt;
+}
+
+std::optional<Meta> PageFile::judgeMeta(Bytes bytes, PageNumber number, const char*& problem) const {
   Meta meta;
-  problem = read(number, 0, bytes) ? describe(decodeMeta(bytes, meta)) : "it cannot be read";
+  problem = describe(decodeMeta(bytes, meta));
   if (problem == nullptr && meta.pageSize != pageSize_) problem = "it has another page size than the file";
   if (problem == nullptr && loadNumber(bytes, 0, 8) != number) problem = "it has the number of another page";
   // Commits take turns.
@@ -130,6 +138,7 @@ bool PageFile::hasChanged() const {
   for (PageNumber number = 0; number < 2; ++number) {
     const char* problem = nullptr;
     const auto now = readMeta(number, problem);
+    if (problem == kUnreadable) continue;  // a disk that fails says nothing about commits
     const auto& before = metas_[number];
     if (now.has_value() != before.has_value() || (now && now->transaction != before->transaction))
       return true;

@@ -37,6 +37,7 @@ class PageFile {
   std::uint64_t plausiblePages(std::uint32_t pageSize) const;
   void readMetas();
   std::optional<Meta> readMeta(PageNumber number, const char*& problem) const;
+  std::optional<Meta> judgeMeta(Bytes bytes, PageNumber number, const char*& problem) const;
 
   int descriptor_;
   std::filesystem::path path_;
