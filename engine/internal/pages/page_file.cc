@@ -42,6 +42,7 @@ PageFile::PageFile(int descriptor, std::filesystem::path path)
   // Again: a program may have lengthened the file before it wrote the meta page that was read.
   size_ = static_cast<std::uint64_t>(storage::statusOf(descriptor_, path_).st_size);
   pages_ = size_ / pageSize_;
+  failed_.clear();  // by other sizes of pages; what became of the meta pages is in metaProblems()
 }
 
 bool PageFile::read(PageNumber page, std::size_t skip, std::span<std::byte> bytes) const {
@@ -51,6 +52,7 @@ bool PageFile::read(PageNumber page, std::size_t skip, std::span<std::byte> byte
   while (!bytes.empty()) {
     const ssize_t count = ::pread(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
+    if (count < 0) failed_.insert(page);
     if (count <= 0) return false;  // a sector that the disk cannot read is a damaged page
     bytes = bytes.subspan(static_cast<std::size_t>(count));
     offset += static_cast<std::uint64_t>(count);
@@ -138,7 +140,8 @@ bool PageFile::hasChanged() const {
   for (PageNumber number = 0; number < 2; ++number) {
     const char* problem = nullptr;
     const auto now = readMeta(number, problem);
-    if (problem == kUnreadable) continue;  // a disk that fails says nothing about commits
+    // A disk that fails says nothing about commits.
+    if (problem == kUnreadable || metaProblems_[number] == kUnreadable) continue;
     const auto& before = metas_[number];
     if (now.has_value() != before.has_value() || (now && now->transaction != before->transaction))
       return true;
