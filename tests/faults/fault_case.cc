@@ -99,9 +99,9 @@ void runInChild(Report& report, std::optional<int> allowedStatus, Body&& body) {
   }
 }
 
-// Refused memory ends Cap'n Proto's compiler where it is cleaning up, and the parser of command lines where it
-// compares names of options. Then the command says so and is over, and what it was at is cut off as where it
-// is killed. No other program has these.
+// Refused memory ends Cap'n Proto's compiler where it is cleaning up, and the parser of command lines where
+// it compares names of options. Then the command says so and is over, and what it was at is cut off as where
+// it is killed. No other program has these.
 bool mayEndForWantOfMemory(const Scenario& scenario, std::span<const Fault> faults) {
   return scenario.runsCommand &&
          std::ranges::any_of(faults, [](const Fault& fault) { return fault.call == FaultCall::allocate; });

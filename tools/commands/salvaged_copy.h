@@ -21,6 +21,7 @@ class SalvagedCopy {
   ~SalvagedCopy();
 
   const std::string& path() const noexcept { return file_; }
+  bool isIncomplete() const noexcept { return !report_.isComplete(); }
   // Says what is missing of the collection; of all of them where the name is empty.
   void tell(Context& context, const std::string& collection) const;
 

@@ -99,6 +99,7 @@ void PageFile::findPageSize() {
                 "the file was written by a machine with another byte order: read it on such a machine",
                 facts);
   }
+  if (!failed_.empty()) throw storage::systemError(EIO, "pread", path_);
   throw Error(ErrorCode::fixEnvironment, "nothing in this file is of an Instar file: name another one",
               facts);
 }

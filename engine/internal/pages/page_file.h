@@ -15,7 +15,7 @@ namespace instar::pages {
 class PageFile {
  public:
   // Borrows the descriptor. Finds out the page size. Throws Error(fixEnvironment) where nothing in the file
-  // is LMDB's, or where it comes from a machine with another byte order.
+  // is LMDB's, where it comes from a machine with another byte order, or where the disk reads nothing.
   PageFile(int descriptor, std::filesystem::path path);
 
   std::uint32_t pageSize() const noexcept { return pageSize_; }
