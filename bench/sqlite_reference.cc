@@ -40,6 +40,10 @@ bool SqliteStatement::step() {
 
 void SqliteReference::configure() {
   check(sqlite3_config(SQLITE_CONFIG_SINGLETHREAD), "sqlite3_config");
+  countNoMemory();
+}
+
+void SqliteConnection::countNoMemory() {
   check(sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0), "sqlite3_config");
 }
 

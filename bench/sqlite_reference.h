@@ -37,6 +37,10 @@ enum class SqliteSharing : std::uint8_t { exclusive, shared };
 
 class SqliteConnection {
  public:
+  // Before the first connection of the process: SQLite does not count its memory, for which all threads would
+  // take a mutex.
+  static void countNoMemory();
+
   SqliteConnection(const std::filesystem::path& path, Durability durability, SqliteSharing sharing);
   SqliteConnection(const SqliteConnection&) = delete;
   SqliteConnection& operator=(const SqliteConnection&) = delete;
@@ -52,7 +56,7 @@ class SqliteConnection {
 // Has the table of orders, which it makes where it is missing.
 class SqliteReference : public SqliteConnection {
  public:
-  // Before the first connection of the process; then only one thread may use SQLite.
+  // Before the first connection of the process; then only one thread may use SQLite. Counts no memory.
   static void configure();
 
   SqliteReference(const std::filesystem::path& path, Durability durability,

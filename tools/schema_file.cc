@@ -14,6 +14,7 @@
 #include "instar/evolve/want_of_memory.h"
 #include "instar/format/error.h"
 #include "instar/tools/embedded_schemas.h"
+#include "instar/tools/memory_bound.h"
 #include "instar/tools/scalar_text.h"
 #include "instar/tools/schema_limits.h"
 
@@ -179,6 +180,15 @@ capnp::StructSchema findStruct(capnp::ParsedSchema schema, const std::string& fi
   return schema.asStruct();
 }
 
+// Where memory was refused for the bound, and not because there is none.
+void refuseGrowth(const MemoryBound& memory, const std::string& file) {
+  if (!memory.wasReached()) return;
+  throw Error(
+      ErrorCode::fixSchema,
+      "the schema takes too much memory to compile: name types and constants less often inside of others",
+      {{"file", file}, {"limit", std::to_string(kMaxSchemaMemory)}});
+}
+
 }  // namespace
 
 RecordSchema loadSchemaFile(std::string_view name, const std::vector<fs::path>& importFolders) {
@@ -194,6 +204,7 @@ RecordSchema loadSchemaFile(std::string_view name, const std::vector<fs::path>& 
   }
   Compilation compilation{.roots = {path.parent_path()}};
   for (const fs::path& folder : importFolders) compilation.roots.push_back(canonicalFolder(folder));
+  const MemoryBound memory(kMaxSchemaMemory);
   try {
     const capnp::SchemaParser parser;
     const capnp::ParsedSchema parsed =
@@ -204,7 +215,11 @@ RecordSchema loadSchemaFile(std::string_view name, const std::vector<fs::path>& 
     if (!compilation.mistakes.empty())
       refuseMistakes(compilation.mistakes);  // types are compiled when they are used
     return schema;
+  } catch (const std::bad_alloc&) {
+    refuseGrowth(memory, file);
+    throw;
   } catch (const kj::Exception& exception) {
+    refuseGrowth(memory, file);
     internal::passOnWantOfMemory(exception);
     if (!compilation.mistakes.empty()) refuseMistakes(compilation.mistakes);
     throw Error(ErrorCode::fixSchema, "the schema file does not compile",

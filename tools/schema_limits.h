@@ -20,6 +20,10 @@ inline constexpr std::size_t kMaxSchemaDeclarations = 1000;  // structs, enums, 
 // All files of a compilation together, embedded ones among them: each alone can have 1 MiB.
 inline constexpr std::size_t kMaxSchemaBytes = std::size_t{16} << 20;
 
+// What the compiler may take. Thousands of fields in a thousand structs take 40 MiB; thirty short lines that
+// each name the type of the line before twice would take all that there is.
+inline constexpr std::size_t kMaxSchemaMemory = std::size_t{256} << 20;
+
 // The strings of a file, by what becomes of them: what is embedded is never compiled, and may hold anything.
 class SchemaStrings {
  public:

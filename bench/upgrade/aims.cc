@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <functional>
+#include <optional>
 #include <set>
 #include <string_view>
 
@@ -33,7 +34,11 @@ struct Question {
   std::string title{};
   bool isLargeBad = true;
   double limit = 0;
-  std::string comparedWith{};  // a system and strategy, of the same conditions; empty: nothing
+  struct Other {
+    System system;
+    Strategy strategy;
+  };
+  std::optional<Other> comparedWith{};  // under the same conditions
   std::function<Spread(const Runs& runs, const Runs& others)> value{};
   std::function<std::string(double)> text{};
   std::vector<std::string> wanted{};  // what decides it, without system and strategy
@@ -73,7 +78,7 @@ std::vector<Question> questions() {
       {.title = "throughput beside the migration within 5 % of that without",
        .isLargeBad = false,
        .limit = 0.95,
-       .comparedWith = "instar/none",
+       .comparedWith = Question::Other{System::instar, Strategy::none},
        .value =
            [](const Runs& runs, const Runs& others) {
              // Shares are of the median without, which has a spread too.
@@ -87,7 +92,7 @@ std::vector<Question> questions() {
       {.title = "longest stall of a write 100 x shorter than SQLite's UPDATE of the same million rows",
        .isLargeBad = false,
        .limit = 100,
-       .comparedWith = "sqlite/eager",
+       .comparedWith = Question::Other{System::sqlite, Strategy::eager},
        .value =
            [](const Runs& runs, const Runs& others) {
              return ratioOf(spreadOf(others, longestStall), spreadOf(runs, longestStall));
@@ -97,13 +102,13 @@ std::vector<Question> questions() {
        .needsMillion = true},
       {.title = "less than 0.5 bytes written per byte migrated, in place",
        .limit = 0.5,
-       .comparedWith = "instar/none",
+       .comparedWith = Question::Other{System::instar, Strategy::none},
        .value = written,
        .text = ratio,
        .wanted = {base + "1000000" + kOpenLoop}},
       {.title = "less than 0.5 bytes written per byte migrated, packed",
        .limit = 0.5,
-       .comparedWith = "instar/none",
+       .comparedWith = Question::Other{System::instar, Strategy::none},
        .value = written,
        .text = ratio,
        .wanted = {base + "1000000" + kOpenLoop},
@@ -132,16 +137,16 @@ std::vector<Evidence> evidenceFor(const Question& question, std::string_view str
     Evidence evidence{.name = name, .rows = runs.front().getRows(), .weakness = weaknessOf(question, runs)};
     if (runs.front().getChange() == kj::StringPtr("own")) evidence.command = runs.front().getCommand().cStr();
     Runs others;
-    if (!question.comparedWith.empty()) {
-      const std::size_t slash = question.comparedWith.find('/');
-      evidence.others.push_back(
-          counterpart(name, question.comparedWith.substr(0, slash), question.comparedWith.substr(slash + 1)));
+    if (const auto& other = question.comparedWith) {
+      evidence.others.push_back(counterpart(name, other->system, other->strategy));
       others = runsNamed(all, evidence.others.back());
       if (others.empty()) continue;
       if (evidence.weakness.empty()) evidence.weakness = weaknessOf(question, others);
       Runs both = runs;
       both.insert(both.end(), others.begin(), others.end());
       if (evidence.weakness.empty() && isMixed(both)) evidence.weakness = "builds or machines mixed";
+      if (evidence.weakness.empty() && isOfOtherSittings(countedRuns(runs), countedRuns(others)))
+        evidence.weakness = "what it is compared with is of another sitting";
     }
     evidence.value = question.value(countedRuns(runs), countedRuns(others));
     if (std::isfinite(evidence.value.median)) found.push_back(std::move(evidence));
@@ -165,7 +170,9 @@ std::string commandOf(const std::vector<std::string>& names, unsigned repetition
 std::string wantedCommand(const Question& question, const std::string& strategy) {
   std::vector<std::string> names;
   for (const std::string& conditions : question.wanted) {
-    if (!question.comparedWith.empty()) names.push_back(question.comparedWith + conditions);
+    if (const auto& other = question.comparedWith)
+      names.push_back(std::string(textOf(other->system)) + "/" + std::string(textOf(other->strategy)) +
+                      conditions);
     names.push_back("instar/" + strategy + conditions + (question.packs ? "/packs" : ""));
   }
   return commandOf(names, kUsualRepetitions);

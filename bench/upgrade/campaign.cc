@@ -1,6 +1,7 @@
 #include "instar/bench/upgrade/campaign.h"
 
 #include <capnp/message.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstddef>
@@ -9,6 +10,7 @@
 #include <stdexcept>
 
 #include "instar/bench/upgrade/disturbance.h"
+#include "instar/bench/upgrade/figures.h"
 #include "instar/bench/upgrade/interruption.h"
 #include "instar/bench/upgrade/page/page.h"
 #include "instar/bench/upgrade/runner.h"
@@ -27,6 +29,13 @@ std::string minutes(double seconds) {
   const auto whole = static_cast<std::uint64_t>(seconds + 0.5);
   const std::string rest = std::to_string(whole % 60);
   return std::to_string(whole / 60) + (rest.size() < 2 ? ":0" : ":") + rest;
+}
+
+// Of the milliseconds in which it began and its process.
+std::string nameOfSitting() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(now).count()) + "-" +
+         std::to_string(::getpid());
 }
 
 void writeFiles(const Results& results) {
@@ -48,7 +57,12 @@ void report(Results& results, std::ostream& out) {
 }
 
 Campaign::Campaign(const Places& places, std::ostream& tables, std::ostream& messages, bool isTerminal)
-    : places_(places), results_(places.out), tables_(tables), messages_(messages), isTerminal_(isTerminal) {}
+    : places_(places),
+      results_(places.out),
+      tables_(tables),
+      messages_(messages),
+      isTerminal_(isTerminal),
+      sitting_(nameOfSitting()) {}
 
 std::string Campaign::machine() const {
   std::filesystem::create_directories(places_.data);
@@ -126,7 +140,9 @@ void Campaign::make(const std::vector<Task>& tasks, std::vector<std::string>& fa
                          error.what());
       messages_ << (isTerminal_ ? "\n" : "") << "failed: " << error.what() << std::endl;
     }
-    if (run) results_.add(std::move(*run));
+    if (!run) continue;
+    run->builder().setSitting(sitting_);
+    results_.add(std::move(*run));
   }
 }
 

@@ -60,6 +60,7 @@ class Campaign {
   std::ostream& tables_;
   std::ostream& messages_;
   const bool isTerminal_;
+  const std::string sitting_;  // in all runs that it makes
   std::chrono::steady_clock::time_point start_{};
 };
 

@@ -12,9 +12,6 @@ constexpr Strategy kStrategies[] = {
     Strategy::none, Strategy::eager,     Strategy::eagerLater, Strategy::rebuild,    Strategy::batches,
     Strategy::lazy, Strategy::writeBack, Strategy::paced,      Strategy::background, Strategy::standard};
 
-// Operations a second of an open loop that every system keeps up with where nothing goes on beside.
-unsigned bearable(Mix mix) noexcept { return mix == Mix::a || mix == Mix::f ? 200 : 1000; }
-
 class Collector {
  public:
   // Strategy by strategy, so that systems take turns.
@@ -47,7 +44,9 @@ class Collector {
 
 }  // namespace
 
-std::vector<Scenario> quickScenarios(std::uint64_t rows) {
+unsigned bearable(Mix mix) noexcept { return mix == Mix::a || mix == Mix::f ? 200 : 1000; }
+
+std::vector<Scenario> quickScenarios(std::uint64_t rows, double seconds) {
   constexpr std::pair<System, Strategy> kWanted[] = {
       {System::instar, Strategy::none},       {System::sqlite, Strategy::none},
       {System::lmdb, Strategy::none},         {System::rocksdb, Strategy::none},
@@ -59,7 +58,7 @@ std::vector<Scenario> quickScenarios(std::uint64_t rows) {
   std::vector<Scenario> scenarios;
   for (const auto& [system, strategy] : kWanted) {
     const Scenario scenario{
-        .system = system, .strategy = strategy, .rows = rows, .perSecond = 1000, .seconds = 2};
+        .system = system, .strategy = strategy, .rows = rows, .perSecond = 1000, .seconds = seconds};
     if (isOffered(scenario)) scenarios.push_back(scenario);
   }
   return scenarios;
@@ -122,10 +121,8 @@ std::vector<Scenario> withLoads(const std::vector<Scenario>& scenarios) {
   return all;
 }
 
-std::vector<Scenario> ownScenarios(std::uint64_t rows, const std::string& collection) {
+std::vector<Scenario> ownScenarios(Scenario middle) {
   Collector all;
-  Scenario middle{.change = Change::own, .rows = rows, .perSecond = bearable(Mix::b), .seconds = 3};
-  middle.collection = collection;
   std::ranges::replace(middle.collection, '/', '_');
   all.addAll(middle);
   Scenario packing = middle;

@@ -222,12 +222,6 @@ void describeDisturbance(std::span<const MachineLook> looks, Disturbance::Builde
   disturbance.setReason(reason);
 }
 
-std::string textOf(Machine::Reader machine) {
-  return std::string(machine.getBuild().cStr()) + "; " + machine.getProcessor().cStr() + ", " +
-         std::to_string(machine.getProcessors()) + " processors, " + machine.getSystem().cStr() + ", " +
-         machine.getFileSystem().cStr();
-}
-
 void describeMachine(const std::filesystem::path& folder, Machine::Builder machine) {
   utsname system{};
   ::uname(&system);

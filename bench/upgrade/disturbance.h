@@ -73,9 +73,6 @@ class DisturbanceWatch {
   std::thread thread_;
 };
 
-// What makes runs comparable: all but the memory, of which a kernel takes more or less.
-std::string textOf(Machine::Reader machine);
-
 // `folder` is where the data lies. The build has the commit that it is of, "unknown" outside of a repository.
 void describeMachine(const std::filesystem::path& folder, Machine::Builder machine);
 

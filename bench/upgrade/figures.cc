@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <set>
-
-#include "instar/bench/upgrade/scenario.h"
+#include <stdexcept>
 
 namespace instar::bench {
 namespace {
@@ -24,8 +24,8 @@ double ifOf(std::uint64_t least, Latency::Reader latency, double microseconds) n
   return latency.getCount() < least ? kUnknown : microseconds * kSecondsPerMicro;
 }
 
-// From opening until then. Of the second in which that is: its share, as if there had been as many at each
-// moment since the first answer.
+// Of the second in which `until` is: its share, as if there had been as many at each moment since the first
+// answer.
 double operationsUntil(Run::Reader run, double until) noexcept {
   double count = 0;
   const auto seconds = run.getSeconds();
@@ -40,20 +40,20 @@ double operationsUntil(Run::Reader run, double until) noexcept {
   return count;
 }
 
+constexpr double kLeastOfThroughput = 1;  // seconds
+
 // What throughput is counted until.
 double endOf(Run::Reader run) noexcept {
-  constexpr double kLeast = 1;
-  return run.getCompleteAfter() > 0 ? std::max(kLeast, run.getCompleteAfter()) : run.getDuration();
+  return run.getCompleteAfter() > 0 ? std::max(kLeastOfThroughput, run.getCompleteAfter())
+                                    : run.getDuration();
 }
 
-std::vector<std::string> partsOf(std::string_view name) {
-  std::vector<std::string> parts;
-  for (std::size_t from = 0; from <= name.size();) {
-    const std::size_t slash = std::min(name.find('/', from), name.size());
-    parts.emplace_back(name.substr(from, slash - from));
-    from = slash + 1;
+std::optional<Scenario> scenarioIn(std::string_view name) {
+  try {
+    return scenarioOf(name);
+  } catch (const std::invalid_argument&) {
+    return {};
   }
-  return parts;
 }
 
 }  // namespace
@@ -83,7 +83,11 @@ double processorOfMigration(Run::Reader run) noexcept {
   return ofLoad > 0 ? std::max(run.getProcessorSeconds() - ofLoad, 0.0) : kUnknown;
 }
 
-double throughput(Run::Reader run) noexcept { return throughputUntil(run, endOf(run)); }
+double throughput(Run::Reader run) noexcept {
+  if (run.getCompleteAfter() < kLeastOfThroughput) return throughputUntil(run, endOf(run));
+  if (run.getPerSecond() != 0 || run.getOperationsUntilComplete() < 0) return kUnknown;
+  return static_cast<double>(run.getOperationsUntilComplete()) / run.getCompleteAfter();
+}
 
 double throughputUntil(Run::Reader run, double seconds) noexcept {
   if (run.getPerSecond() != 0 || run.getDuration() <= 0) return kUnknown;
@@ -97,12 +101,21 @@ double throughputShare(Run::Reader run, std::span<const Run::Reader> others) {
          spreadOf(others, [end](Run::Reader other) { return throughputUntil(other, end); }).median;
 }
 
-double p50Of(Latency::Reader latency) noexcept { return ifOf(1, latency, latency.getP50()); }
-double p99Of(Latency::Reader latency) noexcept { return ifOf(100, latency, latency.getP99()); }
-double p999Of(Latency::Reader latency) noexcept { return ifOf(1000, latency, latency.getP999()); }
+double p50Of(Latency::Reader latency) noexcept { return ifOf(kLeastForP50, latency, latency.getP50()); }
+double p95Of(Latency::Reader latency) noexcept { return ifOf(kLeastForP95, latency, latency.getP95()); }
+double p99Of(Latency::Reader latency) noexcept { return ifOf(kLeastForP99, latency, latency.getP99()); }
+double p999Of(Latency::Reader latency) noexcept { return ifOf(kLeastForP999, latency, latency.getP999()); }
 
 double bytesReadFromDisk(Run::Reader run) noexcept {
   return run.getIsCold() ? static_cast<double>(run.getBytesRead()) : kUnknown;
+}
+
+double lostByKill(Run::Reader run) noexcept {
+  return run.getLostByKill() >= 0 ? run.getLostByKill() : kUnknown;
+}
+
+double memoryOfItsOwn(Run::Reader run) noexcept {
+  return run.getMemoryHighest() > 0 ? static_cast<double>(run.getMemoryHighest()) : kUnknown;
 }
 
 double timeToCompletion(Run::Reader run) noexcept {
@@ -118,22 +131,26 @@ bool isUnfinished(Run::Reader run) noexcept {
   return false;
 }
 
-std::string counterpart(std::string_view name, std::string_view system, std::string_view strategy) {
-  std::vector<std::string> parts = partsOf(name);
-  if (parts.size() < 2) return {};
-  parts[0] = system;
-  parts[1] = strategy;
-  std::string other;
-  for (const std::string& part : parts) {
-    if (part == "packs" || part.starts_with("rate=") || part.starts_with("lock="))
-      continue;  // the strategy's own
-    other.append(other.empty() ? "" : "/").append(part);
-  }
-  return other;
+std::string counterpart(std::string_view name, System system, Strategy strategy) {
+  const auto scenario = scenarioIn(name);
+  return scenario ? nameOf(counterpart(*scenario, system, strategy)) : "";
 }
 
 std::string withoutMigration(std::string_view name) {
-  return counterpart(name, name.substr(0, name.find('/')), "none");
+  const auto scenario = scenarioIn(name);
+  return scenario ? nameOf(loadAlone(*scenario)) : "";
+}
+
+std::string referenceName(std::string_view name) {
+  const auto scenario = scenarioIn(name);
+  if (!scenario) return {};
+  const System system = scenario->change == Change::own ? scenario->system : System::sqlite;
+  return nameOf(counterpart(*scenario, system, Strategy::eager));
+}
+
+std::string seriesOf(std::string_view name) {
+  const auto scenario = scenarioIn(name);
+  return scenario ? seriesOf(*scenario) : std::string(name);
 }
 
 std::vector<Run::Reader> countedRuns(std::span<const Run::Reader> runs) {
@@ -148,17 +165,24 @@ bool isDisturbed(std::span<const Run::Reader> runs) {
                              [](const Run::Reader& run) { return run.getDisturbance().getDisturbed(); });
 }
 
+std::string textOf(Machine::Reader machine) {
+  return std::string(machine.getBuild().cStr()) + "; " + machine.getProcessor().cStr() + ", " +
+         std::to_string(machine.getProcessors()) + " processors, " + machine.getSystem().cStr() + ", " +
+         machine.getFileSystem().cStr();
+}
+
 bool isMixed(std::span<const Run::Reader> runs) {
   std::set<std::string> machines;
-  for (const Run::Reader& run : runs) {
-    const Machine::Reader machine = run.getMachine();
-    std::string text = std::to_string(machine.getProcessors()) + " " + std::to_string(machine.getMemory());
-    for (const auto part :
-         {machine.getProcessor(), machine.getSystem(), machine.getFileSystem(), machine.getBuild()})
-      text.append("\n").append(asView(part));
-    machines.insert(std::move(text));
-  }
+  for (const Run::Reader& run : runs) machines.insert(textOf(run.getMachine()));
   return machines.size() > 1;
+}
+
+bool isOfOtherSittings(std::span<const Run::Reader> runs, std::span<const Run::Reader> others) {
+  return std::ranges::none_of(runs, [&](const Run::Reader& run) {
+    return run.getSitting().size() != 0 && std::ranges::any_of(others, [&](const Run::Reader& other) {
+             return asView(other.getSitting()) == asView(run.getSitting());
+           });
+  });
 }
 
 std::vector<Run::Reader> runsNamed(std::span<const Run::Reader> runs, std::string_view name) {

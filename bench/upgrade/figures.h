@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "instar/bench/upgrade/run.capnp.h"
+#include "instar/bench/upgrade/scenario.h"
 
 namespace instar::bench {
 
@@ -26,38 +27,62 @@ double writtenPerMigrated(Run::Reader run) noexcept;
 // Processor time in seconds, what the load alone takes in the same time left out.
 double processorOfMigration(Run::Reader run) noexcept;
 
-// Operations a second from opening until the migration was complete, a second at least, as less says
-// nothing; until the end where it was not or there was none. Only of a closed loop: an open one does what it
-// is asked for, and there an operation belongs to the second in which it was due.
+// Operations a second from opening until the migration was complete, as the load has counted them then; until
+// the end where it was not or there was none. Of less than a second it says nothing, and a second is taken
+// instead. Only of a closed loop: an open one does what it is asked for, and there an operation belongs to
+// the second in which it was due.
 double throughput(Run::Reader run) noexcept;
-// The same until `seconds` after opening.
+// Until `seconds` after opening, by the operations of each second; those of the last one are taken to be
+// spread evenly over it, from the first answer on. For loads that nothing ends within.
 double throughputUntil(Run::Reader run, double seconds) noexcept;
 // throughput() of a run by that of others, their median, in as long.
 double throughputShare(Run::Reader run, std::span<const Run::Reader> others);
 
-// In seconds. Unknown where there are too few operations for one to be expected beyond it: p99 of 100, p99.9
-// of 1,000.
+// Operations that a percentile is of at least: one is to be expected beyond it.
+inline constexpr std::uint64_t kLeastForP50 = 1;
+inline constexpr std::uint64_t kLeastForP95 = 20;
+inline constexpr std::uint64_t kLeastForP99 = 100;
+inline constexpr std::uint64_t kLeastForP999 = 1000;
+
+// In seconds. Unknown where there are fewer operations.
 double p50Of(Latency::Reader latency) noexcept;
+double p95Of(Latency::Reader latency) noexcept;
 double p99Of(Latency::Reader latency) noexcept;
 double p999Of(Latency::Reader latency) noexcept;
 
 // Bytes read from the disk. Known only where the file was not in memory before.
 double bytesReadFromDisk(Run::Reader run) noexcept;
 
+// Seconds of work that a kill has cost. Known only where it was tried.
+double lostByKill(Run::Reader run) noexcept;
+
+// At its highest, in bytes, without the page cache and without files that are mapped.
+double memoryOfItsOwn(Run::Reader run) noexcept;
+
 double timeToCompletion(Run::Reader run) noexcept;
 // Whether the load had to end before the migration was complete, of a strategy that brings all rows over by
 // itself.
 bool isUnfinished(Run::Reader run) noexcept;
 
-// The name of the scenario under the same conditions that `name` has, of another system or strategy.
-std::string counterpart(std::string_view name, std::string_view system, std::string_view strategy);
+// The names of the scenarios under the same conditions that `name` has: of another system or strategy,
+// without any migration, and of what it is compared with: SQLite's eager strategy, and for a user's file
+// Instar's. Empty where `name` is none of a scenario.
+std::string counterpart(std::string_view name, System system, Strategy strategy);
 std::string withoutMigration(std::string_view name);
+std::string referenceName(std::string_view name);
+// seriesOf() of the scenario; of what is none the name.
+std::string seriesOf(std::string_view name);
 
 // Those that were not disturbed; all, where there are no others.
 std::vector<Run::Reader> countedRuns(std::span<const Run::Reader> runs);
 bool isDisturbed(std::span<const Run::Reader> runs);  // all of them
+// What makes runs comparable: all of machine and build but the memory, of which a kernel takes more or less.
+std::string textOf(Machine::Reader machine);
 // Whether they are of more than one machine or build.
 bool isMixed(std::span<const Run::Reader> runs);
+// Whether no run of the ones was made in a sitting (run.capnp) in which one of the others was. Where sittings
+// are not known they are not shared.
+bool isOfOtherSittings(std::span<const Run::Reader> runs, std::span<const Run::Reader> others);
 
 std::vector<Run::Reader> runsNamed(std::span<const Run::Reader> runs, std::string_view name);
 

@@ -177,12 +177,7 @@ class InstarApplication : public Subject {
 
 }  // namespace
 
-bool instarOffers(const Scenario& scenario) noexcept {
-  if (scenario.packs || scenario.lockTime != 0)  // that is the compaction's work
-    return scenario.strategy == Strategy::batches || scenario.strategy == Strategy::background ||
-           scenario.strategy == Strategy::paced || scenario.strategy == Strategy::standard;
-  return scenario.strategy != Strategy::rebuild;
-}
+bool instarOffers(const Scenario& scenario) noexcept { return scenario.strategy != Strategy::rebuild; }
 
 std::unique_ptr<Subject> makeInstarSubject(const Scenario& scenario, const std::filesystem::path& folder) {
   return withRelease(scenario.change, [&](auto* type) -> std::unique_ptr<Subject> {

@@ -15,6 +15,7 @@ using Clock = Series::Clock;
 // What both threads see of each other.
 struct Shared {
   const LoadEnd& end;
+  const LoadOptions& options;
   std::atomic<bool> failed = false;
   std::atomic<std::uint64_t> newest;                    // id that is there
   std::atomic<std::uint64_t> position[2] = {{0}, {0}};  // in the stream: of the reader, of the writer
@@ -35,7 +36,7 @@ class Worker {
         writes_(writes),
         shared_(shared),
         start_(start),
-        stream_(scenario) {}
+        stream_(scenario, shared.options.seed) {}
 
   void run(Series& series, std::vector<Operation>& written) {
     ::prctl(PR_SET_TIMERSLACK, 1UL);  // nanoseconds
@@ -46,6 +47,7 @@ class Worker {
       if (!due) break;
       perform(operation);
       series.add(*due, Clock::now() - *due);
+      if (shared_.options.ended != nullptr) ++*shared_.options.ended;
       if (writes_) written.push_back(operation);
     }
     shared_.position[writes_ ? 1 : 0] = UINT64_MAX;  // nobody waits for this thread any more
@@ -117,9 +119,9 @@ class Worker {
 }  // namespace
 
 LoadResult runLoad(const Scenario& scenario, Session& reader, Session& writer, Clock::time_point start,
-                   const LoadEnd& end) {
+                   const LoadEnd& end, const LoadOptions& options) {
   LoadResult result(start);
-  Shared shared{.end = end, .newest = scenario.rows - 1};
+  Shared shared{.end = end, .options = options, .newest = scenario.rows - 1};
   std::exception_ptr failures[2];
   const auto begin = [&](Session& session, bool writes) {
     return std::thread([&, writes] {

@@ -42,9 +42,14 @@ class LoadEnd {
   std::atomic<Clock::time_point> end_{Clock::time_point::max()};
 };
 
+struct LoadOptions {
+  std::uint64_t seed = 1;                       // of the Workload
+  std::atomic<std::uint64_t>* ended = nullptr;  // counts the operations that have ended, while they go on
+};
+
 // `start` is where the first second begins and the first operation is due: it may be long ago. Throws what a
 // session has thrown; then the other thread ends too.
 LoadResult runLoad(const Scenario& scenario, Session& reader, Session& writer,
-                   Series::Clock::time_point start, const LoadEnd& end);
+                   Series::Clock::time_point start, const LoadEnd& end, const LoadOptions& options = {});
 
 }  // namespace instar::bench

@@ -4,7 +4,8 @@
 //     instar_upgrade_bench [quick] [--rows N] [--repetitions N] [--out FOLDER]   a first answer
 //     instar_upgrade_bench run NAME… [--repetitions N] [--out FOLDER]           these scenarios
 //     instar_upgrade_bench matrix [--rows N] [--only NAME] [--out FOLDER]       all; goes on where it was ended
-//     instar_upgrade_bench own FILE COLLECTION --schema NEW.capnp:STRUCT       the same over a file of yours
+//     instar_upgrade_bench own FILE COLLECTION --schema NEW.capnp:STRUCT [--mix …] [--access …] [--rps N]
+//                              [--seconds N] [--durability …]                   the same over a file of yours
 //     instar_upgrade_bench list [--rows N]                                      their names
 //     instar_upgrade_bench report [--out FOLDER]                                tables from runs that were made
 
@@ -36,12 +37,23 @@ struct ChildTask {
   std::filesystem::path result;   // JSON of a Run
   std::filesystem::path attempt;  // that is shared, where it is to be killed
   double killAfter = 0;           // seconds
+  std::uint64_t seed = 1;         // of the operations
   OwnFile own;
   std::string expectedDigest;
 };
 
+// As they stand in a scenario's name.
+struct LoadArguments {
+  std::string mix = "b";
+  std::string access = "zipf";
+  std::string durability = "full";
+  std::optional<unsigned> perSecond{};  // nothing: what every system bears
+  double seconds = 3;
+};
+
 struct Arguments {
   std::uint64_t quickRows = 100'000;
+  double quickSeconds = 2;
   std::uint64_t matrixRows = 1'000'000;
   unsigned repetitions = 0;  // 0: as usual for the command
   std::string out = "build/bench-results";
@@ -50,6 +62,7 @@ struct Arguments {
   std::vector<std::string> names;
   std::string only;
   OwnFile own;
+  LoadArguments ownLoad;
   ChildTask task;
 };
 
@@ -72,9 +85,8 @@ std::vector<Scenario> named(const std::vector<std::string>& names) {
     scenarios.push_back(scenarioOf(name));
     if (scenarios.back().change == Change::own)
       throw std::invalid_argument(name + ": the command own takes the file and its schema");
-    if (!isOffered(scenarios.back()))
-      throw std::invalid_argument(name +
-                                  ": this system does not have this strategy, or it is not in this build");
+    if (const std::string why = whyNotOffered(scenarios.back()); !why.empty())
+      throw std::invalid_argument(name + ": " + why);
   }
   return scenarios;
 }
@@ -85,7 +97,7 @@ void storeResult(const RunRecord& run, const std::filesystem::path& path) {
 }
 
 Stage stageOf(const ChildTask& task) {
-  Stage stage{.scenario = scenarioOf(task.scenario)};
+  Stage stage{.scenario = scenarioOf(task.scenario), .seed = task.seed};
   if (stage.scenario.change == Change::own) {
     stage.own = task.own;
     stage.expectedDigest = task.expectedDigest;
@@ -102,6 +114,7 @@ void addChildCommands(CLI::App& application, ChildTask& task) {
     command->add_option("--result", task.result);
     command->add_option("--attempt", task.attempt);
     command->add_option("--kill-after", task.killAfter);
+    command->add_option("--seed", task.seed);
     command->add_option("--own-file", task.own.file);
     command->add_option("--own-collection", task.own.collection);
     command->add_option("--own-schema", task.own.schema);
@@ -143,9 +156,28 @@ void addCommonOptions(CLI::App* command, Arguments& arguments, std::string& out)
   command->add_option("--data", arguments.data, "Folder for the files of the runs; emptied at the end");
 }
 
+// Throws std::invalid_argument where a word is not known.
+Scenario ownScenario(const LoadArguments& load) {
+  Scenario scenario =
+      scenarioOf("instar/none/own/" + load.mix + "/" + load.access + "/1/durability=" + load.durability);
+  scenario.seconds = load.seconds;
+  scenario.perSecond = load.perSecond.value_or(bearable(scenario.mix));
+  return scenario;
+}
+
+// Words of a command line, the last one first. Options alone are those of quick.
+std::vector<std::string> wordsOf(int count, char** texts) {
+  std::vector<std::string> words(texts + 1, texts + count);
+  const bool isHelp = !words.empty() && (words[0] == "-h" || words[0] == "--help");
+  if (words.empty() || (words[0].starts_with('-') && !isHelp)) words.insert(words.begin(), "quick");
+  std::ranges::reverse(words);
+  return words;
+}
+
 int run(int count, char** texts) {
   CLI::App application{
-      "Upgrades an application over Instar, SQLite, LMDB and RocksDB, and measures what it costs."};
+      "Upgrades an application over Instar, SQLite, LMDB and RocksDB, and measures what it costs.",
+      "instar_upgrade_bench"};
   Arguments arguments;
   // Without `again` it goes on with runs that are there; otherwise these are made anew.
   const auto measure = [&](const std::vector<Scenario>& scenarios, unsigned repetitions,
@@ -160,12 +192,12 @@ int run(int count, char** texts) {
   auto* const quick =
       application.add_subcommand("quick", "A first answer, in under two minutes (the default)");
   quick->add_option("--rows", arguments.quickRows)->check(CLI::PositiveNumber);
+  quick->add_option("--seconds", arguments.quickSeconds, "Of load at least")->check(CLI::PositiveNumber);
   addCommonOptions(quick, arguments, arguments.out);
-  const auto measureQuick = [&] {
-    const std::vector<Scenario> scenarios = quickScenarios(arguments.quickRows);
+  quick->final_callback([&] {
+    const std::vector<Scenario> scenarios = quickScenarios(arguments.quickRows, arguments.quickSeconds);
     measure(scenarios, 2, scenarios);
-  };
-  quick->final_callback(measureQuick);
+  });
 
   auto* const some = application.add_subcommand("run", "Scenarios by name");
   some->add_option("names", arguments.names, "instar/lazy/derived/b/zipf/100000; see list")->required();
@@ -190,19 +222,26 @@ int run(int count, char** texts) {
   own->add_option("collection", arguments.own.collection)->required();
   own->add_option("--schema", arguments.own.schema, "Of the next release: FILE.capnp:STRUCT")->required();
   own->add_option("--only", arguments.only, "The scenario of this name, or those whose names begin so");
+  own->add_option("--mix", arguments.ownLoad.mix, "a, b, c or f: the others insert rows");
+  own->add_option("--access", arguments.ownLoad.access, "uniform, zipf or latest");
+  own->add_option("--rps", arguments.ownLoad.perSecond, "Operations a second; 0: as many as it takes");
+  own->add_option("--seconds", arguments.ownLoad.seconds, "Of load at least")->check(CLI::PositiveNumber);
+  own->add_option("--durability", arguments.ownLoad.durability, "full, normal or off");
   addCommonOptions(own, arguments, arguments.ownOut);
   own->final_callback([&] {
-    schemaOf(arguments.own);  // what is wrong with it is said at once
+    Scenario middle = ownScenario(arguments.ownLoad);
+    refuseWhatCannotBeMeasured(arguments.own, middle);
     measureOwn(arguments.own);
-    const std::vector<Scenario> scenarios =
-        withLoads(chosen(ownScenarios(arguments.own.rows, arguments.own.collection), arguments.only));
+    middle.rows = arguments.own.rows;
+    middle.collection = arguments.own.collection;
+    const std::vector<Scenario> scenarios = withLoads(chosen(ownScenarios(middle), arguments.only));
     measure(scenarios, 3, scenarios, arguments.own);  // the file may be another one than it was
   });
 
   auto* const list = application.add_subcommand("list", "The scenarios of quick and matrix");
   list->add_option("--rows", arguments.matrixRows)->check(CLI::PositiveNumber);
   list->final_callback([&] {
-    for (const Scenario& scenario : quickScenarios(arguments.quickRows))
+    for (const Scenario& scenario : quickScenarios(arguments.quickRows, arguments.quickSeconds))
       std::cout << nameOf(scenario) << '\n';
     for (const Scenario& scenario : matrixScenarios(arguments.matrixRows))
       std::cout << nameOf(scenario) << '\n';
@@ -216,10 +255,9 @@ int run(int count, char** texts) {
   });
 
   addChildCommands(application, arguments.task);
-  application.require_subcommand(0, 1);
+  application.require_subcommand(1);
   try {
-    application.parse(count, texts);
-    if (application.get_subcommands().empty()) measureQuick();
+    application.parse(wordsOf(count, texts));
     return 0;
   } catch (const CLI::ParseError& error) {
     return application.exit(error) == 0 ? 0 : 2;

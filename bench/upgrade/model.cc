@@ -5,6 +5,7 @@
 #include <unordered_map>
 
 #include "instar/bench/upgrade/change.h"
+#include "instar/format/row.h"
 
 namespace instar::bench {
 
@@ -47,7 +48,8 @@ double bytesOfOldRow(std::uint64_t rows) {
   std::uint64_t bytes = 0;
   for (std::uint64_t i = 0; i < looked; ++i) {
     encoder.encode(sampleOf(i * (rows / looked)), row);
-    bytes += row.key.bytes().size() + row.value.size();
+    const std::size_t keyBytes = row.key.bytes().size();
+    bytes += keyBytes + row.value.size() - rowHeaderLength(keyBytes, RowPlacement::leaf);
   }
   return static_cast<double>(bytes) / static_cast<double>(looked);
 }

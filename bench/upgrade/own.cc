@@ -8,7 +8,9 @@
 
 #include "instar/bench/upgrade/instar_strategy.h"
 #include "instar/engine/migration.h"
+#include "instar/evolve/plan.h"
 #include "instar/format/checksum.h"
+#include "instar/format/row.h"
 #include "instar/tools/schema_file.h"
 
 namespace instar::bench {
@@ -23,6 +25,14 @@ constexpr std::uint64_t kMostKeys = 1'000'000;
 std::uint64_t digestOf(Bytes key, capnp::DynamicStruct::Reader record) {
   const auto words = record.as<capnp::AnyStruct>().canonicalize();
   return hash64(std::as_bytes(std::span(words.begin(), words.size())), hash64(key));
+}
+
+RecordSchema schemaOf(const OwnFile& own) { return tools::loadSchemaFile(own.schema, {}); }
+
+// Of key and record, as every system has them. What is no row is found when the file is opened.
+std::uint64_t bytesOf(Bytes key, Bytes value) {
+  RowView row;
+  return decodeRow(key, value, Verify::no, row) == RowDamage::none ? key.size() + row.payload.size() : 0;
 }
 
 class OwnSession : public Session {
@@ -74,10 +84,6 @@ class OwnApplication : public Subject {
  public:
   OwnApplication(const Scenario& scenario, const OwnFile& own, const std::filesystem::path& folder)
       : scenario_(scenario), own_(own), schema_(schemaOf(own)), file_(folder / "own.instar") {
-    if (scenario.mix == Mix::d || scenario.mix == Mix::e)
-      throw std::invalid_argument(
-          "mixes d and e insert rows, which nobody can make for a file of your own; take "
-          "a, b, c or f");
     if (std::filesystem::exists(file_)) loadKeys();
   }
 
@@ -144,7 +150,21 @@ class OwnApplication : public Subject {
 
 }  // namespace
 
-RecordSchema schemaOf(const OwnFile& own) { return tools::loadSchemaFile(own.schema, {}); }
+void refuseWhatCannotBeMeasured(const OwnFile& own, const Scenario& scenario) {
+  if (scenario.mix == Mix::d || scenario.mix == Mix::e)
+    throw std::invalid_argument(
+        "mix " + std::string(textOf(scenario.mix)) +
+        " inserts rows, which nobody can make for a file of your own; take --mix a, b, "
+        "c or f");
+  const Plans plans(schemaOf(own));
+  try {
+    plans.requireFunctions();
+  } catch (const Error& error) {
+    throw std::invalid_argument(own.schema + " calls the function " + std::string(error.fact("function")) +
+                                ", which is in your application and not here; measure a schema without "
+                                "functions, as call, upgraded, replaces and validated name them");
+  }
+}
 
 void measureOwn(OwnFile& own) {
   const Store store = Store::open(own.file, {.mode = OpenMode::readOnly});
@@ -152,8 +172,7 @@ void measureOwn(OwnFile& own) {
   const Rows rows = store.collection(own.collection);
   std::uint64_t bytes = 0;
   own.rows = 0;
-  for (auto scan = rows.scan(snapshot); scan.next(); ++own.rows)
-    bytes += scan.key().size() + scan.value().size();
+  for (auto scan = rows.scan(snapshot); scan.next(); ++own.rows) bytes += bytesOf(scan.key(), scan.value());
   if (own.rows == 0) throw std::invalid_argument("there is no row in collection " + own.collection);
   own.bytesOfRow = static_cast<double>(bytes) / static_cast<double>(own.rows);
 }

@@ -17,15 +17,16 @@ struct OwnFile {
   std::string schema;  // FILE.capnp:STRUCT
   // What measureOwn() has found.
   std::uint64_t rows = 0;
-  double bytesOfRow = 0;  // on average, with the key, as they are stored
+  double bytesOfRow = 0;  // of key and record, on average
 };
 
-// As tools/schema_file.h does. Throws Error.
-RecordSchema schemaOf(const OwnFile& own);
+// Throws std::invalid_argument that says what to do instead for mixes that insert and for schemas that call
+// functions of the application; what tools/schema_file.h throws where the schema is none.
+void refuseWhatCannotBeMeasured(const OwnFile& own, const Scenario& scenario);
 
 void measureOwn(OwnFile& own);
 
-// Ids of the sessions are places among the keys. Throws std::invalid_argument for mixes that insert.
+// Ids of the sessions are places among the keys. The scenario and the schema are not to be refused.
 std::unique_ptr<Subject> makeOwnSubject(const Scenario& scenario, const OwnFile& own,
                                         const std::filesystem::path& folder);
 

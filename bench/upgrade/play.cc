@@ -63,6 +63,8 @@ class Beside {
   ~Beside() { join(); }
 
   const LoadEnd& end() const noexcept { return end_; }
+  // For the load to count what it has done.
+  std::atomic<std::uint64_t>& operations() noexcept { return operations_; }
 
   // Waits until it is over. Throws what the migration has thrown.
   void finish() {
@@ -71,6 +73,8 @@ class Beside {
   }
   // When the migration was complete, in seconds from the start; 0: it was not.
   double completeAfter() const noexcept { return completeAfter_; }
+  // Operations that had ended then; -1: it was not.
+  std::int64_t operationsUntilComplete() const noexcept { return operationsUntilComplete_; }
 
  private:
   void join() {
@@ -82,7 +86,10 @@ class Beside {
   void migrate(Subject& subject, MigrationProgress& progress) {
     try {
       subject.migrate(progress, stopped_);
-      if (progress.complete) completeAfter_ = secondsSince(start_);
+      if (progress.complete) {
+        operationsUntilComplete_ = static_cast<std::int64_t>(operations_.load());
+        completeAfter_ = secondsSince(start_);
+      }
     } catch (...) {
       failure_ = std::current_exception();
       end_.set(start_);  // nothing more is due
@@ -106,7 +113,9 @@ class Beside {
   std::atomic<bool> stopped_ = false;  // the migration is to end
   LoadEnd end_;                        // of the load
   std::atomic<bool> hasReturned_ = false;
+  std::atomic<std::uint64_t> operations_ = 0;
   double completeAfter_ = 0;
+  std::int64_t operationsUntilComplete_ = -1;
   std::exception_ptr failure_;
   std::thread migration_;
   std::thread timer_;
@@ -208,11 +217,13 @@ void play(const Stage& stage, Subject& subject, const std::filesystem::path& fol
   auto writer = subject.session();
   run.setChangeAt(isComplete ? 0 : secondsSince(start));
   Beside beside(scenario, subject, progress, start);
-  const LoadResult load = runLoad(scenario, *reader, *writer, start, beside.end());
+  const LoadResult load = runLoad(scenario, *reader, *writer, start, beside.end(),
+                                  {.seed = stage.seed, .ended = &beside.operations()});
   beside.finish();
   run.setDuration(secondsSince(start));
   watch.endSeconds();
   run.setCompleteAfter(isComplete ? run.getOpenToFirstAnswer() : beside.completeAfter());
+  run.setOperationsUntilComplete(isComplete ? 0 : beside.operationsUntilComplete());
   run.setBytesRead(bytesReadFromDevice() - readBefore);
   run.setIsCold(scenario.cold);
 

@@ -18,6 +18,7 @@ struct Stage {
   // Where the change is Change::own; then nothing is known of what has to be stored but this digest.
   std::optional<OwnFile> own{};
   std::string expectedDigest{};
+  std::uint64_t seed = 1;  // of the operations
 };
 
 // Fills an empty folder.

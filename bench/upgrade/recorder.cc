@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <limits>
+
+#include "instar/bench/upgrade/figures.h"
 
 namespace instar::bench {
 namespace {
@@ -57,10 +60,13 @@ std::chrono::nanoseconds Times::quantile(double share) const noexcept {
 
 void Times::describe(Latency::Builder latency) const {
   latency.setCount(count_);
-  latency.setP50(microseconds(quantile(0.5)));
-  latency.setP95(microseconds(quantile(0.95)));
-  latency.setP99(microseconds(quantile(0.99)));
-  latency.setP999(microseconds(quantile(0.999)));
+  const auto known = [this](double share, std::uint64_t least) {
+    return count_ < least ? std::numeric_limits<double>::quiet_NaN() : microseconds(quantile(share));
+  };
+  latency.setP50(known(0.5, kLeastForP50));
+  latency.setP95(known(0.95, kLeastForP95));
+  latency.setP99(known(0.99, kLeastForP99));
+  latency.setP999(known(0.999, kLeastForP999));
   latency.setLongest(microseconds(longest_));
 }
 

@@ -22,6 +22,7 @@ class Times {
   // What a share of all has not exceeded; 0 where there is nothing.
   std::chrono::nanoseconds quantile(double share) const noexcept;
 
+  // Percentiles of too few are left unknown.
   void describe(Latency::Builder latency) const;
 
  private:

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -13,7 +14,7 @@
 #include <utility>
 
 #include "instar/bench/upgrade/disturbance.h"
-#include "instar/bench/upgrade/scenario.h"
+#include "instar/bench/upgrade/figures.h"
 
 namespace instar::bench {
 namespace {
@@ -34,7 +35,9 @@ std::string quoted(std::string_view text) {
   return result + '"';
 }
 
+// Nothing of what is not known.
 std::string textOfNumber(double number) {
+  if (!std::isfinite(number)) return {};
   char text[40];
   return {text, std::to_chars(text, text + sizeof text, number).ptr};
 }
@@ -47,6 +50,8 @@ std::string textOfValue(const capnp::DynamicValue::Reader& value) {
       return textOfNumber(value.as<double>());
     case capnp::DynamicValue::BOOL:
       return value.as<bool>() ? "1" : "0";
+    case capnp::DynamicValue::INT:
+      return std::to_string(value.as<std::int64_t>());
     default:
       return std::to_string(value.as<std::uint64_t>());
   }
@@ -79,31 +84,11 @@ void addValues(capnp::DynamicStruct::Reader record, std::string& line) {
   }
 }
 
-// The name of the run whose load is the same without any migration; empty for what has no scenario's name.
-std::string nameOfLoad(Run::Reader run) {
-  try {
-    return nameOf(loadAlone(scenarioOf(run.getName().cStr())));
-  } catch (const std::invalid_argument&) {
-    return {};
-  }
-}
-
 std::uint64_t operationsOf(Run::Reader run) { return run.getReads().getCount() + run.getWrites().getCount(); }
-
-// There is one at least.
-double medianOf(std::vector<double> values) {
-  std::ranges::sort(values);
-  const std::size_t middle = values.size() / 2;
-  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
 
 }  // namespace
 
-std::string toJson(Run::Reader run) {
-  capnp::JsonCodec codec;
-  codec.setPrettyPrint(true);
-  return codec.encode(run).cStr();
-}
+std::string toJson(Run::Reader run) { return capnp::JsonCodec().encode(run).cStr(); }
 
 void fromJson(const std::string& text, Run::Builder run) {
   try {
@@ -188,7 +173,7 @@ void Results::findLoads() {
   using Conditions = std::pair<std::string, std::string>;
   std::map<Conditions, Load> loads[2];
   const auto conditionsOf = [](Run::Reader run) {
-    return Conditions(nameOfLoad(run), textOf(run.getMachine()));
+    return Conditions(withoutMigration(run.getName().cStr()), textOf(run.getMachine()));
   };
   for (const RunRecord& run : runs_) {
     const Run::Reader reader = run.reader();
@@ -205,9 +190,12 @@ void Results::findLoads() {
       const auto load = some.find(conditionsOf(run.reader()));
       if (found == nullptr && load != some.end() && operations != 0) found = &load->second;
     }
-    const auto bytes = [&] { return static_cast<std::uint64_t>(medianOf(found->bytes) * operations + 0.5); };
+    const auto bytes = [&] {
+      return static_cast<std::uint64_t>(spreadOf(found->bytes).median * operations + 0.5);
+    };
     run.builder().setBytesWrittenByLoad(found != nullptr ? std::max<std::uint64_t>(bytes(), 1) : 0);
-    run.builder().setProcessorSecondsOfLoad(found != nullptr ? medianOf(found->seconds) * operations : 0);
+    run.builder().setProcessorSecondsOfLoad(found != nullptr ? spreadOf(found->seconds).median * operations
+                                                             : 0);
   }
 }
 

@@ -16,7 +16,7 @@ struct Run {
   durability @7 :Text;
   rate       @8 :UInt64;    # bytes a second; 0: without limit
   perSecond  @9 :UInt32;    # operations a second; 0: closed loop
-  repetition @10 :UInt32;   # from 1
+  repetition @10 :UInt32;   # from 1; the seed of the operations too
   command    @11 :Text;     # the whole command that repeats it
   at         @12 :Text;     # when it began, ISO 8601 in UTC
 
@@ -29,7 +29,7 @@ struct Run {
   seconds           @19 :List(Second);
   rowsMigrated      @20 :UInt64;
   rowsLeft          @21 :UInt64;   # of the old form, at the end
-  bytesMigrated     @22 :UInt64;   # of the rows that were migrated, as they were stored before
+  bytesMigrated     @22 :UInt64;   # of key and record of the rows that were migrated, as the old release had them
   # By the process, as the kernel accounts write calls: to the end of load and migration, and what was put off until then.
   bytesWritten      @23 :UInt64;
   bytesWrittenByLoad @24 :UInt64;  # by the same load with strategy none for as long; 0: not known. Found in a report.
@@ -38,7 +38,7 @@ struct Run {
   fileBefore        @27 :UInt64;   # bytes on the disk, logs too
   fileHighest       @28 :UInt64;   # also while what was put off was written; the same holds for memory
   fileAfter         @29 :UInt64;   # behind that
-  memoryHighest     @30 :UInt64;   # bytes that are not of files
+  memoryHighest     @30 :UInt64;   # bytes of its own: without the page cache, and without files that are mapped
   # Seconds of work that a kill has cost: from the last durable commit that brought rows over, or from the beginning of
   # the migration where there was none, until the kill. -1: not tried, or the process had ended before.
   lostByKill        @31 :Float64;
@@ -50,14 +50,19 @@ struct Run {
   bytesPutOff       @37 :UInt64;   # of bytesWritten: after load and migration, when all that was put off was written
   rowsKeptByKill    @38 :UInt64;   # that were found in the new form after the kill
   rowsAfterKill     @39 :UInt64;   # that the next process brought over; more than the others: some were done twice
+  # Of the load, that had ended when the migration was complete, none of them before the first answer. -1: it was not complete.
+  operationsUntilComplete @40 :Int64 = -1;
+  sitting           @41 :Text;     # the same for all runs of one call of the program
 }
 
 struct Latency {
   count   @0 :UInt64;
-  p50     @1 :Float64;   # microseconds, these five
-  p95     @2 :Float64;
-  p99     @3 :Float64;
-  p999    @4 :Float64;
+  # Microseconds, these five. Percentiles are nan where there are too few operations for one to lie beyond: p95 of
+  # fewer than 20, p99 of fewer than 100, p99.9 of fewer than 1,000.
+  p50     @1 :Float64 = nan;
+  p95     @2 :Float64 = nan;
+  p99     @3 :Float64 = nan;
+  p999    @4 :Float64 = nan;
   longest @5 :Float64;
 }
 

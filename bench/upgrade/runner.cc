@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <charconv>
 #include <span>
+#include <sstream>
 #include <stdexcept>
 #include <string_view>
 #include <system_error>
@@ -71,6 +72,15 @@ void addDisturbance(std::span<const MachineLook> looks, Disturbance::Builder all
   all.setReason((reason.empty() ? "" : reason + "; ") + "until the kill " + more.getReason().cStr());
 }
 
+// The options of own that give the scenario its load.
+std::string ownLoadOf(const Scenario& scenario) {
+  std::ostringstream options;
+  options << " --mix " << textOf(scenario.mix) << " --access " << textOf(scenario.access) << " --rps "
+          << scenario.perSecond << " --seconds " << scenario.seconds << " --durability "
+          << textOf(scenario.durability);
+  return options.str();
+}
+
 }  // namespace
 
 std::string shellWord(const std::string& text) {
@@ -96,8 +106,9 @@ Runner::~Runner() {
 }
 
 bool Runner::call(const char* command, const Scenario& scenario, const std::filesystem::path& folder,
-                  const std::filesystem::path& result, const std::optional<Kill>& kill) const {
-  std::vector<std::string> texts{program_, command, nameOf(scenario), "--folder", folder};
+                  const std::filesystem::path& result, const std::optional<Kill>& kill, unsigned seed) const {
+  std::vector<std::string> texts{program_, command,  nameOf(scenario),    "--folder",
+                                 folder,   "--seed", std::to_string(seed)};
   if (!result.empty()) texts.insert(texts.end(), {"--result", result});
   if (kill)
     texts.insert(texts.end(), {"--kill-after", std::to_string(kill->after), "--attempt", kill->attempt});
@@ -174,10 +185,7 @@ void Runner::findLossByKill(const Scenario& scenario, Run::Builder run) {
   const auto killed = folder_ / "run" / "killed";
   std::filesystem::remove_all(killed);
   copyFolder(folder, killed);
-  Scenario looking = scenario;
-  looking.strategy = Strategy::lazy;
-  looking.rate = 0;
-  looking.packs = looking.kill = false;
+  const Scenario looking = counterpart(scenario, scenario.system, Strategy::lazy);
   run.setRowsKeptByKill(scenario.rows - resultOf("count", looking, killed).reader().getRowsLeft());
   std::filesystem::remove_all(killed);
   if (run.getRowsKeptByKill() < attempt->progress.rows)
@@ -189,8 +197,7 @@ void Runner::findLossByKill(const Scenario& scenario, Run::Builder run) {
 }
 
 void Runner::findOwnDigest(const Scenario& scenario) {
-  Scenario lazy = scenario;
-  lazy.strategy = Strategy::lazy;
+  const Scenario lazy = counterpart(scenario, scenario.system, Strategy::lazy);
   const auto result = folder_ / "lazy.json";
   call("migrate", lazy, copyOf(lazy), result);
   RunRecord run;
@@ -202,13 +209,14 @@ RunRecord Runner::run(const Scenario& scenario, unsigned repetition) {
   if (own_ && expectedDigest_.empty()) findOwnDigest(scenario);
   const auto folder = copyOf(scenario);
   const auto result = folder_ / "run.json";
-  call("play", scenario, folder, result);
+  // The same operations for all systems and strategies of one repetition, and others in the next.
+  call("play", scenario, folder, result, {}, repetition);
   RunRecord run;
   fromJson(readText(result), run.builder());
   run.builder().setRepetition(repetition);
   run.builder().setCommand(own_ ? "./dev bench upgrade own " + shellWord(own_->file.string()) + " " +
                                       shellWord(own_->collection) + " --schema " + shellWord(own_->schema) +
-                                      " --only " + shellWord(nameOf(scenario))
+                                      ownLoadOf(scenario) + " --only " + shellWord(nameOf(scenario))
                                 : "./dev bench upgrade run " + shellWord(nameOf(scenario)));
   if (scenario.kill) findLossByKill(scenario, run.builder());
   std::filesystem::remove_all(folder);

@@ -54,7 +54,8 @@ class Runner {
   };
   // Whether it has ended by itself; throws where it has failed.
   bool call(const char* command, const Scenario& scenario, const std::filesystem::path& folder,
-            const std::filesystem::path& result = {}, const std::optional<Kill>& kill = {}) const;
+            const std::filesystem::path& result = {}, const std::optional<Kill>& kill = {},
+            unsigned seed = 1) const;
 
   const std::filesystem::path program_;
   const std::filesystem::path folder_;

@@ -57,6 +57,19 @@ std::string textOfSeconds(double seconds) {
   return {text.data(), std::to_chars(text.data(), text.data() + text.size(), seconds).ptr};
 }
 
+std::uint64_t usualRateOf(Strategy strategy) noexcept {
+  return strategy == Strategy::paced ? kStandardRate : 0;
+}
+
+void addRateAndLock(const Scenario& scenario, std::string& name) {
+  if (scenario.rate != usualRateOf(scenario.strategy)) name += "/rate=" + std::to_string(scenario.rate);
+  if (scenario.lockTime != 0) name += "/lock=" + std::to_string(scenario.lockTime);
+}
+
+void addLongest(const Scenario& scenario, std::string& name) {
+  if (scenario.longest > 0) name += "/longest=" + textOfSeconds(scenario.longest);
+}
+
 void setOption(Scenario& scenario, std::string_view name, std::string_view part) {
   const std::size_t equals = part.find('=');
   const std::string_view key = part.substr(0, equals);
@@ -139,14 +152,28 @@ double longestOf(const Scenario& scenario) noexcept {
   return std::max(kUsual, kUsual * static_cast<double>(scenario.rows) / 1e6 * slower);
 }
 
-Scenario loadAlone(Scenario scenario) {
-  scenario.strategy = Strategy::none;
-  scenario.rate = 0;
+Scenario counterpart(Scenario scenario, System system, Strategy strategy) {
+  scenario.system = system;
+  scenario.strategy = strategy;
+  scenario.rate = usualRateOf(strategy);
   scenario.lockTime = 0;
   scenario.longest = 0;
   scenario.packs = false;
-  scenario.kill = false;
+  scenario.kill = scenario.kill && comesToAnEnd(strategy);
   return scenario;
+}
+
+Scenario loadAlone(const Scenario& scenario) {
+  return counterpart(scenario, scenario.system, Strategy::none);
+}
+
+std::string seriesOf(const Scenario& scenario) {
+  std::string series;
+  series.append(textOf(scenario.system)).append("/").append(textOf(scenario.strategy));
+  addRateAndLock(scenario, series);
+  addLongest(scenario, series);
+  if (scenario.packs) series += "/packs";
+  return series;
 }
 
 std::string nameOf(const Scenario& scenario) {
@@ -158,12 +185,10 @@ std::string nameOf(const Scenario& scenario) {
   name += std::to_string(scenario.rows);
   if (scenario.durability != standard.durability)
     name.append("/durability=").append(textOf(scenario.durability));
-  const std::uint64_t usual = scenario.strategy == Strategy::paced ? kStandardRate : 0;
-  if (scenario.rate != usual) name += "/rate=" + std::to_string(scenario.rate);
-  if (scenario.lockTime != standard.lockTime) name += "/lock=" + std::to_string(scenario.lockTime);
+  addRateAndLock(scenario, name);
   if (scenario.perSecond != standard.perSecond) name += "/rps=" + std::to_string(scenario.perSecond);
   if (scenario.seconds != standard.seconds) name += "/seconds=" + textOfSeconds(scenario.seconds);
-  if (scenario.longest != standard.longest) name += "/longest=" + textOfSeconds(scenario.longest);
+  addLongest(scenario, name);
   if (scenario.cold) name += "/cold";
   if (scenario.packs) name += "/packs";
   if (scenario.kill) name += "/kill";
@@ -189,7 +214,7 @@ Scenario scenarioOf(std::string_view name) {
       setPart(scenario, name, place, part);
     }
   }
-  if (scenario.strategy == Strategy::paced && !rateGiven) scenario.rate = kStandardRate;
+  if (!rateGiven) scenario.rate = usualRateOf(scenario.strategy);
   return scenario;
 }
 

@@ -74,14 +74,23 @@ struct Scenario {
 // rows.
 double longestOf(const Scenario& scenario) noexcept;
 
+// The same conditions for another system and strategy, without what was the other strategy's own: rate, time
+// under the lock, packing, how long it is waited for. A kill stays where something can be lost by it.
+Scenario counterpart(Scenario scenario, System system, Strategy strategy);
+
 // The same load with Strategy::none.
-Scenario loadAlone(Scenario scenario);
+Scenario loadAlone(const Scenario& scenario);
+
+// What competes under the same conditions: system, strategy, and what is the strategy's own
+// ("instar/standard/lock=700"). Two scenarios that have the same counterpart() differ in it.
+std::string seriesOf(const Scenario& scenario);
 
 // Whether the strategy brings all rows over by itself, so that its end can be waited for.
 bool comesToAnEnd(Strategy strategy) noexcept;
 
-// Whether the system has this strategy, in this build.
+// Whether the system has this strategy, in this build, and a use for each option; and why it does not.
 bool isOffered(const Scenario& scenario);
+std::string whyNotOffered(const Scenario& scenario);  // empty: it does
 
 // "instar/standard/derived/b/zipf/100000", with what differs from the default behind; what `run` takes. Of
 // the six the last ones may be missing, and are what a Scenario has then.

@@ -1,6 +1,7 @@
 // The application over SQLite, as its documentation advises: a connection for each thread, a write-ahead log
 // with its checkpoints as they come by themselves (every 1,000 pages, by whoever commits), prepared
-// statements, a large cache and a memory map.
+// statements, a large cache and a memory map, memory that is not counted. Nothing is opened or prepared
+// before the first answer but what that needs.
 //
 // Eager strategies are what a migration script does, in one transaction. The others need to know of each row
 // in which form it is: a column with its version, or the old table beside the new one where the record type
@@ -13,6 +14,7 @@
 // longer than these.
 
 #include <algorithm>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
@@ -87,24 +89,38 @@ class Resetting {
   SqliteStatement& statement_;
 };
 
+// Prepared when it is needed first, so that nobody waits for it before.
+class LateStatement {
+ public:
+  LateStatement(sqlite3* connection, std::string text) : connection_(connection), text_(std::move(text)) {}
+
+  SqliteStatement& operator*() {
+    if (!statement_) statement_.emplace(connection_, text_.c_str());
+    return *statement_;
+  }
+  SqliteStatement* operator->() { return &**this; }
+
+ private:
+  sqlite3* const connection_;
+  const std::string text_;
+  std::optional<SqliteStatement> statement_;
+};
+
 class SqliteSession final : public Session {
  public:
-  SqliteSession(const std::filesystem::path& path, const Scenario& scenario, const SqliteScript& script,
-                std::mutex& writers, MigrationProgress& progress)
+  SqliteSession(std::shared_ptr<SqliteConnection> connection, const Scenario& scenario,
+                const SqliteScript& script, std::mutex& writers, MigrationProgress& progress)
       : scenario_(scenario),
         script_(script),
         writers_(writers),
         progress_(progress),
-        connection_(path, scenario.durability, SqliteSharing::shared),
-        transactions_(connection_, writers),
-        select_(connection_.connection(), script.select().c_str()),
-        scan_(connection_.connection(), script.scan().c_str()),
-        insert_(connection_.connection(), script.insert().c_str()),
-        setPrice_(connection_.connection(), script.setPrice().c_str()) {
-    if (script.form() == SqliteForm::settled) return;
-    store_.emplace(connection_.connection(), script.store().c_str());
-    if (!script.remove().empty()) remove_.emplace(connection_.connection(), script.remove().c_str());
-  }
+        connection_(std::move(connection)),
+        select_(connection_->connection(), script.select()),
+        scan_(connection_->connection(), script.scan()),
+        insert_(connection_->connection(), script.insert()),
+        setPrice_(connection_->connection(), script.setPrice()),
+        store_(connection_->connection(), script.store()),
+        remove_(connection_->connection(), script.remove()) {}
 
   std::uint64_t read(std::uint64_t id) override {
     std::uint64_t digest = 0;
@@ -117,29 +133,33 @@ class SqliteSession final : public Session {
     return digest;
   }
 
-  // One statement, or one transaction where the row may be of the old form and has to be upgraded then.
+  // One statement, and one transaction more where the row is of the old form and has to be upgraded.
   void update(std::uint64_t id, std::int64_t priceCents) override {
-    if (script_.form() != SqliteForm::settled) return change(id, [&](std::int64_t) { return priceCents; });
-    const std::lock_guard lock(writers_);
-    if (!setPriceOfNew(id, priceCents)) missing(id);
+    {
+      const std::lock_guard lock(writers_);
+      if (setPriceOfNew(id, priceCents)) return;
+    }
+    if (script_.form() == SqliteForm::settled) missing(id);
+    change(id, [&](std::int64_t) { return priceCents; });
   }
 
   void insert(std::uint64_t id) override {
     const NewRow row = insertedRow(scenario_.change, id, scratch_);
-    bindRow(script_, row, insert_);
+    bindRow(script_, row, *insert_);
     const std::lock_guard lock(writers_);
-    insert_.run();
+    insert_->run();
   }
 
   std::uint64_t scan(std::uint64_t id, unsigned count) override {
     std::uint64_t sum = 0;
     std::vector<std::uint64_t> old;
     {
-      const Resetting reset(scan_);
-      bindId(scan_, 1, id);
-      sqlite3_bind_int64(scan_.get(), 2, count);
-      while (scan_.step()) {
-        const SqliteRow found = readRow(script_, scenario_.change, scan_, scratch_);
+      SqliteStatement& scan = *scan_;
+      const Resetting reset(scan);
+      bindId(scan, 1, id);
+      sqlite3_bind_int64(scan.get(), 2, count);
+      while (scan.step()) {
+        const SqliteRow found = readRow(script_, scenario_.change, scan, scratch_);
         sum += digestOf(scenario_.change, found.row);
         if (found.old) old.push_back(found.row.id);
       }
@@ -151,6 +171,12 @@ class SqliteSession final : public Session {
   void readModifyWrite(std::uint64_t id) override { change(id, raised); }
 
  private:
+  template <class Work>
+  void inTransaction(Work&& work) {
+    if (!transactions_) transactions_.emplace(*connection_, writers_);
+    transactions_->run(work);
+  }
+
   bool writesBack() const noexcept { return scenario_.strategy == Strategy::writeBack; }
 
   [[noreturn]] static void missing(std::uint64_t id) {
@@ -159,25 +185,26 @@ class SqliteSession final : public Session {
 
   template <class Use>
   void find(std::uint64_t id, Use&& use) {
-    const Resetting reset(select_);
-    bindId(select_, 1, id);
-    if (!select_.step()) missing(id);
-    const SqliteRow found = readRow(script_, scenario_.change, select_, scratch_);
+    SqliteStatement& select = *select_;
+    const Resetting reset(select);
+    bindId(select, 1, id);
+    if (!select.step()) missing(id);
+    const SqliteRow found = readRow(script_, scenario_.change, select, scratch_);
     if (found.row.id != id) throw std::runtime_error("another row lies under " + std::to_string(id));
     use(found);
   }
 
   // Whether there is a row of the new form.
   bool setPriceOfNew(std::uint64_t id, std::int64_t priceCents) {
-    sqlite3_bind_int64(setPrice_.get(), 1, priceCents);
-    bindId(setPrice_, 2, id);
-    setPrice_.run();
-    return sqlite3_changes(connection_.connection()) != 0;
+    sqlite3_bind_int64(setPrice_->get(), 1, priceCents);
+    bindId(*setPrice_, 2, id);
+    setPrice_->run();
+    return sqlite3_changes(connection_->connection()) != 0;
   }
 
   template <class NewPrice>
   void change(std::uint64_t id, NewPrice&& newPrice) {
-    transactions_.run([&] {
+    inTransaction([&] {
       find(id, [&](SqliteRow found) {
         const std::int64_t price = newPrice(priceOf(scenario_.change, found.row));
         if (!found.old) {
@@ -194,7 +221,7 @@ class SqliteSession final : public Session {
   void store(const NewRow& row) {
     bindRow(script_, row, *store_);
     store_->run();
-    if (!remove_) return;
+    if (script_.remove().empty()) return;
     bindId(*remove_, 1, row.id);
     remove_->run();
   }
@@ -202,7 +229,7 @@ class SqliteSession final : public Session {
   // In one transaction; somebody else may have changed them since they were read.
   void storeUpgraded(const std::vector<std::uint64_t>& ids) {
     std::uint64_t stored = 0;
-    transactions_.run([&] {
+    inTransaction([&] {
       stored = 0;
       for (const std::uint64_t id : ids) {
         find(id, [&](const SqliteRow& found) {
@@ -219,14 +246,14 @@ class SqliteSession final : public Session {
   const SqliteScript& script_;
   std::mutex& writers_;
   MigrationProgress& progress_;
-  SqliteConnection connection_;
-  SqliteTransactions transactions_;
-  SqliteStatement select_;
-  SqliteStatement scan_;
-  SqliteStatement insert_;
-  SqliteStatement setPrice_;
-  std::optional<SqliteStatement> store_;
-  std::optional<SqliteStatement> remove_;
+  const std::shared_ptr<SqliteConnection> connection_;
+  std::optional<SqliteTransactions> transactions_;
+  LateStatement select_;
+  LateStatement scan_;
+  LateStatement insert_;
+  LateStatement setPrice_;
+  LateStatement store_;
+  LateStatement remove_;
   std::string scratch_;
 };
 
@@ -256,7 +283,7 @@ class SqliteSubject final : public Subject {
 
   void open(MigrationProgress& progress) override {
     progress_ = &progress;
-    connection_.emplace(path_, scenario_.durability, SqliteSharing::shared);
+    connection_ = connect();
     const bool isEager = scenario_.strategy == Strategy::eager || scenario_.strategy == Strategy::rebuild;
     if (release() == kOldRelease) {
       SqliteTransactions(*connection_, writers_).run([&] {
@@ -273,8 +300,11 @@ class SqliteSubject final : public Subject {
     if (isEager) progress.complete = true;
   }
 
+  // The first one has the connection that the file was opened by: the first answer waits for one alone.
   std::unique_ptr<Session> session() override {
-    return std::make_unique<SqliteSession>(path_, scenario_, script_, writers_, *progress_);
+    auto connection = hasSession_ ? connect() : connection_;
+    hasSession_ = true;
+    return std::make_unique<SqliteSession>(std::move(connection), scenario_, script_, writers_, *progress_);
   }
 
   void migrate(MigrationProgress& progress, const std::atomic<bool>& stop) override {
@@ -300,6 +330,10 @@ class SqliteSubject final : public Subject {
   }
 
  private:
+  std::shared_ptr<SqliteConnection> connect() const {
+    return std::make_shared<SqliteConnection>(path_, scenario_.durability, SqliteSharing::shared);
+  }
+
   template <class Insert>
   void fillBy(SqliteConnection& connection, Insert&& insert) {
     for (std::uint64_t id = 0; id < scenario_.rows;) {
@@ -356,7 +390,10 @@ class SqliteSubject final : public Subject {
   const Scenario scenario_;
   const std::filesystem::path path_;
   const SqliteScript script_;
-  std::optional<SqliteConnection> connection_;  // as long as this is open no other one's end ends the log
+  // As long as this is open no other one's end ends the log. Belongs to the first session, and to whoever
+  // calls settle() and census() when that does nothing.
+  std::shared_ptr<SqliteConnection> connection_;
+  bool hasSession_ = false;
   MigrationProgress* progress_ = nullptr;
   std::mutex writers_;
 };
@@ -364,7 +401,6 @@ class SqliteSubject final : public Subject {
 }  // namespace
 
 bool sqliteOffers(const Scenario& scenario) noexcept {
-  if (scenario.packs || scenario.rate != 0 || scenario.lockTime != 0) return false;
   switch (scenario.strategy) {
     case Strategy::none:
     case Strategy::eager:
@@ -385,6 +421,8 @@ bool sqliteOffers(const Scenario& scenario) noexcept {
 }
 
 std::unique_ptr<Subject> makeSqliteSubject(const Scenario& scenario, const std::filesystem::path& folder) {
+  static std::once_flag isConfigured;
+  std::call_once(isConfigured, SqliteConnection::countNoMemory);
   return std::make_unique<SqliteSubject>(scenario, folder);
 }
 

@@ -7,7 +7,6 @@
 #include <span>
 
 #include "instar/bench/upgrade/aims.h"
-#include "instar/bench/upgrade/scenario.h"
 
 namespace instar::bench {
 namespace {
@@ -57,15 +56,6 @@ Cell completionCell(const Runs& runs) {
   Cell cell{print("not within %.0f s", *std::ranges::min_element(waited))};
   if (waited.size() < runs.size()) cell.spread = print("%zu of %zu", waited.size(), runs.size());
   return cell;
-}
-
-std::string referenceName(const std::string& name) {
-  Scenario scenario = scenarioOf(name);
-  if (scenario.change != Change::own) scenario.system = System::sqlite;
-  scenario.strategy = Strategy::eager;
-  scenario.rate = scenario.lockTime = 0;
-  scenario.packs = false;
-  return nameOf(scenario);
 }
 
 // Columns as wide as they have to be, and only those of which something is known. The first is of names.
@@ -136,8 +126,10 @@ std::string behindStrategy(const std::string& name) {
   return slash == std::string::npos ? "" : name.substr(slash + 1);
 }
 
+constexpr double kMebibytes = 1.0 / (1 << 20);
+
 // What is to be known about the runs before their figures are believed.
-std::string remarkOn(const Runs& all) {
+std::string remarkOn(const Runs& all, const Runs& reference) {
   const auto disturbed =
       std::ranges::count_if(all, [](const Run::Reader& run) { return run.getDisturbance().getDisturbed(); });
   std::string remark;
@@ -145,7 +137,12 @@ std::string remarkOn(const Runs& all) {
     remark = std::to_string(disturbed) + " of " + std::to_string(all.size()) + " disturbed";
     if (!isDisturbed(all)) remark += ", left out";
   }
-  if (isMixed(all)) remark += remark.empty() ? "builds or machines mixed" : "; builds or machines mixed";
+  const auto add = [&remark](const char* text) {
+    remark += (remark.empty() ? "" : "; ") + std::string(text);
+  };
+  if (isMixed(all)) add("builds or machines mixed");
+  const bool isCompared = !reference.empty() && reference.front().getName() != all.front().getName();
+  if (isCompared && isOfOtherSittings(all, reference)) add("reference of another sitting");
   return remark;
 }
 
@@ -155,9 +152,11 @@ Table tableOfRuns() {
                 {"", "complete"},
                 {"per", "second", true},
                 {"reads", "p50"},
+                {"", "p95", true},
                 {"", "p99"},
                 {"", "p99.9"},
                 {"writes", "p50"},
+                {"", "p95", true},
                 {"", "p99"},
                 {"", "p99.9"},
                 {"longest", "stall"},
@@ -165,6 +164,9 @@ Table tableOfRuns() {
                 {"written/", "migrated"},
                 {"CPU", "of it"},
                 {"highest/", "before"},
+                {"memory of", "its own", true},
+                {"read from", "disk", true},
+                {"lost by", "a kill", true},
                 {"", ""}});
 }
 
@@ -186,9 +188,11 @@ void addRow(Table& table, const std::string& name, const Runs& all, const Runs& 
              completionCell(runs),
              cellOf(spreadOf(runs, throughput), 1, "%.0f"),
              ofReads(p50Of),
+             ofReads(p95Of),
              ofReads(p99Of),
              ofReads(p999Of),
              ofWrites(p50Of),
+             ofWrites(p95Of),
              ofWrites(p99Of),
              ofWrites(p999Of),
              timeOf(longestStall),
@@ -196,7 +200,10 @@ void addRow(Table& table, const std::string& name, const Runs& all, const Runs& 
              cellOf(spreadOf(runs, writtenPerMigrated), 1, "%.2f"),
              cellOf(spreadOf(runs, processorOfMigration), 1, "%.2f", " s"),
              cellOf(highest, 1, "%.2f"),
-             {remarkOn(all)}});
+             cellOf(spreadOf(runs, memoryOfItsOwn), kMebibytes, "%.3g", " MiB"),
+             cellOf(spreadOf(runs, bytesReadFromDisk), kMebibytes, "%.3g", " MiB"),
+             cellOf(spreadOf(runs, lostByKill), 1, "%.3g", " s"),
+             {remarkOn(all, reference)}});
 }
 
 void printAims(std::ostream& out, std::span<const Run::Reader> runs) {

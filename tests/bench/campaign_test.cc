@@ -102,6 +102,40 @@ TEST_F(CampaignTest, AMigrationThatIsKilledIsGoneOnWith) {
   EXPECT_EQ(run.getRowsKeptByKill() + run.getRowsAfterKill(), 3000U);
 }
 
+// What the kill had left was counted by a scenario that is not offered, and every such run failed.
+TEST_F(CampaignTest, AMigrationWithATimeUnderTheLockCanBeKilledToo) {
+  const Scenario scenario =
+      scenarioOf("instar/batches/derived/c/zipf/3000/lock=700/rps=1000/seconds=0.01/kill");
+  run({scenario}, 1);
+  EXPECT_THAT(runs(), ElementsAre(std::tuple(scenario, 1, true)));
+}
+
+// Each repetition once had the same operations in the same order.
+TEST_F(CampaignTest, ARepetitionIsTheSeedOfItsOperationsForAll) {
+  const auto log = folder_.path() / "seeds";
+  program_ = folder_.path() / "program";
+  std::ofstream(program_)
+      << "#!/bin/sh\n[ \"$1\" = play ] && echo \"$@\" | sed 's/.*--seed \\([0-9]*\\).*/\\1/' >>"
+      << log.string() << "\nexec " INSTAR_UPGRADE_BENCH " \"$@\"\n";
+  std::filesystem::permissions(program_, std::filesystem::perms::owner_all);
+  run(scenarios_, 2);
+  EXPECT_EQ(readText(log), "1\n1\n2\n2\n");
+}
+
+TEST_F(CampaignTest, RunsOfOneCallAreOfOneSitting) {
+  run(scenarios_, 1);
+  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  run(scenarios_, 2);
+  const Results results(folder_.path() / "out");
+  const auto sittingOf = [&](unsigned which, unsigned repetition) -> std::string {
+    return results.find(nameOf(scenarios_[which]), repetition)->reader().getSitting().cStr();
+  };
+  EXPECT_NE(sittingOf(0, 1), "");
+  EXPECT_EQ(sittingOf(0, 1), sittingOf(1, 1));
+  EXPECT_EQ(sittingOf(0, 2), sittingOf(1, 2));
+  EXPECT_NE(sittingOf(0, 1), sittingOf(0, 2));
+}
+
 // One that failed once ended all, and each time that it was gone on with it was the first.
 TEST_F(CampaignTest, ARunThatFailsIsListedAndTheOthersAreMade) {
   spoil(scenarios_[0]);

@@ -20,6 +20,7 @@ namespace {
 
 using ::testing::ContainsRegex;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 class FiguresTest : public ::testing::Test {
@@ -33,6 +34,8 @@ class FiguresTest : public ::testing::Test {
     run.setStrategy(name.substr(slash + 1, name.find('/', slash + 1) - slash - 1));
     run.setRows(1'000'000);
     run.setRepetition(repetition);
+    run.setSitting("morning");
+    run.setLostByKill(-1);
     run.setOpenToFirstAnswer(0.002);
     run.setDuration(10);
     run.initDisturbance().setDisturbed(isDisturbed);
@@ -120,6 +123,47 @@ TEST_F(FiguresTest, ALoadWithoutMigrationHasNoneOfTheStrategysOptions) {
   EXPECT_EQ(withoutMigration("instar/paced/derived/b/zipf/10/rate=5/lock=700/seconds=2/packs"),
             "instar/none/derived/b/zipf/10/seconds=2");
   EXPECT_EQ(withoutMigration("one"), "");
+}
+
+// The names were put together in three places, each of which knew other options.
+TEST_F(FiguresTest, WhatIsComparedHasNoneOfTheOthersOptions) {
+  const std::string name = "instar/standard/derived/b/zipf/10/lock=700/seconds=2/longest=9/cold/packs/kill";
+  EXPECT_EQ(referenceName(name), "sqlite/eager/derived/b/zipf/10/seconds=2/cold/kill");
+  EXPECT_EQ(withoutMigration(name), "instar/none/derived/b/zipf/10/seconds=2/cold");
+  EXPECT_EQ(counterpart(name, System::lmdb, Strategy::batches),
+            "lmdb/batches/derived/b/zipf/10/seconds=2/cold/kill");
+  EXPECT_EQ(referenceName("instar/paced/own/b/zipf/10/rate=5/collection=notes"),
+            "instar/eager/own/b/zipf/10/collection=notes");
+  EXPECT_EQ(seriesOf(name), "instar/standard/lock=700/longest=9/packs");
+  EXPECT_EQ(seriesOf("instar/paced/derived/b/zipf/10/rate=5/rps=9"), "instar/paced/rate=5");
+  EXPECT_EQ(seriesOf("instar/paced/derived/b/zipf/10"), "instar/paced");
+}
+
+// A kernel takes more memory or less for itself from one start to the next.
+TEST_F(FiguresTest, MachinesAreTheSameWhateverMemoryTheKernelLeaves) {
+  for (const std::uint64_t memory : {100U, 101U}) {
+    auto machine = add(kStandard).initMachine();
+    machine.setMemory(memory);
+    machine.setBuild("one");
+  }
+  EXPECT_FALSE(isMixed(runs()));
+  add(kStandard).initMachine().setBuild("another");
+  EXPECT_TRUE(isMixed(runs()));
+}
+
+// What was measured on another day was compared with silently.
+TEST_F(FiguresTest, AComparisonWithRunsOfAnotherSittingDecidesNothing) {
+  for (const unsigned repetition : {1U, 2U}) {
+    add(kStandard, repetition);
+    auto other = add("sqlite/eager/derived/b/zipf/1000000", repetition);
+    other.setOpenToFirstAnswer(5);
+    other.setSitting("evening");
+  }
+  EXPECT_EQ(aim("stall").verdict, "undecided: what it is compared with is of another sitting");
+  records_.back().builder().setSitting("morning");
+  EXPECT_EQ(aim("stall").verdict, "met");
+  for (RunRecord& run : records_) run.builder().setSitting("");
+  EXPECT_EQ(aim("stall").verdict, "undecided: what it is compared with is of another sitting");
 }
 
 TEST_F(FiguresTest, AnAimThatNothingIsKnownOfSaysHowItIsMeasured) {
@@ -235,21 +279,24 @@ TEST_F(FiguresTest, NothingIsWrittenForWhatAnAdditiveChangeMigrates) {
 TEST_F(FiguresTest, APercentileIsOfEnoughOperations) {
   auto writes = add("one").getWrites();
   writes.setP50(1000);
+  writes.setP95(4000);
   writes.setP99(2000);
   writes.setP999(3000);
   const auto knownAt = [&](std::uint64_t count) {
     writes.setCount(count);
     std::string known;
-    for (const double value : {p50Of(writes), p99Of(writes), p999Of(writes)})
+    for (const double value : {p50Of(writes), p95Of(writes), p99Of(writes), p999Of(writes)})
       known += std::isnan(value) ? "-" : std::to_string(std::lround(value * 1e3));
     return known;
   };
-  EXPECT_EQ(knownAt(0), "---");
-  EXPECT_EQ(knownAt(1), "1--");
-  EXPECT_EQ(knownAt(99), "1--");
-  EXPECT_EQ(knownAt(100), "12-");
-  EXPECT_EQ(knownAt(999), "12-");
-  EXPECT_EQ(knownAt(1000), "123");
+  EXPECT_EQ(knownAt(0), "----");
+  EXPECT_EQ(knownAt(1), "1---");
+  EXPECT_EQ(knownAt(19), "1---");
+  EXPECT_EQ(knownAt(20), "14--");
+  EXPECT_EQ(knownAt(99), "14--");
+  EXPECT_EQ(knownAt(100), "142-");
+  EXPECT_EQ(knownAt(999), "142-");
+  EXPECT_EQ(knownAt(1000), "1423");
 }
 
 TEST_F(FiguresTest, OnlyWhatEndsByItselfCanBeUnfinished) {
@@ -267,11 +314,29 @@ TEST_F(FiguresTest, ThroughputOfWhatIsDoneBeforeTheFirstAnswerIsNone) {
   auto run = add("sqlite/eager/derived");
   run.setOpenToFirstAnswer(2.5);
   run.setCompleteAfter(2.5);
+  run.setOperationsUntilComplete(0);
   auto seconds = run.initSeconds(10);
   for (unsigned i = 0; i < 10; ++i) seconds[i].setFrom(i);
   for (unsigned i = 2; i < 10; ++i) seconds[i].initReads().setCount(i == 2 ? 500 : 1000);
   EXPECT_DOUBLE_EQ(throughput(run), 0);
   EXPECT_DOUBLE_EQ(throughputUntil(run, 4), 1500.0 / 4);
+}
+
+// The second in which it was complete was spread evenly, however little was done in the part before.
+TEST_F(FiguresTest, ThroughputIsOfWhatWasCountedWhenTheMigrationWasComplete) {
+  auto run = add(kStandard);
+  run.setCompleteAfter(1.5);
+  auto seconds = run.initSeconds(10);
+  for (unsigned i = 0; i < 10; ++i) {
+    seconds[i].setFrom(i);
+    seconds[i].initReads().setCount(1000);
+  }
+  EXPECT_TRUE(std::isnan(throughput(run))) << "of a run that has not counted them";
+  run.setOperationsUntilComplete(1100);
+  EXPECT_DOUBLE_EQ(throughput(run), 1100 / 1.5);
+  run.setCompleteAfter(0.1);
+  run.setOperationsUntilComplete(3);
+  EXPECT_DOUBLE_EQ(throughput(run), 1000) << "of a whole second";
 }
 
 TEST_F(FiguresTest, ThroughputCountsUntilTheMigrationIsComplete) {
@@ -281,6 +346,7 @@ TEST_F(FiguresTest, ThroughputCountsUntilTheMigrationIsComplete) {
       auto run = add(name, repetition);
       const bool isMigrating = name == kStandard;
       run.setCompleteAfter(isMigrating ? 2 : 0);
+      run.setOperationsUntilComplete(isMigrating ? 1800 : -1);
       auto seconds = run.initSeconds(10);
       for (unsigned i = 0; i < 10; ++i) {
         seconds[i].setFrom(i);
@@ -340,6 +406,30 @@ TEST_F(TableTest, WhatHasNotEndedSaysHowLongItWasWaitedFor) {
   EXPECT_THAT(table(), ContainsRegex("instar/lazy +2 ms +- +"));
   add("instar/paced" + conditions, 2).setCompleteAfter(9);
   EXPECT_THAT(table(), ContainsRegex("not within 600 s.*\n +1 of 2"));
+}
+
+TEST_F(TableTest, ColumnsOfWhatIsNotKnownOfAnyRunAreLeftOut) {
+  const std::string name = "instar/standard/derived/b/zipf/1000000/kill";
+  auto run = add(name);
+  run.setPerSecond(1000);
+  EXPECT_THAT(table(), ContainsRegex("\nstrategy +answer +complete +p50 +p99 +p99.9 +p50 +p99 +p99.9 "));
+  EXPECT_THAT(table(), Not(HasSubstr("memory of")));
+  run.setMemoryHighest(std::uint64_t{3} << 20);
+  run.setIsCold(true);
+  run.setBytesRead(std::uint64_t{5} << 20);
+  run.setLostByKill(0.25);
+  run.getWrites().setP95(700);
+  EXPECT_THAT(table(),
+              ContainsRegex("memory of +read from +lost by\n.* p50 +p95 +p99 .*its own +disk +a kill\n"));
+  EXPECT_THAT(table(), ContainsRegex("instar/standard .* 700 us .* 3 MiB +5 MiB +0.25 s"));
+}
+
+TEST_F(TableTest, AReferenceOfAnotherSittingIsSaid) {
+  add("instar/standard/derived/b/zipf/1000000");
+  auto reference = add("sqlite/eager/derived/b/zipf/1000000");
+  EXPECT_THAT(table(), Not(HasSubstr("another sitting")));
+  reference.setSitting("evening");
+  EXPECT_THAT(table(), ContainsRegex("instar/standard .*reference of another sitting\n"));
 }
 
 TEST_F(TableTest, OperationsASecondAreThoseOfAClosedLoop) {

@@ -109,6 +109,34 @@ TEST(LoadTest, AClosedLoopEndsWhereItsEndIsSet) {
   EXPECT_EQ(load.reads.all().count(), 500U);
 }
 
+TEST(LoadTest, OperationsAreCountedWhileTheyGoOn) {
+  LoadEnd end;
+  std::atomic<std::uint64_t> ended = 0;
+  std::uint64_t number = 0;
+  bool isBehind = false;
+  FakeSession reader([&] {
+    isBehind = isBehind || ended != number;
+    if (++number == 500) end.set(Clock::now());
+  });
+  FakeSession writer;
+  const LoadResult load = runLoad(loadOf(0, Mix::c), reader, writer, Clock::now(), end, {.ended = &ended});
+  EXPECT_FALSE(isBehind);
+  EXPECT_EQ(ended, load.reads.all().count());
+}
+
+TEST(LoadTest, TheOperationsAreThoseOfTheSeed) {
+  const auto writtenOf = [](std::uint64_t seed) {
+    const auto start = Clock::now() - 1s;
+    LoadEnd end;
+    end.set(start + 1s);
+    FakeSession reader;
+    FakeSession writer;
+    return runLoad(loadOf(200), reader, writer, start, end, {.seed = seed}).written;
+  };
+  EXPECT_EQ(writtenOf(3), writtenOf(3));
+  EXPECT_NE(writtenOf(3), writtenOf(4));
+}
+
 TEST(LoadTest, WhatASessionThrowsEndsTheLoad) {
   const LoadEnd never;
   FakeSession reader;

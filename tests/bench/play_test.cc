@@ -2,12 +2,16 @@
 
 #include "instar/bench/upgrade/play.h"
 
+#include <capnp/message.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <set>
 #include <string>
 
+#include "instar/bench/order.capnp.h"
+#include "instar/bench/sample.h"
+#include "instar/bench/upgrade/model.h"
 #include "instar/bench/upgrade/results.h"
 #include "instar/tests/support/temporary_folder.h"
 
@@ -62,6 +66,27 @@ INSTANTIATE_TEST_SUITE_P(All, EveryChangeTest,
                          ::testing::Values(Change::additive, Change::derived, Change::replaced,
                                            Change::history),
                          [](const auto& parameter) { return std::string(textOf(parameter.param)); });
+
+TEST(PlayTest, OperationsAreCountedUntilTheMigrationIsComplete) {
+  const auto countOf = [](Strategy strategy) {
+    const RunRecord record = runOf(smallScenario(strategy, Change::derived));
+    const Run::Reader run = record.reader();
+    EXPECT_LE(run.getOperationsUntilComplete(), static_cast<std::int64_t>(run.getReads().getCount()));
+    return run.getOperationsUntilComplete();
+  };
+  EXPECT_EQ(countOf(Strategy::lazy), -1);
+  EXPECT_EQ(countOf(Strategy::eager), 0);
+  EXPECT_GE(countOf(Strategy::batches), 0);
+}
+
+// Instar's own header was in it, and what it wrote was little by that.
+TEST(PlayTest, TheBytesMigratedAreThoseOfKeyAndRecord) {
+  constexpr std::uint64_t kOne = 1;
+  capnp::MallocMessageBuilder message;
+  fill(message.initRoot<Order>(), sampleOf(0));
+  const std::size_t record = message.getSegmentsForOutput()[0].asBytes().size();
+  EXPECT_EQ(bytesOfOldRow(kOne), static_cast<double>(sizeof(std::uint64_t) + record));
+}
 
 TEST(PlayTest, WhatALoadWritesIsWhatTheModelExpects) {
   for (const Mix mix : {Mix::a, Mix::d, Mix::e, Mix::f}) {

@@ -4,10 +4,11 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <chrono>
 #include <cmath>
-
 #include <utility>
 
+#include "instar/bench/upgrade/recorder.h"
 #include "instar/bench/upgrade/table.h"
 #include "instar/tests/support/temporary_folder.h"
 
@@ -176,7 +177,9 @@ TEST_F(ResultsTest, EveryRunIsALineOfTheTotalsAndEverySecondOneOfTheSeries) {
   runs.back().builder().getReads().setP50(1.5);
   auto seconds = runs.back().builder().initSeconds(2);
   seconds[1].setFrom(1);
-  seconds[1].initWrites().setCount(4);
+  auto writes = seconds[1].initWrites();
+  writes.setCount(4);
+  writes.setP50(7.5);
   const std::string totals = totalsAsCsv(runs);
   EXPECT_THAT(totals, StartsWith("name,system,strategy,"));
   EXPECT_THAT(totals, HasSubstr(",reads.p50,"));
@@ -186,8 +189,25 @@ TEST_F(ResultsTest, EveryRunIsALineOfTheTotalsAndEverySecondOneOfTheSeries) {
       seriesAsCsv(runs),
       "name,repetition,from,reads.count,reads.p50,reads.p95,reads.p99,reads.p999,reads.longest,writes.count,"
       "writes.p50,writes.p95,writes.p99,writes.p999,writes.longest,migrated,written\n"
-      "instar/lazy,1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0\n"
-      "instar/lazy,1,1,0,0,0,0,0,0,4,0,0,0,0,0,0,0\n");
+      "instar/lazy,1,0,0,,,,,0,0,,,,,0,0,0\n"
+      "instar/lazy,1,1,0,,,,,0,4,7.5,,,,0,0,0\n");
+}
+
+// Each had a p99.9 of four operations.
+TEST_F(ResultsTest, APercentileOfTooFewStaysUnknown) {
+  Results results(folder_.path());
+  auto run = runOf("instar/lazy/x", "lazy");
+  Times times;
+  for (int i = 0; i < 25; ++i) times.add(std::chrono::microseconds(7));
+  times.describe(run.builder().initWrites());
+  results.add(std::move(run));
+  const Results again(folder_.path());
+  const auto writes = again.runs()[0].reader().getWrites();
+  EXPECT_GT(writes.getP95(), 0);
+  EXPECT_TRUE(std::isnan(writes.getP99()));
+  EXPECT_TRUE(std::isnan(writes.getP999()));
+  EXPECT_TRUE(std::isnan(again.runs()[0].reader().getReads().getP50()));
+  EXPECT_EQ(toJson(again.runs()[0].reader()).find('\n'), std::string::npos) << "all seconds are in it";
 }
 
 // As root this once put a file in the place of /dev/null, which every program of the system writes to.

@@ -61,6 +61,25 @@ TEST(ScenarioTest, AWrongNameIsRefusedWithWhatIsKnown) {
   EXPECT_THAT(refusalOf("instar/lazy/seconds=-1"), HasSubstr("not negative"));
 }
 
+// They were part of a run's name and did nothing.
+TEST(ScenarioTest, AnOptionThatWouldBeIgnoredIsNotOffered) {
+  const auto whyNot = [](const char* name) { return whyNotOffered(scenarioOf(name)); };
+  for (const char* name : {"instar/lazy/rate=5", "instar/standard/rate=5", "instar/batches/rate=5",
+                           "instar/none/rate=5", "sqlite/eager/rate=5"})
+    EXPECT_THAT(whyNot(name), HasSubstr("rate= is for paced")) << name;
+  EXPECT_THAT(whyNot("instar/lazy/derived/b/zipf/10/collection=notes"), HasSubstr("collection= is for own"));
+  for (const char* name : {"instar/lazy/lock=5", "sqlite/batches/lock=5", "lmdb/batches/lock=5"})
+    EXPECT_THAT(whyNot(name), HasSubstr("lock= is for Instar's batches")) << name;
+  EXPECT_THAT(whyNot("instar/eager/packs"), HasSubstr("packs is for Instar's batches"));
+  EXPECT_THAT(whyNot("instar/lazy/kill"), HasSubstr("leave kill out"));
+  EXPECT_THAT(whyNot("instar/rebuild"),
+              HasSubstr("instar does not have the strategy rebuild for the change derived"));
+  for (const char* name :
+       {"instar/paced/rate=5/lock=5/packs", "instar/background/rate=5", "instar/batches/lock=5/kill",
+        "sqlite/rebuild", "instar/lazy/own/b/zipf/10/collection=notes"})
+    EXPECT_EQ(whyNot(name), "") << name;
+}
+
 TEST(ScenarioTest, AMigrationAtARateMayTakeLongerTheMoreRowsThereAre) {
   EXPECT_EQ(longestOf(scenarioOf("sqlite/eager-later/derived/b/zipf/10000000")), 600);
   EXPECT_EQ(longestOf(scenarioOf("instar/standard/derived/b/zipf/1000")), 600);

@@ -187,6 +187,33 @@ TEST_F(SchemaFileTest, TooManyDeclarationsAreRefusedAlsoInSeveralFiles) {
   EXPECT_EQ(failure("own/d.capnp:A", ""), message);
 }
 
+// Thirty lines, each of which names the one before twice, were written out by the compiler until there was no
+// memory left, far below all limits of text.
+TEST_F(SchemaFileTest, WhatTakesTooMuchMemoryIsRefused) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "there is no bound under sanitizers";
+#endif
+  const char* const message =
+      "the schema takes too much memory to compile: name types and constants less often inside of others";
+  constexpr int kLines = 30;
+  std::string types = "struct P(A, B) { a @0 :A; b @1 :B; }\nstruct E {}\nusing U0 = P(E, E);\n";
+  std::string constants = "const c0 :List(Text) = [\"a text\"];\n";
+  std::string type = "List(Text)";
+  for (int i = 1; i <= kLines; ++i) {
+    const std::string number = std::to_string(i);
+    const std::string before = std::to_string(i - 1);
+    types += "using U" + number + " = P(U" + before + ", U" + before + ");\n";
+    type = "List(" + type + ")";
+    constants += "const c" + number + " :" + type + " = [.c" + before + ", .c" + before + "];\n";
+  }
+  write("own/a.capnp", kHead + types + "struct A { x @0 :U30; }\n");
+  EXPECT_EQ(failure("own/a.capnp:A", ""), message);
+  write("own/b.capnp", kHead + constants + "struct A { x @0 :" + type + " = .c30; }\n");
+  EXPECT_EQ(failure("own/b.capnp:A", ""), message);
+  write("own/c.capnp", kHead + "struct A { x @0 :Text; }\n");
+  EXPECT_EQ(load("own/c.capnp:A").typeName(), "A");
+}
+
 TEST_F(SchemaFileTest, CommentsAndStringsMayHaveBrackets) {
   write("own/a.capnp", kHead + "# " + repeated("(", 1000) + "\nstruct A { x @0 :Text = \"" +
                            repeated("[", 1000) + "\\\"{\"; }\n");

@@ -19,6 +19,8 @@ struct Figures {
   throughputShare    @6 :Float64;  # of that without a migration in as long, its median
   bytesRead          @7 :Float64;
   isUnfinished       @8 :Bool;     # the load had to end before the migration, which ends by itself
+  machine            @10 :Text;    # and build, as they are compared (textOf() in figures.h)
+  series             @9 :Text;     # what competes: system, strategy, and the strategy's own options, as in the name
 }
 
 struct AimText {

@@ -12,10 +12,12 @@ const kStrategies = {
   eager: ["eager", "Every row in one transaction, before the first answer (SQLite: ALTER TABLE and UPDATE)."],
   "eager-later": ["eager, later", "The same transaction beside the load, after the first answer."],
   rebuild: ["rebuild", "SQLite: a new table is filled and takes the old one's name, before the first answer."],
-  batches: ["in batches", "Transactions of 1,000 rows, one after the other, beside the load."],
+  batches: ["in batches", "One transaction behind another beside the load: 1,000 rows, and then 10 ms for others; Instar's "
+    + "migrate(), by time under the lock."],
   lazy: ["lazy", "A row is upgraded when it is read, and nothing is stored by that. In SQLite, LMDB and RocksDB: "
     + "the pattern that people write by hand."],
-  "write-back": ["write-back", "A row is upgraded when it is read, and the new form is stored then."],
+  "write-back": ["write-back", "A row is upgraded when it is read, and the new form is stored by who has read it; in Instar "
+    + "it is remembered, and a thread stores it a moment later."],
   background: ["background", "On reading, and a thread rewrites the rest beside the load without limit."],
   paced: ["paced", "The same, at a rate in bytes a second."],
   standard: ["default", "Instar's thread beside the load, with nothing set but that it runs."],
@@ -26,6 +28,7 @@ const kChanges = {
   derived: "derived: a text split into a new field",
   replaced: "replaced: another record type",
   history: "history: ten versions, four derive",
+  own: "own: a file under its next schema",
 };
 
 const kMixes = {
@@ -69,6 +72,8 @@ function runOf(raw, figures = {}) {
   for (const key of ["writeWait", "readWait", "openWriteWait", "amplification", "migrationProcessor", "throughput",
     "throughputShare", "bytesRead"]) run.figures[key] = figures[key] === undefined ? NaN : number(figures[key]);
   run.isUnfinished = figures.isUnfinished === true;
+  run.series = String(figures.series ?? "");
+  run.machineText = String(figures.machine ?? "");
   for (const key of ["name", "system", "strategy", "change", "mix", "access", "durability", "command", "at",
     "digest"]) run[key] = String(raw[key] ?? "");
   for (const key of ["rows", "rate", "perSecond", "repetition", "openToFirstAnswer", "completeAfter", "duration",
@@ -95,20 +100,27 @@ function runOf(raw, figures = {}) {
 // What a name says beyond system/strategy/change/mix/access/rows: what differs from the default.
 const optionsOf = (run) => run.name.split("/").slice(6).filter((part) => part !== "");
 
-// The repetitions of one scenario. `series` names what competes: system, strategy and their own options;
+// An option of a strategy as a word of its title.
+function ownText(option) {
+  const [key, value] = option.split("=");
+  if (key === "rate") return `${bytesText(number(value))}/s`;
+  if (key === "lock") return `${timeText(number(value) * kMicro)} under the lock`;
+  return key === "longest" ? `${timeText(number(value))} at most` : option;
+}
+
+// The repetitions of one scenario. `series` names what competes: system, strategy and its own options;
 // `change`, `load`, `rows` and `storage` are the conditions, equal for those that are compared.
 function groupOf(run) {
   const options = optionsOf(run);
-  const own = options.filter((part) => part === "packs" || part.startsWith("rate="));
-  const texts = own.map((part) => (part.startsWith("rate=") ? `${bytesText(number(part.slice(5)))}/s` : part));
+  const own = run.series.split("/").slice(2);
   const seconds = options.find((part) => part.startsWith("seconds="));
   const { name, system, strategy, change, rows, durability } = run;
   return {
     name, system, strategy, change, rows, options, runs: [], summaries: new Map(),
     load: [run.mix, run.access, run.perSecond, seconds?.slice(8) ?? ""].join("/"),
     storage: options.includes("cold") ? `${durability}/cold` : durability,
-    series: [system, strategy, ...own].join("/"),
-    title: [`${systemTitle(system)} ${strategyTitle(strategy)}`, ...texts].join(" · "),
+    series: run.series,
+    title: [`${systemTitle(system)} ${strategyTitle(strategy)}`, ...own.map(ownText)].join(" · "),
     killed: options.includes("kill") || run.lostByKill !== -1,
   };
 }
@@ -186,7 +198,8 @@ const kMetrics = {
   fileBefore: { title: "File before", long: "file before", unit: "bytes", of: (run) => run.fileBefore },
   fileHighest: { title: "File at its highest", long: "file at its highest", unit: "bytes", of: (run) => run.fileHighest },
   fileAfter: { title: "File after", long: "file after", unit: "bytes", of: (run) => run.fileAfter },
-  memory: { title: "Memory", long: "memory at its highest", unit: "bytes", of: (run) => run.memoryHighest },
+  memory: { title: "Memory of its own", long: "memory of its own at its highest, without the page cache", unit: "bytes",
+    of: (run) => run.memoryHighest },
   lost: { title: "Lost by a kill", long: "time of work that a kill has cost", unit: "time",
     of: (run) => (run.lostByKill !== -1 ? run.lostByKill : NaN) },
 };
@@ -208,7 +221,7 @@ function countedRuns(group, onlyQuiet) {
 
 const isAllDisturbed = (group) => group.runs.every((run) => run.disturbed);
 const machinesOf = (several) => [...new Map(several.flatMap((group) => group.runs)
-  .map((run) => [JSON.stringify(run.machine), run.machine])).values()];
+  .map((run) => [run.machineText, run.machine])).values()];
 
 // The highest percentile up to `wanted` of which most seconds of these have operations enough.
 function percentileOf(several, kind, onlyQuiet, wanted) {

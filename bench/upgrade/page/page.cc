@@ -134,6 +134,8 @@ void fillFigures(std::span<const Run::Reader> runs, capnp::List<Figures>::Builde
     figures[i].setThroughputShare(throughputShare(run, without[none]));
     figures[i].setBytesRead(bytesReadFromDisk(run));
     figures[i].setIsUnfinished(isUnfinished(run));
+    figures[i].setSeries(seriesOf(textOf(run.getName())));
+    figures[i].setMachine(bench::textOf(run.getMachine()));
   }
 }
 

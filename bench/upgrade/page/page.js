@@ -289,7 +289,8 @@ function showScaling(view) {
 }
 
 function showSizes(view) {
-  section("sizes", "Bytes, processor, memory", "Of the whole process, to the end of the load and the migration.",
+  section("sizes", "Bytes, processor, memory", "Of the whole process: load, migration, and what was put off until behind them. "
+    + "Memory is the process's own, without the page cache and without files that are mapped.",
     sizesFigure(view));
 }
 
@@ -396,13 +397,19 @@ function mediansCsv() {
   })]);
 }
 
+// Nothing of a percentile of too few.
+function knownOf(latency, part) {
+  const value = Object.hasOwn(kPercentiles, part) ? ifCounted(latency, part) : latency[part];
+  return Number.isFinite(value) ? value : "";
+}
+
 function secondsCsv() {
   const kinds = ["reads", "writes"];
   const parts = ["count", "p50", "p95", "p99", "p999", "longest"];
   const header = ["name", "repetition", "from", ...kinds.flatMap((kind) => parts.map((part) => `${kind}_${part}`)),
     "migrated", "written"];
   return csvOf([header, ...runs.flatMap((run) => run.seconds.map((second) => [run.name, run.repetition, second.from,
-    ...kinds.flatMap((kind) => parts.map((part) => second[kind][part])), second.migrated, second.written]))]);
+    ...kinds.flatMap((kind) => parts.map((part) => knownOf(second[kind], part))), second.migrated, second.written]))]);
 }
 
 // Made when it is asked for.
@@ -429,7 +436,8 @@ function showAbout() {
         element("h3", {}, "Method"),
         element("p", {}, "An old release of a program fills a file, and a new release, in a process of its own, opens a copy of "
           + "it, answers, and brings the rows over by one strategy while one thread reads and one writes. Every system has the "
-          + "same rows, the same operations and the same durability, and all rows are compared with a model afterwards. The "
+          + "same rows, in each repetition the same operations, and the same durability; all rows are compared with a model "
+          + "afterwards. The "
           + "systems take turns within each repetition, so that what disturbs one disturbs the others. Medians stand with the "
           + "least and the most of the repetitions, and a run during which others took more of the machine than a fair "
           + "comparison bears is marked.")),
