@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <set>
 
 #include "instar/engine/internal/compaction/audit.h"
 #include "instar/engine/internal/compaction/partition.h"
@@ -13,6 +15,7 @@
 #include "instar/engine/internal/salvage/salvage_into.h"
 #include "instar/engine/internal/storage/file_system.h"
 #include "instar/engine/internal/storage/lmdb_storage.h"
+#include "instar/engine/internal/storage/lock_file.h"
 #include "instar/engine/internal/store_state.h"
 #include "instar/format/checksum.h"
 #include "instar/format/file_format.h"
@@ -34,6 +37,20 @@ void listNotes(const pages::PageMap& map, bool damageOnly, std::uint64_t mostLis
     if (note.page != pages::kNoPage) problem.page = note.page;
     problems.push_back(std::move(problem));
   }
+}
+
+// Pages that the disk has not read every time, and of which nothing is noted: they could be read first.
+std::vector<PageNumber> listUnsteady(const pages::PageFile& file, const pages::PageMap& map,
+                                     std::uint64_t mostListed, std::uint64_t& count,
+                                     std::vector<PageProblem>& problems) {
+  std::set<PageNumber> pages = file.failed();
+  for (const pages::PageNote& note : map.notes()) pages.erase(note.page);
+  for (const PageNumber page : pages) {
+    ++count;
+    if (problems.size() != mostListed)
+      problems.push_back({.page = page, .message = "the disk did not read it every time"});
+  }
+  return {pages.begin(), pages.end()};
 }
 
 // All entries in turn; false where one cannot be read.
@@ -100,11 +117,20 @@ class Salvage {
       finish(collection, rows.lowestVersion());
     }
     report_.unassignedRows = orphans_.unassignedRows();
+    addUnsteadyPages();
     target_.commit();
     return std::move(report_);
   }
 
  private:
+  // What was on them may be missing, whatever it was.
+  void addUnsteadyPages() {
+    for (const PageNumber page :
+         listUnsteady(file_, map_, options_.maxListed, report_.problemCount, report_.problems)) {
+      if (options_.swept || !map_.isFree(page)) ++report_.unsteadyPages;
+    }
+  }
+
   // Those that say where rows are, and what compaction was doing, are not true of the new file.
   static bool isKept(std::string_view key) noexcept {
     return key == kFormatKey || key == kGenerationKey || key.starts_with(kVersionKeyPrefix) ||
@@ -214,24 +240,29 @@ class Salvage {
   SalvageReport report_;
 };
 
-// A folder that goes with all that is in it.
+// A folder with one store, which goes with it. That takes no memory: for want of it salvage may be over.
 class WorkFolder {
  public:
-  explicit WorkFolder(const std::filesystem::path& beside) {
-    std::string name = beside.string() + ".salvage-XXXXXX";
-    if (::mkdtemp(name.data()) == nullptr) throw storage::systemError(errno, "mkdtemp", beside.parent_path());
-    path_ = name;
+  explicit WorkFolder(const std::filesystem::path& beside)
+      : path_(beside.string() + ".salvage-XXXXXX"),
+        file_(path_ + "/salvaged.instar"),
+        lockFile_(storage::lockFileOf(file_).string()) {
+    if (::mkdtemp(path_.data()) == nullptr)
+      throw storage::systemError(errno, "mkdtemp", beside.parent_path());
+    for (std::string* name : {&file_, &lockFile_}) std::copy(path_.begin(), path_.end(), name->begin());
   }
   WorkFolder(const WorkFolder&) = delete;
   WorkFolder& operator=(const WorkFolder&) = delete;
   ~WorkFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
+    for (const std::string* name : {&file_, &lockFile_}) ::unlink(name->c_str());
+    ::rmdir(path_.c_str());
   }
-  std::filesystem::path file() const { return path_ / "salvaged.instar"; }
+  const std::string& file() const noexcept { return file_; }
 
  private:
-  std::filesystem::path path_;
+  std::string path_;
+  std::string file_;
+  std::string lockFile_;
 };
 
 void refuseExisting(const std::filesystem::path& path) {
@@ -243,7 +274,7 @@ void refuseExisting(const std::filesystem::path& path) {
 
 bool SalvageReport::isComplete() const noexcept {
   return !mayBeOlder && !mayLackCollections && lostCatalogRecords == 0 && olderCatalogRecords == 0 &&
-         !auditIsLost && unassignedRows == 0 &&
+         unsteadyPages == 0 && !auditIsLost && unassignedRows == 0 &&
          std::all_of(collections.begin(), collections.end(), [](const auto& collection) {
            return collection.lostRangeCount == 0 && collection.lostPreimageRangeCount == 0 &&
                   collection.leftOut == 0 && collection.sweptRows == 0 && collection.lostVersions.empty() &&
@@ -291,6 +322,7 @@ PageReport checkPagesOf(int descriptor, const std::filesystem::path& path, const
     report.pages = file.pages();
     report.transaction = map.transaction();
     listNotes(map, true, options.maxListed, report.problemCount, report.problems);
+    listUnsteady(file, map, options.maxListed, report.problemCount, report.problems);
     report.changes = file.hasChanged();
     if (report.sound() || !report.changes) return report;
   }

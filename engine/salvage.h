@@ -75,6 +75,9 @@ struct SalvageReport {
   bool mayBeOlder = false;
   // What names the collections is lost, or cut off: there may be others than those below.
   bool mayLackCollections = false;
+  // In use, and read by the disk at one time and not at another: what was on them may be missing, and it may
+  // not be said what that is.
+  std::uint64_t unsteadyPages = 0;
   std::uint64_t problemCount = 0;
   std::vector<PageProblem> problems;
   std::uint64_t lostCatalogRecords = 0;   // that are damaged, or whose content cannot be right

@@ -41,6 +41,7 @@ constexpr std::array<CallName, kFaultCalls> kCalls{{
     {"fallocate", "linux/io/fallocate"},
     {"read", "posix/io/rw/read"},
     {"pread", "posix/io/rw/pread"},
+    {"unlink", "posix/io/dir/unlink"},
     {"allocate", "libc/mm/malloc"},
 }};
 
@@ -50,7 +51,7 @@ struct ErrorName {
 };
 constexpr ErrorName kErrors[] = {{kShortWrite, "short"}, {kSuccessWithout, "lie"}, {EIO, "EIO"},
                                  {ENOSPC, "ENOSPC"},     {EINTR, "EINTR"},         {ENOMEM, "ENOMEM"},
-                                 {EMFILE, "EMFILE"}};
+                                 {EMFILE, "EMFILE"},     {EINVAL, "EINVAL"}};
 
 constexpr std::size_t kMostFaults = 4;
 constexpr std::uint64_t kLastingInterruptions = 20;
@@ -293,6 +294,11 @@ int renameat2(int fromFolder, const char* from, int toFolder, const char* to, un
   return run(FaultCall::rename, -1, [&] { return real(fromFolder, from, toFolder, to, flags); });
 }
 
+int unlink(const char* path) noexcept {
+  static auto* const real = next<int(const char*)>("unlink");
+  return run(FaultCall::unlink, -1, [&] { return real(path); });
+}
+
 void* __libc_malloc(size_t size);
 void* __libc_calloc(size_t count, size_t size);
 void* __libc_realloc(void* block, size_t size);
@@ -316,6 +322,12 @@ int posix_memalign(void** block, size_t alignment, size_t size) noexcept {
   if (found == nullptr) return ENOMEM;
   *block = found;
   return 0;
+}
+
+// What operator new calls for types that are aligned more than others.
+void* aligned_alloc(size_t alignment, size_t size) noexcept {
+  return run(FaultCall::allocate, static_cast<void*>(nullptr),
+             [&] { return __libc_memalign(alignment, size); });
 }
 
 }  // extern "C"

@@ -30,9 +30,10 @@ enum class FaultCall : std::uint8_t {
   fallocate,
   read,
   pread,
-  allocate,  // malloc, calloc, realloc, posix_memalign; so operator new
+  unlink,
+  allocate,  // malloc, calloc, realloc, posix_memalign, aligned_alloc; so each operator new
 };
-inline constexpr std::size_t kFaultCalls = 13;
+inline constexpr std::size_t kFaultCalls = 14;
 
 inline constexpr int kShortWrite = 0;       // in place of an errno: half of the bytes, and no error
 inline constexpr int kSuccessWithout = -1;  // likewise: nothing is done, and success is reported

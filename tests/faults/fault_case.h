@@ -47,7 +47,7 @@ class FaultCases {
 
  private:
   const Scenario& scenario_;
-  const std::vector<ModelRows> states_;
+  const std::vector<ModelState> states_;
   const TemporaryFolder folder_;
 };
 

@@ -14,6 +14,7 @@
 #include <fstream>
 #include <functional>
 #include <new>
+#include <optional>
 #include <sstream>
 #include <stdexcept>
 
@@ -23,6 +24,7 @@
 #include "instar/engine/internal/storage/file_system.h"
 #include "instar/engine/internal/storage/lmdb_storage.h"
 #include "instar/engine/reconciliation.h"
+#include "instar/engine/salvage.h"
 #include "instar/format/file_format.h"
 #include "instar/tests/faults/failure_rules.h"
 #include "instar/tests/faults/fault_case.h"
@@ -342,6 +344,82 @@ TEST(FaultRegressions, WantOfMemoryIsNotBlamedOnASchemaFile) {
       wasHit = testing::wasHit(0);
     }
     EXPECT_GT(refused, 0U);
+  });
+  child.expectSuccess();
+}
+
+// Of a sound file, with the n-th call failing, n = 1, 2, … until it is not met.
+void salvageUnder(FaultCall call, int error, const std::function<std::uint64_t(std::uint64_t)>& next,
+                  const std::function<void(const SalvageReport&, const ModelRows& found)>& judge) {
+  const TemporaryFolder folder;
+  for (std::uint64_t id = 0; id < 50; ++id) putAsNewest(Store::open(folder / "store"), id, "a row");
+  bool wasHit = true;
+  for (std::uint64_t number = 1; wasHit; number = next(number)) {
+    const std::filesystem::path target = folder / ("new" + std::to_string(number));
+    const Fault fault{.call = call, .error = error, .number = number};
+    armFaults({&fault, 1});
+    std::optional<SalvageReport> report;
+    try {
+      report = salvage(folder / "store", target);
+    } catch (const Error& failure) {
+      disarmFaults();
+      EXPECT_NE(failure.code(), ErrorCode::retry) << failure.what();
+    } catch (const std::bad_alloc&) {
+    } catch (const kj::Exception& exception) {
+      disarmFaults();
+      EXPECT_EQ(exception.getType(), kj::Exception::Type::OVERLOADED);
+    }
+    disarmFaults();
+    wasHit = testing::wasHit(0);
+    if (report) judge(*report, rowsIn(Store::open(target, {.mode = OpenMode::readOnly}), false));
+  }
+}
+
+TEST(FaultRegressions, APageThatIsReadOnceAndNotAgainIsNotTakenForAnEmptyOne) {
+  // Salvage looked at the pages of the catalog twice. Where the disk read one at first, and not when its
+  // records were wanted, there were no collections, and "nothing is lost". At its last look at the meta pages
+  // it said that a program was writing to the file.
+  ChildProcess child([&](const Steps&) {
+    bool isMissed = false;
+    salvageUnder(
+        FaultCall::pread, EIO, [](std::uint64_t number) { return number + 1; },
+        [&](const SalvageReport& report, const ModelRows& found) {
+          if (found.size() < 50) {
+            isMissed = true;
+            EXPECT_FALSE(report.isComplete());
+          }
+        });
+    EXPECT_TRUE(isMissed) << "nothing was proved";
+  });
+  child.expectSuccess();
+}
+
+TEST(FaultRegressions, WantOfMemoryIsNotTakenForALoss) {
+  // "Its schemas are lost", where there was no memory to read them; and its folder stayed, or removing it
+  // ended the process, as that took memory, too.
+  ChildProcess child([&](const Steps&) {
+    salvageUnder(
+        FaultCall::allocate, ENOMEM, [](std::uint64_t number) { return number + 1 + number / 40; },
+        [&](const SalvageReport& report, const ModelRows& found) {
+          EXPECT_TRUE(report.isComplete());
+          EXPECT_EQ(found.size(), 50U);
+        });
+  });
+  child.expectSuccess();
+}
+
+TEST(FaultRegressions, AFileWhoseOtherNameStaysIsCreated) {
+  // Where a file system cannot rename without replacing, a file gets its name as a link, and loses the one
+  // that it had. That it did not lose it was reported as if it had no name, while it had both.
+  const TemporaryFolder folder;
+  ChildProcess child([&](const Steps&) {
+    const std::vector<Fault> faults = parseFaults("rename:EINVAL:1,unlink:EIO:1");
+    armFaults(faults);
+    EXPECT_NO_THROW(Store::open(folder / "store"));
+    disarmFaults();
+    EXPECT_TRUE(wasHit(0));
+    EXPECT_TRUE(wasHit(1));
+    EXPECT_TRUE(check(Store::open(folder / "store", {.mode = OpenMode::readOnly})).sound());
   });
   child.expectSuccess();
 }

@@ -1,7 +1,10 @@
 #include "instar/tests/faults/scenarios.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <fstream>
+#include <iterator>
 #include <new>
 #include <sstream>
 #include <thread>
@@ -11,6 +14,7 @@
 #include "instar/engine/reconciliation.h"
 #include "instar/engine/staging.h"
 #include "instar/tests/support/parse_schema.h"
+#include "instar/tests/support/store_text.h"
 #include "instar/tools/commands/command.h"
 
 namespace instar::testing {
@@ -88,6 +92,23 @@ void putRows(const Store& store, const Rows& rows, Range range, int generation) 
   transaction.commit();
 }
 
+// As textOfVersions() has them: each version's state, from 1 on.
+struct Floors {
+  int readers = 1;
+  int writers = 1;
+};
+std::string versionsAre(int current, const std::vector<std::string>& states, Floors floors = {}) {
+  std::string text = "collection items, version " + std::to_string(current) + ", floors " +
+                     std::to_string(floors.readers) + " and " + std::to_string(floors.writers) + "\n";
+  for (std::size_t i = 0; i < states.size(); ++i)
+    text += "version " + std::to_string(i + 1) + " is " + states[i] + "\n";
+  return text;
+}
+std::string trialIs(int percent, const std::string& end = "") {
+  return "trial of version 2 on " + std::to_string(percent) +
+         ".000000 %, shadow 100.000000 %, ended: " + end + "\n";
+}
+
 // --- steps
 
 Step open() {
@@ -100,9 +121,17 @@ Step close() {
   return {"close", StepKind::steady, [](World& world) { world.store.reset(); }};
 }
 
-Step addVersion(const RecordSchema& schema) {
-  return {"version " + std::to_string(schema.version()), StepKind::steady,
-          [&schema](World& world) { world.store->collection("items", schema); }};
+// One commit, which decides what the versions are.
+Step decide(const std::string& name, const std::string& versions, const std::function<void(World&)>& run,
+            StepKind kind = StepKind::commit) {
+  return {name, kind, run, [=](ModelState& state) { state.versions = versions; }};
+}
+
+// And the collection that the program works with is made.
+Step addVersion(const RecordSchema& schema, const std::string& versions) {
+  return decide(
+      "version " + std::to_string(schema.version()), versions,
+      [&schema](World& world) { world.store->collection("items", schema); }, StepKind::followed);
 }
 
 Step put(const RecordSchema& schema, Range range, int generation) {
@@ -110,9 +139,9 @@ Step put(const RecordSchema& schema, Range range, int generation) {
           [=, &schema](World& world) {
             putRows(*world.store, world.store->collection("items", schema), range, generation);
           },
-          [=](ModelRows& rows) {
+          [=](ModelState& state) {
             for (std::uint64_t id = range.from; id < range.to; ++id)
-              rows[id] = textOf(id, generation, range.length);
+              state.rows[id] = textOf(id, generation, range.length);
           }};
 }
 
@@ -133,7 +162,9 @@ Step erase(Range range) {
             for (std::uint64_t id = range.from; id < range.to; ++id) rows.erase(transaction, rows.key(id));
             transaction.commit();
           },
-          [=](ModelRows& rows) { rows.erase(rows.lower_bound(range.from), rows.lower_bound(range.to)); }};
+          [=](ModelState& state) {
+            state.rows.erase(state.rows.lower_bound(range.from), state.rows.lower_bound(range.to));
+          }};
 }
 
 Step sync() {
@@ -194,34 +225,36 @@ std::optional<StagingStatus> staging(const World& world) {
 }
 
 Step stage() {
-  return {"stage", StepKind::steady,
-          [](World& world) { world.store->stage("items", version2(), {.percent = 50, .shadow = 100}); }};
+  return decide(
+      "stage", versionsAre(1, {"active", "staged"}) + trialIs(50),
+      [](World& world) { world.store->stage("items", version2(), {.percent = 50, .shadow = 100}); },
+      StepKind::followed);
 }
 
-Step setPercent(double percent) {
-  return {"percent", StepKind::steady,
-          [=](World& world) { setStagedPercent(*world.store, "items", 2, percent); }};
+Step setPercent(int percent) {
+  return decide("percent", versionsAre(1, {"active", "staged"}) + trialIs(percent),
+                [=](World& world) { setStagedPercent(*world.store, "items", 2, percent); });
 }
 
 Step promote() {
-  return {"promote", StepKind::steady, [](World& world) {
-            if (staging(world)->state == VersionState::staged)
-              promoteVersion(*world.store, "items", 2, {.forced = true});
-          }};
+  return decide("promote", versionsAre(2, {"active", "active"}) + trialIs(80, "by hand"), [](World& world) {
+    if (staging(world)->state == VersionState::staged)
+      promoteVersion(*world.store, "items", 2, {.forced = true, .reason = "by hand"});
+  });
 }
 
 Step abort() {
-  return {"abort", StepKind::steady, [](World& world) {
-            if (staging(world)->state == VersionState::staged)
-              abortVersion(*world.store, "items", 2, "a mistake");
-          }};
+  return decide("abort", versionsAre(1, {"active", "aborted"}) + trialIs(50, "a mistake"), [](World& world) {
+    if (staging(world)->state == VersionState::staged) abortVersion(*world.store, "items", 2, "a mistake");
+  });
 }
 
 Step retire() {
-  return {"retire", StepKind::steady, [](World& world) {
-            if (world.store->collections(world.store->read()).at(0).readerFloor < 2)
-              retireVersions(*world.store, "items", 1);
-          }};
+  return decide("retire", versionsAre(2, {"retired", "active"}, {2, 2}) + trialIs(80, "by hand"),
+                [](World& world) {
+                  if (world.store->collections(world.store->read()).at(0).readerFloor < 2)
+                    retireVersions(*world.store, "items", 1);
+                });
 }
 
 // Under its name there is nothing, or all of it.
@@ -260,8 +293,8 @@ Step reconcileRows(Range diverged) {
           [](World& world) {
             reconcile(*world.store, "items", Follow::newer, {.lockTime = std::chrono::microseconds(50)});
           },
-          [=](ModelRows& rows) {
-            for (std::uint64_t id = diverged.from; id < diverged.to; ++id) rows[id] = textOf(id, 9);
+          [=](ModelState& state) {
+            for (std::uint64_t id = diverged.from; id < diverged.to; ++id) state.rows[id] = textOf(id, 9);
           }};
 }
 
@@ -290,8 +323,14 @@ class StdioFile {
   std::FILE* file_;
 };
 
-// Runs it inside this process; returns what it has printed.
-std::string runInstar(World& world, std::vector<std::string> arguments) {
+struct Outcome {
+  tools::ExitStatus status;
+  std::string printed;
+  std::string messages;
+};
+
+// Runs it inside this process.
+Outcome runCommand(World& world, const std::vector<std::string>& arguments) {
   const fs::path printed = world.folder / "printed";
   const StdioFile file(printed, "w+");
   tools::Output output(::fileno(file.get()));
@@ -302,11 +341,17 @@ std::string runInstar(World& world, std::vector<std::string> arguments) {
   std::vector<const char*> pointers{"instar"};
   for (const std::string& argument : arguments) pointers.push_back(argument.c_str());
   const int status = tools::runCommandLine(static_cast<int>(pointers.size()), pointers.data(), context);
-  if (status != 0) throw CommandFailed{static_cast<tools::ExitStatus>(status), lines.str()};
   std::string text(fs::file_size(printed), '\0');
   std::rewind(file.get());
   if (std::fread(text.data(), 1, text.size(), file.get()) != text.size()) throw std::bad_alloc();
-  return text;
+  return {static_cast<tools::ExitStatus>(status), std::move(text), lines.str()};
+}
+
+// Returns what it has printed.
+std::string runInstar(World& world, const std::vector<std::string>& arguments) {
+  Outcome outcome = runCommand(world, arguments);
+  if (outcome.status != tools::ExitStatus::done) throw CommandFailed{outcome.status, outcome.messages};
+  return outcome.printed;
 }
 
 Step command(const std::string& name, const std::function<std::vector<std::string>(const World&)>& words) {
@@ -316,6 +361,10 @@ Step command(const std::string& name, const std::function<std::vector<std::strin
 Step importRows(Range range, int generation) {
   Step step = put(version1(), range, generation);
   step.name = "import";
+  step.effect = [effect = step.effect](ModelState& state) {
+    effect(state);
+    state.versions = versionsAre(1, {"active"});
+  };
   step.run = [=](World& world) {
     const fs::path input = world.folder / "input.ndjson";
     {
@@ -330,12 +379,69 @@ Step importRows(Range range, int generation) {
   return step;
 }
 
+Step evolveFile() {
+  return decide(
+      "evolve", versionsAre(2, {"active", "active"}),
+      [](World& world) {
+        runInstar(world, {"evolve", world.file(), "items", "--schema",
+                          (world.folder / schemaFile(2)).string() + ":Item"});
+      },
+      StepKind::followed);
+}
+
 // That it ends with 0 means that all of it was printed.
 Step dump(std::size_t rows) {
   return {"dump", StepKind::steady, [=](World& world) {
             const std::string text = runInstar(world, {"dump", world.file(), "items"});
             if (static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n')) != rows)
               throw Wrong("a dump that is not whole ends with 0");
+          }};
+}
+
+// A file with a row whose bytes have changed, and no store: what is salvaged is one.
+constexpr std::uint64_t kDamagedRow = 77;
+fs::path damagedFile(const World& world) { return world.folder / "damaged"; }
+
+// Of a damaged file, with what is lost of it: that the command ends with another status is a failure.
+Outcome runOnDamage(World& world, const std::vector<std::string>& arguments) {
+  ::setenv("TMPDIR", world.folder.c_str(), 1);  // so that a copy which is left behind is seen
+  Outcome outcome = runCommand(world, arguments);
+  if (outcome.status == tools::ExitStatus::done)
+    throw Wrong("that a row is lost is not said: " + outcome.printed + outcome.messages);
+  if (outcome.status != tools::ExitStatus::damage) throw CommandFailed{outcome.status, outcome.messages};
+  return outcome;
+}
+
+Step salvageRows(std::uint64_t stored) {
+  const auto effect = [=](ModelState& state) {
+    state.versions = versionsAre(1, {"active"});
+    for (std::uint64_t id = 0; id < stored; ++id) {
+      if (id != kDamagedRow) state.rows[id] = textOf(id, 0);
+    }
+  };
+  // Gradual, as a page that the disk does not read is one that is lost.
+  return {"salvage", StepKind::gradual,
+          [=](World& world) {
+            if (fs::exists(world.file())) {
+              if (!check(Store::open(world.file(), {.mode = OpenMode::readOnly})).sound())
+                throw Wrong("half of a salvaged file has its name");
+              fs::remove(world.file());
+            }
+            const Outcome outcome = runOnDamage(world, {"salvage", damagedFile(world), world.file()});
+            ModelState expected;
+            effect(expected);
+            if (stateIn(Store::open(world.file(), {.mode = OpenMode::readOnly}), false) != expected)
+              throw CommandFailed{outcome.status, "more is lost: " + outcome.printed};
+          },
+          effect};
+}
+
+Step dumpDamaged(std::size_t rows) {
+  return {"dump", StepKind::steady, [=](World& world) {
+            const Outcome outcome = runOnDamage(world, {"dump", damagedFile(world), "items", "--salvage"});
+            if (static_cast<std::size_t>(std::count(outcome.printed.begin(), outcome.printed.end(), '\n')) !=
+                rows)
+              throw CommandFailed{outcome.status, "more is lost: " + outcome.messages};
           }};
 }
 
@@ -353,6 +459,19 @@ void prepareBlocks(World& world) {
   const Store store = Store::open(world.file());
   putRows(store, store.collection("items", version2()), {100, 140}, 1);
   migrate(store, "items", {.mode = CompactionMode::compress});
+}
+
+void prepareDamage(World& world) {
+  prepareRows(world);
+  fs::rename(world.file(), damagedFile(world));
+  fs::remove(world.file().string() + "-lock");
+  std::fstream file(damagedFile(world), std::ios::in | std::ios::out | std::ios::binary);
+  const std::string content((std::istreambuf_iterator<char>(file)), {});
+  const std::size_t row = content.rfind(textOf(kDamagedRow, 0));
+  file.clear();
+  file.seekp(static_cast<std::streamoff>(row));
+  file.put('?');
+  if (row == std::string::npos || !file.flush()) throw Wrong("the file cannot be damaged");
 }
 
 void prepareDiverged(World& world) {
@@ -384,27 +503,29 @@ StoreOptions withThread() {
 
 std::vector<Scenario> makeScenarios() {
   const auto nothing = [](World&) {};
+  const std::string only1 = versionsAre(1, {"active"});
+  const std::string both = versionsAre(2, {"active", "active"});
   std::vector<Scenario> all;
   all.push_back({.name = "create",
                  .prepare = nothing,
-                 .steps = {open(), addVersion(version1()), put(version1(), {0, 40}, 0),
+                 .steps = {open(), addVersion(version1(), only1), put(version1(), {0, 40}, 0),
                            put(version1(), {40, 44, 6000}, 0), erase({10, 20}), sync(),
                            put(version1(), {0, 42, 50}, 1), close()}});
   all.push_back({.name = "evolve",
                  .options = {.writeBackRows = 1000},
                  .prepare = prepareRows,
-                 .steps = {open(), addVersion(version2()), put(version2(), {100, 140}, 1), writeBack(),
+                 .steps = {open(), addVersion(version2(), both), put(version2(), {100, 140}, 1), writeBack(),
                            erase({20, 30}), close(), open(), put(version2(), {0, 5, 3000}, 2), close()}});
   all.push_back(
       {.name = "compaction",
        .prepare = prepareRows,
-       .steps = {open(), addVersion(version2()), compactRows(CompactionMode::upgrade, false),
+       .steps = {open(), addVersion(version2(), both), compactRows(CompactionMode::upgrade, false),
                  compactRows(CompactionMode::compress, true), put(version2(), {50, 60}, 1), erase({70, 80}),
                  compactRows(CompactionMode::compress, false), verifyRows(), close()}});
   all.push_back({.name = "thread",
                  .options = withThread(),
                  .prepare = prepareRows,
-                 .steps = {open(), addVersion(version2()), put(version2(), {100, 140}, 1), settle(),
+                 .steps = {open(), addVersion(version2(), both), put(version2(), {100, 140}, 1), settle(),
                            erase({20, 30}), close()},
                  .isConcurrent = true});
   all.push_back({.name = "promotion",
@@ -415,7 +536,9 @@ std::vector<Scenario> makeScenarios() {
   all.push_back({.name = "abort",
                  .prepare = prepareRows,
                  .steps = {open(), stage(), putStaged({100, 140}, 1), abort(), put(version1(), {0, 10}, 2),
-                           addVersion(mirrored3()), close()},
+                           addVersion(mirrored3(), versionsAre(3, {"active", "aborted", "active"}) +
+                                                       trialIs(50, "a mistake")),
+                           close()},
                  .isConcurrent = true});
   all.push_back({.name = "backup",
                  .prepare = prepareBlocks,
@@ -423,20 +546,17 @@ std::vector<Scenario> makeScenarios() {
                            backUp("compact", true), close(), compactFile(), open(), erase({5, 9}), close()},
                  .isConcurrent = true,
                  .examine = examineCopies});
-  all.push_back({.name = "reconcile",
-                 .prepare = prepareDiverged,
-                 .steps = {open(), addVersion(mirrored3()), reconcileRows({10, 60}),
-                           put(mirrored3(), {60, 70}, 3), close()},
-                 .hasDiverged = true});
+  all.push_back(
+      {.name = "reconcile",
+       .prepare = prepareDiverged,
+       .steps = {open(), addVersion(mirrored3(), versionsAre(3, {"active", "active", "active"}, {1, 3})),
+                 reconcileRows({10, 60}), put(mirrored3(), {60, 70}, 3), close()},
+       .hasDiverged = true});
   const auto file = [](const World& world) { return world.file().string(); };
   all.push_back({.name = "command",
+                 .runsCommand = true,
                  .prepare = writeSchemaFiles,
-                 .steps = {importRows({0, 60}, 0), dump(60),
-                           command("evolve",
-                                   [=](const World& world) -> std::vector<std::string> {
-                                     return {"evolve", file(world), "items", "--schema",
-                                             (world.folder / schemaFile(2)).string() + ":Item"};
-                                   }),
+                 .steps = {importRows({0, 60}, 0), dump(60), evolveFile(),
                            command("migrate",
                                    [=](const World& world) -> std::vector<std::string> {
                                      return {"migrate", file(world), "items", "--compress"};
@@ -446,24 +566,61 @@ std::vector<Scenario> makeScenarios() {
                                      return {"check", file(world)};
                                    }),
                            dump(60)}});
+  all.push_back({.name = "salvage",
+                 .runsCommand = true,
+                 .prepare = prepareDamage,
+                 .steps = {salvageRows(kStored), dumpDamaged(kStored - 1), open(),
+                           put(version1(), {0, 10}, 1), close()},
+                 .isConcurrent = true});
   return all;
 }
 
 // What a program finds in the file that prepare() has left.
-ModelRows initialRows(const Scenario& scenario) {
-  ModelRows rows;
-  if (scenario.name == "create" || scenario.name == "command") return rows;
-  for (std::uint64_t id = 0; id < kStored; ++id) rows[id] = textOf(id, 0);
+ModelState initialState(const Scenario& scenario) {
+  ModelState state;
+  if (scenario.name == "create" || scenario.name == "command" || scenario.name == "salvage") return state;
+  for (std::uint64_t id = 0; id < kStored; ++id) state.rows[id] = textOf(id, 0);
+  state.versions = versionsAre(1, {"active"});
   if (scenario.name == "backup") {
-    for (std::uint64_t id = 100; id < 140; ++id) rows[id] = textOf(id, 1);
+    for (std::uint64_t id = 100; id < 140; ++id) state.rows[id] = textOf(id, 1);
+    state.versions = versionsAre(2, {"active", "active"});
   }
-  return rows;
+  if (scenario.name == "reconcile") state.versions = versionsAre(2, {"active", "active"}, {1, 2});
+  return state;
+}
+
+// Each row is as in one of the two.
+bool isBetween(const ModelRows& rows, const ModelRows& before, const ModelRows& behind) {
+  const auto isIn = [](const auto& row, const ModelRows& some) {
+    const auto found = some.find(row.first);
+    return found != some.end() && found->second == row.second;
+  };
+  const bool fits =
+      std::ranges::all_of(rows, [&](const auto& row) { return isIn(row, before) || isIn(row, behind); });
+  const bool nothingIsLost = std::ranges::all_of(
+      before, [&](const auto& row) { return rows.contains(row.first) || !behind.contains(row.first); });
+  return fits && nothingIsLost;
 }
 
 }  // namespace
 
-std::vector<ModelRows> Scenario::states() const {
-  std::vector<ModelRows> all{initialRows(*this)};
+bool isBetween(const ModelState& state, const ModelState& before, const ModelState& behind) {
+  return isBetween(state.rows, before.rows, behind.rows) &&
+         (state.versions == before.versions || state.versions == behind.versions);
+}
+
+std::string whatIsWrongAfterFailure(const Step& step, bool isReadBack, const ModelState& found,
+                                    const ModelState& before, const ModelState& behind) {
+  if (found == before) return {};
+  if (step.kind == StepKind::gradual)
+    return isBetween(found, before, behind) ? "" : "rows or versions are neither as before nor as behind";
+  if (found != behind) return "rows or versions are neither as before nor as behind";
+  if (step.kind == StepKind::commit && !isReadBack) return "it is stored, and was reported not to be";
+  return {};
+}
+
+std::vector<ModelState> Scenario::states() const {
+  std::vector<ModelState> all{initialState(*this)};
   for (const Step& step : steps) {
     all.push_back(all.back());
     step.effect(all.back());
@@ -503,6 +660,10 @@ ModelRows rowsIn(const Store& store, bool hasDiverged) {
       throw Wrong("a row is another one when it is looked up");
   }
   return found;
+}
+
+ModelState stateIn(const Store& store, bool hasDiverged) {
+  return {rowsIn(store, hasDiverged), textOfVersions(store)};
 }
 
 void putAsNewest(const Store& store, std::uint64_t id, const std::string& text) {

@@ -10,10 +10,10 @@
 namespace instar::powercut {
 namespace {
 
-constexpr std::array<std::string_view, 13> kKindNames{
-    "",     "everything", "nothing", "sizes",        "without",     "only",         "front",
-    "back", "names",      "alone",   "writesRandom", "pagesRandom", "sectorsRandom"};
-constexpr std::uint64_t kSectorsOfAPage = 8;
+constexpr std::array<std::string_view, 16> kKindNames{
+    "",         "everything", "nothing", "sizes",        "without",     "only",          "front",
+    "back",     "names",      "alone",   "writesRandom", "pagesRandom", "sectorsRandom", "tornFront",
+    "tornBack", "tornRandom"};
 constexpr std::uint64_t kMostTears = 8;  // of one write
 
 std::size_t asInMemory(std::uint32_t, std::size_t sizes) { return sizes - 1; }
@@ -27,6 +27,33 @@ std::uint64_t mixed(std::uint64_t seed, std::uint64_t a, std::uint64_t b) {
   return value ^ (value >> 31);
 }
 
+// Within the bytes of the write that are in the sector, and either side of it.
+Tear tearBy(std::uint64_t value, bool isFront, const PendingWrite& write, std::uint64_t sector) {
+  const std::uint64_t start = (write.firstSector() + sector) * kSectorSize;
+  const std::uint64_t begin = std::max(write.offset, start) - start;
+  const std::uint64_t end = std::min(write.offset + write.bytes.size() - start, kSectorSize);
+  if (end - begin < 2) return Tear();
+  const std::uint64_t byte = begin + 1 + value % (end - begin - 1);
+  return isFront ? Tear{0, byte} : Tear{byte, kSectorSize};
+}
+
+// All before the last write, which is torn within sector `number`.
+Image tornImage(const DiskModel& model, const Cut& cut) {
+  const std::size_t last = model.writes().empty() ? 0 : model.writes().size() - 1;
+  const bool isFront = cut.kind == CutKind::tornFront;
+  Survival survival;
+  survival.sector = [&, last](std::size_t write, std::uint64_t sector) {
+    return write != last || sector == cut.number || (sector < cut.number) == isFront;
+  };
+  survival.size = asInMemory;
+  survival.name = [](std::size_t) { return true; };
+  survival.tear = [&, last](std::size_t write, std::uint64_t sector) {
+    if (write != last || sector != cut.number) return Tear();
+    return tearBy(mixed(cut.number, cut.point, 0), isFront, model.writes()[write], sector);
+  };
+  return model.build(survival);
+}
+
 Image randomImage(const DiskModel& model, const Cut& cut) {
   constexpr std::uint64_t kForShare = UINT64_MAX;
   constexpr std::uint64_t kForNames = UINT64_MAX - 1;
@@ -38,9 +65,15 @@ Image randomImage(const DiskModel& model, const Cut& cut) {
     const std::uint64_t first = model.writes()[write].firstSector();
     std::uint64_t unit = 0;
     if (cut.kind == CutKind::pagesRandom) unit = (first + sector) / kSectorsOfAPage;
-    if (cut.kind == CutKind::sectorsRandom) unit = first + sector;
+    if (cut.kind == CutKind::sectorsRandom || cut.kind == CutKind::tornRandom) unit = first + sector;
     return mixed(seed, write, unit) % 100 < percent;
   };
+  if (cut.kind == CutKind::tornRandom) {
+    survival.tear = [&model, seed](std::size_t write, std::uint64_t sector) {
+      const std::uint64_t value = mixed(seed + 1, write, sector);
+      return value % 2 == 0 ? Tear() : tearBy(value / 4, value / 2 % 2 == 0, model.writes()[write], sector);
+    };
+  }
   survival.size = [=](std::uint32_t file, std::size_t sizes) -> std::size_t {
     // Half of them with all of the bytes that are there: of these sizes one is right.
     if (mixed(seed, kForSizes, file) % 2 == 0) return sizes - 1;
@@ -118,7 +151,11 @@ Image imageOf(const DiskModel& model, const Cut& cut) {
     case CutKind::writesRandom:
     case CutKind::pagesRandom:
     case CutKind::sectorsRandom:
+    case CutKind::tornRandom:
       return randomImage(model, cut);
+    case CutKind::tornFront:
+    case CutKind::tornBack:
+      return tornImage(model, cut);
   }
   throw std::logic_error("a kind of cut without an image");
 }
@@ -148,6 +185,10 @@ SystematicCuts systematicCuts(const Recording& recording, DiskModel::Syncs syncs
     if (model.writes().empty() || model.writes().back().event + 1 != point) continue;
     const std::uint64_t sectors = model.writes().back().sectors();
     const std::uint64_t step = std::max<std::uint64_t>(1, sectors / kMostTears);
+    for (std::uint64_t torn = 0; torn < sectors; torn += step) {
+      cuts.single.push_back({point, CutKind::tornFront, 0, torn});
+      cuts.single.push_back({point, CutKind::tornBack, 0, torn});
+    }
     for (std::uint64_t tear = 1; tear < sectors; tear += step) {
       cuts.single.push_back({point, CutKind::front, 0, tear});
       cuts.single.push_back({point, CutKind::back, 0, tear});
@@ -166,7 +207,8 @@ std::vector<Cut> chooseCuts(const Recording& recording, DiskModel::Syncs syncs, 
     const std::size_t share = std::min(group->size(), count / 3);
     cuts.insert(cuts.end(), group->begin(), group->begin() + static_cast<std::ptrdiff_t>(share));
   }
-  constexpr std::array kKinds{CutKind::writesRandom, CutKind::pagesRandom, CutKind::sectorsRandom};
+  constexpr std::array kKinds{CutKind::writesRandom, CutKind::pagesRandom, CutKind::sectorsRandom,
+                              CutKind::tornRandom};
   while (cuts.size() < count) {
     const std::size_t point = 1 + random() % recording.events().size();
     cuts.push_back({point, kKinds[random() % kKinds.size()], 0, random()});

@@ -27,6 +27,11 @@ enum class CutKind : std::uint8_t {
   writesRandom,  // by seed `number`: whole writes
   pagesRandom,   // of 4096 bytes
   sectorsRandom,
+  // Everything before the last write, of which one sector is torn: the first `number` and a part of the next
+  // are there, or all but these.
+  tornFront,
+  tornBack,
+  tornRandom,  // by seed `number`: sectors, many of which are torn
 };
 
 struct Cut {
@@ -52,7 +57,7 @@ std::vector<Cut> prefixCuts(const Recording& recording);
 // missing, each one alone; each tear of the last write (of a long one some).
 struct SystematicCuts {
   std::vector<Cut> whole;   // sizes, names
-  std::vector<Cut> single;  // without, only, front, back
+  std::vector<Cut> single;  // without, only, front, back, tornFront, tornBack
 };
 SystematicCuts systematicCuts(const Recording& recording, DiskModel::Syncs syncs);
 

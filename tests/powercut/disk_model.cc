@@ -25,6 +25,14 @@ Piece pieceOf(const PendingWrite& write, std::uint64_t sector) {
   return {begin, write.bytes.substr(begin - write.offset, end - begin)};
 }
 
+// Without what lies before or behind these bytes of the sector.
+Piece clipped(Piece piece, std::uint64_t sector, const Tear& tear) {
+  const std::uint64_t start = sector * kSectorSize;
+  const std::uint64_t begin = std::clamp(start + tear.begin, piece.offset, piece.offset + piece.bytes.size());
+  const std::uint64_t end = std::clamp(start + tear.end, begin, piece.offset + piece.bytes.size());
+  return {begin, piece.bytes.substr(begin - piece.offset, end - begin)};
+}
+
 std::string_view folderOf(std::string_view path) {
   const auto slash = path.rfind('/');
   return slash == std::string_view::npos ? "." : path.substr(0, slash);
@@ -135,6 +143,11 @@ void DiskModel::makeNamesDurable(std::string_view folder, std::size_t before) {
   });
 }
 
+bool DiskModel::mayBeTorn(std::uint64_t sector) const noexcept {
+  const bool isOfMetaPage = sector == 0 || sector == kSectorsOfAPage;
+  return !isOfMetaPage || metaPages_ == MetaPages::torn;
+}
+
 Image DiskModel::build(const Survival& survival) const {
   std::map<std::string, std::uint32_t> names = durableNames_;
   for (std::size_t index = 0; index < names_.size(); ++index) {
@@ -166,8 +179,10 @@ Image DiskModel::build(const Survival& survival) const {
     for (std::uint64_t sector = 0; sector < write.sectors(); ++sector) {
       const auto latest = last.find(placeOf(write.file, write.firstSector() + sector));
       if (latest == last.end() || latest->second < index || write.durableSectors.contains(sector)) continue;
-      const Piece piece = pieceOf(write, write.firstSector() + sector);
-      put(content->second, piece.offset, piece.bytes);
+      Piece piece = pieceOf(write, write.firstSector() + sector);
+      if (latest->second == index && mayBeTorn(write.firstSector() + sector))
+        piece = clipped(piece, write.firstSector() + sector, survival.tear(index, sector));
+      if (!piece.bytes.empty()) put(content->second, piece.offset, piece.bytes);
     }
   }
   for (auto& [file, content] : contents) {

@@ -6,7 +6,10 @@
 //    began after it has ended; on a descriptor with O_DSYNC that write alone, when it returns. LMDB writes
 //    so within one sector; a longer one is refused, as it could be torn.
 //  - Of everything else each sector (512 bytes) holds what it held when it was last made durable or after any
-//    of the writes since, whatever its neighbours hold. No sector is half written.
+//    of the writes since, whatever its neighbours hold; or it is torn: a part of it, from its beginning or
+//    up to its end, holds what such a write put there, and the rest what was there before that write. The
+//    sectors that LMDB's meta pages begin with are whole, unless asked for: in one that is torn a commit may
+//    seem to be there with the tree of another, and LMDB has no checksum to tell.
 //  - The file's size is the durable one or any that a write has given it since, whether or not the bytes of
 //    that write are there: what is missing reads as zeros, what lies beyond the size is lost.
 //  - Names come, change and go durably when an fsync of their folder that began afterwards has ended; before
@@ -29,6 +32,7 @@
 namespace instar::powercut {
 
 inline constexpr std::uint64_t kSectorSize = 512;
+inline constexpr std::uint64_t kSectorsOfAPage = 8;
 
 // The files of the folder, by name.
 using Image = std::map<std::string, std::string>;
@@ -56,6 +60,12 @@ struct PendingName {
   std::uint32_t file = 0;
 };
 
+// Bytes of a sector that are those of its last write; all others are what was there before it.
+struct Tear {
+  std::uint64_t begin = 0;
+  std::uint64_t end = kSectorSize;
+};
+
 // What is there of that which is pending.
 struct Survival {
   // Whether a sector of a write is there, counted from the write's first. Where a later write to the same
@@ -64,14 +74,21 @@ struct Survival {
   // Which size a file has, among so many: 0 is the durable one, the last the one in memory.
   std::function<std::size_t(std::uint32_t file, std::size_t sizes)> size;
   std::function<bool(std::size_t name)> name;
+  // Asked for the last write that is there in a sector.
+  std::function<Tear(std::size_t write, std::uint64_t sector)> tear = [](std::size_t, std::uint64_t) {
+    return Tear();
+  };
 };
 
 class DiskModel {
  public:
   enum class Syncs : bool { kept, ignored };  // a disk that lies says that they were kept
 
-  explicit DiskModel(const Recording& recording, Syncs syncs = Syncs::kept)
-      : recording_(&recording), syncs_(syncs) {}
+  enum class MetaPages : bool { whole, torn };
+
+  explicit DiskModel(const Recording& recording, Syncs syncs = Syncs::kept,
+                     MetaPages metaPages = MetaPages::whole)
+      : recording_(&recording), syncs_(syncs), metaPages_(metaPages) {}
 
   // The power is cut when the first `point` events have happened; never less than before.
   void advanceTo(std::size_t point);
@@ -89,6 +106,7 @@ class DiskModel {
     std::uint64_t size = 0;  // in memory
   };
 
+  bool mayBeTorn(std::uint64_t sector) const noexcept;
   void apply(std::size_t index);
   void addWrite(std::size_t index, const Event& event);
   void addName(std::size_t index, const Event& event);
@@ -98,6 +116,7 @@ class DiskModel {
 
   const Recording* recording_;
   Syncs syncs_;
+  MetaPages metaPages_;
   std::size_t point_ = 0;
   std::map<std::uint32_t, File> files_;
   std::vector<PendingWrite> writes_;                   // in order

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -16,11 +17,15 @@
 namespace instar::powercut {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::Contains;
+using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Le;
 using ::testing::Not;
 using ::testing::Pair;
+using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 
 constexpr std::size_t kSector = kSectorSize;
@@ -70,7 +75,8 @@ std::vector<Event> onFile(std::vector<Event> events) {
   return all;
 }
 
-// What the file may be after a cut at the end: by every systematic cut, and by many random ones.
+// What the file may be after a cut at the end: by every systematic cut, and by many
+// random ones, where no sector is torn.
 std::set<std::string> outcomes(const std::vector<Event>& events, const std::string& name = "f",
                                DiskModel::Syncs syncs = DiskModel::Syncs::kept) {
   const Recording recording(events);
@@ -86,12 +92,39 @@ std::set<std::string> outcomes(const std::vector<Event>& events, const std::stri
   const std::vector<Cut> prefixes = prefixCuts(recording);
   for (const auto* group : {&prefixes, &cuts.whole, &cuts.single}) {
     for (const Cut& cut : *group)
-      if (cut.point == events.size()) add(cut);
+      if (cut.point == events.size() && cut.kind < CutKind::tornFront) add(cut);
   }
   for (std::uint64_t seed = 0; seed < 2000; ++seed) {
     for (const CutKind kind : {CutKind::writesRandom, CutKind::pagesRandom, CutKind::sectorsRandom})
       add({events.size(), kind, 0, seed});
   }
+  return found;
+}
+
+constexpr std::uint64_t kPage = 4096;
+
+std::vector<Event> shifted(std::vector<Event> events, std::uint64_t by) {
+  for (Event& event : events) {
+    if (event.operation == Operation::write) event.offset += by;
+  }
+  return events;
+}
+
+// The sector of "f" at `offset` by cuts that tear: its letters in turn, each once.
+std::set<std::string> tornOutcomes(const std::vector<Event>& events, std::uint64_t offset,
+                                   DiskModel::MetaPages metaPages = DiskModel::MetaPages::whole) {
+  const Recording recording(events);
+  DiskModel model(recording, DiskModel::Syncs::kept, metaPages);
+  model.advanceTo(events.size());
+  std::set<std::string> found;
+  const auto add = [&](const Cut& cut) {
+    std::string letters = imageOf(model, cut).at("f").substr(offset, kSector);
+    letters.erase(std::unique(letters.begin(), letters.end()), letters.end());
+    found.insert(letters);
+  };
+  for (const Cut& cut : systematicCuts(recording, DiskModel::Syncs::kept).single)
+    if (cut.point == events.size()) add(cut);
+  for (std::uint64_t seed = 0; seed < 2000; ++seed) add({events.size(), CutKind::tornRandom, 0, seed});
   return found;
 }
 
@@ -122,7 +155,36 @@ TEST(DiskModel, ASectorHoldsWhatItHeldAtSomeTimeSinceTheSync) {
   EXPECT_THAT(found, UnorderedElementsAre("a", "b", "c"));
 }
 
-TEST(DiskModel, NoSectorIsHalfWritten) {
+// From either side, at any byte; what was there before is underneath.
+TEST(DiskModel, ASectorMayBeTorn) {
+  const auto events = onFile({write(1, 0, sectors("a")), syncBegin(1, 1), syncEnd(1, 1),
+                              write(1, 0, sectors("b")), write(1, 0, sectors("c"))});
+  // Meta pages are at the beginning, so what is torn lies behind them.
+  const auto found = tornOutcomes(shifted(events, 2 * kPage), 2 * kPage);
+  for (const auto& [before, behind] : {std::pair("c", "b"), std::pair("b", "c"), std::pair("b", "a")})
+    EXPECT_THAT(found, Contains(std::string(before) + behind));
+  for (const char* const whole : {"a", "b", "c"}) EXPECT_THAT(found, Contains(whole));
+  EXPECT_THAT(found, Each(SizeIs(Le(2U)))) << "of two writes, one behind the other";
+  EXPECT_THAT(found, AllOf(Not(Contains("ca")), Not(Contains("ac"))));
+}
+
+TEST(DiskModel, WhatIsSyncedIsNotTorn) {
+  EXPECT_THAT(
+      tornOutcomes(onFile({write(1, 2 * kPage, sectors("a")), syncBegin(1, 1), syncEnd(1, 1)}), 2 * kPage),
+      ElementsAre("a"));
+}
+
+TEST(DiskModel, MetaPagesAreTornWhereThatIsAskedForOnly) {
+  for (const std::uint64_t page : {std::uint64_t{0}, kPage}) {
+    const auto events =
+        onFile({write(1, page, sectors("a")), syncBegin(1, 1), syncEnd(1, 1), write(1, page, sectors("b"))});
+    EXPECT_THAT(tornOutcomes(events, page), UnorderedElementsAre("a", "b"));
+    EXPECT_THAT(tornOutcomes(events, page, DiskModel::MetaPages::torn),
+                UnorderedElementsAre("a", "b", "ab", "ba"));
+  }
+}
+
+TEST(DiskModel, ASectorIsWholeWhereNothingIsTorn) {
   const auto found = outcomes(onFile({write(1, 0, sectors("ab")), syncBegin(1, 1), syncEnd(1, 1),
                                       write(1, 100, std::string(50, 'x')), write(1, 200, "y")}));
   EXPECT_THAT(found, UnorderedElementsAre("ab", "?b"));
@@ -212,6 +274,13 @@ TEST(Recording, AllowsWhatWasAcknowledgedAndWhatWasBegunSince) {
   EXPECT_EQ(recording.allowedAt(3).at("s"), (Allowed{1, 1}));
   EXPECT_EQ(recording.allowedAt(4).at("s"), (Allowed{1, 2}));
   EXPECT_TRUE(recording.allowedAt(6).at("s").anything);
+}
+
+// A commit that was refused and begun again left a state that was nothing: an empty store was allowed then.
+TEST(Recording, ThatHasAStateWithoutATextIsRefused) {
+  EXPECT_THROW(Recording({mark("begin s"), mark("begin s"), mark("state s\none\n")}), std::runtime_error);
+  EXPECT_THROW(Recording({mark("begin s"), mark("acknowledged s")}), std::runtime_error);
+  EXPECT_NO_THROW(Recording({mark("begin s"), mark("state s\n"), mark("acknowledged s")}));
 }
 
 TEST(Cuts, AreMadeAgainFromTheirText) {

@@ -14,7 +14,7 @@
 #include "instar/engine/migration.h"
 #include "instar/engine/preimages.h"
 #include "instar/format/error.h"
-#include "instar/tests/powercut/store_text.h"
+#include "instar/tests/support/store_text.h"
 
 namespace instar::powercut {
 namespace {
@@ -131,14 +131,14 @@ std::string faultOfGoingOn(const std::filesystem::path& path, const std::string&
       return "pre-images are left when all is compacted: " + describe(kept.front());
   }
   if (const std::string damage = damageOf(store); !damage.empty()) return "after another commit, " + damage;
-  const std::string after = textOf(store);
+  const std::string after = testing::textOfStore(store);
   return after == before ? "" : "another commit has changed more than it should:" + difference(before, after);
 }
 
 // A store whose creation was not acknowledged may have to be opened by a writer first.
 std::string readOnlyText(const std::filesystem::path& path, const States& states, const Allowed& allowed) {
   try {
-    return textOf(Store::open(path, {.mode = OpenMode::readOnly}));
+    return testing::textOfStore(Store::open(path, {.mode = OpenMode::readOnly}));
   } catch (const Error& error) {
     const bool isUnfinished = std::string_view(error.what()).starts_with("the file was not finished");
     if (!isUnfinished || allowed.first != 0) throw;
@@ -155,12 +155,31 @@ std::string faultOfStore(const std::filesystem::path& path, const States& states
       if (!isAllowed(states, allowed, read)) return "for a reader " + mismatch(states, allowed, read);
     }
     const Store store = Store::open(path, {.mode = OpenMode::openExisting});
-    found = textOf(store);
+    found = testing::textOfStore(store);
     if (const std::string damage = damageOf(store); !damage.empty()) return damage;
   }
   if (!isAllowed(states, allowed, found)) return mismatch(states, allowed, found);
   if (found == states[0]) found.clear();  // a new store is empty
   return faultOfGoingOn(path, found, options);
+}
+
+bool isNameOf(const std::string& store, std::string_view name) {
+  if (name == store || name == store + "-lock") return true;
+  const std::string underConstruction = "." + store + "-";
+  constexpr std::size_t kDigits = 15;
+  if (!name.starts_with(underConstruction) || name.size() != underConstruction.size() + kDigits) return false;
+  return name.find_first_not_of("0123456789abcdef", underConstruction.size()) == name.npos;
+}
+
+// A file that no document tells of, by its name.
+std::string unexpectedIn(const std::filesystem::path& folder, const Recording& recording) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = entry.path().filename();
+    const bool isExpected = std::ranges::any_of(
+        recording.stores(), [&](const auto& store) { return isNameOf(store.first, name); });
+    if (!isExpected) return name;
+  }
+  return {};
 }
 
 }  // namespace
@@ -180,6 +199,8 @@ std::string faultOf(const Image& image, const std::filesystem::path& folder, con
       return name + ": " + exception.getDescription().cStr();
     }
   }
+  if (const std::string name = unexpectedIn(folder, recording); !name.empty())
+    return "a file of a name that is not to be expected: " + name;
   return {};
 }
 

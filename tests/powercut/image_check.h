@@ -1,7 +1,8 @@
 #pragma once
 
 // Whether what a power cut has left is what was promised: each store is there, whole, in one of the states
-// that are allowed, and work goes on. One thread.
+// that are allowed, work goes on, and besides the stores there is nothing but their lock files and what was
+// under construction. One thread.
 
 #include <filesystem>
 #include <map>

@@ -4,8 +4,8 @@
 
 #include <stdexcept>
 
-#include "instar/tests/powercut/store_text.h"
 #include "instar/tests/support/parse_schema.h"
+#include "instar/tests/support/store_text.h"
 
 namespace instar::powercut {
 
@@ -26,7 +26,7 @@ void Play::acknowledge(const Store& store, std::string_view name) const {
 }
 
 void Play::describe(const Store& store, std::string_view name) const {
-  mark("state " + std::string(name) + "\n" + textOf(store));
+  mark("state " + std::string(name) + "\n" + testing::textOfStore(store));
 }
 
 void Play::promiseNothing(std::string_view store) const { mark("unpromised " + std::string(store)); }

@@ -1,6 +1,7 @@
 // Records scenarios, cuts the power at many points of each, and looks at what is left:
 //
 //     instar_powercut --scenario pack --images 1000 --seed 1
+//     instar_powercut --scenario pack --scenario write --images 1000        of both together
 //     instar_powercut --replay FILE --cut 412:without:3:0 --keep FOLDER     one image again
 //
 // Images are looked at in child processes, some at a time, so that a signal is a failure like others. What
@@ -40,7 +41,7 @@ constexpr std::uint64_t kBytesPerChild = std::uint64_t{256} << 20;
 constexpr std::size_t kMostPrinted = 10;
 
 struct Arguments {
-  std::string scenario;
+  std::vector<std::string> scenarios;
   std::string replay;
   std::string cut;
   std::string keep;
@@ -50,6 +51,7 @@ struct Arguments {
   std::uint64_t seed = 1;
   unsigned jobs = 1;
   bool ignoresSyncs = false;
+  bool tearsMetaPages = false;
   std::size_t atLeast = 1;
   std::string expectedFault;
 };
@@ -165,6 +167,17 @@ struct Failure {
   std::string fault;
 };
 
+DiskModel modelOf(const Recording& recording, const Arguments& arguments) {
+  return DiskModel(recording, arguments.ignoresSyncs ? DiskModel::Syncs::ignored : DiskModel::Syncs::kept,
+                   arguments.tearsMetaPages ? DiskModel::MetaPages::torn : DiskModel::MetaPages::whole);
+}
+
+const char* optionsOf(const Arguments& arguments) {
+  if (arguments.ignoresSyncs)
+    return arguments.tearsMetaPages ? " --ignore-syncs --tear-meta-pages" : " --ignore-syncs";
+  return arguments.tearsMetaPages ? " --tear-meta-pages" : "";
+}
+
 // Images that one child process looks at.
 class ImageBatch {
  public:
@@ -192,30 +205,39 @@ class ImageBatch {
   Batch batch_;
 };
 
+// The images of one recording.
 class Run {
  public:
-  Run(const Arguments& arguments, std::filesystem::path folder, std::filesystem::path log,
-      Recording recording)
+  Run(const Arguments& arguments, std::string scenario, std::filesystem::path folder,
+      std::filesystem::path log, Recording recording)
       : arguments_(arguments),
+        scenario_(std::move(scenario)),
         folder_(std::move(folder)),
         log_(std::move(log)),
         recording_(std::move(recording)),
         inspector_(recording_, folder_) {}
 
-  // Every prefix; then others, until there are as many different ones as were asked for, or no more are
-  // found.
-  void play() {
+  void lookAtPrefixes() {
     lookAt(prefixCuts(recording_));
     prefixes_ = images_;
-    for (std::uint64_t round = 0; images_ - prefixes_ < arguments_.images; ++round) {
-      const std::size_t before = images_;
-      const std::size_t missing = arguments_.images - (images_ - prefixes_);
-      lookAt(chooseCuts(recording_, syncs(), missing, arguments_.seed + round));
-      if (images_ - before < missing / 50 + 1) break;  // nearly all of them were there before
-    }
-    while (!batches_.empty()) awaitFirst();
+    awaitAll();
   }
 
+  // So many other ones that are different from all before, or as many as are found.
+  void lookAtOthers(std::size_t count) {
+    for (const std::size_t end = images_ + count; images_ < end && !isExhausted_; ++round_) {
+      const std::size_t before = images_;
+      const std::size_t missing = end - images_;
+      lookAt(chooseCuts(recording_, syncs(), missing, arguments_.seed + round_));
+      isExhausted_ = images_ - before < missing / 50 + 1;
+    }
+    awaitAll();
+  }
+
+  const std::string& scenario() const noexcept { return scenario_; }
+  const std::filesystem::path& log() const noexcept { return log_; }
+  // Nearly all that were chosen last were there before.
+  bool isExhausted() const noexcept { return isExhausted_; }
   std::size_t images() const noexcept { return images_; }
   std::size_t prefixes() const noexcept { return prefixes_; }
   const std::vector<Failure>& failures() const noexcept { return failures_; }
@@ -228,7 +250,7 @@ class Run {
 
   // In order of their points.
   void lookAt(const std::vector<Cut>& cuts) {
-    DiskModel model(recording_, syncs());
+    DiskModel model = modelOf(recording_, arguments_);
     for (const Cut& cut : cuts) {
       model.advanceTo(cut.point);
       add({cut, imageOf(model, cut), recording_.allowedAt(cut.point)});
@@ -266,16 +288,23 @@ class Run {
     waiting_.clear();
   }
 
+  void awaitAll() {
+    while (!batches_.empty()) awaitFirst();
+  }
+
   void awaitFirst() {
     for (Failure& failure : batches_.front()->await()) failures_.push_back(std::move(failure));
     batches_.erase(batches_.begin());
   }
 
   const Arguments& arguments_;
+  const std::string scenario_;
   std::filesystem::path folder_;
   std::filesystem::path log_;
   Recording recording_;
   Inspector inspector_;
+  std::uint64_t round_ = 0;
+  bool isExhausted_ = false;
   std::set<std::size_t> seen_;
   std::size_t images_ = 0;
   std::size_t prefixes_ = 0;  // of these
@@ -288,7 +317,7 @@ class Run {
 int replay(const Arguments& arguments) {
   const Recording recording = Recording::read(arguments.replay);
   const Cut cut = parseCut(arguments.cut);
-  DiskModel model(recording, arguments.ignoresSyncs ? DiskModel::Syncs::ignored : DiskModel::Syncs::kept);
+  DiskModel model = modelOf(recording, arguments);
   if (cut.point > recording.events().size()) throw std::invalid_argument("the recording ends before the cut");
   model.advanceTo(cut.point);
   const Image image = imageOf(model, cut);
@@ -323,41 +352,83 @@ int reportExpected(const std::string& expected, const std::vector<Failure>& fail
   return EXIT_SUCCESS;
 }
 
-int run(const Arguments& arguments) {
-  const auto begin = std::chrono::steady_clock::now();
-  const ScratchFolder folder(arguments.scratch);
-  const std::filesystem::path files = folder.path() / "files";
-  const std::filesystem::path log = folder.path() / "recording";
-  std::filesystem::create_directory(files);
-  record(arguments.scenario, files, log);
+std::unique_ptr<Run> recordRun(const Arguments& arguments, const std::string& scenario,
+                               const std::filesystem::path& folder) {
+  const std::filesystem::path files = folder / "files";
+  const std::filesystem::path log = folder / "recording";
+  std::filesystem::create_directories(files);
+  record(scenario, files, log);
   Recording recording = Recording::read(log);
   checkExplains(recording, files);
   std::filesystem::remove_all(files);
-  Run run(arguments, folder.path(), log, std::move(recording));
-  run.play();
-  const auto taken =
-      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
-  std::printf("%s, seed %llu: %zu images of %zu events, %zu of them prefixes, %zu failures, %.1f s\n",
-              arguments.scenario.c_str(), static_cast<unsigned long long>(arguments.seed), run.images(),
-              run.recording().events().size(), run.prefixes(), run.failures().size(),
-              static_cast<double>(taken.count()) / 1000);
-  if (run.images() < arguments.atLeast) {
-    throw std::runtime_error("there are fewer different images than there have to be: " +
-                             std::to_string(run.images()) + " of " + std::to_string(arguments.atLeast));
+  return std::make_unique<Run>(arguments, scenario, folder, log, std::move(recording));
+}
+
+// Those asked for are shared out; what one scenario does not have is shared out among those that have more.
+void shareOut(std::size_t images, std::uint64_t seed, const std::vector<std::unique_ptr<Run>>& runs) {
+  for (const auto& run : runs) run->lookAtPrefixes();
+  for (std::size_t missing = images; missing > 0;) {
+    auto left = static_cast<std::size_t>(
+        std::ranges::count_if(runs, [](const auto& run) { return !run->isExhausted(); }));
+    if (left == 0) return;
+    for (const auto& run : runs) {
+      if (run->isExhausted() || missing == 0) continue;
+      const std::size_t before = run->images();
+      run->lookAtOthers((missing + left - 1) / left);
+      missing -= run->images() - before;
+      --left;
+      std::printf("%s, seed %llu: %zu images of %zu events, %zu of them prefixes, %zu failures%s\n",
+                  run->scenario().c_str(), static_cast<unsigned long long>(seed), run->images(),
+                  run->recording().events().size(), run->prefixes(), run->failures().size(),
+                  run->isExhausted() ? "; there are hardly any more" : "");
+      std::fflush(stdout);
+    }
   }
-  if (!arguments.expectedFault.empty()) return reportExpected(arguments.expectedFault, run.failures());
-  if (run.failures().empty()) return EXIT_SUCCESS;
+}
+
+// Keeps the recording, and prints how to make them again.
+void reportFailures(const Arguments& arguments, const Run& run) {
   std::filesystem::create_directories(arguments.recordings);
   const auto kept = std::filesystem::absolute(arguments.recordings /
-                                              (arguments.scenario + "-" + std::to_string(arguments.seed)));
-  std::filesystem::copy_file(log, kept, std::filesystem::copy_options::overwrite_existing);
+                                              (run.scenario() + "-" + std::to_string(arguments.seed)));
+  std::filesystem::copy_file(run.log(), kept, std::filesystem::copy_options::overwrite_existing);
   for (std::size_t index = 0; index < std::min(run.failures().size(), kMostPrinted); ++index) {
     const Failure& failure = run.failures()[index];
     std::printf("%s\n  %s/instar_powercut --replay %s --cut %s%s\n", failure.fault.c_str(),
-                programFolder().c_str(), kept.c_str(), textOf(failure.cut).c_str(),
-                arguments.ignoresSyncs ? " --ignore-syncs" : "");
+                programFolder().c_str(), kept.c_str(), textOf(failure.cut).c_str(), optionsOf(arguments));
   }
-  return EXIT_FAILURE;
+}
+
+int run(const Arguments& arguments) {
+  const auto begin = std::chrono::steady_clock::now();
+  const ScratchFolder folder(arguments.scratch);
+  std::vector<std::unique_ptr<Run>> runs;
+  for (const std::string& scenario : arguments.scenarios)
+    runs.push_back(recordRun(arguments, scenario, folder.path() / scenario));
+  shareOut(arguments.images, arguments.seed, runs);
+  std::size_t images = 0;
+  std::size_t prefixes = 0;
+  std::vector<Failure> failures;
+  for (const auto& run : runs) {
+    images += run->images();
+    prefixes += run->prefixes();
+    failures.insert(failures.end(), run->failures().begin(), run->failures().end());
+  }
+  const auto taken =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - begin);
+  std::printf("%zu images of power cuts, %zu of them prefixes, %zu failures, %.1f s\n", images, prefixes,
+              failures.size(), static_cast<double>(taken.count()) / 1000);
+  if (images - prefixes < arguments.images)
+    std::printf("there are hardly any more than these: %zu of %zu\n", images - prefixes, arguments.images);
+  if (images < arguments.atLeast) {
+    throw std::runtime_error("there are fewer different images than there have to be: " +
+                             std::to_string(images) + " of " + std::to_string(arguments.atLeast));
+  }
+  if (!arguments.expectedFault.empty()) return reportExpected(arguments.expectedFault, failures);
+  for (const auto& run : runs) {
+    if (!run->failures().empty()) reportFailures(arguments, *run);
+  }
+  return failures.empty() ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 }  // namespace
@@ -367,9 +438,11 @@ int main(int count, char** argumentTexts) {
   using namespace instar::powercut;
   CLI::App app("Cuts the power at many points of a scenario, and looks at what is left.");
   Arguments arguments;
-  auto* const scenario =
-      app.add_option("--scenario", arguments.scenario, "one of instar_powercut_scenarios --list");
-  app.add_option("--images", arguments.images, "how many different images to look at besides all prefixes")
+  auto* const scenario = app.add_option("--scenario", arguments.scenarios,
+                                        "one of instar_powercut_scenarios --list; may be repeated")
+                             ->allow_extra_args(false);
+  app.add_option("--images", arguments.images,
+                 "how many different images to look at besides all prefixes, of all scenarios together")
       ->capture_default_str();
   app.add_option("--seed", arguments.seed, "which ones")->capture_default_str();
   app.add_option("--jobs", arguments.jobs, "child processes at the same time")->check(CLI::Range(1, 1024));
@@ -377,6 +450,8 @@ int main(int count, char** argumentTexts) {
   app.add_option("--scratch", arguments.scratch, "where images are made; best in memory")
       ->capture_default_str();
   app.add_flag("--ignore-syncs", arguments.ignoresSyncs, "as if the disk lied about every sync");
+  app.add_flag("--tear-meta-pages", arguments.tearsMetaPages,
+               "as if a sector with which LMDB's meta pages begin could be torn");
   app.add_option("--at-least", arguments.atLeast, "fails where there are fewer different images")
       ->capture_default_str();
   app.add_option("--expect-fault", arguments.expectedFault,

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <stdexcept>
 #include <utility>
 
@@ -22,6 +23,12 @@ Mark parse(std::string_view payload) {
   if (space == std::string_view::npos) throw std::runtime_error("not a mark: " + std::string(line));
   return {line.substr(0, space), std::string(line.substr(space + 1)),
           lineEnd == payload.size() ? std::string_view() : payload.substr(lineEnd + 1)};
+}
+
+// Without a text it would be the same as a store without collections, which would be right then.
+[[noreturn]] void throwUndescribed(const std::string& store, std::size_t state) {
+  throw std::runtime_error("the program does not say what state " + std::to_string(state) + " of " + store +
+                           " is");
 }
 
 }  // namespace
@@ -48,13 +55,21 @@ Recording Recording::read(const std::filesystem::path& log) {
 }
 
 Recording::Recording(std::vector<Event> events) : events_(std::move(events)) {
+  std::set<std::string> undescribed;  // stores whose last state has been begun, and nothing else
   for (const Event& event : events_) {
     if (event.operation != Operation::mark) continue;
     const Mark mark = parse(event.payload);
     States& states = stores_.try_emplace(mark.store, 1, "absent\n").first->second;
-    if (mark.word == "begin") states.emplace_back();
-    if (mark.word == "state") states.back() = mark.text;
+    if (mark.word == "begin") {
+      if (!undescribed.insert(mark.store).second) throwUndescribed(mark.store, states.size() - 1);
+      states.emplace_back();
+    }
+    if (mark.word == "state") {
+      states.back() = mark.text;
+      undescribed.erase(mark.store);
+    }
   }
+  for (const std::string& store : undescribed) throwUndescribed(store, stores_.at(store).size() - 1);
 }
 
 std::map<std::string, Allowed> Recording::allowedAt(std::size_t point) const {

@@ -36,7 +36,8 @@ struct Allowed {
 
 class Recording {
  public:
-  // Throws std::runtime_error where something is recorded that is not modelled, or the log is not whole.
+  // Throw std::runtime_error where something is recorded that is not modelled, the log is not whole, or a
+  // state that was begun has no text.
   static Recording read(const std::filesystem::path& log);
   explicit Recording(std::vector<Event> events);
 

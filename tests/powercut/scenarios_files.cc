@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "instar/tests/powercut/play.h"
-#include "instar/tests/powercut/store_text.h"
+#include "instar/tests/support/store_text.h"
 
 namespace instar::powercut {
 namespace {
@@ -50,18 +50,18 @@ void backupBesideWriter(const Play& play) {
   std::uint64_t number = 1;
   while (number <= 4) write(play, store, rows, number++);
   for (const bool isCompact : {false, true}) {
-    std::vector<std::string> states{textOf(store)};
+    std::vector<std::string> states{testing::textOfStore(store)};
     CopyOptions options{.compact = isCompact, .replace = isCompact};
     options.progress = [&](const Progress& progress) {
       if (progress.done == 0 || states.size() > 3) return;
       write(play, store, rows, number++);
-      states.push_back(textOf(store));
+      states.push_back(testing::textOfStore(store));
     };
     play.begin(kCopy);
     store.backup(play / kCopy, options);
     const Store copy = Store::open(play / kCopy, {.mode = OpenMode::readOnly});
     if (states.size() == 1) throw std::runtime_error("nobody has committed while the copy was made");
-    if (std::find(states.begin(), states.end(), textOf(copy)) == states.end())
+    if (std::find(states.begin(), states.end(), testing::textOfStore(copy)) == states.end())
       throw std::runtime_error("the copy holds none of the states");
     play.acknowledge(copy, kCopy);
     write(play, store, rows, number++);
@@ -102,10 +102,19 @@ void allocate(const Play& play) {
   ::close(file);
 }
 
+// A program with a fault: it leaves a file behind.
+void leaveFileWithFault(const Play& play) {
+  play.create();
+  const int file = ::open((play / "scratch").c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+  if (::write(file, "x", 1) != 1) throw std::runtime_error("write failed");
+  ::close(file);
+}
+
 }  // namespace
 
 Group fileScenarios() {
-  return {{"past_recorder_with_fault", writePastRecorder},
+  return {{"stray_file_with_fault", leaveFileWithFault},
+          {"past_recorder_with_fault", writePastRecorder},
           {"unknown_call_with_fault", allocate},
           {"backup", backup},
           {"backup_compact", backupCompact},

@@ -140,6 +140,10 @@ int runCommandLine(int argumentCount, const char* const* arguments, Context& con
     return fail(context, ExitStatus::usage, std::string(error.what()) + "; see instar --help");
   } catch (const Error& error) {
     return fail(context, exitStatus(error.code()), describeError(error));
+  } catch (const OutputFailed& failed) {
+    // Whatever was found: with the status of damage nobody would take the output for cut short.
+    context.message(failed.what());
+    return static_cast<int>(ExitStatus::problem);
   } catch (const OutputClosed&) {
     return static_cast<int>(context.status);
   } catch (const Interrupted& interrupted) {

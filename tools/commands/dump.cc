@@ -287,6 +287,12 @@ void runDump(Context& context, DumpOptions& options) {
       refuseUsage("the file has several collections; name one, or use --format ndjson");
     }
     options.printer.nameCollection = options.printer.format == RowFormat::ndjson;
+  } else if (salvaged && salvaged->isIncomplete() &&
+             !findCollection(store, transaction, options.collection)) {
+    salvaged->tell(context, options.collection);
+    context.message("no collection of this name is among what can be had: it may be lost (collection: " +
+                    options.collection + ')');
+    return;
   } else {
     names.push_back(requireCollection(store, transaction, options.collection).name);
   }

@@ -1,7 +1,9 @@
 // `instar salvage`: what can still be had of a damaged file.
 
 #include <stdlib.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 
@@ -43,15 +45,18 @@ void runSalvage(Context& context, const SalvageCommandOptions& options) {
 
 }  // namespace
 
-SalvagedCopy::SalvagedCopy(Context& context, const Interruption& interruption, const std::string& file) {
-  std::string name = (std::filesystem::temp_directory_path() / "instar-salvage-XXXXXX").string();
-  if (::mkdtemp(name.data()) == nullptr) {
+SalvagedCopy::SalvagedCopy(Context& context, const Interruption& interruption, const std::string& file)
+    : folder_((std::filesystem::temp_directory_path() / "instar-salvage-XXXXXX").string()),
+      file_(folder_ + "/salvaged.instar"),
+      lockFile_(file_ + "-lock") {
+  if (::mkdtemp(folder_.data()) == nullptr) {
     throw Error(ErrorCode::fixEnvironment,
-                "no folder for the salvaged copy can be made: set TMPDIR to another one", {{"path", name}});
+                "no folder for the salvaged copy can be made: set TMPDIR to another one",
+                {{"path", folder_}});
   }
-  folder_ = name;
+  for (std::string* name : {&file_, &lockFile_}) std::copy(folder_.begin(), folder_.end(), name->begin());
   try {
-    report_ = salvageInterruptibly(context, interruption, file, folder_ / "salvaged.instar", false);
+    report_ = salvageInterruptibly(context, interruption, file, file_, false);
   } catch (...) {
     remove();
     throw;
@@ -61,8 +66,8 @@ SalvagedCopy::SalvagedCopy(Context& context, const Interruption& interruption, c
 SalvagedCopy::~SalvagedCopy() { remove(); }
 
 void SalvagedCopy::remove() const noexcept {
-  std::error_code ignored;
-  std::filesystem::remove_all(folder_, ignored);
+  for (const std::string* name : {&file_, &lockFile_}) ::unlink(name->c_str());
+  ::rmdir(folder_.c_str());
 }
 
 void SalvagedCopy::tell(Context& context, const std::string& collection) const {
@@ -88,6 +93,7 @@ void SalvagedCopy::tell(Context& context, const std::string& collection) const {
     if (!one.isUsable) say("the schemas are lost (collection: " + one.name + ')');
   }
   if (report_.mayBeOlder) say("what was stored last may be missing");
+  if (report_.unsteadyPages != 0) say("the disk did not read every page every time: rows may be missing");
   if (report_.unassignedRows != 0) {
     say("rows left out of which nobody can say where they belong: " + std::to_string(report_.unassignedRows));
   }

@@ -122,6 +122,11 @@ void printSalvageText(Context& context, const SalvageReport& report, const Store
         "the newest commit could not be read as a whole: what was stored last may be missing");
   if (report.mayLackCollections)
     context.output.line("what names the collections is lost: there may have been others");
+  if (report.unsteadyPages != 0) {
+    context.output.line(counted(report.unsteadyPages, "page") +
+                        " not read every time by the disk: more may be lost than is listed; copy the file "
+                        "to another disk, then try again");
+  }
   if (report.lostCatalogRecords != 0)
     context.output.line(counted(report.lostCatalogRecords, "record") + " of the catalog lost");
   if (report.olderCatalogRecords != 0)
@@ -142,6 +147,7 @@ void printSalvageJson(Context& context, const SalvageReport& report, const Store
   writer.member("pages", report.pages).member("pageSize", std::uint64_t{report.pageSize});
   writer.member("transaction", report.transaction).name("mayBeOlder").boolean(report.mayBeOlder);
   writer.name("mayLackCollections").boolean(report.mayLackCollections);
+  writer.name("unsteadyPages").number(report.unsteadyPages);
   writer.member("lostCatalogRecords", report.lostCatalogRecords)
       .member("olderCatalogRecords", report.olderCatalogRecords);
   writer.name("auditIsLost").boolean(report.auditIsLost).member("unassignedRows", report.unassignedRows);

@@ -20,14 +20,17 @@ class SalvagedCopy {
   SalvagedCopy& operator=(const SalvagedCopy&) = delete;
   ~SalvagedCopy();
 
-  std::string path() const { return (folder_ / "salvaged.instar").string(); }
+  const std::string& path() const noexcept { return file_; }
+  bool isIncomplete() const noexcept { return !report_.isComplete(); }
   // Says what is missing of the collection; of all of them where the name is empty.
   void tell(Context& context, const std::string& collection) const;
 
  private:
-  void remove() const noexcept;
+  void remove() const noexcept;  // takes no memory, for want of which the copy may be over
 
-  std::filesystem::path folder_;
+  std::string folder_;
+  std::string file_;
+  std::string lockFile_;
   SalvageReport report_;
 };
 

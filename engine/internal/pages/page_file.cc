@@ -14,6 +14,8 @@ namespace {
 
 constexpr PageNumber kMostPagesTried = 4096;  // when the page size has to be guessed
 
+constexpr const char* kUnreadable = "it cannot be read";
+
 const char* describe(MetaDamage damage) noexcept {
   switch (damage) {
     case MetaDamage::none:
@@ -40,6 +42,7 @@ PageFile::PageFile(int descriptor, std::filesystem::path path)
   // Again: a program may have lengthened the file before it wrote the meta page that was read.
   size_ = static_cast<std::uint64_t>(storage::statusOf(descriptor_, path_).st_size);
   pages_ = size_ / pageSize_;
+  failed_.clear();  // by other sizes of pages; what became of the meta pages is in metaProblems()
 }
 
 bool PageFile::read(PageNumber page, std::size_t skip, std::span<std::byte> bytes) const {
@@ -49,6 +52,7 @@ bool PageFile::read(PageNumber page, std::size_t skip, std::span<std::byte> byte
   while (!bytes.empty()) {
     const ssize_t count = ::pread(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
     if (count < 0 && errno == EINTR) continue;
+    if (count < 0) failed_.insert(page);
     if (count <= 0) return false;  // a sector that the disk cannot read is a damaged page
     bytes = bytes.subspan(static_cast<std::size_t>(count));
     offset += static_cast<std::uint64_t>(count);
@@ -95,6 +99,7 @@ void PageFile::findPageSize() {
                 "the file was written by a machine with another byte order: read it on such a machine",
                 facts);
   }
+  if (!failed_.empty()) throw storage::systemError(EIO, "pread", path_);
   throw Error(ErrorCode::fixEnvironment, "nothing in this file is of an Instar file: name another one",
               facts);
 }
@@ -116,8 +121,14 @@ void PageFile::readMetas() {
 
 std::optional<Meta> PageFile::readMeta(PageNumber number, const char*& problem) const {
   std::array<std::byte, kMetaLength> bytes{};
+  if (read(number, 0, bytes)) return judgeMeta(bytes, number, problem);
+  problem = kUnreadable;
+  return std::nullopt;
+}
+
+std::optional<Meta> PageFile::judgeMeta(Bytes bytes, PageNumber number, const char*& problem) const {
   Meta meta;
-  problem = read(number, 0, bytes) ? describe(decodeMeta(bytes, meta)) : "it cannot be read";
+  problem = describe(decodeMeta(bytes, meta));
   if (problem == nullptr && meta.pageSize != pageSize_) problem = "it has another page size than the file";
   if (problem == nullptr && loadNumber(bytes, 0, 8) != number) problem = "it has the number of another page";
   // Commits take turns.
@@ -130,6 +141,8 @@ bool PageFile::hasChanged() const {
   for (PageNumber number = 0; number < 2; ++number) {
     const char* problem = nullptr;
     const auto now = readMeta(number, problem);
+    // A disk that fails says nothing about commits.
+    if (problem == kUnreadable || metaProblems_[number] == kUnreadable) continue;
     const auto& before = metas_[number];
     if (now.has_value() != before.has_value() || (now && now->transaction != before->transaction))
       return true;

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <filesystem>
+#include <set>
 #include <vector>
 
 #include "instar/engine/internal/pages/page.h"
@@ -14,7 +15,7 @@ namespace instar::pages {
 class PageFile {
  public:
   // Borrows the descriptor. Finds out the page size. Throws Error(fixEnvironment) where nothing in the file
-  // is LMDB's, or where it comes from a machine with another byte order.
+  // is LMDB's, where it comes from a machine with another byte order, or where the disk reads nothing.
   PageFile(int descriptor, std::filesystem::path path);
 
   std::uint32_t pageSize() const noexcept { return pageSize_; }
@@ -32,11 +33,16 @@ class PageFile {
   bool read(PageNumber page, std::size_t skip, std::span<std::byte> bytes) const;
   bool read(PageNumber page, std::vector<std::byte>& bytes) const;  // one page
 
+  // Where reading began for which the disk has reported an error since the file was opened. Pages are read
+  // more than once, and not everybody who reads one again says what it means that it cannot be.
+  const std::set<PageNumber>& failed() const noexcept { return failed_; }
+
  private:
   void findPageSize();
   std::uint64_t plausiblePages(std::uint32_t pageSize) const;
   void readMetas();
   std::optional<Meta> readMeta(PageNumber number, const char*& problem) const;
+  std::optional<Meta> judgeMeta(Bytes bytes, PageNumber number, const char*& problem) const;
 
   int descriptor_;
   std::filesystem::path path_;
@@ -45,6 +51,7 @@ class PageFile {
   PageNumber pages_ = 0;
   std::array<std::optional<Meta>, 2> metas_;
   std::array<const char*, 2> metaProblems_{};
+  mutable std::set<PageNumber> failed_;
 };
 
 }  // namespace instar::pages

@@ -153,7 +153,10 @@ void FoundCatalog::readLeaf(PageNumber number, bool isStale) {
   std::vector<std::byte> bytes;
   std::vector<std::byte> copy;
   Page page;
-  if (!file_.read(number, bytes)) return;
+  if (!file_.read(number, bytes)) {
+    if (!isStale) leaveOut(number, {}, "its page cannot be read");
+    return;
+  }
   const bool isPage = page.decode(bytes, number) == nullptr && page.isLeaf();
   RowView row;
   const auto take = [&](const Node& node) {

@@ -16,6 +16,7 @@
 #include "instar/engine/internal/pages/value_reader.h"
 #include "instar/engine/internal/salvage/record_check.h"
 #include "instar/engine/salvage.h"
+#include "instar/evolve/want_of_memory.h"
 #include "instar/format/cold_block.h"
 
 namespace instar {
@@ -94,7 +95,8 @@ class FoundCatalog {
 // Whether it is a record of the catalog whose checksum holds.
 bool isRecord(Bytes key, Bytes value, RowView& row) noexcept;
 
-// Sound bytes that are no record are as good as lost: then `read` has not come to its end.
+// Sound bytes that are no record are as good as lost: then `read` has not come to its end. Throws
+// std::bad_alloc where there is no memory to read it, which says nothing about the record.
 template <class Read>
 void readRecord(Bytes key, Bytes value, Read&& read) {
   RowView row;
@@ -102,7 +104,8 @@ void readRecord(Bytes key, Bytes value, Read&& read) {
   try {
     AlignedRecord record(row.payload);
     read(record.root());
-  } catch (const kj::Exception&) {
+  } catch (const kj::Exception& exception) {
+    internal::passOnWantOfMemory(exception);
   } catch (const Error&) {
   }
 }

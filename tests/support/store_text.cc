@@ -1,4 +1,4 @@
-#include "instar/tests/powercut/store_text.h"
+#include "instar/tests/support/store_text.h"
 
 #include <capnp/dynamic.h>
 #include <kj/string.h>
@@ -9,7 +9,7 @@
 #include "instar/engine/compaction.h"
 #include "instar/engine/staging.h"
 
-namespace instar::powercut {
+namespace instar::testing {
 namespace {
 
 std::string_view nameOf(VersionState state) {
@@ -43,6 +43,18 @@ std::string trialOf(const Store& store, const Transaction& snapshot, const std::
          (trial->promotes ? ", promotes" : "") + ", ended: " + trial->endReason + "\n";
 }
 
+std::string versionsOf(const Store& store, const Transaction& snapshot, const CollectionInfo& info) {
+  std::string text = "collection " + info.name + ", version " + std::to_string(info.currentVersion) +
+                     ", floors " + std::to_string(info.readerFloor) + " and " +
+                     std::to_string(info.writerFloor) + "\n";
+  for (const VersionInfo& version : store.versions(snapshot, info.name)) {
+    text += "version " + std::to_string(version.number) + " is ";
+    text += nameOf(version.state);
+    text += "\n";
+  }
+  return text + trialOf(store, snapshot, info.name);
+}
+
 std::string decisionsOf(const Store& store, const Transaction& snapshot) {
   std::string text;
   for (const AuditEntry& entry : readAudit(store, snapshot).entries) {
@@ -56,18 +68,18 @@ std::string decisionsOf(const Store& store, const Transaction& snapshot) {
 
 }  // namespace
 
-std::string textOf(const Store& store) {
+std::string textOfVersions(const Store& store) {
+  std::string text;
+  const auto snapshot = store.read();
+  for (const CollectionInfo& info : store.collections(snapshot)) text += versionsOf(store, snapshot, info);
+  return text;
+}
+
+std::string textOfStore(const Store& store) {
   std::string text;
   const auto snapshot = store.read();
   for (const CollectionInfo& info : store.collections(snapshot)) {
-    text += "collection " + info.name + ", version " + std::to_string(info.currentVersion) + ", floors " +
-            std::to_string(info.readerFloor) + " and " + std::to_string(info.writerFloor) + "\n";
-    for (const VersionInfo& version : store.versions(snapshot, info.name)) {
-      text += "version " + std::to_string(version.number) + " is ";
-      text += nameOf(version.state);
-      text += "\n";
-    }
-    text += trialOf(store, snapshot, info.name);
+    text += versionsOf(store, snapshot, info);
     const auto rows = store.collection(info.name);
     std::uint64_t count = 0;
     for (const auto row : rows.scan(snapshot)) {
@@ -79,4 +91,4 @@ std::string textOf(const Store& store) {
   return text + decisionsOf(store, snapshot);
 }
 
-}  // namespace instar::powercut
+}  // namespace instar::testing
