@@ -168,6 +168,10 @@ void CollectionSalvage::readHotLeaf(PageNumber number, bool isOrphan) {
                 value ? describe(damage) : "an entry of the page, or a large value, is damaged");
       continue;
     }
+    if (!isOrphan && collection_.fitOfKey(node.key, row) == FoundCollection::Fit::no) {
+      startLoss(false, number, "an entry is not of this collection");
+      continue;
+    }
     if (isOrphan && first.empty()) {
       first = Key(node.key);
       if (pending_) pending_->from = Key();

@@ -59,6 +59,10 @@ FoundCollection::Fit FoundCollection::fit(Bytes key, const RowView& row, Of page
   const bool isInUse = page == Of::pageInUse;
   if (!(isInUse && auditIsSound) && isAuditEntry(key, row)) return Fit::no;
   if (!(isInUse && catalogIsSound) && isCatalogKey(asText(key)) && row.version <= kFileFormat) return Fit::no;
+  return fitOfKey(key, row);
+}
+
+FoundCollection::Fit FoundCollection::fitOfKey(Bytes key, const RowView& row) const {
   const auto schema = schemas.find(row.version);
   if (schema == schemas.end()) return knowsAllVersions ? Fit::no : Fit::unknown;
   if (row.isTombstone() || schema->second.key().empty()) return Fit::yes;

@@ -43,6 +43,8 @@ struct FoundCollection {
   enum class Fit : std::uint8_t { no, unknown, yes };  // unknown: the schema may be lost
   enum class Of : std::uint8_t { stalePage = 1, pageInUse };
   Fit fit(Bytes key, const RowView& row, Of page) const;
+  // The same of a row that the collection's own tree leads to, where it may look like anything.
+  Fit fitOfKey(Bytes key, const RowView& row) const;
   bool auditIsSound = false;
   bool catalogIsSound = false;
 };

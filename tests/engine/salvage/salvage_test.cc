@@ -9,6 +9,7 @@
 #include "instar/engine/internal/pages/page_map.h"
 #include "instar/engine/internal/salvage/salvage_into.h"
 #include "instar/engine/preimages.h"
+#include "instar/format/file_format.h"
 #include "instar/tests/engine/salvage/judge.h"
 #include "instar/tests/support/expect_error.h"
 
@@ -180,6 +181,23 @@ TEST(Salvage, GivesALeafThatTwoTreesLeadToToNeither) {
       EXPECT_GT(collection.rows, 0U) << collection.name;
       EXPECT_NE(collection.lostRangeCount, 0U) << collection.name;
     }
+  }
+}
+
+// A leaf of another tree in the place of the last one, with the right number: records of the catalog came out
+// as rows, which their checksums do not tell.
+TEST(Salvage, TakesNoEntriesOfAnotherTreeForRows) {
+  const BaseFile base = makeBase("plain");
+  const std::size_t last = leavesOf(base.bytes, "rows/notes").back();
+  for (const pages::PageNumber other : leavesOf(base.bytes, std::string(kCatalogTree))) {
+    std::string bytes = base.bytes;
+    constexpr std::size_t kNumber = 8;
+    bytes.replace(last * kPage + kNumber, kPage - kNumber, base.bytes, other * kPage + kNumber,
+                  kPage - kNumber);
+    const Salvaged salvaged = salvageBytes(bytes, false);
+    for (const auto& [key, row] : salvaged.state.at("notes")) EXPECT_EQ(base.state.at("notes").at(key), row);
+    ASSERT_EQ(salvaged.report.collections.size(), 1U);
+    EXPECT_NE(salvaged.report.collections[0].lostRangeCount, 0U);
   }
 }
 
