@@ -384,7 +384,7 @@ class Bustle {
   std::shared_ptr<const Rows> rows_;  // of the newest version that has come
 };
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(INSTAR_SANITIZES_ADDRESSES) || defined(INSTAR_SANITIZES_THREADS)
 constexpr int kKills = 60;
 constexpr int kKillsOfThread = 20;
 constexpr std::chrono::milliseconds kLongestOfThread{500};

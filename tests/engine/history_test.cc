@@ -24,7 +24,7 @@ namespace {
 
 using capnp::DynamicStruct;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(INSTAR_SANITIZES_ADDRESSES) || defined(INSTAR_SANITIZES_THREADS)
 constexpr unsigned kHistoriesPerCase = 3;  // which take ten times as long there
 #else
 constexpr unsigned kHistoriesPerCase = 10;

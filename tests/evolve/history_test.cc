@@ -21,7 +21,7 @@ namespace {
 
 using capnp::DynamicStruct;
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(INSTAR_SANITIZES_ADDRESSES) || defined(INSTAR_SANITIZES_THREADS)
 constexpr unsigned kHistoriesPerCase = 4;  // which take ten times as long there
 #else
 constexpr unsigned kHistoriesPerCase = 11;

@@ -27,7 +27,7 @@ build_fuzzers() {
 
 # fuzz [SECONDS] [NAME]
 fuzz() {
-  need build fuzz
+  need build sanitize
   local names name found=0
   names=$(fuzzer_names "${2:-}")
   build_fuzzers
@@ -46,7 +46,7 @@ fuzz() {
 
 # corpus [NAME]: the fewest inputs that reach what all of them reach. Until these are there, nothing is taken away.
 corpus() {
-  need build fuzz
+  need build sanitize
   local name names kept merged log
   names=$(fuzzer_names "${1:-}")
   build_fuzzers

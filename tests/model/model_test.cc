@@ -17,7 +17,7 @@ namespace instar::model {
 namespace {
 
 // So many times RapidCheck's size, which goes up to 100, are the longest sequences.
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(INSTAR_SANITIZES_ADDRESSES) || defined(INSTAR_SANITIZES_THREADS)
 constexpr double kScale = 1.5;
 constexpr bool kIsLongEnough = false;  // for each command to come in every run
 #else

@@ -190,7 +190,7 @@ TEST_F(SchemaFileTest, TooManyDeclarationsAreRefusedAlsoInSeveralFiles) {
 // Thirty lines, each of which names the one before twice, were written out by the compiler until there was no
 // memory left, far below all limits of text.
 TEST_F(SchemaFileTest, WhatTakesTooMuchMemoryIsRefused) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(INSTAR_SANITIZES_ADDRESSES) || defined(INSTAR_SANITIZES_THREADS)
   GTEST_SKIP() << "there is no bound under sanitizers";
 #endif
   const char* const message =

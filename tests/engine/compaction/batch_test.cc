@@ -275,7 +275,7 @@ TEST_P(BatchChanges, BetweenPreparationAndLockAreKept) {
     if (before == Before::row || before == Before::covering) notes.put(kId, "51");
     if (before == Before::tombstone) notes.erase(kId);
     if (getsOld) notes.nextVersion();
-    const auto disturb = [&] {
+    const auto disturb = [&, change = change] {
       if (change == Change::put || change == Change::putAndErase) notes.put(kId, "52");
       if (change == Change::erase || change == Change::putAndErase || change == Change::eraseAndPut)
         notes.erase(kId);
@@ -456,8 +456,9 @@ TEST(BatchBlocks, ThatAreNotWhatTheyWereAreLeftAlone) {
   ASSERT_EQ(sameKey, key);
   notes.put(50, "changed again");
   const std::string retry = "another program has changed cold blocks meanwhile";
-  for (const auto& interfere : std::vector<std::function<void()>>{[&] { notes.removeBlock(key); },
-                                                                  [&] { notes.replaceBlock(key, older); }}) {
+  for (const auto& interfere : std::vector<std::function<void()>>{
+           [&, key = key] { notes.removeBlock(key); },
+           [&, key = key, older = older] { notes.replaceBlock(key, older); }}) {
     EXPECT_ERROR(notes.step(CompactionMode::compress, 0, {}, interfere), retry, retry);
     EXPECT_EQ(notes.get(50), "changed again");
     notes.replaceBlock(key, block);

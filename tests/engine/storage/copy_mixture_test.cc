@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #if defined(__x86_64__) && \
-    !defined(__SANITIZE_THREAD__)  // the processor goes on by one instruction at a time
+    !defined(INSTAR_SANITIZES_THREADS)  // the processor goes on by one instruction at a time
 
 #include <pthread.h>
 #include <sched.h>

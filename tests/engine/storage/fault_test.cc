@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(INSTAR_SANITIZES_ADDRESSES)
 #include <sanitizer/lsan_interface.h>
 #endif
 
@@ -131,7 +131,7 @@ TEST_F(StorageFaults, AFailedSyncStoresNothing) {
 }
 
 TEST_F(StorageFaults, AWriteInTheMiddleOfALargeTransactionMayFail) {
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(INSTAR_SANITIZES_ADDRESSES)
   // LMDB 0.9.24 never frees the list of pages that a transaction has written before its commit (1 MiB each).
   const __lsan::ScopedDisabler leakOfLmdb;
 #endif

@@ -39,7 +39,7 @@ class StorageMap : public ::testing::Test {
 };
 
 TEST_F(StorageMap, TheDefaultIsPlenty) {
-#if defined(__SANITIZE_THREAD__)
+#if defined(INSTAR_SANITIZES_THREADS)
   constexpr std::uint64_t kPlenty = std::uint64_t{1} << 30;  // ThreadSanitizer leaves less address space
 #else
   constexpr std::uint64_t kPlenty = std::uint64_t{1} << 40;
@@ -182,7 +182,8 @@ TEST_F(StorageMap, AnotherProcessMakesTheFileLargerUnderASnapshot) {
   child.expectSuccess();
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they need the address space themselves
+#if !defined(INSTAR_SANITIZES_ADDRESSES) && \
+    !defined(INSTAR_SANITIZES_THREADS)  // they need the address space themselves
 TEST_F(StorageMap, ALimitOnAddressSpaceIsLivedWith) {
   ChildProcess child([&](const Steps&) {
     const struct rlimit limit { std::uint64_t{6} << 30, std::uint64_t{6} << 30 };
