@@ -197,30 +197,38 @@ class TaggedSubject final : public Subject {
   void rewriteAll(std::uint64_t rowsPerTransaction, MigrationProgress& progress,
                   const std::atomic<bool>& stop) {
     typename Engine::Connection connection(*engine_);
-    TaggedRows rows(scenario_.change);
     std::uint64_t next = 0;
-    while (!progress.complete && !stop) {
-      auto writing = connection.write();
-      std::uint64_t rewritten = 0;
-      bool ended = false;
-      {
-        auto cursor = writing.from(next);
-        const std::uint64_t end = next + rowsPerTransaction;
-        for (; cursor.isValid() && next < end && !writing.isFull(); cursor.next()) {
-          if (stop) return;
-          const auto decoded = rows.decode(cursor.value());
-          next = decoded.row.id + 1;
-          if (!decoded.old) continue;
-          cursor.replace(rows.encodeNew(decoded.row));
-          ++rewritten;
-        }
-        ended = !cursor.isValid();
-      }
-      if (rewritten != 0) writing.commit();
-      progress.add(rewritten);
-      progress.complete = ended;
-      if (!ended && rowsPerTransaction == kRowsPerBatch) std::this_thread::sleep_for(kPauseBetweenBatches);
+    while (!stop) {
+      progress.complete = rewriteSome(connection, next, rowsPerTransaction, progress, stop);
+      if (progress.complete) return;
+      if (rowsPerTransaction == kRowsPerBatch) std::this_thread::sleep_for(kPauseBetweenBatches);
     }
+  }
+
+  // One transaction, whose lock is given back at its end; whether nothing comes behind it.
+  bool rewriteSome(typename Engine::Connection& connection, std::uint64_t& next,
+                   std::uint64_t rowsPerTransaction, MigrationProgress& progress,
+                   const std::atomic<bool>& stop) {
+    TaggedRows rows(scenario_.change);
+    auto writing = connection.write();
+    std::uint64_t rewritten = 0;
+    bool ended = false;
+    {
+      auto cursor = writing.from(next);
+      const std::uint64_t end = next + rowsPerTransaction;
+      for (; cursor.isValid() && next < end && !writing.isFull(); cursor.next()) {
+        if (stop) return false;
+        const auto decoded = rows.decode(cursor.value());
+        next = decoded.row.id + 1;
+        if (!decoded.old) continue;
+        cursor.replace(rows.encodeNew(decoded.row));
+        ++rewritten;
+      }
+      ended = !cursor.isValid();
+    }
+    if (rewritten != 0) writing.commit();
+    progress.add(rewritten);
+    return ended;
   }
 
   const Scenario scenario_;
