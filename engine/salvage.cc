@@ -86,7 +86,6 @@ class Salvage {
         orphans_(file, map_, catalog_),
         values_(file),
         staleValues_(file),
-        store_(store),
         target_(store) {}
 
   SalvageReport run() {
@@ -235,7 +234,6 @@ class Salvage {
   const OrphanOwners orphans_;
   pages::ValueReader values_;
   pages::ValueReader staleValues_;
-  const Store& store_;
   SalvageTarget target_;
   SalvageReport report_;
 };
