@@ -197,38 +197,42 @@ class TaggedSubject final : public Subject {
   void rewriteAll(std::uint64_t rowsPerTransaction, MigrationProgress& progress,
                   const std::atomic<bool>& stop) {
     typename Engine::Connection connection(*engine_);
+    TaggedRows rows(scenario_.change);
     std::uint64_t next = 0;
-    while (!stop) {
-      progress.complete = rewriteSome(connection, next, rowsPerTransaction, progress, stop);
-      if (progress.complete) return;
-      if (rowsPerTransaction == kRowsPerBatch) std::this_thread::sleep_for(kPauseBetweenBatches);
+    while (!progress.complete && !stop) {
+      const Rewritten done = rewriteSome(connection, rows, next, rowsPerTransaction, stop);
+      progress.add(done.rows);
+      progress.complete = done.ended;
+      if (!done.ended && !stop && rowsPerTransaction == kRowsPerBatch)
+        std::this_thread::sleep_for(kPauseBetweenBatches);
     }
   }
 
-  // One transaction, whose lock is given back at its end; whether nothing comes behind it.
-  bool rewriteSome(typename Engine::Connection& connection, std::uint64_t& next,
-                   std::uint64_t rowsPerTransaction, MigrationProgress& progress,
-                   const std::atomic<bool>& stop) {
-    TaggedRows rows(scenario_.change);
+  struct Rewritten {
+    std::uint64_t rows = 0;
+    bool ended = false;  // nothing comes behind them
+  };
+
+  // One transaction, whose lock is given back at its end. Stores nothing where it is stopped.
+  Rewritten rewriteSome(typename Engine::Connection& connection, TaggedRows& rows, std::uint64_t& next,
+                        std::uint64_t rowsPerTransaction, const std::atomic<bool>& stop) {
     auto writing = connection.write();
-    std::uint64_t rewritten = 0;
-    bool ended = false;
+    Rewritten done;
     {
       auto cursor = writing.from(next);
       const std::uint64_t end = next + rowsPerTransaction;
       for (; cursor.isValid() && next < end && !writing.isFull(); cursor.next()) {
-        if (stop) return false;
+        if (stop) return {};
         const auto decoded = rows.decode(cursor.value());
         next = decoded.row.id + 1;
         if (!decoded.old) continue;
         cursor.replace(rows.encodeNew(decoded.row));
-        ++rewritten;
+        ++done.rows;
       }
-      ended = !cursor.isValid();
+      done.ended = !cursor.isValid();
     }
-    if (rewritten != 0) writing.commit();
-    progress.add(rewritten);
-    return ended;
+    if (done.rows != 0) writing.commit();
+    return done;
   }
 
   const Scenario scenario_;

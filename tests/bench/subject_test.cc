@@ -242,8 +242,10 @@ TEST_P(OldRows, StayUntilTheyAreChangedWhereReadingStoresNothing) {
   EXPECT_EQ(written, 0U);
 }
 
-TEST_P(OldRows, GoByBeingReadWhereThatIsStored) {
-  if (GetParam() == System::instar) GTEST_SKIP() << "its thread stores them a moment later";
+// Of systems whose reader stores them; Instar's thread does so a moment later.
+class OldRowsStoredByReaders : public OldRows {};
+
+TEST_P(OldRowsStoredByReaders, GoByBeingRead) {
   std::uint64_t written = 0;
   EXPECT_EQ(oldRows(Strategy::writeBack, &written), (std::vector<std::uint64_t>{kRows, 0, 0}));
   EXPECT_EQ(written, kRows);
@@ -257,8 +259,17 @@ std::vector<System> everySystem() {
   return systems;
 }
 
-INSTANTIATE_TEST_SUITE_P(Upgrade, OldRows, ::testing::ValuesIn(everySystem()),
-                         [](const auto& info) { return std::string(textOf(info.param)); });
+std::vector<System> systemsWhoseReadersStore() {
+  std::vector<System> systems = everySystem();
+  std::erase(systems, System::instar);
+  return systems;
+}
+
+const auto nameOfSystem = [](const auto& info) { return std::string(textOf(info.param)); };
+
+INSTANTIATE_TEST_SUITE_P(Upgrade, OldRows, ::testing::ValuesIn(everySystem()), nameOfSystem);
+INSTANTIATE_TEST_SUITE_P(Upgrade, OldRowsStoredByReaders, ::testing::ValuesIn(systemsWhoseReadersStore()),
+                         nameOfSystem);
 
 }  // namespace
 }  // namespace instar::bench
